@@ -1,0 +1,1 @@
+//! The brokers: edgerouter, the forwarding path, and the forwarding table service.

@@ -1,0 +1,1 @@
+//! The controller: who serves what, told to the brokers.

@@ -1,0 +1,1 @@
+//! How a process starts, is observed and stops: configuration, logs, metrics, admin endpoint, signals.

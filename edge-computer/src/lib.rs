@@ -1,0 +1,1 @@
+//! Edge computers: the simulated platform behind the lambda service.

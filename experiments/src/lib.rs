@@ -1,0 +1,1 @@
+//! lab: the one-command demo, benchmarks and experiments.

@@ -1,0 +1,1 @@
+//! How bytes move: gRPC over TCP and TLS, servers, clients, connection pools, deadlines.
