@@ -1,1 +1,34 @@
 //! The wire contract: messages, services and partial views of encoded messages.
+//!
+//! [`rpc`] is generated from the `.proto` files of this folder, package
+//! `uiiit.rpc`, and is compatible with ServerlessOnEdge in both directions.
+//! [`message`] says what the fields mean as a request travels; [`view`] reads
+//! and patches the few fields that forwarding needs in an encoded message,
+//! without decoding the rest.
+
+pub mod message;
+pub mod view;
+
+/// Generated types of package `uiiit.rpc`.
+#[allow(
+    missing_docs,
+    unreachable_pub,
+    clippy::all,
+    clippy::pedantic,
+    reason = "generated code"
+)]
+pub mod rpc {
+    tonic::include_proto!("uiiit.rpc");
+}
+
+/// All descriptors of the contract, encoded, for server reflection.
+pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
+
+/// The `retcode` of success.
+pub const OK: &str = "OK";
+
+/// Hops beyond which a request is taken for one that goes in circles.
+pub const MAX_HOPS: u32 = 254;
+
+/// gRPC path of the method that everything here exists for.
+pub const RUN_LAMBDA_PATH: &str = "/uiiit.rpc.EdgeServer/RunLambda";

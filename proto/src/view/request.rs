@@ -1,0 +1,108 @@
+//! The part of an encoded request that brokers look at, and the request as they pass it on.
+
+use bytes::{Bytes, BytesMut};
+use prost::encoding::{WireType, encode_key, encode_varint};
+
+use super::fields::{Fields, Malformed, Value, put_varint, varint_width};
+use crate::MAX_HOPS;
+
+const NAME: u32 = 1;
+const DRY: u32 = 4;
+const FORWARD: u32 = 5;
+const HOPS: u32 = 6;
+const UUID: u32 = 13;
+const IDEMPOTENT: u32 = 100;
+const MAX_WAIT_US: u32 = 101;
+
+/// The fields of an encoded [`LambdaRequest`](crate::rpc::LambdaRequest) that
+/// routing needs.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct RequestView<'a> {
+    /// Name of the lambda.
+    pub name: &'a str,
+    /// Identity of the request, as the client wrote it.
+    pub uuid: &'a str,
+    /// Estimate only.
+    pub dry: bool,
+    /// Sent by an edge node.
+    pub forward: bool,
+    /// Nodes passed so far.
+    pub hops: u32,
+    /// May be repeated.
+    pub idempotent: bool,
+    /// Longest wait that the sender accepts, in microseconds; 0: any.
+    pub max_wait_us: u64,
+    /// Where the last value of `forward` stands, and how wide it is.
+    forward_at: Option<(usize, usize)>,
+    /// Where the last value of `hops` stands, and how wide it is.
+    hops_at: Option<(usize, usize)>,
+}
+
+impl<'a> RequestView<'a> {
+    /// Reads the fields out of an encoded request.
+    ///
+    /// # Errors
+    /// If `message` is not valid protobuf or a field read here has a wrong
+    /// type. Fields that are not read here are not validated.
+    pub fn parse(message: &'a [u8]) -> Result<Self, Malformed> {
+        let mut view = Self::default();
+        let mut fields = Fields::new(message);
+        while let Some(field) = fields.next()? {
+            match field.number {
+                NAME => view.name = field.str()?,
+                UUID => view.uuid = field.str()?,
+                DRY => view.dry = field.bool()?,
+                FORWARD => {
+                    view.forward = field.bool()?;
+                    view.forward_at = place(field.value);
+                }
+                HOPS => {
+                    view.hops = field.u32()?;
+                    view.hops_at = place(field.value);
+                }
+                IDEMPOTENT => view.idempotent = field.bool()?,
+                MAX_WAIT_US => view.max_wait_us = field.u64()?,
+                _ => {}
+            }
+        }
+        Ok(view)
+    }
+
+    /// True if the request has passed so many nodes that it must be going in
+    /// circles.
+    pub fn is_looping(&self) -> bool {
+        self.hops > MAX_HOPS
+    }
+
+    /// `message`, of which `self` is the view, as an edge node passes it on:
+    /// forwarded, with one more hop. Values are changed in place where they
+    /// stand and fit, so that messages do not grow from hop to hop.
+    pub fn forwarded(&self, message: &[u8]) -> Bytes {
+        let hops = u64::from(self.hops.saturating_add(1));
+        let mut out = BytesMut::with_capacity(message.len() + 8);
+        out.extend_from_slice(message);
+        match self.forward_at {
+            Some((at, width)) => put_varint(&mut out[at..at + width], 1),
+            None => append(&mut out, FORWARD, 1),
+        }
+        match self.hops_at {
+            Some((at, width)) if varint_width(hops) <= width => {
+                put_varint(&mut out[at..at + width], hops);
+            }
+            _ => append(&mut out, HOPS, hops),
+        }
+        out.freeze()
+    }
+}
+
+fn place(value: Value<'_>) -> Option<(usize, usize)> {
+    match value {
+        Value::Varint { at, width, .. } => Some((at, width)),
+        _ => None,
+    }
+}
+
+fn append(out: &mut BytesMut, number: u32, value: u64) {
+    encode_key(number, WireType::Varint, out);
+    encode_varint(value, out);
+}
