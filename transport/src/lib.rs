@@ -1,1 +1,36 @@
 //! How bytes move: gRPC over TCP and TLS, servers, clients, connection pools, deadlines.
+//!
+//! Two planes share the sockets. The lambda plane is served and called
+//! directly on `h2` and passes encoded messages as they are: [`LambdaService`]
+//! is its server side, [`LambdaClient`] its client side. Everything else
+//! (tables, controller, health, reflection) is plain tonic behind the same
+//! [`Server`], and [`control::channel`] on the client side.
+//!
+//! Threads: a [`Cores`] holds one single-threaded runtime per core. A server
+//! accepts on one exclusive listener and hands each connection to the least
+//! loaded core, where all that follows stays.
+
+pub mod control;
+pub mod tls;
+
+mod client;
+mod cores;
+mod endpoint;
+mod frame;
+mod io;
+mod lambda;
+mod limits;
+mod listener;
+mod server;
+mod timeout;
+
+pub use client::{CallError, ClientOptions, ConnectError, LambdaClient};
+pub use cores::{Core, Cores};
+pub use endpoint::{Endpoint, EndpointError};
+pub use lambda::{LambdaCall, LambdaReply, LambdaService, NoLambda};
+pub use limits::Limits;
+pub use listener::{BindError, Listener};
+pub use server::{Server, ServerHandle};
+
+/// Deadline of a request that brings none along.
+pub const DEFAULT_DEADLINE: std::time::Duration = std::time::Duration::from_secs(60);

@@ -1,0 +1,114 @@
+//! Calls `RunLambda` at any end-point: one connection per destination and core, opened when needed.
+
+mod channel;
+mod connect;
+mod error;
+mod keepalive;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use http::HeaderValue;
+
+use self::channel::Channel;
+pub(crate) use self::connect::open;
+pub use self::error::{CallError, ConnectError};
+use crate::{Core, Endpoint, LambdaCall, LambdaReply, Limits};
+
+/// How our servers sign their answers; peers that do tolerate any number of PINGs.
+pub(crate) const OURS: HeaderValue = HeaderValue::from_static("serverless-on-edge");
+
+/// How connections to destinations are made and watched.
+#[derive(Debug, Clone)]
+pub struct ClientOptions {
+    /// Encrypts with this configuration, and proves who we are; `None`: plain.
+    pub tls: Option<Arc<rustls::ClientConfig>>,
+    /// Limits that peers have to keep.
+    pub limits: Limits,
+    /// Longest time to a working connection: name, TCP, TLS, first PING.
+    pub connect_timeout: Duration,
+    /// Silence after which a peer that owes an answer is asked for a sign of life.
+    pub ping_after: Duration,
+    /// How long it may take to give one.
+    pub pong_within: Duration,
+}
+
+impl Default for ClientOptions {
+    /// A frozen peer is found within 2 s.
+    fn default() -> Self {
+        Self {
+            tls: None,
+            limits: Limits::default(),
+            connect_timeout: Duration::from_secs(2),
+            ping_after: Duration::from_millis(400),
+            pong_within: Duration::from_millis(1200),
+        }
+    }
+}
+
+/// The connections of one core to all its destinations.
+///
+/// A connection carries any number of calls at the same time. It is opened by
+/// the first call that needs it, is proven to work by a PING before the first
+/// request leaves, and is replaced when it breaks.
+#[derive(Debug)]
+pub struct LambdaClient {
+    core: Core,
+    options: Arc<ClientOptions>,
+    channels: Mutex<HashMap<Endpoint, Arc<Channel>>>,
+}
+
+impl LambdaClient {
+    /// A client whose connections live on `core`.
+    pub fn new(core: Core, options: Arc<ClientOptions>) -> Self {
+        Self {
+            core,
+            options,
+            channels: Mutex::default(),
+        }
+    }
+
+    /// Sends `call` to `endpoint` and waits for the answer, at most until the
+    /// deadline of the call. Dropping the future cancels the call at the peer.
+    ///
+    /// # Errors
+    /// If no answer came; [`CallError::never_left`] tells whether the peer can
+    /// have seen the request.
+    pub async fn call(
+        &self,
+        endpoint: &Endpoint,
+        call: &LambdaCall,
+    ) -> Result<LambdaReply, CallError> {
+        let channel = self.channel(endpoint);
+        let deadline = tokio::time::Instant::from_std(call.deadline);
+        match tokio::time::timeout_at(deadline, channel.call(call)).await {
+            Ok(answered) => answered,
+            Err(_) => Err(CallError::Deadline),
+        }
+    }
+
+    /// Closes the connection to `endpoint`, if there is one, once its calls
+    /// have been answered.
+    pub fn forget(&self, endpoint: &Endpoint) {
+        self.lock().remove(endpoint);
+    }
+
+    fn channel(&self, endpoint: &Endpoint) -> Arc<Channel> {
+        let mut channels = self.lock();
+        if let Some(channel) = channels.get(endpoint) {
+            return channel.clone();
+        }
+        let channel = Arc::new(Channel::new(
+            endpoint.clone(),
+            self.core.clone(),
+            self.options.clone(),
+        ));
+        channels.insert(endpoint.clone(), channel.clone());
+        channel
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Endpoint, Arc<Channel>>> {
+        self.channels.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,116 @@
+//! From an end-point to a connection that is known to work.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use h2::client::{Connection, SendRequest};
+use h2::{Ping, PingPong};
+use rustls_pki_types::ServerName;
+use tokio::net::TcpStream;
+use tokio_rustls::{TlsConnector, TlsStream};
+
+use super::ClientOptions;
+use super::error::ConnectCause;
+use crate::io::Io;
+use crate::{Endpoint, tls};
+
+/// A fresh connection, proven by one PING.
+pub(super) struct Connected {
+    pub(super) requests: SendRequest<Bytes>,
+    pub(super) connection: Connection<Io, Bytes>,
+    pub(super) pings: PingPong,
+}
+
+pub(super) async fn connect(
+    endpoint: &Endpoint,
+    options: &ClientOptions,
+) -> Result<Connected, ConnectCause> {
+    let timeout = options.connect_timeout;
+    tokio::time::timeout(timeout, steps(endpoint, options))
+        .await
+        .unwrap_or(Err(ConnectCause::Timeout(timeout)))
+}
+
+async fn steps(endpoint: &Endpoint, options: &ClientOptions) -> Result<Connected, ConnectCause> {
+    let io = open(endpoint, options.tls.as_ref()).await?;
+    let limits = &options.limits;
+    let http2 = |error: h2::Error| ConnectCause::Http2(explain(&error));
+    let (requests, mut connection) = h2::client::Builder::new()
+        .initial_window_size(limits.stream_window_bytes)
+        .initial_connection_window_size(limits.connection_window_bytes)
+        .max_concurrent_streams(limits.max_concurrent_streams)
+        .max_header_list_size(limits.max_header_bytes)
+        .enable_push(false)
+        .handshake(io)
+        .await
+        .map_err(http2)?;
+    let mut pings = connection.ping_pong().expect("nobody else has taken it");
+    // A frozen process still accepts connections, through its kernel: only an
+    // answer shows that somebody reads.
+    tokio::select! {
+        ended = &mut connection => Err(ConnectCause::Http2(match ended {
+            Ok(()) => "connection closed".to_owned(),
+            Err(error) => explain(&error),
+        })),
+        pong = pings.ping(Ping::opaque()) => pong.map(drop).map_err(http2),
+    }?;
+    Ok(Connected {
+        requests,
+        connection,
+        pings,
+    })
+}
+
+/// Opens a byte stream to `endpoint`, trying its addresses one by one.
+pub(crate) async fn open(
+    endpoint: &Endpoint,
+    tls: Option<&Arc<rustls::ClientConfig>>,
+) -> Result<Io, ConnectCause> {
+    let stream = tcp(endpoint).await?;
+    stream.set_nodelay(true).map_err(ConnectCause::Tcp)?;
+    let Some(config) = tls else {
+        return Ok(Io::plain(stream));
+    };
+    let name = ServerName::try_from(endpoint.host().to_owned())
+        .map_err(|_| ConnectCause::ServerName(endpoint.host().to_owned()))?;
+    let stream = TlsConnector::from(config.clone())
+        .connect(name, stream)
+        .await
+        .map_err(|error| ConnectCause::Tls(tls::explain(&error)))?;
+    Ok(Io::tls(TlsStream::Client(stream)))
+}
+
+async fn tcp(endpoint: &Endpoint) -> Result<TcpStream, ConnectCause> {
+    /// Time for one address when there are several.
+    const PER_ADDRESS: Duration = Duration::from_millis(700);
+    let addresses: Vec<_> = tokio::net::lookup_host((endpoint.host(), endpoint.port()))
+        .await
+        .map_err(ConnectCause::Resolve)?
+        .collect();
+    let mut last = std::io::Error::other("the name has no address");
+    for (position, address) in addresses.iter().enumerate() {
+        let attempt = TcpStream::connect(address);
+        let attempted = if position + 1 == addresses.len() {
+            attempt.await
+        } else {
+            match tokio::time::timeout(PER_ADDRESS, attempt).await {
+                Ok(attempted) => attempted,
+                Err(_) => Err(std::io::ErrorKind::TimedOut.into()),
+            }
+        };
+        match attempted {
+            Ok(stream) => return Ok(stream),
+            Err(error) => last = error,
+        }
+    }
+    Err(ConnectCause::Tcp(last))
+}
+
+/// An `h2` error in words, with the alert of TLS where that is the cause.
+pub(super) fn explain(error: &h2::Error) -> String {
+    match error.get_io() {
+        Some(io) => tls::explain(io),
+        None => error.to_string(),
+    }
+}

@@ -1,0 +1,47 @@
+//! Clients of the control plane: tonic channels with deadlines, opened when first used.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper_util::rt::TokioIo;
+use tonic::transport::{Channel, Uri};
+use tower::service_fn;
+
+use crate::Endpoint;
+use crate::client::open;
+
+/// Longest time to a connection.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+/// Silence after which an idle or busy connection is asked for a sign of life.
+const PING_AFTER: Duration = Duration::from_secs(20);
+
+/// A channel to the control plane of `endpoint`, on which no call takes longer
+/// than `timeout`. It connects when first used, and again when it has broken.
+pub fn channel(
+    endpoint: &Endpoint,
+    tls: Option<Arc<rustls::ClientConfig>>,
+    timeout: Duration,
+) -> Channel {
+    let scheme = if tls.is_some() { "https" } else { "http" };
+    let uri = Uri::builder()
+        .scheme(scheme)
+        .authority(endpoint.to_string())
+        .path_and_query("/")
+        .build()
+        .expect("an end-point is a valid authority");
+    let to = endpoint.clone();
+    let connector = service_fn(move |_: Uri| {
+        let (to, tls) = (to.clone(), tls.clone());
+        async move { open(&to, tls.as_ref()).await.map(TokioIo::new) }
+    });
+    tonic::transport::Endpoint::from(uri)
+        .connect_timeout(CONNECT_TIMEOUT)
+        .timeout(timeout)
+        .http2_keep_alive_interval(PING_AFTER)
+        .connect_with_connector_lazy(connector)
+}
+
+/// As [`channel`], without a limit on the length of calls: for streams.
+pub fn streaming_channel(endpoint: &Endpoint, tls: Option<Arc<rustls::ClientConfig>>) -> Channel {
+    channel(endpoint, tls, Duration::from_secs(u32::MAX.into()))
+}

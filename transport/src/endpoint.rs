@@ -1,0 +1,197 @@
+//! An end-point as people write it: `host:port`, parsed once at the door.
+
+use std::fmt;
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+/// Where a server listens or is reached: a host name or address, and a port.
+///
+/// Written `host:port`, IPv6 addresses in brackets. Compared as text: two
+/// names of one address are two end-points.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Endpoint {
+    host: String,
+    port: u16,
+}
+
+/// Why a text is no end-point.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("invalid end-point '{text}': {reason}; expected host:port, for instance 127.0.0.1:6473")]
+pub struct EndpointError {
+    text: String,
+    reason: &'static str,
+}
+
+impl Endpoint {
+    /// An end-point from its parts.
+    pub fn new(host: impl fmt::Display, port: u16) -> Self {
+        Self {
+            host: host.to_string(),
+            port,
+        }
+    }
+
+    /// The host name or address, without brackets.
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// The port; 0 only where a server may choose.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// True for the addresses that mean "all interfaces": good to listen on,
+    /// useless to connect to.
+    pub fn is_unspecified(&self) -> bool {
+        self.host
+            .parse::<IpAddr>()
+            .is_ok_and(|address| address.is_unspecified())
+    }
+
+    /// All addresses of this end-point. Blocks on name resolution unless the
+    /// host is an address.
+    ///
+    /// # Errors
+    /// If the name cannot be resolved.
+    pub fn to_socket_addrs(&self) -> std::io::Result<Vec<SocketAddr>> {
+        if let Ok(address) = self.host.parse::<IpAddr>() {
+            return Ok(vec![SocketAddr::new(address, self.port)]);
+        }
+        Ok((self.host.as_str(), self.port).to_socket_addrs()?.collect())
+    }
+}
+
+impl From<SocketAddr> for Endpoint {
+    fn from(address: SocketAddr) -> Self {
+        Self::new(address.ip(), address.port())
+    }
+}
+
+impl FromStr for Endpoint {
+    type Err = EndpointError;
+
+    fn from_str(text: &str) -> Result<Self, EndpointError> {
+        let error = |reason| EndpointError {
+            text: text.to_owned(),
+            reason,
+        };
+        if text.is_empty() {
+            return Err(error("it is empty"));
+        }
+        let (host, port) = match text.strip_prefix('[') {
+            Some(rest) => {
+                let (host, rest) = rest
+                    .split_once(']')
+                    .ok_or_else(|| error("']' is missing"))?;
+                if host.parse::<std::net::Ipv6Addr>().is_err() {
+                    return Err(error("no IPv6 address within the brackets"));
+                }
+                (
+                    host,
+                    rest.strip_prefix(':')
+                        .ok_or_else(|| error("the port is missing"))?,
+                )
+            }
+            None => text
+                .rsplit_once(':')
+                .ok_or_else(|| error("the port is missing"))?,
+        };
+        if host.is_empty() {
+            return Err(error("the host is missing"));
+        }
+        if host.contains(':') && !text.starts_with('[') {
+            return Err(error("an IPv6 address needs brackets"));
+        }
+        let allowed = |c: char| c.is_ascii_alphanumeric() || "-._:%".contains(c);
+        if !host.chars().all(allowed) {
+            return Err(error("the host has a character that no host name has"));
+        }
+        if !port.bytes().all(|byte| byte.is_ascii_digit()) || port.is_empty() {
+            return Err(error("the port is no number"));
+        }
+        let port = port
+            .parse()
+            .map_err(|_| error("the port is beyond 65535"))?;
+        Ok(Self {
+            host: host.to_owned(),
+            port,
+        })
+    }
+}
+
+impl TryFrom<String> for Endpoint {
+    type Error = EndpointError;
+
+    fn try_from(text: String) -> Result<Self, EndpointError> {
+        text.parse()
+    }
+}
+
+impl From<Endpoint> for String {
+    fn from(endpoint: Endpoint) -> Self {
+        endpoint.to_string()
+    }
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.host.contains(':') {
+            write!(f, "[{}]:{}", self.host, self.port)
+        } else {
+            write!(f, "{}:{}", self.host, self.port)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn end_points_are_printed_as_they_were_written() {
+        for text in ["127.0.0.1:6473", "localhost:1", "[::1]:65535", "a-b.c_d:0"] {
+            assert_eq!(text.parse::<Endpoint>().expect(text).to_string(), text);
+        }
+    }
+
+    #[test]
+    fn errors_name_the_text_and_what_is_wrong() {
+        let cases = [
+            ("", "it is empty"),
+            ("localhost", "the port is missing"),
+            (":1", "the host is missing"),
+            ("localhost:", "the port is no number"),
+            ("localhost:x", "the port is no number"),
+            ("localhost:+1", "the port is no number"),
+            ("localhost:65536", "the port is beyond 65535"),
+            ("::1:80", "an IPv6 address needs brackets"),
+            ("[::1]", "the port is missing"),
+            ("[::1", "']' is missing"),
+            ("[localhost]:1", "no IPv6 address within the brackets"),
+            ("a b:1", "the host has a character that no host name has"),
+            ("http://a:1", "an IPv6 address needs brackets"),
+        ];
+        for (text, reason) in cases {
+            let error = text.parse::<Endpoint>().expect_err(text).to_string();
+            assert!(error.contains(&format!("'{text}': {reason};")), "{error}");
+        }
+    }
+
+    #[test]
+    fn unspecified_addresses_are_recognised() {
+        for (text, expected) in [
+            ("0.0.0.0:1", true),
+            ("[::]:1", true),
+            ("127.0.0.1:1", false),
+        ] {
+            assert_eq!(
+                text.parse::<Endpoint>().expect(text).is_unspecified(),
+                expected
+            );
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! The seam between moving bytes and deciding where they go.
+
+use std::future::Future;
+use std::time::Instant;
+
+use bytes::Bytes;
+use http::HeaderMap;
+use tonic::Status;
+
+use crate::Core;
+
+/// One request to run a lambda, as it came from the wire or is to go there.
+#[derive(Debug, Clone)]
+pub struct LambdaCall {
+    /// The encoded [`LambdaRequest`](edge_proto::rpc::LambdaRequest).
+    pub message: Bytes,
+    /// Metadata of the caller, without what belongs to one hop only.
+    pub metadata: HeaderMap,
+    /// When the caller stops waiting.
+    pub deadline: Instant,
+}
+
+/// The answer to a [`LambdaCall`].
+#[derive(Debug, Clone, Default)]
+pub struct LambdaReply {
+    /// The encoded [`LambdaResponse`](edge_proto::rpc::LambdaResponse).
+    pub message: Bytes,
+    /// Trailing metadata for the caller.
+    pub trailers: HeaderMap,
+}
+
+/// Whoever answers `RunLambda`: a broker, a computer.
+///
+/// Errors of lambdas and platforms are part of the reply. A [`Status`] is for
+/// faults of the frame only, because clients of the reference stop at one.
+pub trait LambdaService: Send + Sync + 'static {
+    /// Answers one call that arrived on `core`. The future is dropped when the
+    /// caller cancels; the server does not watch the deadline.
+    fn run(
+        &self,
+        core: &Core,
+        call: LambdaCall,
+    ) -> impl Future<Output = Result<LambdaReply, Status>> + Send;
+}
+
+/// The service of a server without a lambda plane.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NoLambda {}
+
+impl LambdaService for NoLambda {
+    async fn run(&self, _: &Core, _: LambdaCall) -> Result<LambdaReply, Status> {
+        match *self {}
+    }
+}

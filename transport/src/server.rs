@@ -1,0 +1,215 @@
+//! The server: one listener, many cores, two planes.
+
+mod connection;
+mod rest;
+mod unary;
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tonic::service::Routes;
+
+use crate::{Core, Cores, LambdaService, Limits, Listener, NoLambda};
+
+/// What a listener serves, and within which limits.
+#[derive(Debug, Clone)]
+pub struct Server<S = NoLambda> {
+    routes: Routes,
+    lambda: Option<Arc<S>>,
+    tls: Option<Arc<rustls::ServerConfig>>,
+    limits: Limits,
+}
+
+impl Server {
+    /// A server of the tonic services in `routes`.
+    pub fn new(routes: Routes) -> Self {
+        Self {
+            routes: routes.prepare(),
+            lambda: None,
+            tls: None,
+            limits: Limits::default(),
+        }
+    }
+}
+
+impl<S: LambdaService> Server<S> {
+    /// Serves `RunLambda` by `lambda`, beside the other services.
+    pub fn with_lambda<L: LambdaService>(self, lambda: Arc<L>) -> Server<L> {
+        Server {
+            lambda: Some(lambda),
+            routes: self.routes,
+            tls: self.tls,
+            limits: self.limits,
+        }
+    }
+
+    /// Accepts only encrypted connections, as `config` says; `None` only plain ones.
+    #[must_use]
+    pub fn with_tls(mut self, config: Option<Arc<rustls::ServerConfig>>) -> Self {
+        self.tls = config;
+        self
+    }
+
+    /// Sets the limits that peers have to keep.
+    #[must_use]
+    pub fn with_limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Serves `listener` on `cores` until the handle says otherwise. The
+    /// handle does not own the cores: join them after the server has ended.
+    ///
+    /// # Errors
+    /// If the socket cannot be registered with the first core's runtime.
+    pub fn serve(self, listener: Listener, cores: &Arc<Cores>) -> io::Result<ServerHandle> {
+        let address = listener.local_addr();
+        let shared = Arc::new(Shared {
+            server: self,
+            drain: CancellationToken::new(),
+            kill: CancellationToken::new(),
+            killed: Arc::default(),
+            tasks: TaskTracker::new(),
+        });
+        let handle = ServerHandle {
+            address,
+            drain: shared.drain.clone(),
+            kill: shared.kill.clone(),
+            killed: shared.killed.clone(),
+            tasks: shared.tasks.clone(),
+        };
+        let first = &cores.all()[0];
+        let accept = accept(listener.socket, shared.clone(), cores.clone());
+        first.spawn(shared.tasks.track_future(accept));
+        Ok(handle)
+    }
+}
+
+/// What all connections of a server share.
+#[derive(Debug)]
+struct Shared<S> {
+    server: Server<S>,
+    drain: CancellationToken,
+    kill: CancellationToken,
+    killed: Arc<AtomicBool>,
+    tasks: TaskTracker,
+}
+
+/// A running server.
+#[derive(Debug, Clone)]
+pub struct ServerHandle {
+    address: SocketAddr,
+    drain: CancellationToken,
+    kill: CancellationToken,
+    killed: Arc<AtomicBool>,
+    tasks: TaskTracker,
+}
+
+impl ServerHandle {
+    /// Where the server listens.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Stops accepting, tells all peers to go elsewhere (GOAWAY), waits for
+    /// the requests in flight, at most `patience`, then closes what is left.
+    /// Returns true if nothing was cut off.
+    pub async fn drain(&self, patience: Duration) -> bool {
+        self.drain.cancel();
+        self.tasks.close();
+        let drained = tokio::time::timeout(patience, self.tasks.wait())
+            .await
+            .is_ok();
+        self.kill.cancel();
+        self.tasks.wait().await;
+        drained
+    }
+
+    /// Ends at once, resetting all connections: what the peers of a process
+    /// that dies see.
+    pub async fn kill(&self) {
+        self.killed.store(true, Ordering::Relaxed);
+        self.kill.cancel();
+        self.drain.cancel();
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+}
+
+/// Accepts connections and hands each to the least loaded core.
+async fn accept<S: LambdaService>(
+    socket: std::net::TcpListener,
+    shared: Arc<Shared<S>>,
+    cores: Arc<Cores>,
+) {
+    const PAUSE: Duration = Duration::from_millis(50);
+    let socket = match AsyncFd::register_with_interest(socket, Interest::READABLE) {
+        Ok(socket) => socket,
+        Err(error) => {
+            tracing::error!(%error, "could not listen");
+            return;
+        }
+    };
+    let mut failing = false;
+    loop {
+        let accepted = tokio::select! {
+            biased;
+            () = shared.drain.cancelled() => return,
+            accepted = socket.async_io(Interest::READABLE, std::net::TcpListener::accept) => accepted,
+        };
+        match accepted {
+            Ok((stream, peer)) => {
+                failing = false;
+                if cores.connections() >= shared.server.limits.max_connections {
+                    tracing::warn!(%peer, "connection refused: too many connections");
+                    continue;
+                }
+                hand_over(stream, peer, &shared, cores.least_loaded());
+            }
+            Err(error) if is_of_the_peer(&error) => {}
+            Err(error) => {
+                if !failing {
+                    tracing::error!(%error, "could not accept connections");
+                }
+                failing = true;
+                tokio::time::sleep(PAUSE).await;
+            }
+        }
+    }
+}
+
+fn hand_over<S: LambdaService>(
+    stream: std::net::TcpStream,
+    peer: SocketAddr,
+    shared: &Arc<Shared<S>>,
+    core: &Core,
+) {
+    let guard = core.connection();
+    let tracked = shared.tasks.token();
+    let shared = shared.clone();
+    let own = core.clone();
+    core.spawn(async move {
+        let _guards = (guard, tracked);
+        tokio::select! {
+            biased;
+            () = shared.kill.cancelled() => {}
+            () = connection::serve(stream, peer, &shared, &own) => {}
+        }
+    });
+}
+
+/// Errors of one connection that died before it was accepted.
+fn is_of_the_peer(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
+    matches!(
+        error.kind(),
+        ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted
+    )
+}

@@ -1,0 +1,144 @@
+//! One accepted connection: handshakes, requests to tasks, PING, GOAWAY.
+
+use std::net::{SocketAddr, TcpStream};
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use edge_proto::RUN_LAMBDA_PATH;
+use h2::server::{Connection, SendResponse};
+use h2::{Ping, PingPong, RecvStream};
+use http::Request;
+use tokio::time::{sleep, timeout};
+use tokio_rustls::{TlsAcceptor, TlsStream};
+
+use super::{Shared, rest, unary};
+use crate::io::Io;
+use crate::{Core, LambdaService, Limits};
+
+/// How often a silent client is asked whether it is still there.
+const PING_EVERY: Duration = Duration::from_secs(20);
+/// How long a client may take to say so.
+const PONG_WITHIN: Duration = Duration::from_secs(10);
+
+type H2 = Connection<Io, Bytes>;
+
+/// Serves one connection until its peer closes it or the server drains.
+pub(super) async fn serve<S: LambdaService>(
+    stream: TcpStream,
+    peer: SocketAddr,
+    shared: &Arc<Shared<S>>,
+    core: &Core,
+) {
+    let limits = &shared.server.limits;
+    let connection = match timeout(limits.handshake_timeout, handshake(stream, shared)).await {
+        Ok(Ok(connection)) => connection,
+        Ok(Err(error)) => {
+            tracing::debug!(%peer, %error, "connection refused: no valid handshake");
+            return;
+        }
+        Err(_) => {
+            tracing::debug!(%peer, "connection refused: handshake took too long");
+            return;
+        }
+    };
+    if let Err(error) = requests(connection, shared, core).await {
+        tracing::debug!(%peer, %error, "connection ended");
+    }
+}
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+async fn handshake<S>(stream: TcpStream, shared: &Shared<S>) -> Result<H2, BoxError> {
+    stream.set_nodelay(true)?;
+    stream.set_nonblocking(true)?;
+    let stream = tokio::net::TcpStream::from_std(stream)?;
+    let io = match &shared.server.tls {
+        None => Io::plain(stream),
+        Some(config) => {
+            let accepted = TlsAcceptor::from(config.clone()).accept(stream).await;
+            Io::tls(TlsStream::Server(accepted.inspect_err(|error| {
+                tracing::warn!(%error, "TLS handshake failed");
+            })?))
+        }
+    };
+    let io = io.reset_if(shared.killed.clone());
+    Ok(builder(&shared.server.limits).handshake(io).await?)
+}
+
+fn builder(limits: &Limits) -> h2::server::Builder {
+    let mut builder = h2::server::Builder::new();
+    builder
+        .initial_window_size(limits.stream_window_bytes)
+        .initial_connection_window_size(limits.connection_window_bytes)
+        .max_concurrent_streams(limits.max_concurrent_streams)
+        .max_header_list_size(limits.max_header_bytes);
+    builder
+}
+
+async fn requests<S: LambdaService>(
+    mut connection: H2,
+    shared: &Arc<Shared<S>>,
+    core: &Core,
+) -> Result<(), h2::Error> {
+    let pings = connection.ping_pong().expect("nobody else has taken it");
+    let mut silent = pin!(until_silent(pings));
+    let mut drain = pin!(shared.drain.cancelled());
+    let mut draining = false;
+    loop {
+        tokio::select! {
+            request = connection.accept() => match request {
+                Some(Ok((request, respond))) => spawn(request, respond, shared, core),
+                Some(Err(error)) => return Err(error),
+                None => return Ok(()),
+            },
+            () = &mut silent => {
+                connection.abrupt_shutdown(h2::Reason::NO_ERROR);
+                return Ok(());
+            }
+            () = &mut drain, if !draining => {
+                draining = true;
+                connection.graceful_shutdown();
+            }
+        }
+    }
+}
+
+/// Ends when the peer does not answer a PING.
+async fn until_silent(mut pings: PingPong) {
+    loop {
+        sleep(PING_EVERY).await;
+        if !matches!(
+            timeout(PONG_WITHIN, pings.ping(Ping::opaque())).await,
+            Ok(Ok(_))
+        ) {
+            return;
+        }
+    }
+}
+
+/// One task per request.
+fn spawn<S: LambdaService>(
+    request: Request<RecvStream>,
+    respond: SendResponse<Bytes>,
+    shared: &Arc<Shared<S>>,
+    core: &Core,
+) {
+    let server = &shared.server;
+    match &server.lambda {
+        Some(lambda) if request.uri().path() == RUN_LAMBDA_PATH => {
+            let limit = server.limits.max_message_bytes;
+            core.spawn(unary::answer(
+                lambda.clone(),
+                core.clone(),
+                request,
+                respond,
+                limit,
+            ));
+        }
+        _ => {
+            core.spawn(rest::answer(server.routes.clone(), request, respond));
+        }
+    }
+}
