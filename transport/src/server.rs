@@ -10,8 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
+use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tonic::service::Routes;
@@ -66,10 +65,7 @@ impl<S: LambdaService> Server<S> {
 
     /// Serves `listener` on `cores` until the handle says otherwise. The
     /// handle does not own the cores: join them after the server has ended.
-    ///
-    /// # Errors
-    /// If the socket cannot be registered with the first core's runtime.
-    pub fn serve(self, listener: Listener, cores: &Arc<Cores>) -> io::Result<ServerHandle> {
+    pub fn serve(self, listener: Listener, cores: &Arc<Cores>) -> ServerHandle {
         let address = listener.local_addr();
         let shared = Arc::new(Shared {
             server: self,
@@ -88,7 +84,7 @@ impl<S: LambdaService> Server<S> {
         let first = &cores.all()[0];
         let accept = accept(listener.socket, shared.clone(), cores.clone());
         first.spawn(shared.tasks.track_future(accept));
-        Ok(handle)
+        handle
     }
 }
 
@@ -150,7 +146,7 @@ async fn accept<S: LambdaService>(
     cores: Arc<Cores>,
 ) {
     const PAUSE: Duration = Duration::from_millis(50);
-    let socket = match AsyncFd::register_with_interest(socket, Interest::READABLE) {
+    let socket = match TcpListener::from_std(socket) {
         Ok(socket) => socket,
         Err(error) => {
             tracing::error!(%error, "could not listen");
@@ -162,7 +158,7 @@ async fn accept<S: LambdaService>(
         let accepted = tokio::select! {
             biased;
             () = shared.drain.cancelled() => return,
-            accepted = socket.async_io(Interest::READABLE, std::net::TcpListener::accept) => accepted,
+            accepted = socket.accept() => accepted,
         };
         match accepted {
             Ok((stream, peer)) => {
@@ -171,7 +167,11 @@ async fn accept<S: LambdaService>(
                     tracing::warn!(%peer, "connection refused: too many connections");
                     continue;
                 }
-                hand_over(stream, peer, &shared, cores.least_loaded());
+                // Leaves this core's reactor; the core that serves it registers it anew.
+                match stream.into_std() {
+                    Ok(stream) => hand_over(stream, peer, &shared, cores.least_loaded()),
+                    Err(error) => tracing::warn!(%peer, %error, "connection lost"),
+                }
             }
             Err(error) if is_of_the_peer(&error) => {}
             Err(error) => {
