@@ -23,6 +23,7 @@ mod limits;
 mod listener;
 mod server;
 mod timeout;
+mod typed;
 
 pub use client::{CallError, ClientOptions, ConnectError, LambdaClient};
 pub use cores::{Core, Cores};
@@ -31,6 +32,7 @@ pub use lambda::{LambdaCall, LambdaReply, LambdaService, NoLambda};
 pub use limits::Limits;
 pub use listener::{BindError, Listener};
 pub use server::{Server, ServerHandle};
+pub use typed::{LambdaHandler, Typed, malformed};
 
 /// Deadline of a request that brings none along.
 pub const DEFAULT_DEADLINE: std::time::Duration = std::time::Duration::from_secs(60);

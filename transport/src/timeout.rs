@@ -44,11 +44,9 @@ pub(crate) fn format(timeout: Duration) -> HeaderValue {
 mod tests {
     use super::*;
 
-    fn parsed(text: &'static str) -> Option<Duration> {
-        let headers = HeaderMap::from_iter([(
-            GRPC_TIMEOUT.parse().unwrap(),
-            HeaderValue::from_static(text),
-        )]);
+    fn parsed(text: &str) -> Option<Duration> {
+        let value = HeaderValue::from_bytes(text.as_bytes()).unwrap();
+        let headers = HeaderMap::from_iter([(GRPC_TIMEOUT.parse().unwrap(), value)]);
         parse(&headers)
     }
 

@@ -256,7 +256,7 @@ fn describe_certificate(problem: &CertificateError) -> String {
                 )
             }
         }
-        CertificateError::UnknownIssuer => {
+        CertificateError::UnknownIssuer | CertificateError::BadSignature => {
             "the certificate was not signed by our CA (CA_CRT)".to_owned()
         }
         CertificateError::Other(other) if other.to_string().contains("UnsupportedCertVersion") => {

@@ -1,0 +1,165 @@
+//! What the tests of this crate share: a fake platform, servers on free ports, certificates.
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::unwrap_used,
+    reason = "each test file uses its part; a failing helper is a failing test"
+)]
+
+use std::num::NonZeroUsize;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use edge_proto::rpc::{LambdaRequest, LambdaResponse, Outcome};
+use edge_transport::tls::TlsFiles;
+use edge_transport::{
+    CallError, ClientOptions, Core, Cores, Endpoint, LambdaCall, LambdaClient, LambdaHandler,
+    Listener, Server, ServerHandle, Typed,
+};
+use prost::Message as _;
+use tonic::service::Routes;
+
+/// Long enough for anything that is going to happen.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Upper-cases its input; knows a few lambdas.
+#[derive(Debug, Default)]
+pub struct Shouter {
+    /// Calls of `never` that have not been cancelled.
+    pub waiting: Arc<AtomicUsize>,
+}
+
+struct Waiting(Arc<AtomicUsize>);
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+impl LambdaHandler for Shouter {
+    async fn handle(
+        &self,
+        _: &Core,
+        request: LambdaRequest,
+        deadline: Instant,
+    ) -> Result<LambdaResponse, String> {
+        match request.name.as_str() {
+            "shout" => Ok(LambdaResponse {
+                retcode: "OK".into(),
+                output: request.input.to_uppercase(),
+                dataout: request.datain,
+                outcome: Outcome::Ok as i32,
+                ..LambdaResponse::default()
+            }),
+            "deadline" => Ok(LambdaResponse {
+                retcode: "OK".into(),
+                output: deadline
+                    .saturating_duration_since(Instant::now())
+                    .as_millis()
+                    .to_string(),
+                ..LambdaResponse::default()
+            }),
+            "my-bomb" => panic!("exception raised"),
+            "never" => {
+                self.waiting.fetch_add(1, Ordering::SeqCst);
+                let _waiting = Waiting(self.waiting.clone());
+                std::future::pending().await
+            }
+            other => Ok(LambdaResponse::error(
+                Outcome::NotFound,
+                format!("no lambda {other}"),
+            )),
+        }
+    }
+}
+
+/// A running server and its cores.
+pub struct Running {
+    pub handle: ServerHandle,
+    pub waiting: Arc<AtomicUsize>,
+    _cores: Arc<Cores>,
+}
+
+impl Running {
+    pub fn endpoint(&self) -> Endpoint {
+        Endpoint::new("localhost", self.handle.local_addr().port())
+    }
+}
+
+pub fn cores(count: usize) -> Arc<Cores> {
+    Arc::new(Cores::start("test", NonZeroUsize::new(count).unwrap()).unwrap())
+}
+
+pub fn localhost() -> Listener {
+    Listener::bind(&"127.0.0.1:0".parse().unwrap()).unwrap()
+}
+
+pub fn serve(configure: impl FnOnce(Server<Typed<Shouter>>) -> Server<Typed<Shouter>>) -> Running {
+    let cores = cores(2);
+    let shouter = Shouter::default();
+    let waiting = shouter.waiting.clone();
+    let server = Server::new(Routes::default()).with_lambda(Arc::new(Typed(shouter)));
+    let handle = configure(server).serve(localhost(), &cores);
+    Running {
+        handle,
+        waiting,
+        _cores: cores,
+    }
+}
+
+pub fn client(options: ClientOptions) -> LambdaClient {
+    LambdaClient::new(Core::current(), Arc::new(options))
+}
+
+pub fn call(request: &LambdaRequest) -> LambdaCall {
+    LambdaCall {
+        message: Bytes::from(request.encode_to_vec()),
+        metadata: http::HeaderMap::new(),
+        deadline: Instant::now() + PATIENCE,
+    }
+}
+
+pub async fn ask(
+    client: &LambdaClient,
+    endpoint: &Endpoint,
+    request: &LambdaRequest,
+) -> Result<LambdaResponse, CallError> {
+    let reply = client.call(endpoint, &call(request)).await?;
+    Ok(LambdaResponse::decode(reply.message).expect("a valid response"))
+}
+
+/// Waits until `condition` holds.
+pub async fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !condition() {
+        assert!(Instant::now() < deadline, "never happened: {what}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// Writes a CA and certificates of both roles into `folder`; the server's is
+/// valid for `names`.
+pub fn certificates(folder: &Path, names: &[&str]) -> TlsFiles {
+    use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+    let ca_key = KeyPair::generate().unwrap();
+    let mut ca = CertificateParams::default();
+    ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let ca_certificate = ca.self_signed(&ca_key).unwrap();
+    std::fs::write(folder.join("ca.crt"), ca_certificate.pem()).unwrap();
+    let issuer = Issuer::new(ca, ca_key);
+    for (role, names) in [("server", names), ("client", &["client"][..])] {
+        let key = KeyPair::generate().unwrap();
+        let names: Vec<String> = names.iter().map(ToString::to_string).collect();
+        let certificate = CertificateParams::new(names)
+            .unwrap()
+            .signed_by(&key, &issuer)
+            .unwrap();
+        std::fs::write(folder.join(format!("{role}.crt")), certificate.pem()).unwrap();
+        std::fs::write(folder.join(format!("{role}.key")), key.serialize_pem()).unwrap();
+    }
+    TlsFiles::from_variables(|name| (name == "CERT_DIR").then(|| folder.to_owned())).unwrap()
+}
