@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use edge_proto::rpc::{Dag, FunctionList, IndexList, LambdaRequest, LambdaResponse, State};
-use prost::Message as _;
 
 fn request() -> LambdaRequest {
     LambdaRequest {
