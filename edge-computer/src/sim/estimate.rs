@@ -9,9 +9,10 @@ use super::utilization::Loads;
 /// How an estimate is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Estimator {
-    /// The formula of the C++ reference, equal to it in all 64 bits: it adds up the tasks that
-    /// wait as if one worker served them, so behind W busy workers it predicts up to W times too
-    /// much; it ignores memory. Costs O(n) in the number of tasks that wait.
+    /// The formula of the C++ reference, in its mixture of single and double precision, to be
+    /// compared with it. It adds up the tasks that wait as if one worker served them, so behind W
+    /// busy workers it predicts up to W times too much, and it ignores memory. Costs O(n) in the
+    /// number of tasks on the processor.
     Legacy,
     /// Replays the platform as it is, with the request added, until the request is done: right to
     /// the nanosecond if nothing else arrives. Costs O(n log n) in the number of tasks on the

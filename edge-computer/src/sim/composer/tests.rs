@@ -86,14 +86,17 @@ fn a_file_that_cannot_be_used_is_named() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("platform.json");
     let config = PlatformConfig::File { path: path.clone() };
-    let error = compose("c", &config).unwrap_err().to_string();
-    let expected = format!("cannot read {}: ", path.display());
-    assert!(error.starts_with(&expected), "{error}");
+    let error = anyhow::Error::from(compose("c", &config).unwrap_err());
+    let expected = format!("cannot read platform file {}: ", path.display());
+    assert!(format!("{error:#}").starts_with(&expected), "{error:#}");
 
     std::fs::write(&path, "{\n  \"version\" 1}").unwrap();
-    let error = compose("c", &config).unwrap_err().to_string();
-    let expected = format!("{}: expected `:` at line 2 column 13", path.display());
-    assert_eq!(error, expected);
+    let error = anyhow::Error::from(compose("c", &config).unwrap_err());
+    let expected = format!(
+        "platform file {} describes no computer: expected `:` at line 2 column 13",
+        path.display()
+    );
+    assert_eq!(format!("{error:#}"), expected);
 }
 
 #[test]

@@ -8,6 +8,8 @@ use edge_computer::sim::{
 };
 use proptest::prelude::*;
 
+use crate::naive::Naive;
+
 const SPEED: f64 = 1000.0;
 const MEMORY: u64 = 100;
 
@@ -101,7 +103,7 @@ proptest! {
         let mut computer = run(&steps, |computer, now| {
             while let Some(due) = computer.next_completion().filter(|due| *due <= now) {
                 let done = computer.advance(due);
-                prop_assert_all_at(&done, due);
+                assert_all_at(&done, due);
                 punctual.extend(done);
             }
         });
@@ -204,7 +206,7 @@ proptest! {
         let workers = [1, 2, 5];
         let mut computer = computer(cores, &workers, 0.0);
         let mut now = 0;
-        let mut model = Naive::new(cores, &workers);
+        let mut model = Naive::new(SPEED, cores, &workers);
         for (i, &(gap, lambda, bytes)) in arrivals.iter().enumerate() {
             now += gap;
             computer.submit(SimTime::from_nanos(now), LAMBDAS[lambda], bytes).unwrap();
@@ -221,73 +223,7 @@ proptest! {
     }
 }
 
-fn prop_assert_all_at(done: &[Completion], due: SimTime) {
+fn assert_all_at(done: &[Completion], due: SimTime) {
     assert!(!done.is_empty());
     assert!(done.iter().all(|completion| completion.finished_at == due));
-}
-
-/// Processor sharing step by step, with the residual operations of every task spelt out.
-struct Naive {
-    cores: f64,
-    workers: Vec<u32>,
-    now: f64,
-    /// Number, container and residual operations.
-    active: Vec<(usize, usize, f64)>,
-    pending: Vec<(usize, usize, f64)>,
-    ends: Vec<f64>,
-}
-
-impl Naive {
-    fn new(cores: u32, workers: &[u32]) -> Self {
-        Naive {
-            cores: f64::from(cores),
-            workers: workers.to_vec(),
-            now: 0.0,
-            active: Vec::new(),
-            pending: Vec::new(),
-            ends: Vec::new(),
-        }
-    }
-
-    fn submit(&mut self, number: usize, container: usize, ops: f64) {
-        self.ends.push(f64::NAN);
-        self.pending.push((number, container, ops));
-        self.start();
-    }
-
-    fn start(&mut self) {
-        let mut i = 0;
-        while i < self.pending.len() {
-            let container = self.pending[i].1;
-            let busy = self.active.iter().filter(|task| task.1 == container);
-            if busy.count() < self.workers[container] as usize {
-                self.active.push(self.pending.remove(i));
-            } else {
-                i += 1;
-            }
-        }
-    }
-
-    fn run_until(&mut self, until: f64) {
-        while !self.active.is_empty() {
-            let tasks = self.active.len() as f64;
-            let rate = self.cores.min(tasks) * SPEED / tasks;
-            let ops = self.active.iter().map(|task| task.2);
-            let least = ops.fold(f64::INFINITY, f64::min);
-            let step = (least / rate).min(until - self.now);
-            let ends = step == least / rate;
-            for task in &mut self.active {
-                task.2 -= step * rate;
-            }
-            self.now += step;
-            if !ends {
-                return;
-            }
-            for task in self.active.extract_if(.., |task| task.2 <= 1e-9) {
-                self.ends[task.0] = self.now;
-            }
-            self.start();
-        }
-        self.now = self.now.max(until);
-    }
 }
