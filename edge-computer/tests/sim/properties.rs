@@ -92,6 +92,10 @@ fn run(steps: &[(u64, Step)], mut collect: impl FnMut(&mut Computer, SimTime)) -
         collect(&mut computer, now);
         apply(&mut computer, now, step, &mut ids);
         assert!(memory_used(&computer).iter().all(|&used| used <= MEMORY));
+        for lambda in LAMBDAS {
+            let status = computer.status(lambda).unwrap();
+            assert!(status.active <= status.workers);
+        }
     }
     computer
 }

@@ -106,15 +106,19 @@ fn v21_a_refused_task_leaves_no_trace() {
     assert_eq!(drain(&mut computer), [(0, SECOND), (1, 2 * SECOND)]);
 }
 
-#[test]
-fn the_queue_is_bounded() {
+fn bounded(max_pending: usize) -> Computer {
     let mut builder = Computer::builder("computer");
     builder.add_processor(cpu("cpu", 10.0, 1, 100)).unwrap();
     builder
         .add_container("c", "cpu", fixed("f", 10, 1), 1)
         .unwrap();
-    builder.max_pending(2);
-    let mut computer = builder.build();
+    builder.max_pending(max_pending);
+    builder.build()
+}
+
+#[test]
+fn the_queue_is_bounded() {
+    let mut computer = bounded(2);
     let ids: Vec<TaskId> = (0..3)
         .map(|_| computer.submit(SimTime::ZERO, "f", 0).unwrap())
         .collect();
@@ -127,6 +131,14 @@ fn the_queue_is_bounded() {
     assert_eq!(estimate, Err(full));
     assert!(computer.cancel(SimTime::ZERO, ids[1]));
     assert!(computer.submit(SimTime::ZERO, "f", 0).is_ok());
+}
+
+#[test]
+fn what_starts_at_once_needs_no_room_in_the_queue() {
+    let mut computer = bounded(0);
+    assert!(computer.submit(SimTime::ZERO, "f", 0).is_ok());
+    assert!(computer.submit(SimTime::ZERO, "f", 0).is_err());
+    assert!(computer.submit(at(SECOND), "f", 0).is_ok());
 }
 
 #[test]
@@ -149,15 +161,34 @@ fn a_cancelled_task_makes_room_for_the_others() {
 fn a_cancelled_head_lets_those_behind_it_start() {
     let mut computer = single(cpu("cpu", 10.0, 1, 100), sized("f"), 5);
     computer.submit(SimTime::ZERO, "f", 60).unwrap();
-    let large = computer.submit(SimTime::ZERO, "f", 50).unwrap();
-    computer.submit(SimTime::ZERO, "f", 41).unwrap();
+    let short = computer.submit(SimTime::ZERO, "f", 40).unwrap();
+    let large = computer.submit(SimTime::ZERO, "f", 70).unwrap();
+    let small = computer.submit(SimTime::ZERO, "f", 30).unwrap();
+    assert!(computer.cancel(SimTime::ZERO, short));
+    let status = computer.status("f").unwrap();
+    assert_eq!((status.active, status.pending), (1, 2));
     assert!(computer.cancel(SimTime::ZERO, large));
-    assert_eq!(computer.status("f").unwrap().active, 1);
-    let small = computer.submit(SimTime::ZERO, "f", 40).unwrap();
-    assert_eq!(computer.status("f").unwrap().active, 2);
+    let status = computer.status("f").unwrap();
+    assert_eq!((status.active, status.pending), (2, 0));
     assert!(computer.cancel(SimTime::ZERO, small));
     assert!(!computer.cancel(SimTime::ZERO, large));
     assert_eq!(computer.processors().next().unwrap().memory_used, 60);
+}
+
+#[test]
+fn a_head_that_was_overtaken_waits_for_a_worker_too() {
+    let mut builder = Computer::builder("computer");
+    builder.add_processor(cpu("cpu", 10.0, 1, 100)).unwrap();
+    builder.add_container("cf", "cpu", sized("f"), 2).unwrap();
+    builder.add_container("cg", "cpu", sized("g"), 1).unwrap();
+    let mut computer = builder.build();
+    let other = computer.submit(SimTime::ZERO, "g", 40).unwrap();
+    for bytes in [30, 50, 20] {
+        computer.submit(SimTime::ZERO, "f", bytes).unwrap();
+    }
+    assert!(computer.cancel(SimTime::ZERO, other));
+    let status = computer.status("f").unwrap();
+    assert_eq!((status.active, status.pending), (2, 1));
 }
 
 #[test]
