@@ -1,4 +1,7 @@
 //! How a process starts, is observed and stops: configuration, logs, metrics, admin endpoint, signals.
 
 pub mod conf_string;
+pub mod duration;
+pub mod lifecycle;
 mod nearest;
+pub mod signals;
