@@ -1,5 +1,6 @@
 //! How a process starts, is observed and stops: configuration, logs, metrics, admin endpoint, signals.
 
+pub mod admin;
 pub mod conf_string;
 pub mod duration;
 pub mod lifecycle;
