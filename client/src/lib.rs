@@ -23,6 +23,7 @@ mod multi;
 mod number;
 mod pacer;
 mod random;
+mod recorder;
 mod tally;
 
 pub use caller::Caller;

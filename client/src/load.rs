@@ -20,8 +20,8 @@ use crate::callback::{CallbackError, CallbackReceiver};
 use crate::config::{Config, ConfigProblem};
 use crate::lines::{Columns, LineWriter, OutputError};
 use crate::payload::Payloads;
+use crate::recorder::Recorder;
 use crate::report::{Mode, Report, Tally};
-use crate::tally::Recorder;
 
 /// How long a run that is asked to end waits for what is in flight.
 pub const LAST_WAIT: Duration = Duration::from_secs(2);

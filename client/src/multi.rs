@@ -47,7 +47,7 @@ pub enum MultiClientError {
 /// A client of several end-points, of which the first to answer wins.
 ///
 /// Calls may be concurrent. The copies of a request that lost are cancelled,
-/// except at end-points that have not answered yet: those may finish in the
+/// except one at each end-point that has not answered yet: it may finish in the
 /// background, so that a connection that takes longer to open than the primary
 /// takes to answer comes into being all the same.
 #[derive(Debug)]
@@ -64,6 +64,8 @@ struct Peer {
     endpoint: Endpoint,
     /// The last attempt that ran to its end was answered.
     answers: AtomicBool,
+    /// An attempt that lost goes on in the background.
+    background: AtomicBool,
 }
 
 /// What calls decide upon.
@@ -107,6 +109,7 @@ impl MultiClient {
             Arc::new(Peer {
                 endpoint,
                 answers: AtomicBool::new(false),
+                background: AtomicBool::new(false),
             })
         };
         Ok(Self {
@@ -240,6 +243,7 @@ impl Peer {
         let outcome = exchange(transport, &self.endpoint, call).await;
         let answered = matches!(outcome, Ok(_) | Err(RequestError::Retcode { .. }));
         self.answers.store(answered, Ordering::Relaxed);
+        self.background.store(false, Ordering::Relaxed);
         outcome
     }
 }
@@ -247,7 +251,8 @@ impl Peer {
 impl Attempt {
     /// Somebody else was faster.
     fn lose(self) {
-        if !self.peer.answers.load(Ordering::Relaxed) {
+        let unproven = !self.peer.answers.load(Ordering::Relaxed);
+        if unproven && !self.peer.background.swap(true, Ordering::Relaxed) {
             self.task.detach();
         }
     }
@@ -280,5 +285,52 @@ fn none_responded(error: RequestError) -> RequestError {
     RequestError::Retcode {
         outcome,
         response: Box::new(LambdaResponse::error(outcome, retcode)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use edge_transport::Core;
+
+    use super::*;
+
+    fn client(persistence: f64, seed: u64) -> MultiClient {
+        let transport = Arc::new(LambdaClient::new(Core::current(), Arc::default()));
+        let endpoints = [3, 1, 2].map(|port| Endpoint::new("localhost", port));
+        MultiClient::new(transport, endpoints, persistence, seed).unwrap()
+    }
+
+    fn draws(persistence: f64, seed: u64) -> Vec<usize> {
+        let client = client(persistence, seed);
+        (0..1000).flat_map(|_| client.draw().1).collect()
+    }
+
+    #[tokio::test]
+    async fn the_first_end_point_in_order_is_the_primary_at_first() {
+        assert_eq!(client(0.5, 0).primary(), &Endpoint::new("localhost", 1));
+    }
+
+    #[tokio::test]
+    async fn persistence_is_the_probability_of_a_copy_to_each_other_end_point() {
+        assert!(draws(0.0, 1).is_empty());
+        assert_eq!(draws(1.0, 1).len(), 2000);
+        let half = draws(0.5, 1);
+        assert!((900..1100).contains(&half.len()), "{} of 2000", half.len());
+        assert!(half.contains(&1) && half.contains(&2) && !half.contains(&0));
+    }
+
+    #[tokio::test]
+    async fn the_seed_fixes_the_choices() {
+        assert_eq!(draws(0.5, 1), draws(0.5, 1));
+        assert_ne!(draws(0.5, 1), draws(0.5, 2));
+    }
+
+    #[tokio::test]
+    async fn only_a_failed_primary_is_deposed() {
+        let client = client(0.5, 0);
+        client.depose(2);
+        assert_eq!(client.lock().primary, 0);
+        client.depose(0);
+        assert_eq!(client.lock().primary, 1);
     }
 }

@@ -54,7 +54,8 @@ pub(super) struct Flags {
     #[command(flatten)]
     pub(super) common: CommonFlags,
 
-    /// Whom to call; a copy of a request may go to each end-point but the first
+    /// Whom to call [default: localhost:6473]; of several, all but the fastest get copies by
+    /// chance
     #[arg(long, help_heading = REQUESTS, value_name = "HOST:PORT,...", value_delimiter = ',')]
     server_endpoints: Option<Vec<Endpoint>>,
 
@@ -120,7 +121,7 @@ pub(super) struct Flags {
     cores: Option<usize>,
 
     /// Requests per second
-    #[arg(long, help_heading = OPEN, value_name = "NUMBER")]
+    #[arg(long, help_heading = OPEN, value_name = "NUMBER", allow_negative_numbers = true)]
     rate: Option<f64>,
 
     /// How requests spread over time [default: constant]

@@ -16,7 +16,7 @@ use crate::callback::CallbackReceiver;
 use crate::config::{Config, ConfigProblem};
 use crate::lines::{Columns, line};
 use crate::payload::Payloads;
-use crate::tally::{Recorder, Ticket};
+use crate::recorder::{Recorder, Ticket};
 use crate::{Answer, Caller, RequestError};
 
 /// What all cores share.

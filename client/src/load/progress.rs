@@ -8,8 +8,8 @@ use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::lane::Shared;
+use crate::recorder::Recorder;
 use crate::report::Tally;
-use crate::tally::Recorder;
 
 const PERIOD: Duration = Duration::from_millis(500);
 /// Back to the beginning of the line, and away with what stood there.

@@ -87,7 +87,7 @@ mod tests {
     use std::time::{Duration, Instant};
 
     use super::*;
-    use crate::tally::Recorder;
+    use crate::recorder::Recorder;
 
     #[test]
     fn the_summary_names_counts_rates_errors_and_shares() {
