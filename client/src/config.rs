@@ -70,8 +70,8 @@ pub struct Config {
     /// Closed loop: how that time is distributed.
     pub inter_request_type: InterRequestType,
     /// Where the line of each answer goes; `-` or `/dev/stdout` is standard
-    /// output. Absent: standard output for a closed loop that reports as text,
-    /// else nowhere.
+    /// output. Absent: nowhere; but the program `edgeclient` then takes
+    /// standard output for a closed loop that reports as text.
     pub output_file: Option<PathBuf>,
     /// Add to the output file instead of replacing its content.
     pub append: bool,
@@ -178,14 +178,6 @@ impl Default for ClientConfig {
 }
 
 impl Config {
-    /// Whether lines go to standard output.
-    pub(crate) fn lines_to_stdout(&self) -> bool {
-        match &self.output_file {
-            Some(path) => is_stdout(path),
-            None => self.rate.is_none() && self.output == Output::Text,
-        }
-    }
-
     /// Checks what types alone cannot.
     ///
     /// # Errors
@@ -278,7 +270,12 @@ fn require(
     })
 }
 
+/// The output file that means standard output.
+pub(crate) const STDOUT: &str = "-";
+
 /// Whether `path` means standard output.
 pub(crate) fn is_stdout(path: &std::path::Path) -> bool {
-    path.as_os_str() == "-" || path.as_os_str() == "/dev/stdout"
+    [STDOUT, "/dev/stdout"]
+        .map(std::path::Path::new)
+        .contains(&path)
 }

@@ -4,15 +4,17 @@ mod flags;
 
 use std::ffi::OsString;
 use std::io::Write as _;
+use std::path::PathBuf;
 
 use anyhow::anyhow;
 use edge_daemon::cli;
 use edge_daemon::layers::{Layers, Loaded, Origin};
 use edge_daemon::lifecycle::Shutdown;
-use edge_daemon::{log, signals};
+use edge_daemon::{UsageError, log, signals};
 
 use self::flags::{Flags, REFERENCE_OPTIONS};
-use crate::config::{CLIENT_CONF, Config, Output};
+use crate::config::{CLIENT_CONF, Config, Output, STDOUT};
+use crate::load::{self, Progress, RunError};
 use crate::report::{Mode, Report};
 
 /// Keys that only an open loop, and only a closed loop, has a use for.
@@ -31,23 +33,25 @@ const CLOSED_LOOP: [&str; 3] = ["num-threads", "inter-request-time", "inter-requ
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> anyhow::Result<()> {
     let flags: Flags = cli::parse(arguments, REFERENCE_OPTIONS)?;
     flags.refuse_chains()?;
-    let loaded = load(&flags)?;
+    let loaded = configuration(&flags)?;
     if flags.common.answered(&loaded)? {
         return Ok(());
     }
     log::init(&loaded.config.log);
     loaded.log_warnings();
+    let config = with_lines(loaded.config);
     let shutdown = Shutdown::new();
     signals::install(&shutdown)?;
     let report = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?
-        .block_on(crate::load::run(&loaded.config, &shutdown))?;
-    print(&report, loaded.config.output)?;
+        .block_on(load::run(&config, &shutdown, Progress::Terminal))
+        .map_err(blame)?;
+    print(&report, config.output)?;
     verdict(&report)
 }
 
-fn load(flags: &Flags) -> anyhow::Result<Loaded<Config>> {
+fn configuration(flags: &Flags) -> anyhow::Result<Loaded<Config>> {
     let layers = Layers::new("edgeclient")
         .common(&flags.common, None)
         .conf_string(&CLIENT_CONF, flags.client_conf.as_deref());
@@ -68,6 +72,23 @@ fn load(flags: &Flags) -> anyhow::Result<Loaded<Config>> {
     {
         Some(key) => Err(loaded.invalid(key, remedy).into()),
         None => Ok(loaded),
+    }
+}
+
+/// Lines go to standard output unless the summary does.
+fn with_lines(mut config: Config) -> Config {
+    if config.rate.is_none() && config.output == Output::Text {
+        let stdout = || PathBuf::from(STDOUT);
+        config.output_file = Some(config.output_file.unwrap_or_else(stdout));
+    }
+    config
+}
+
+/// Tells what the user has to mend from what went wrong.
+fn blame(error: RunError) -> anyhow::Error {
+    match error {
+        RunError::Config(_) | RunError::Tls(_) => UsageError(error.to_string()).into(),
+        other => other.into(),
     }
 }
 

@@ -43,19 +43,17 @@ pub(crate) struct LineWriter {
 impl LineWriter {
     /// The writer that `config` asks for, if any.
     pub(crate) fn open(config: &Config, shutdown: &Shutdown) -> Result<Option<Self>, OutputError> {
-        let path = match &config.output_file {
-            Some(path) if !is_stdout(path) => path.clone(),
-            _ if config.lines_to_stdout() => PathBuf::from("standard output"),
-            _ => return Ok(None),
+        let Some(path) = &config.output_file else {
+            return Ok(None);
         };
         let error = |source| OutputError {
             path: path.clone(),
             source,
         };
-        let sink: Box<dyn Write + Send> = if config.lines_to_stdout() {
+        let sink: Box<dyn Write + Send> = if is_stdout(path) {
             Box::new(std::io::stdout())
         } else {
-            Box::new(create(&path, config.append).map_err(error)?)
+            Box::new(create(path, config.append).map_err(error)?)
         };
         let (sender, lines) = channel();
         let shutdown = shutdown.clone();
@@ -73,7 +71,7 @@ impl LineWriter {
         Ok(Some(Self {
             sender,
             thread,
-            path,
+            path: path.clone(),
         }))
     }
 

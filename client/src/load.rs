@@ -26,6 +26,15 @@ use crate::report::{Mode, Report, Tally};
 /// How long a run that is asked to end waits for what is in flight.
 pub const LAST_WAIT: Duration = Duration::from_secs(2);
 
+/// Whether a run shows how it is going.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Progress {
+    /// On standard error, if that is a terminal.
+    Terminal,
+    /// Not at all.
+    Silent,
+}
+
 /// Why a run could not take place.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
@@ -50,11 +59,13 @@ pub enum RunError {
 /// is requested. It then waits for what is in flight: for as long as the
 /// time-outs allow, once shutdown is requested for [`LAST_WAIT`].
 ///
-/// Where standard error is a terminal, it shows the progress there.
-///
 /// # Errors
 /// If the run could not take place. Requests that fail are part of the report.
-pub async fn run(config: &Config, shutdown: &Shutdown) -> Result<Report, RunError> {
+pub async fn run(
+    config: &Config,
+    shutdown: &Shutdown,
+    progress: Progress,
+) -> Result<Report, RunError> {
     config.validate()?;
     let tls = if config.secure {
         Some(TlsFiles::from_environment()?.client_config()?)
@@ -104,7 +115,10 @@ pub async fn run(config: &Config, shutdown: &Shutdown) -> Result<Report, RunErro
         .collect();
 
     let (mode, end) = {
-        let _progress = progress::show(&shared, &recorders);
+        let _line = match progress {
+            Progress::Terminal => progress::show(&shared, &recorders),
+            Progress::Silent => None,
+        };
         generate(&shared, lanes).await?
     };
     cores.join().await;
@@ -112,7 +126,8 @@ pub async fn run(config: &Config, shutdown: &Shutdown) -> Result<Report, RunErro
         callbacks.stop().await;
     }
     if let Some(writer) = writer {
-        writer.finish()?;
+        let finished = tokio::task::spawn_blocking(|| writer.finish()).await;
+        finished.map_err(io::Error::other)??;
     }
     let mut tally = Tally::default();
     for recorder in &recorders {

@@ -7,12 +7,10 @@
 //! other one. Whoever answers first is the primary from then on, so that the
 //! client follows the fastest end-point and keeps probing the rest.
 
+mod attempt;
+
 use std::collections::BTreeSet;
-use std::future::Future;
-use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use edge_proto::rpc::{self, LambdaRequest, LambdaResponse};
@@ -23,9 +21,8 @@ use http::HeaderMap;
 use prost::Message as _;
 use rand::RngExt as _;
 use rand_pcg::Pcg64;
-use tokio_util::task::AbortOnDropHandle;
 
-use crate::client::exchange;
+use self::attempt::{Attempt, Peer};
 use crate::random::{Variable, generator};
 use crate::{Answer, RequestError};
 
@@ -58,31 +55,11 @@ pub struct MultiClient {
     choice: Mutex<Choice>,
 }
 
-/// One end-point.
-#[derive(Debug)]
-struct Peer {
-    endpoint: Endpoint,
-    /// The last attempt that ran to its end was answered.
-    answers: AtomicBool,
-    /// An attempt that lost goes on in the background.
-    background: AtomicBool,
-}
-
 /// What calls decide upon.
 #[derive(Debug)]
 struct Choice {
     primary: usize,
     random: Pcg64,
-}
-
-type Outcome = Result<LambdaResponse, RequestError>;
-
-/// A copy of a request on its way, by itself, so that it can outlive the call.
-#[derive(Debug)]
-struct Attempt {
-    index: usize,
-    peer: Arc<Peer>,
-    task: AbortOnDropHandle<Outcome>,
 }
 
 impl MultiClient {
@@ -105,16 +82,9 @@ impl MultiClient {
         if !(0.0..=1.0).contains(&persistence) {
             return Err(MultiClientError::Persistence(persistence));
         }
-        let peer = |endpoint| {
-            Arc::new(Peer {
-                endpoint,
-                answers: AtomicBool::new(false),
-                background: AtomicBool::new(false),
-            })
-        };
         Ok(Self {
             transport,
-            peers: endpoints.into_iter().map(peer).collect(),
+            peers: endpoints.into_iter().map(Peer::new).map(Arc::new).collect(),
             persistence,
             choice: Mutex::new(Choice {
                 primary: 0,
@@ -169,7 +139,7 @@ impl MultiClient {
                 })
             }
             Err(error) => {
-                if !self.peers[primary].answers.load(Ordering::Relaxed) {
+                if !self.peers[primary].answers() {
                     self.depose(primary);
                 }
                 Err(none_responded(error))
@@ -196,7 +166,10 @@ impl MultiClient {
     ) -> Result<(usize, LambdaResponse), RequestError> {
         let mut attempts: FuturesUnordered<_> = std::iter::once(primary)
             .chain(copies.iter().copied())
-            .map(|index| self.spawn(index, call.clone()))
+            .map(|index| {
+                let peer = self.peers[index].clone();
+                Attempt::spawn(index, peer, self.transport.clone(), call.clone())
+            })
             .collect();
         let mut failure = None;
         while let Some((index, outcome)) = attempts.next().await {
@@ -214,16 +187,6 @@ impl MultiClient {
         Err(failure.expect("the primary's attempt has failed"))
     }
 
-    fn spawn(&self, index: usize, call: LambdaCall) -> Attempt {
-        let (transport, peer) = (self.transport.clone(), self.peers[index].clone());
-        let task = tokio::spawn(async move { peer.attempt(&transport, &call).await });
-        Attempt {
-            index,
-            peer: self.peers[index].clone(),
-            task: AbortOnDropHandle::new(task),
-        }
-    }
-
     /// Makes the end-point after `failed` the primary, unless it is not the
     /// primary any more.
     fn depose(&self, failed: usize) {
@@ -235,41 +198,6 @@ impl MultiClient {
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Choice> {
         self.choice.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Peer {
-    async fn attempt(&self, transport: &LambdaClient, call: &LambdaCall) -> Outcome {
-        let outcome = exchange(transport, &self.endpoint, call).await;
-        let answered = matches!(outcome, Ok(_) | Err(RequestError::Retcode { .. }));
-        self.answers.store(answered, Ordering::Relaxed);
-        self.background.store(false, Ordering::Relaxed);
-        outcome
-    }
-}
-
-impl Attempt {
-    /// Somebody else was faster.
-    fn lose(self) {
-        let unproven = !self.peer.answers.load(Ordering::Relaxed);
-        if unproven && !self.peer.background.swap(true, Ordering::Relaxed) {
-            self.task.detach();
-        }
-    }
-}
-
-impl Future for Attempt {
-    type Output = (usize, Outcome);
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let outcome = match ready!(Pin::new(&mut self.task).poll(cx)) {
-            Ok(outcome) => outcome,
-            Err(error) => Err(RequestError::Call(CallError::Lost {
-                endpoint: self.peer.endpoint.clone(),
-                reason: error.to_string(),
-            })),
-        };
-        Poll::Ready((self.index, outcome))
     }
 }
 

@@ -21,6 +21,12 @@ pub(crate) fn generator(seed: u64, instance: u64, variable: Variable) -> Pcg64 {
     Pcg64::seed_from_u64(split_mix(seed) ^ stream)
 }
 
+/// A seed for client `instance` of a run with `seed`, such that the clients of
+/// runs with neighbouring seeds have nothing in common.
+pub(crate) fn own_seed(seed: u64, instance: u64) -> u64 {
+    split_mix(split_mix(seed) ^ instance)
+}
+
 /// The output function of SplitMix64 (Steele, Lea, Flood; OOPSLA 2014), after
 /// one step: a bijection that spreads neighbouring numbers.
 fn split_mix(number: u64) -> u64 {
@@ -48,6 +54,7 @@ mod tests {
             first(1, 2, Variable::Size),
             first(1, 2, Variable::Persistence),
         ];
+        assert_ne!(own_seed(1, 1), own_seed(2, 0));
         let distinct: std::collections::HashSet<_> = different.into_iter().collect();
         assert_eq!(distinct.len(), different.len());
     }

@@ -85,7 +85,7 @@ impl Tally {
     }
 
     /// Adds what another part of the run counted.
-    pub fn merge(&mut self, other: &Self) {
+    pub(crate) fn merge(&mut self, other: &Self) {
         self.sent += other.sent;
         self.ok += other.ok;
         let same = "histograms of one range";

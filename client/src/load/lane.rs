@@ -16,6 +16,7 @@ use crate::callback::CallbackReceiver;
 use crate::config::{Config, ConfigProblem};
 use crate::lines::{Columns, line};
 use crate::payload::Payloads;
+use crate::random::own_seed;
 use crate::recorder::{Recorder, Ticket};
 use crate::{Answer, Caller, RequestError};
 
@@ -82,7 +83,7 @@ impl Lane {
             self.transports[turn % self.transports.len()].clone(),
             &config.server_endpoints,
             config.client.persistence,
-            config.seed.wrapping_add(instance),
+            own_seed(config.seed, instance),
             self.shared.callbacks.clone(),
         )
         .map_err(|error| ConfigProblem {

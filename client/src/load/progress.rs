@@ -17,22 +17,22 @@ const CLEAR: &str = "\r\x1b[K";
 
 /// A progress line that lives as long as this.
 #[derive(Debug)]
-pub(super) struct Progress {
+pub(super) struct ProgressLine {
     _task: AbortOnDropHandle<()>,
 }
 
 /// Shows the progress on standard error if that is a terminal, else nothing:
 /// logs are no place for it.
-pub(super) fn show(shared: &Arc<Shared>, recorders: &[Arc<Recorder>]) -> Option<Progress> {
+pub(super) fn show(shared: &Arc<Shared>, recorders: &[Arc<Recorder>]) -> Option<ProgressLine> {
     std::io::stderr().is_terminal().then(|| {
         let refresh = refresh(shared.clone(), recorders.to_vec());
-        Progress {
+        ProgressLine {
             _task: AbortOnDropHandle::new(tokio::spawn(refresh)),
         }
     })
 }
 
-impl Drop for Progress {
+impl Drop for ProgressLine {
     fn drop(&mut self) {
         // A terminal that is gone need not be tidy.
         let _ = write!(std::io::stderr(), "{CLEAR}");

@@ -3,7 +3,8 @@
 use std::num::{NonZeroU64, NonZeroUsize};
 use std::time::Duration;
 
-use edge_client::{Config, ErrorKind, Report, load};
+use edge_client::load::{self, Progress};
+use edge_client::{Config, ErrorKind, Report};
 use edge_daemon::lifecycle::Shutdown;
 use edge_proto::rpc::callback_server_client::CallbackServerClient;
 use edge_proto::rpc::{LambdaRequest, LambdaResponse};
@@ -34,7 +35,9 @@ async fn run(computer: &Computer, clients: usize, timeout: Duration) -> Report {
         timeout,
         ..config(&[computer])
     };
-    load::run(&config, &Shutdown::new()).await.unwrap()
+    load::run(&config, &Shutdown::new(), Progress::Silent)
+        .await
+        .unwrap()
 }
 
 #[tokio::test]

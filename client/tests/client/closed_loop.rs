@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use edge_client::arrivals::InterRequestType;
-use edge_client::{Config, ErrorKind, load};
+use edge_client::load::{self, Progress};
+use edge_client::{Config, ErrorKind};
 use edge_daemon::lifecycle::Shutdown;
 
 use crate::support::{Computer, config, echo, nobody};
@@ -33,7 +34,9 @@ async fn each_client_sends_its_requests_and_each_answer_is_a_line() {
         cores: NonZeroUsize::new(2).unwrap(),
         ..closed(&computer, &folder)
     };
-    let report = load::run(&config, &Shutdown::new()).await.unwrap();
+    let report = load::run(&config, &Shutdown::new(), Progress::Silent)
+        .await
+        .unwrap();
     assert_eq!((report.tally.sent, report.tally.ok), (30, 30));
     let lines = lines(&config);
     assert_eq!(lines.len(), 30);
@@ -52,7 +55,9 @@ async fn dry_requests_show_the_predicted_time() {
         dry: true,
         ..closed(&computer, &folder)
     };
-    load::run(&config, &Shutdown::new()).await.unwrap();
+    load::run(&config, &Shutdown::new(), Progress::Silent)
+        .await
+        .unwrap();
     assert!(lines(&config).iter().all(|line| line[1] == "0.25"));
 }
 
@@ -75,7 +80,9 @@ async fn a_client_has_one_request_at_a_time() {
         max_requests: NonZeroU64::new(20),
         ..closed(&computer, &folder)
     };
-    load::run(&config, &Shutdown::new()).await.unwrap();
+    load::run(&config, &Shutdown::new(), Progress::Silent)
+        .await
+        .unwrap();
     assert!(most.load(Ordering::SeqCst) <= 2);
 }
 
@@ -89,7 +96,9 @@ async fn requests_keep_their_distance() {
         max_requests: NonZeroU64::new(5),
         ..closed(&computer, &folder)
     };
-    let report = load::run(&config, &Shutdown::new()).await.unwrap();
+    let report = load::run(&config, &Shutdown::new(), Progress::Silent)
+        .await
+        .unwrap();
     // The first one waits, too.
     assert!(report.elapsed >= 5 * GAP, "{:?}", report.elapsed);
     let first: f64 = lines(&config)[0][0].parse().unwrap();
@@ -105,7 +114,9 @@ async fn the_duration_ends_a_run_without_errors() {
         inter_request_time: Duration::from_millis(1),
         ..closed(&computer, &folder)
     };
-    let report = load::run(&config, &Shutdown::new()).await.unwrap();
+    let report = load::run(&config, &Shutdown::new(), Progress::Silent)
+        .await
+        .unwrap();
     assert_eq!(report.tally.failed(), 0);
     assert!(report.tally.ok > 0);
 }
@@ -119,7 +130,9 @@ async fn clients_survive_failures_and_count_them() {
         output_file: Some(folder.path().join("lines")),
         ..Config::default()
     };
-    let report = load::run(&config, &Shutdown::new()).await.unwrap();
+    let report = load::run(&config, &Shutdown::new(), Progress::Silent)
+        .await
+        .unwrap();
     assert_eq!((report.tally.sent, report.tally.ok), (4, 0));
     assert_eq!(report.tally.errors[&ErrorKind::Connect].count, 4);
     assert!(lines(&config).is_empty());

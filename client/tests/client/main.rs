@@ -10,5 +10,6 @@ mod closed_loop;
 mod command;
 mod one;
 mod open_loop;
+mod secure;
 mod several;
 mod support;

@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use edge_client::arrivals::Arrivals;
-use edge_client::{Config, ErrorKind, Report, load};
+use edge_client::load::{self, Progress};
+use edge_client::{Config, ErrorKind, Report};
 use edge_daemon::lifecycle::Shutdown;
 use edge_proto::rpc::{LambdaResponse, Outcome};
 
@@ -21,7 +22,9 @@ fn open(computer: &Computer, rate: f64, requests: u64) -> Config {
 }
 
 async fn run(config: &Config) -> Report {
-    let report = load::run(config, &Shutdown::new()).await.unwrap();
+    let report = load::run(config, &Shutdown::new(), Progress::Silent)
+        .await
+        .unwrap();
     let tally = &report.tally;
     assert_eq!(tally.ok + tally.failed(), tally.sent);
     let seconds = &tally.seconds;
@@ -160,7 +163,7 @@ async fn a_run_that_is_asked_to_end_counts_what_it_leaves_behind() {
             shutdown.request("test");
         }
     };
-    let (report, ()) = tokio::join!(load::run(&config, &shutdown), asking);
+    let (report, ()) = tokio::join!(load::run(&config, &shutdown, Progress::Silent), asking);
     let tally = report.unwrap().tally;
     assert_eq!((tally.sent, tally.ok), (3, 0));
     assert_eq!(tally.errors[&ErrorKind::Interrupted].count, 3);

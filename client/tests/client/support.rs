@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use edge_client::Config;
 use edge_proto::rpc::{LambdaRequest, LambdaResponse, Outcome};
+use edge_transport::tls::TlsFiles;
 use edge_transport::{
     ClientOptions, Core, Cores, Endpoint, LambdaCall, LambdaClient, LambdaReply, LambdaService,
     Listener, Server,
@@ -52,8 +53,25 @@ impl Computer {
     where
         F: Future<Output = LambdaResponse> + Send + 'static,
     {
+        Self::serve(
+            endpoint,
+            None,
+            Box::new(move |request| Box::pin(behaviour(request))),
+        )
+    }
+
+    /// A computer that speaks TLS with the certificates of `files`.
+    pub(crate) fn secure(files: &TlsFiles) -> Self {
+        Self::serve(
+            &Endpoint::new("127.0.0.1", 0),
+            Some(files),
+            Box::new(|request| Box::pin(async move { echo(&request) })),
+        )
+    }
+
+    fn serve(endpoint: &Endpoint, files: Option<&TlsFiles>, behaviour: Box<Behaviour>) -> Self {
         let service = Arc::new(Service {
-            behaviour: Box::new(move |request| Box::pin(behaviour(request))),
+            behaviour,
             running: AtomicUsize::new(0),
             seen: Mutex::default(),
         });
@@ -62,6 +80,7 @@ impl Computer {
         let endpoint = Endpoint::from(listener.local_addr());
         Server::new(Routes::default())
             .with_lambda(service.clone())
+            .with_tls(files.map(|files| files.server_config().unwrap()))
             .serve(listener, &cores);
         Self {
             endpoint,
