@@ -133,7 +133,8 @@ impl Destinations {
     /// How many are ejected or on trial.
     #[must_use]
     pub fn ejected(&self) -> usize {
-        self.ejected.load(Relaxed)
+        // A recovery may be counted a moment before the ejection that it ends.
+        (self.ejected.load(Relaxed) as isize).max(0) as usize
     }
 
     fn lock(&self) -> MutexGuard<'_, Registry> {

@@ -26,8 +26,10 @@ const GOOD: f32 = 2.0;
 ///
 /// Unlike in the reference, deficits start at 0 (there at the largest float, which absorbs every
 /// weight, so that of four fresh destinations three were used), rests also end when nothing but
-/// picks happen, and only active destinations are credited when the smallest deficit is taken off.
-/// Ties go by name.
+/// picks happen, only active destinations are credited when the smallest deficit is taken off, and
+/// the first update after joining or after a rest corrects what the guess of a weight has charged (a
+/// newcomer announced at 1 among tens of milliseconds would sit out a hundred turns). Ties go by
+/// name.
 #[derive(Debug, Default)]
 pub(super) struct RoundRobin {
     slots: Mutex<Vec<Slot<Turn>>>,
@@ -86,10 +88,7 @@ impl RoundRobin {
 /// Takes the smallest deficit off the active ones and decides anew who is active; newcomers start
 /// level with the one whose turn it is.
 fn refresh(slots: &mut [Slot<Turn>], now: Nanos) {
-    let active = slots.iter().filter(|slot| slot.state.active);
-    let smallest = active
-        .map(|slot| slot.state.deficit)
-        .fold(f64::INFINITY, f64::min);
+    let smallest = smallest_deficit(slots);
     let good = good_weight(slots.iter());
     for slot in slots {
         let was_active = slot.state.active;
@@ -100,6 +99,13 @@ fn refresh(slots: &mut [Slot<Turn>], now: Nanos) {
             slot.state.deficit = 0.0;
         }
     }
+}
+
+fn smallest_deficit(slots: &[Slot<Turn>]) -> f64 {
+    let active = slots.iter().filter(|slot| slot.state.active);
+    active
+        .map(|slot| slot.state.deficit)
+        .fold(f64::INFINITY, f64::min)
 }
 
 /// The largest weight that is still good.
@@ -158,11 +164,15 @@ impl Policy for RoundRobin {
 
     fn weight_set(&self, route: &Arc<Route>, now: Nanos) {
         let mut slots = self.slots();
+        let smallest = smallest_deficit(&slots);
         if let Some(slot) = slots
             .iter_mut()
             .find(|slot| Arc::ptr_eq(&slot.route, route))
+            && slot.state.updated.replace(now).is_none()
         {
-            slot.state.updated = Some(now);
+            // It was charged by a guess; its real weight may be far less.
+            let charged = smallest + f64::from(route.weight());
+            slot.state.deficit = slot.state.deficit.min(charged);
         }
         refresh(&mut slots, now);
     }

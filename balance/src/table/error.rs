@@ -12,7 +12,7 @@ pub enum TableError {
         destination: Option<String>,
     },
     /// A route needs a destination and a weight above 0.
-    #[error("Invalid destination towards '{destination}' with weight <{}>", fixed(*.weight))]
+    #[error("Invalid destination towards '{destination}' with weight {}", fixed(*.weight))]
     InvalidDestination {
         /// As given.
         destination: String,
@@ -28,10 +28,10 @@ pub enum TableError {
         lambda: String,
     },
     /// A weight is a finite number above 0.
-    #[error("Invalid weight '<{}>', must be > 0", fixed(*.0))]
+    #[error("Invalid weight '{}', must be > 0", fixed(*.0))]
     InvalidWeight(f32),
     /// So is a factor.
-    #[error("Invalid weight factor '<{}>', must be > 0", fixed(*.0))]
+    #[error("Invalid weight factor '{}', must be > 0", fixed(*.0))]
     InvalidWeightFactor(f32),
 }
 
