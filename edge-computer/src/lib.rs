@@ -1,1 +1,3 @@
 //! Edge computers: the simulated platform behind the lambda service.
+
+pub mod sim;

@@ -56,7 +56,7 @@ impl Default for ClientOptions {
 pub struct LambdaClient {
     core: Core,
     options: Arc<ClientOptions>,
-    channels: Mutex<HashMap<Endpoint, Arc<Channel>>>,
+    channels: Mutex<HashMap<Box<str>, Arc<Channel>>>,
 }
 
 impl LambdaClient {
@@ -80,7 +80,20 @@ impl LambdaClient {
         endpoint: &Endpoint,
         call: &LambdaCall,
     ) -> Result<LambdaReply, CallError> {
-        let channel = self.channel(endpoint);
+        self.call_by_name(endpoint.as_str(), call).await
+    }
+
+    /// As [`Self::call`], for an end-point that is kept as text: parsed only
+    /// when its connection is first opened.
+    ///
+    /// # Errors
+    /// Those of [`Self::call`]; a name that is no end-point cannot be connected to.
+    pub async fn call_by_name(
+        &self,
+        name: &str,
+        call: &LambdaCall,
+    ) -> Result<LambdaReply, CallError> {
+        let channel = self.channel(name)?;
         let deadline = tokio::time::Instant::from_std(call.deadline);
         match tokio::time::timeout_at(deadline, channel.call(call)).await {
             Ok(answered) => answered,
@@ -88,27 +101,28 @@ impl LambdaClient {
         }
     }
 
-    /// Closes the connection to `endpoint`, if there is one, once its calls
-    /// have been answered.
-    pub fn forget(&self, endpoint: &Endpoint) {
-        self.lock().remove(endpoint);
+    /// Closes all connections except those to which `keep` says yes, once
+    /// their calls have been answered.
+    pub fn retain(&self, mut keep: impl FnMut(&str) -> bool) {
+        self.lock().retain(|name, _| keep(name));
     }
 
-    fn channel(&self, endpoint: &Endpoint) -> Arc<Channel> {
+    fn channel(&self, name: &str) -> Result<Arc<Channel>, ConnectError> {
         let mut channels = self.lock();
-        if let Some(channel) = channels.get(endpoint) {
-            return channel.clone();
+        if let Some(channel) = channels.get(name) {
+            return Ok(channel.clone());
         }
+        let endpoint: Endpoint = name.parse()?;
         let channel = Arc::new(Channel::new(
-            endpoint.clone(),
+            endpoint,
             self.core.clone(),
             self.options.clone(),
         ));
-        channels.insert(endpoint.clone(), channel.clone());
-        channel
+        channels.insert(name.into(), channel.clone());
+        Ok(channel)
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Endpoint, Arc<Channel>>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Box<str>, Arc<Channel>>> {
         self.channels.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

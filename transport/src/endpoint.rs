@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Endpoint {
-    host: String,
+    text: String,
     port: u16,
 }
 
@@ -25,18 +25,36 @@ pub struct EndpointError {
     reason: &'static str,
 }
 
+impl EndpointError {
+    /// The text that is no end-point.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+}
+
 impl Endpoint {
     /// An end-point from its parts.
     pub fn new(host: impl fmt::Display, port: u16) -> Self {
-        Self {
-            host: host.to_string(),
-            port,
-        }
+        let host = host.to_string();
+        let text = if host.contains(':') {
+            format!("[{host}]:{port}")
+        } else {
+            format!("{host}:{port}")
+        };
+        Self { text, port }
+    }
+
+    /// As people write it: `host:port`.
+    pub fn as_str(&self) -> &str {
+        &self.text
     }
 
     /// The host name or address, without brackets.
     pub fn host(&self) -> &str {
-        &self.host
+        let host = self.text.rsplit_once(':').map_or("", |(host, _)| host);
+        host.strip_prefix('[')
+            .and_then(|host| host.strip_suffix(']'))
+            .unwrap_or(host)
     }
 
     /// The port; 0 only where a server may choose.
@@ -47,7 +65,7 @@ impl Endpoint {
     /// True for the addresses that mean "all interfaces": good to listen on,
     /// useless to connect to.
     pub fn is_unspecified(&self) -> bool {
-        self.host
+        self.host()
             .parse::<IpAddr>()
             .is_ok_and(|address| address.is_unspecified())
     }
@@ -58,10 +76,10 @@ impl Endpoint {
     /// # Errors
     /// If the name cannot be resolved.
     pub fn to_socket_addrs(&self) -> std::io::Result<Vec<SocketAddr>> {
-        if let Ok(address) = self.host.parse::<IpAddr>() {
+        if let Ok(address) = self.host().parse::<IpAddr>() {
             return Ok(vec![SocketAddr::new(address, self.port)]);
         }
-        Ok((self.host.as_str(), self.port).to_socket_addrs()?.collect())
+        Ok((self.host(), self.port).to_socket_addrs()?.collect())
     }
 }
 
@@ -116,10 +134,7 @@ impl FromStr for Endpoint {
         let port = port
             .parse()
             .map_err(|_| error("the port is beyond 65535"))?;
-        Ok(Self {
-            host: host.to_owned(),
-            port,
-        })
+        Ok(Self::new(host, port))
     }
 }
 
@@ -139,11 +154,7 @@ impl From<Endpoint> for String {
 
 impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.host.contains(':') {
-            write!(f, "[{}]:{}", self.host, self.port)
-        } else {
-            write!(f, "{}:{}", self.host, self.port)
-        }
+        f.write_str(&self.text)
     }
 }
 

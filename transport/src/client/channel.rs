@@ -157,7 +157,7 @@ impl Channel {
             }
             Err(cause) => {
                 let error = ConnectError {
-                    endpoint: self.endpoint.clone(),
+                    endpoint: self.endpoint.to_string(),
                     cause: Arc::new(cause),
                 };
                 *last_failure = Some((Instant::now(), error.clone()));

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tonic::Status;
 
-use crate::Endpoint;
+use crate::{Endpoint, EndpointError};
 
 /// Why a call was not answered.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -66,14 +66,26 @@ impl CallError {
 #[error("could not connect to {endpoint}: {cause}")]
 pub struct ConnectError {
     /// The destination.
-    pub endpoint: Endpoint,
+    pub endpoint: String,
     /// What failed; shared, because all calls that waited for the connection get it.
     pub cause: Arc<ConnectCause>,
+}
+
+impl From<EndpointError> for ConnectError {
+    fn from(error: EndpointError) -> Self {
+        Self {
+            endpoint: error.text().to_owned(),
+            cause: Arc::new(error.into()),
+        }
+    }
 }
 
 /// The step that failed on the way to a connection.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectCause {
+    /// The destination is no end-point.
+    #[error(transparent)]
+    Endpoint(#[from] EndpointError),
     /// The name is unknown.
     #[error("cannot resolve the name: {0}")]
     Resolve(#[source] std::io::Error),

@@ -1,0 +1,143 @@
+//! Command lines: the flags that all programs share, and those of the C++ reference.
+//!
+//! A program declares its flags as a clap struct in which everything is optional (a
+//! default in clap would hide the configuration file) with [`CommonFlags`] flattened into
+//! it, and reads it with [`parse`].
+
+mod prefixes;
+
+use std::{convert::Infallible, ffi::OsString, io, path::PathBuf};
+
+use clap::{Arg, ArgAction, Args, Command, CommandFactory, FromArgMatches};
+use serde::Serialize;
+
+use crate::{
+    admin::AdminEndpoint,
+    layers::Loaded,
+    log::{LogFilter, LogFormat},
+};
+pub use prefixes::reference_prefixes;
+
+const COMMON: &str = "Common options";
+
+/// The flags that all programs share, to be flattened into a program's own.
+#[derive(Debug, Clone, Default, Args)]
+pub struct CommonFlags {
+    /// TOML file with the configuration, or KEY=VALUE pairs where the program takes them
+    #[arg(help_heading = COMMON, long, value_name = "FILE", value_parser = ConfArg::parse)]
+    pub conf: Vec<ConfArg>,
+
+    /// Check the configuration and exit
+    #[arg(help_heading = COMMON, long)]
+    pub check_config: bool,
+
+    /// Print the configuration in force as TOML and exit
+    #[arg(help_heading = COMMON, long)]
+    pub print_config: bool,
+
+    /// What to log: a level (error, warn, info, debug, trace, off) or a filter like
+    /// info,h2=warn
+    #[arg(help_heading = COMMON, long, value_name = "FILTER")]
+    pub log: Option<LogFilter>,
+
+    /// How to log
+    #[arg(help_heading = COMMON, long, value_name = "FORMAT")]
+    pub log_format: Option<LogFormat>,
+
+    /// Where to serve metrics and health over HTTP: HOST:PORT, a PORT of the loopback, or
+    /// an empty string for nowhere
+    #[arg(help_heading = COMMON, long, value_name = "ENDPOINT")]
+    pub admin_endpoint: Option<AdminEndpoint>,
+}
+
+/// What `--conf` was given.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ConfArg {
+    /// A conf string: there is a `=` in it.
+    Inline(String),
+    /// The path of a TOML file.
+    File(PathBuf),
+}
+
+impl ConfArg {
+    /// Tells a conf string from a path.
+    ///
+    /// # Errors
+    /// None; the signature is that of a value parser.
+    pub fn parse(text: &str) -> Result<Self, Infallible> {
+        Ok(if text.contains('=') {
+            Self::Inline(text.to_owned())
+        } else {
+            Self::File(PathBuf::from(text))
+        })
+    }
+}
+
+impl CommonFlags {
+    /// Answers `--print-config` and `--check-config` on standard output. Returns whether
+    /// there was something to answer, in which case the program ends with success.
+    ///
+    /// # Errors
+    /// The configuration cannot be expressed in TOML, or standard output cannot be
+    /// written; a reader that went away is not an error.
+    pub fn answered<C: Serialize>(&self, loaded: &Loaded<C>) -> anyhow::Result<bool> {
+        let Some(answer) = self.answer(loaded)? else {
+            return Ok(false);
+        };
+        match io::Write::write_all(&mut io::stdout(), answer.as_bytes()) {
+            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
+            _ => Ok(true),
+        }
+    }
+
+    fn answer<C: Serialize>(&self, loaded: &Loaded<C>) -> anyhow::Result<Option<String>> {
+        if self.print_config {
+            return Ok(Some(loaded.to_toml()?));
+        }
+        Ok(self.check_config.then(|| {
+            let warnings = loaded.warnings().iter();
+            let warnings: String = warnings.map(|text| format!("warning: {text}\n")).collect();
+            format!("{warnings}configuration OK\n")
+        }))
+    }
+}
+
+/// Reads a command line, the name of the program first.
+///
+/// Long options can be abbreviated as far as it leaves no doubt; `reference_options` are
+/// the long options of the reference's program of the same role, whose abbreviations are
+/// accepted besides (see [`reference_prefixes`]). `-v` and `--version` print the version.
+///
+/// # Errors
+/// Wrong usage, or `--help` or `--version`; [`run`](crate::run()) prints them and exits
+/// with the right code.
+pub fn parse<F: CommandFactory + FromArgMatches>(
+    arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>,
+    reference_options: &[&str],
+) -> Result<F, clap::Error> {
+    let mut command = command::<F>(reference_options);
+    let matches = command.try_get_matches_from_mut(arguments)?;
+    F::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
+}
+
+/// The command that [`parse`] reads with; for completions and manuals.
+pub fn command<F: CommandFactory>(reference_options: &[&str]) -> Command {
+    let mut command = F::command();
+    if command.get_version().is_none() {
+        command = command.version(env!("CARGO_PKG_VERSION"));
+    }
+    let version = Arg::new("version")
+        .short('v')
+        .short_alias('V')
+        .long("version")
+        .action(ArgAction::Version)
+        .help("Print the version");
+    let command = command
+        .disable_version_flag(true)
+        .arg(version)
+        .infer_long_args(true);
+    reference_prefixes(command, reference_options)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,218 @@
+//! What a command line means, with the options of a router as the example.
+
+use clap::{Parser, error::ErrorKind};
+
+use super::*;
+
+const REFERENCE_ROUTER: &[&str] = &[
+    "server-endpoint",
+    "controller-endpoint",
+    "num-threads",
+    "configuration-endpoint",
+    "router-conf",
+    "fake-num-lambdas",
+    "fake-num-destinations",
+    "secure",
+    "server-conf",
+    "table-conf",
+    "optimizer-conf",
+];
+
+/// A router
+#[derive(Debug, Parser)]
+#[command(name = "edgerouter", version = "1.2.3")]
+struct Flags {
+    #[command(flatten)]
+    common: CommonFlags,
+    #[arg(long)]
+    server_endpoint: Option<String>,
+    #[arg(long)]
+    controller_endpoint: Option<String>,
+    #[arg(long)]
+    num_threads: Option<usize>,
+    #[arg(long)]
+    configuration_endpoint: Option<String>,
+    #[arg(long)]
+    router_conf: Option<String>,
+    #[arg(long)]
+    server_conf: Option<String>,
+    #[arg(long)]
+    table_conf: Option<String>,
+    #[arg(long)]
+    secure: bool,
+}
+
+fn read(arguments: &[&str]) -> Result<Flags, clap::Error> {
+    let arguments = [&["edgerouter"], arguments].concat();
+    parse(arguments, REFERENCE_ROUTER)
+}
+
+fn refusal(arguments: &[&str]) -> ErrorKind {
+    read(arguments).unwrap_err().kind()
+}
+
+#[test]
+fn the_commands_assertions_hold() {
+    command::<Flags>(REFERENCE_ROUTER).debug_assert();
+}
+
+#[test]
+fn abbreviations_of_the_reference_work() {
+    assert_eq!(
+        read(&["--configuration", "a:1"])
+            .unwrap()
+            .configuration_endpoint,
+        Some("a:1".to_owned())
+    );
+    // `--confi` begins only one of the reference's options, `--conf` is one of ours.
+    assert_eq!(
+        read(&["--confi=a:1"]).unwrap().configuration_endpoint,
+        Some("a:1".to_owned())
+    );
+    let flags = read(&[
+        "--controller",
+        "b:2",
+        "--table",
+        "type=random",
+        "--server-e",
+        "c:3",
+    ])
+    .unwrap();
+    assert_eq!(flags.controller_endpoint, Some("b:2".to_owned()));
+    assert_eq!(flags.table_conf, Some("type=random".to_owned()));
+    assert_eq!(flags.server_endpoint, Some("c:3".to_owned()));
+    assert_eq!(read(&["--n", "4"]).unwrap().num_threads, Some(4));
+    assert!(read(&["--sec"]).unwrap().secure);
+}
+
+#[test]
+fn every_unambiguous_prefix_of_the_reference_means_its_option() {
+    let command = command::<Flags>(REFERENCE_ROUTER);
+    let ours: Vec<_> = command.get_arguments().filter_map(Arg::get_long).collect();
+    let mut checked = 0;
+    for option in REFERENCE_ROUTER
+        .iter()
+        .filter(|option| ours.contains(option))
+    {
+        for prefix in (1..=option.len()).map(|length| &option[..length]) {
+            let sharing = REFERENCE_ROUTER
+                .iter()
+                .filter(|other| other.starts_with(prefix));
+            let ambiguous = sharing.count() > 1 || ours.contains(&prefix);
+            if ambiguous && prefix != *option {
+                continue;
+            }
+            let arg = command.get_arguments().find(|arg| {
+                arg.get_long() == Some(prefix)
+                    || arg
+                        .get_all_aliases()
+                        .is_some_and(|all| all.contains(&prefix))
+            });
+            assert_eq!(arg.and_then(Arg::get_long), Some(*option), "--{prefix}");
+            checked += 1;
+        }
+    }
+    assert!(checked > 80, "{checked}");
+}
+
+#[test]
+fn what_was_ambiguous_and_is_stays_an_error() {
+    for ambiguous in ["--server", "--serv", "--con", "--se"] {
+        assert_eq!(
+            refusal(&[ambiguous, "x"]),
+            ErrorKind::UnknownArgument,
+            "{ambiguous}"
+        );
+    }
+}
+
+#[test]
+fn our_own_conf_wins_over_the_prefix() {
+    let flags = read(&["--conf", "router.toml"]).unwrap();
+    assert_eq!(flags.common.conf, [ConfArg::File("router.toml".into())]);
+    assert_eq!(flags.configuration_endpoint, None);
+}
+
+#[test]
+fn our_own_options_can_be_abbreviated_too() {
+    assert!(read(&["--check"]).unwrap().common.check_config);
+    assert!(read(&["--print"]).unwrap().common.print_config);
+}
+
+#[test]
+fn an_option_of_ours_is_not_taken_over_by_one_we_dropped() {
+    // `--fake-num-lambdas` does not exist here.
+    assert_eq!(
+        refusal(&["--fake-num-lambdas", "1"]),
+        ErrorKind::UnknownArgument
+    );
+}
+
+#[test]
+fn help_and_version_succeed_and_usage_errors_exit_2() {
+    for help in ["--help", "-h", "--h"] {
+        let error = read(&[help]).unwrap_err();
+        assert_eq!(
+            (error.kind(), error.exit_code()),
+            (ErrorKind::DisplayHelp, 0),
+            "{help}"
+        );
+    }
+    for version in ["--version", "-v", "-V", "--v"] {
+        let error = read(&[version]).unwrap_err();
+        assert_eq!(
+            (error.kind(), error.exit_code()),
+            (ErrorKind::DisplayVersion, 0),
+            "{version}"
+        );
+        assert!(error.to_string().contains("1.2.3"));
+    }
+    for wrong in [
+        &["--nonsense"][..],
+        &["--num-threads", "x"],
+        &["--log", "loud"],
+        &["positional"],
+    ] {
+        assert_eq!(read(wrong).unwrap_err().exit_code(), 2, "{wrong:?}");
+    }
+}
+
+#[test]
+fn the_aliases_are_hidden_from_the_help() {
+    let help = command::<Flags>(REFERENCE_ROUTER)
+        .render_long_help()
+        .to_string();
+    assert!(help.contains("--configuration-endpoint"));
+    assert!(!help.contains("--configuration-e "));
+    assert!(!help.contains("alias"));
+}
+
+#[test]
+fn conf_is_a_conf_string_where_it_has_an_equals_sign() {
+    let flags = read(&["--conf", "a.toml", "--conf", "type=x,k=1"]).unwrap();
+    let expected = [
+        ConfArg::File("a.toml".into()),
+        ConfArg::Inline("type=x,k=1".to_owned()),
+    ];
+    assert_eq!(flags.common.conf, expected);
+}
+
+#[test]
+fn the_common_options_do_not_claim_the_programs_own() {
+    let command = command::<Flags>(REFERENCE_ROUTER);
+    let heading = |long: &str| {
+        let mut arguments = command.get_arguments();
+        let arg = arguments.find(|arg| arg.get_long() == Some(long)).unwrap();
+        arg.get_help_heading()
+    };
+    assert_eq!(heading("conf"), Some("Common options"));
+    assert_eq!(heading("table-conf"), None);
+}
+
+#[test]
+fn nothing_is_set_by_default() {
+    let flags = read(&[]).unwrap();
+    assert_eq!(flags.common.log, None);
+    assert_eq!(flags.common.admin_endpoint, None);
+    assert_eq!(flags.num_threads, None);
+}

@@ -1,0 +1,101 @@
+//! The outermost function of every program: runs it, reports its error, sets its exit code.
+
+use std::{
+    error::Error,
+    io::{IsTerminal, stderr},
+    process::ExitCode,
+};
+
+use crate::{conf_string::ConfStringError, layers::ConfigError};
+
+/// The exit code for wrong usage and unusable configuration.
+const USAGE: u8 = 2;
+
+/// The user asked for something that makes no sense: options that exclude each other, an
+/// argument that is missing. For what neither clap nor the configuration can tell.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct UsageError(pub String);
+
+/// Runs a program and returns its exit code: 0 for success, `--help` and `--version`, 2
+/// for errors of usage and configuration, 1 for any other failure.
+///
+/// An error is printed to standard error as `error: ` and the whole chain of its causes.
+pub fn run(program: impl FnOnce() -> anyhow::Result<()>) -> ExitCode {
+    let Err(error) = program() else {
+        return ExitCode::SUCCESS;
+    };
+    if let Some(error) = error.chain().find_map(|e| e.downcast_ref::<clap::Error>()) {
+        // Nothing is left to do when printing fails.
+        let _ = error.print();
+        return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(USAGE));
+    }
+    let (on, off) = if coloured() {
+        ("\x1b[1;31m", "\x1b[0m")
+    } else {
+        ("", "")
+    };
+    eprintln!("{on}error:{off} {}", chain(error.as_ref()));
+    ExitCode::from(exit_code(&error))
+}
+
+fn exit_code(error: &anyhow::Error) -> u8 {
+    let usage = error
+        .chain()
+        .any(|e| e.is::<ConfigError>() || e.is::<ConfStringError>() || e.is::<UsageError>());
+    if usage { USAGE } else { 1 }
+}
+
+/// Whether standard error takes colours: it is a terminal and `NO_COLOR` is not set.
+pub(crate) fn coloured() -> bool {
+    let forbidden = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    stderr().is_terminal() && !forbidden
+}
+
+/// An error and its causes in one line, without repeating a cause whose text is already
+/// part of what it caused.
+fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let next = error.to_string();
+        if !text.ends_with(&next) {
+            text = format!("{text}: {next}");
+        }
+        cause = error.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::{Context, anyhow};
+
+    use super::*;
+
+    #[test]
+    fn usage_and_configuration_errors_exit_with_2_and_failures_with_1() {
+        let configuration = ConfigError::MisplacedConfString {
+            text: "a=b".to_owned(),
+        };
+        assert_eq!(exit_code(&configuration.into()), 2);
+        let wrapped = Err::<(), _>(UsageError("no input".to_owned())).context("starting");
+        assert_eq!(exit_code(&wrapped.unwrap_err()), 2);
+        assert_eq!(exit_code(&anyhow!("address already in use")), 1);
+    }
+
+    #[test]
+    fn the_whole_chain_of_causes_is_told_once() {
+        #[derive(Debug, thiserror::Error)]
+        #[error("cannot listen: {source}")]
+        struct Listen {
+            source: std::io::Error,
+        }
+        let source = std::io::Error::other("address in use");
+        let error = anyhow::Error::new(Listen { source }).context("router");
+        assert_eq!(
+            chain(error.as_ref()),
+            "router: cannot listen: address in use"
+        );
+    }
+}

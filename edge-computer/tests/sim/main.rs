@@ -1,0 +1,10 @@
+//! The simulated computer from outside, on virtual time.
+
+#![allow(clippy::unwrap_used, reason = "a helper of a test fails like the test")]
+
+mod conformance;
+mod naive;
+mod properties;
+mod queueing;
+mod support;
+mod views;
