@@ -25,8 +25,8 @@ pub(crate) struct Shown {
 pub(crate) enum Order {
     /// Add the entry, or overwrite it, as final and with this weight.
     Change { route: Route, weight: f32 },
-    /// Remove the entry, then add it as new.
-    Replace { route: Route },
+    /// Remove the entry, then add it as final and with this weight.
+    Replace { route: Route, weight: f32 },
     /// Remove the entry.
     Remove { route: Route },
 }
@@ -35,7 +35,9 @@ impl Order {
     /// The entry that it is about.
     pub(crate) fn route(&self) -> &Route {
         match self {
-            Self::Change { route, .. } | Self::Replace { route } | Self::Remove { route } => route,
+            Self::Change { route, .. } | Self::Replace { route, .. } | Self::Remove { route } => {
+                route
+            }
         }
     }
 }
@@ -57,29 +59,38 @@ pub(crate) struct Differences {
 #[derive(Debug, Default)]
 pub(crate) struct Ledger {
     ours: HashSet<Route>,
+    /// The table as it was read last, and what was done to it since.
+    shown: Option<HashMap<Route, Shown>>,
     refused: HashSet<Route>,
 }
 
 impl Ledger {
+    /// Whether the table has to be read before `wishes` can be carried out.
+    pub(crate) fn has_to_read(&self, wishes: &[(Route, Wish)]) -> bool {
+        self.shown.is_none() && wishes.iter().any(|(_, wish)| *wish == Wish::Ensure)
+    }
+
     /// Turns wishes into orders.
     pub(crate) fn orders(&mut self, wishes: Vec<(Route, Wish)>) -> Vec<Order> {
-        let order = |(route, wish): (Route, Wish)| {
+        let mut orders = Vec::with_capacity(wishes.len());
+        for (route, wish) in wishes {
             self.ours.insert(route.clone());
+            let shown = self.shown.as_ref().and_then(|shown| shown.get(&route));
+            let weight = NEW_WEIGHT;
             match wish {
-                Wish::Install => Order::Change {
-                    route,
-                    weight: NEW_WEIGHT,
-                },
-                Wish::Replace => Order::Replace { route },
-                Wish::Remove => Order::Remove { route },
+                Wish::Install => orders.push(Order::Change { route, weight }),
+                Wish::Ensure => orders.extend(completed(route, shown)),
+                Wish::Replace => orders.push(Order::Replace { route, weight }),
+                Wish::Remove => orders.push(Order::Remove { route }),
             }
-        };
-        wishes.into_iter().map(order).collect()
+        }
+        orders
     }
 
     /// The router does not answer: what wishes ask for is left to the next
     /// [`difference`](Self::difference), which has to know what to remove.
     pub(crate) fn postpone(&mut self, wishes: Vec<(Route, Wish)>) {
+        self.shown = None;
         for (route, wish) in wishes {
             if wish == Wish::Remove && self.ours.len() < MAX_POSTPONED {
                 self.ours.insert(route);
@@ -93,54 +104,68 @@ impl Ledger {
     /// that it has.
     pub(crate) fn difference(
         &mut self,
-        shown: &HashMap<Route, Shown>,
+        shown: HashMap<Route, Shown>,
         desired: &[Route],
     ) -> (Vec<Order>, Differences) {
         let wanted: HashSet<_> = desired.iter().collect();
         self.ours.retain(|route| shown.contains_key(route));
-        self.refused
-            .retain(|route| wanted.contains(route) || shown.contains_key(route));
+        let known = |route: &Route| wanted.contains(route) || shown.contains_key(route);
+        self.refused.retain(known);
 
         let mut stale: Vec<_> = self.ours.iter().filter(|r| !wanted.contains(r)).collect();
         stale.sort();
-        let mut orders: Vec<_> = stale
-            .into_iter()
-            .map(|route| Order::Remove {
-                route: route.clone(),
-            })
-            .collect();
+        let remove = |route: &Route| Order::Remove {
+            route: route.clone(),
+        };
+        let mut orders: Vec<_> = stale.into_iter().map(remove).collect();
         let mut differences = Differences {
             stale: orders.len() as u64,
             ..Differences::default()
         };
         for route in desired {
             self.ours.insert(route.clone());
-            let weight = match shown.get(route) {
-                Some(Shown { is_final: true, .. }) => continue,
-                Some(entry) => {
-                    differences.finality += 1;
-                    usable(entry.weight)
+            let entry = shown.get(route);
+            if let Some(order) = completed(route.clone(), entry) {
+                match entry {
+                    Some(_) => differences.finality += 1,
+                    None => differences.missing += 1,
                 }
-                None => {
-                    differences.missing += 1;
-                    NEW_WEIGHT
-                }
-            };
-            let route = route.clone();
-            orders.push(Order::Change { route, weight });
+                orders.push(order);
+            }
         }
+        self.shown = Some(shown);
         (orders, differences)
     }
 
     /// Whether the router's refusal to do something about this entry is news.
-    pub(crate) fn refused(&mut self, route: &Route) -> bool {
-        self.refused.insert(route.clone())
+    pub(crate) fn refused(&mut self, order: &Order) -> bool {
+        self.refused.insert(order.route().clone())
     }
 
     /// The router did what it was asked to.
-    pub(crate) fn accepted(&mut self, route: &Route) {
-        self.refused.remove(route);
+    pub(crate) fn accepted(&mut self, order: &Order) {
+        self.refused.remove(order.route());
+        let Some(shown) = &mut self.shown else { return };
+        match order {
+            Order::Change { route, weight } | Order::Replace { route, weight } => {
+                let (weight, is_final) = (*weight, true);
+                shown.insert(route.clone(), Shown { weight, is_final });
+            }
+            Order::Remove { route } => {
+                shown.remove(route);
+            }
+        }
     }
+}
+
+/// What makes a final entry of what is there, if it is not one already.
+fn completed(route: Route, shown: Option<&Shown>) -> Option<Order> {
+    let weight = match shown {
+        Some(Shown { is_final: true, .. }) => return None,
+        Some(entry) => usable(entry.weight),
+        None => NEW_WEIGHT,
+    };
+    Some(Order::Change { route, weight })
 }
 
 /// Routers refuse weights that are no positive number, some show them all the same.
@@ -173,11 +198,11 @@ mod tests {
     fn only_missing_entries_are_added_and_learnt_weights_are_left_alone() {
         let shown = table(&[("l0", "a:1", 0.003, true)]);
         let desired = [route("l0", "a:1"), route("l1", "a:1")];
-        let (orders, differences) = Ledger::default().difference(&shown, &desired);
+        let (orders, differences) = Ledger::default().difference(shown.clone(), &desired);
         assert_eq!(orders, [add("l1", "a:1", 1.0)]);
         assert_eq!(differences.missing, 1);
         let full = table(&[("l0", "a:1", 0.003, true), ("l1", "a:1", 7.0, true)]);
-        let (orders, differences) = Ledger::default().difference(&full, &desired);
+        let (orders, differences) = Ledger::default().difference(full, &desired);
         assert_eq!((orders, differences), (Vec::new(), Differences::default()));
     }
 
@@ -191,7 +216,7 @@ mod tests {
             (f32::INFINITY, 1.0),
         ] {
             let shown = table(&[("l0", "a:1", weight, false)]);
-            let (orders, differences) = Ledger::default().difference(&shown, &desired);
+            let (orders, differences) = Ledger::default().difference(shown.clone(), &desired);
             assert_eq!(orders, [add("l0", "a:1", expected)]);
             assert_eq!(differences.finality, 1);
         }
@@ -202,19 +227,19 @@ mod tests {
         let mut ledger = Ledger::default();
         let shown = table(&[("l0", "a:1", 1.0, true), ("l0", "manual:1", 1.0, true)]);
         // Found there, as after a restart of the controller: ours from now on.
-        let (orders, _) = ledger.difference(&shown, &[route("l0", "a:1")]);
+        let (orders, _) = ledger.difference(shown.clone(), &[route("l0", "a:1")]);
         assert_eq!(orders, []);
         for _ in 0..2 {
-            let (orders, differences) = ledger.difference(&shown, &[]);
+            let (orders, differences) = ledger.difference(shown.clone(), &[]);
             let remove = Order::Remove {
                 route: route("l0", "a:1"),
             };
             assert_eq!(orders, [remove]);
             assert_eq!(differences.stale, 1);
         }
-        ledger.difference(&table(&[]), &[]);
+        ledger.difference(table(&[]), &[]);
         // Once it was gone, the next one is somebody else's.
-        assert_eq!(ledger.difference(&shown, &[]).0, []);
+        assert_eq!(ledger.difference(shown.clone(), &[]).0, []);
     }
 
     #[test]
@@ -228,16 +253,37 @@ mod tests {
         let remove = Order::Remove {
             route: route("l0", "a:1"),
         };
-        assert_eq!(ledger.difference(&shown, &[]).0, [remove]);
+        assert_eq!(ledger.difference(shown.clone(), &[]).0, [remove]);
+    }
+
+    #[test]
+    fn what_shall_be_there_is_added_only_where_it_is_missing() {
+        let mut ledger = Ledger::default();
+        let ensure = || vec![(route("l0", "a:1"), Wish::Ensure)];
+        assert!(ledger.has_to_read(&ensure()));
+        assert!(!ledger.has_to_read(&[(route("l0", "a:1"), Wish::Install)]));
+        ledger.difference(table(&[("l0", "a:1", 0.003, true)]), &[]);
+        assert!(!ledger.has_to_read(&ensure()));
+        assert_eq!(ledger.orders(ensure()), []);
+
+        let remove = ledger.orders(vec![(route("l0", "a:1"), Wish::Remove)]);
+        ledger.accepted(&remove[0]);
+        let add = [add("l0", "a:1", 1.0)];
+        assert_eq!(ledger.orders(ensure()), add);
+        ledger.accepted(&add[0]);
+        assert_eq!(ledger.orders(ensure()), []);
+        // A router that failed may have lost everything.
+        ledger.postpone(Vec::new());
+        assert!(ledger.has_to_read(&ensure()));
     }
 
     #[test]
     fn the_same_refusal_is_news_once() {
         let mut ledger = Ledger::default();
-        let entry = route("l0", "a:1");
-        assert!(ledger.refused(&entry));
-        assert!(!ledger.refused(&entry));
-        ledger.accepted(&entry);
-        assert!(ledger.refused(&entry));
+        let order = add("l0", "a:1", 1.0);
+        assert!(ledger.refused(&order));
+        assert!(!ledger.refused(&order));
+        ledger.accepted(&order);
+        assert!(ledger.refused(&order));
     }
 }

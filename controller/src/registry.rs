@@ -42,8 +42,15 @@ pub(crate) enum Effect {
     Connect { router: Address, table: Endpoint },
     /// A router is forgotten.
     Disconnect { router: Address },
-    /// The router's table shall have these entries, also if it has them already.
+    /// The router's table shall have these entries as new, also where it has
+    /// them already.
     Install {
+        router: Address,
+        entries: Arc<[Route]>,
+    },
+    /// The router's table shall have these entries; where it has them already,
+    /// it keeps what it has learnt about them.
+    Ensure {
         router: Address,
         entries: Arc<[Route]>,
     },
@@ -84,6 +91,15 @@ pub(crate) struct Bounds {
     pub(crate) probe_failures: u32,
     /// How long a computer that was withdrawn for failed probes is remembered.
     pub(crate) forget_after: Duration,
+}
+
+/// How entries get into the routers' tables.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Manner {
+    /// As the C++ reference does it.
+    AsNew,
+    /// As one does who says the same again every few seconds.
+    WhereMissing,
 }
 
 /// There are too many peers already.
@@ -248,7 +264,13 @@ impl Registry {
     }
 
     /// `computer` serves `lambdas` from now on, which it did not before.
-    fn offer(&mut self, computer: &Address, lambdas: Vec<LambdaName>, effects: &mut Vec<Effect>) {
+    fn offer(
+        &mut self,
+        computer: &Address,
+        lambdas: Vec<LambdaName>,
+        manner: Manner,
+        effects: &mut Vec<Effect>,
+    ) {
         for lambda in &lambdas {
             let servers = self.lambdas.entry(lambda.clone()).or_default();
             if servers.is_empty() {
@@ -263,9 +285,12 @@ impl Registry {
         });
         if !entries.is_empty() {
             let routers = self.routers.keys().cloned();
-            effects.extend(routers.map(|router| Effect::Install {
-                router,
-                entries: entries.clone(),
+            effects.extend(routers.map(|router| {
+                let entries = entries.clone();
+                match manner {
+                    Manner::AsNew => Effect::Install { router, entries },
+                    Manner::WhereMissing => Effect::Ensure { router, entries },
+                }
             }));
         }
         self.desired = None;

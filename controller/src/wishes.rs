@@ -9,6 +9,8 @@ use crate::names::Route;
 pub(crate) enum Wish {
     /// It shall be there, as new.
     Install,
+    /// It shall be there; if it is, it shall stay as it is.
+    Ensure,
     /// It shall be removed, then be there as new: what the C++ reference does
     /// when a computer announces other containers.
     Replace,
@@ -25,12 +27,22 @@ pub(crate) struct Wishes {
 }
 
 impl Wishes {
-    /// The entry shall be there.
+    /// The entry shall be there, as new.
     pub(crate) fn install(&mut self, route: &Route) {
         match self.wishes.get_mut(route) {
             Some(wish @ Wish::Remove) => *wish = Wish::Replace,
+            Some(wish @ Wish::Ensure) => *wish = Wish::Install,
             Some(Wish::Install | Wish::Replace) => {}
             None => self.push(route, Wish::Install),
+        }
+    }
+
+    /// The entry shall be there.
+    pub(crate) fn ensure(&mut self, route: &Route) {
+        match self.wishes.get_mut(route) {
+            Some(wish @ Wish::Remove) => *wish = Wish::Ensure,
+            Some(Wish::Ensure | Wish::Install | Wish::Replace) => {}
+            None => self.push(route, Wish::Ensure),
         }
     }
 
@@ -99,6 +111,23 @@ mod tests {
                 (route("l1", "a:1"), Wish::Remove),
                 (route("l0", "a:1"), Wish::Replace),
                 (route("l2", "a:1"), Wish::Install)
+            ]
+        );
+    }
+
+    #[test]
+    fn what_goes_and_comes_back_unnoticed_is_not_touched() {
+        let mut wishes = Wishes::default();
+        wishes.remove(&route("l0", "a:1"));
+        wishes.ensure(&route("l0", "a:1"));
+        wishes.ensure(&route("l1", "a:1"));
+        wishes.install(&route("l1", "a:1"));
+        wishes.ensure(&route("l1", "a:1"));
+        assert_eq!(
+            wishes.take(),
+            [
+                (route("l0", "a:1"), Wish::Ensure),
+                (route("l1", "a:1"), Wish::Install)
             ]
         );
     }

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
-use super::{Effect, Full, Leaseholder, Registry};
+use super::{Effect, Full, Leaseholder, Manner, Registry};
 use crate::names::{Address, LambdaName};
 
 /// One container as announced. Two announcements are the same if their
@@ -116,7 +116,7 @@ impl Registry {
                     self.withdraw(&address, gone, &mut effects);
                 }
                 if !new.is_empty() {
-                    self.offer(&address, new, &mut effects);
+                    self.offer(&address, new, Manner::WhereMissing, &mut effects);
                 }
                 // The order of what stays may have changed.
                 self.desired = None;
@@ -125,7 +125,7 @@ impl Registry {
                 if !before.is_empty() {
                     self.withdraw(&address, before, &mut effects);
                 }
-                self.offer(&address, after, &mut effects);
+                self.offer(&address, after, Manner::AsNew, &mut effects);
             }
         }
         Ok(effects)
@@ -207,7 +207,7 @@ impl Registry {
             (Standing::Withdrawn { .. }, Probe::Answered) => {
                 computer.standing = Standing::Probed { failures: 0 };
                 let lambdas = computer.lambdas.clone();
-                self.offer(address, lambdas, &mut effects);
+                self.offer(address, lambdas, Manner::WhereMissing, &mut effects);
             }
             (Standing::Withdrawn { since }, Probe::Failed) => {
                 if now.saturating_duration_since(since) >= self.bounds.forget_after {

@@ -63,6 +63,7 @@ fn told(effects: &[Effect]) -> Vec<String> {
             Effect::Connect { table, .. } => Some(format!("connect {table}")),
             Effect::Disconnect { router } => Some(format!("disconnect {router}")),
             Effect::Install { entries: e, .. } => Some(format!("add {}", entries(e))),
+            Effect::Ensure { entries: e, .. } => Some(format!("ensure {}", entries(e))),
             Effect::Remove { entries: e, .. } => Some(format!("del {}", entries(e))),
             Effect::Reconcile { .. } => Some("reconcile".to_owned()),
             _ => None,
@@ -101,8 +102,8 @@ fn a_renewal_with_other_lambdas_tells_routers_only_the_difference() {
         let effects = registry.announce_computer(now, leased("c:1", lambdas, generation));
         told(&effects.unwrap())
     };
-    assert_eq!(announce(&["l0", "l1"], 1), ["add l0,l1"]);
-    assert_eq!(announce(&["l1", "l2"], 2), ["del l0", "add l2"]);
+    assert_eq!(announce(&["l0", "l1"], 1), ["ensure l0,l1"]);
+    assert_eq!(announce(&["l1", "l2"], 2), ["del l0", "ensure l2"]);
     assert_eq!(announce(&["l1", "l1", "l2"], 3), [""; 0]);
 }
 
@@ -156,7 +157,7 @@ fn a_computer_that_never_renews_is_withdrawn_after_three_failed_probes_and_reins
     assert_eq!([down, down, up, down, down].map(&mut probe), [[""; 0]; 5]);
     assert_eq!(probe(down), ["del l0"]);
     assert_eq!(probe(down), [""; 0]);
-    assert_eq!(probe(up), ["add l0"]);
+    assert_eq!(probe(up), ["ensure l0"]);
     assert_eq!(probe(up), [""; 0]);
 }
 
