@@ -89,11 +89,7 @@ pub(crate) fn router(
     })
 }
 
-fn address(
-    field: &'static str,
-    text: &str,
-    peer: Option<SocketAddr>,
-) -> Result<Endpoint, Invalid> {
+fn address(field: &'static str, text: &str, peer: Option<SocketAddr>) -> Result<Endpoint, Invalid> {
     if text.len() > MAX_NAME_BYTES {
         let bytes = text.len();
         return Err(Invalid::TooLong { field, bytes });
@@ -110,7 +106,13 @@ fn address(
         return Err(unreachable("nothing can be reached at port 0"));
     }
     // What no client can be made for must not get into any table.
-    if Uri::builder().authority(text).scheme("http").path_and_query("/").build().is_err() {
+    if Uri::builder()
+        .authority(text)
+        .scheme("http")
+        .path_and_query("/")
+        .build()
+        .is_err()
+    {
         return Err(unreachable("the host is neither a name nor an address"));
     }
     if !endpoint.is_unspecified() {
@@ -121,9 +123,7 @@ fn address(
     Ok(Endpoint::new(host, endpoint.port()))
 }
 
-fn container(
-    (index, container): (usize, computer_info::Container),
-) -> Result<Container, Invalid> {
+fn container((index, container): (usize, computer_info::Container)) -> Result<Container, Invalid> {
     let lambda = LambdaName::try_from(container.lambda.as_str())
         .map_err(|source| Invalid::Lambda { index, source })?;
     for (field, text) in [
@@ -196,13 +196,28 @@ mod tests {
     #[test]
     fn refusals_say_what_was_wrong_and_where() {
         for (refused, expected) in [
-            (info("nowhere", &[]), "edgeServerEndpoint: invalid end-point 'nowhere': the port is missing"),
+            (
+                info("nowhere", &[]),
+                "edgeServerEndpoint: invalid end-point 'nowhere': the port is missing",
+            ),
             (info("h:0", &[]), "nothing can be reached at port 0"),
-            (info("a%b:1", &[]), "the host is neither a name nor an address"),
-            (info(&format!("{}:1", "h".repeat(300)), &[]), "edgeServerEndpoint has 302 bytes"),
+            (
+                info("a%b:1", &[]),
+                "the host is neither a name nor an address",
+            ),
+            (
+                info(&format!("{}:1", "h".repeat(300)), &[]),
+                "edgeServerEndpoint has 302 bytes",
+            ),
             (info("h:1", &["l0", ""]), "container 1: lambda: it is empty"),
-            (info("h:1", &["x".repeat(256).as_str()]), "container 0: lambda: it has 256 bytes, at most 255"),
-            (info("h:1", &["l"; 10_001]), "10001 containers announced, at most 10000"),
+            (
+                info("h:1", &["x".repeat(256).as_str()]),
+                "container 0: lambda: it has 256 bytes, at most 255",
+            ),
+            (
+                info("h:1", &["l"; 10_001]),
+                "10001 containers announced, at most 10000",
+            ),
         ] {
             let text = refusal(refused);
             assert!(text.contains(expected), "{text}");
@@ -210,14 +225,20 @@ mod tests {
         let mut long = info("h:1", &["l0"]);
         long.containers[0].processor = "x".repeat(256);
         let text = refusal(long);
-        assert!(text.contains("container 0: processor has 256 bytes"), "{text}");
+        assert!(
+            text.contains("container 0: processor has 256 bytes"),
+            "{text}"
+        );
 
         let mut info = RouterInfo {
             edge_server_endpoint: "r:1".to_owned(),
             ..RouterInfo::default()
         };
         let error = router(&info, None).unwrap_err().to_string();
-        assert!(error.contains("forwardingTableEndpoint: invalid end-point ''"), "{error}");
+        assert!(
+            error.contains("forwardingTableEndpoint: invalid end-point ''"),
+            "{error}"
+        );
         info.forwarding_table_endpoint = "0.0.0.0:2".to_owned();
         let announcement = router(&info, PEER.parse().ok()).unwrap();
         assert_eq!(announcement.table.to_string(), "192.0.2.7:2");

@@ -9,6 +9,9 @@ use edge_daemon::log::LogConfig;
 use edge_transport::Endpoint;
 use serde::{Deserialize, Serialize};
 
+/// The admin port unless configured otherwise.
+pub(crate) const ADMIN_PORT: u16 = 9475;
+
 /// Configuration of a controller; see `examples/controller.toml`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
@@ -141,7 +144,7 @@ impl Default for Config {
             tls: TlsConfig::default(),
             drain: DrainConfig::default(),
             log: LogConfig::default(),
-            admin: AdminConfig::on_port(9475),
+            admin: AdminConfig::on_port(ADMIN_PORT),
         }
     }
 }

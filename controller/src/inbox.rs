@@ -15,14 +15,13 @@ pub(crate) struct Inbox {
     content: Mutex<Content>,
     /// There is something new.
     pub(crate) wake: Notify,
-    /// The router has just announced itself: waiting any longer makes no sense.
-    pub(crate) connected: Notify,
 }
 
 #[derive(Debug)]
 struct Content {
     table: Endpoint,
     moved: bool,
+    announced: bool,
     reconcile: bool,
     wishes: Wishes,
     contact: Contact,
@@ -56,6 +55,7 @@ impl Inbox {
         let content = Content {
             table,
             moved: false,
+            announced: false,
             reconcile: false,
             wishes: Wishes::default(),
             contact: Contact::None,
@@ -63,7 +63,6 @@ impl Inbox {
         Self {
             content: Mutex::new(content),
             wake: Notify::new(),
-            connected: Notify::new(),
         }
     }
 
@@ -77,16 +76,22 @@ impl Inbox {
                         content.table = table.clone();
                         content.moved = true;
                     }
-                    self.connected.notify_one();
+                    content.announced = true;
                 }
                 Effect::Install { entries, .. } => {
-                    entries.iter().for_each(|entry| content.wishes.install(entry));
+                    entries
+                        .iter()
+                        .for_each(|entry| content.wishes.install(entry));
                 }
                 Effect::Ensure { entries, .. } => {
-                    entries.iter().for_each(|entry| content.wishes.ensure(entry));
+                    entries
+                        .iter()
+                        .for_each(|entry| content.wishes.ensure(entry));
                 }
                 Effect::Remove { entries, .. } => {
-                    entries.iter().for_each(|entry| content.wishes.remove(entry));
+                    entries
+                        .iter()
+                        .for_each(|entry| content.wishes.remove(entry));
                 }
                 Effect::Reconcile { .. } => content.reconcile = true,
                 Effect::Disconnect { .. }
@@ -103,6 +108,7 @@ impl Inbox {
     pub(crate) fn take(&self) -> Taken {
         let mut content = self.content();
         let moved = std::mem::take(&mut content.moved);
+        content.announced = false;
         Taken {
             moved: moved.then(|| content.table.clone()),
             reconcile: std::mem::take(&mut content.reconcile),
@@ -114,6 +120,17 @@ impl Inbox {
     pub(crate) fn is_empty(&self) -> bool {
         let content = self.content();
         content.wishes.is_empty() && !content.reconcile
+    }
+
+    /// Whether the router has announced itself since the inbox was emptied: it
+    /// should be there, and waiting for it any longer makes no sense.
+    pub(crate) fn is_announced(&self) -> bool {
+        self.content().announced
+    }
+
+    /// Where the table is served.
+    pub(crate) fn table(&self) -> Endpoint {
+        self.content().table.clone()
     }
 
     pub(crate) fn contact(&self) -> Contact {

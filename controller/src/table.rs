@@ -8,6 +8,7 @@ use edge_proto::rpc::edge_router_client::EdgeRouterClient;
 use edge_proto::rpc::edge_router_conf::Action;
 use edge_proto::rpc::forwarding_table::Entry;
 use edge_proto::rpc::{EdgeRouterConf, TableId};
+use edge_transport::tls::ClientConfig;
 use edge_transport::{Endpoint, control};
 use tokio::time::timeout;
 use tonic::transport::Channel;
@@ -57,7 +58,7 @@ impl Table {
     /// The table served at `endpoint`. Connects when first used.
     pub(crate) fn at(
         endpoint: &Endpoint,
-        tls: Option<Arc<rustls::ClientConfig>>,
+        tls: Option<Arc<ClientConfig>>,
         timeout: Duration,
     ) -> Self {
         let channel = control::channel(endpoint, tls, timeout);
