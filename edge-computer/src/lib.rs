@@ -1,3 +1,5 @@
 //! Edge computers: the simulated platform behind the lambda service.
 
+pub mod executor;
+pub mod platform;
 pub mod sim;
