@@ -147,7 +147,7 @@ impl Inner {
         };
         let lambda = &invocation.lambda;
         let status = self.computer.status(lambda);
-        if !status.is_some_and(|status| status.active >= status.workers) {
+        if status.is_none_or(|status| status.active < status.workers) {
             return Ok(());
         }
         let bytes = invocation.input.len();
