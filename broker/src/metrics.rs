@@ -64,6 +64,10 @@ impl Counters {
         self.retries.fetch_add(1, Ordering::Relaxed);
     }
 
+    pub(crate) fn retries(&self) -> u64 {
+        self.retries.load(Ordering::Relaxed)
+    }
+
     pub(crate) fn budget_exhausted(&self) {
         self.budget_exhausted.fetch_add(1, Ordering::Relaxed);
     }
@@ -142,7 +146,7 @@ impl Collector for RouterCollector {
             "Requests being answered",
             &single(in_flight),
         )?;
-        let retries = Value::Counter(self.counters.retries.load(Ordering::Relaxed));
+        let retries = Value::Counter(self.counters.retries());
         family(
             "edge_router_retries",
             "Attempts beyond the first",

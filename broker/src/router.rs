@@ -119,7 +119,7 @@ impl Router {
 
         let mut admin = Admin::new("edgerouter", env!("CARGO_PKG_VERSION"));
         let collector = RouterCollector {
-            counters,
+            counters: counters.clone(),
             tables: tables.clone(),
         };
         admin.metrics().register_collector(Box::new(collector));
@@ -157,6 +157,7 @@ impl Router {
             readiness,
             health,
             tables,
+            counters,
             cores,
             stop,
             tasks,
@@ -242,6 +243,7 @@ pub struct RouterHandle {
     readiness: edge_daemon::admin::Readiness,
     health: services::HealthReporter,
     tables: Arc<Tables>,
+    counters: Arc<Counters>,
     cores: Arc<Cores>,
     stop: CancellationToken,
     tasks: TaskTracker,
@@ -271,6 +273,11 @@ impl RouterHandle {
     /// The routes of the overall table and the state of their destinations.
     pub fn destinations(&self) -> Vec<DestinationStatus> {
         status::destinations(&self.tables)
+    }
+
+    /// Attempts beyond the first, of all requests so far.
+    pub fn retries(&self) -> u64 {
+        self.counters.retries()
     }
 
     fn announce(&self, config: &Config, tls: Option<Arc<edge_transport::tls::ClientConfig>>) {

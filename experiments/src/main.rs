@@ -1,6 +1,7 @@
 //! `lab`: the one-command demo, benchmarks and experiments.
 
 mod bench;
+mod demo;
 
 use std::process::ExitCode;
 
@@ -20,6 +21,9 @@ struct Flags {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Run controller, three unequal computers, router and client; slow one computer down, kill
+    /// another, bring it back
+    Demo(demo::Flags),
     /// Measure: print ratios from one run
     #[command(subcommand)]
     Bench(Bench),
@@ -42,6 +46,7 @@ fn main() -> ExitCode {
             .build()?
             .block_on(async {
                 match flags.command {
+                    Command::Demo(flags) => demo::run(&flags).await,
                     Command::Bench(Bench::Hop(flags)) => bench::hop::run(&flags).await,
                     Command::Echo(flags) => bench::echo::run(&flags).await,
                 }
