@@ -43,7 +43,7 @@ mod utilization;
 pub use composer::{ComposeError, PlatformConfig, compose};
 pub use computer::{
     BuildError, Completion, Computer, ComputerBuilder, ContainerView, DEFAULT_MAX_PENDING,
-    LambdaStatus, ProcessorView, SubmitError, TaskId,
+    LambdaStatus, ProcessorView, SetSpeedError, SubmitError, TaskId,
 };
 pub use estimate::{Estimate, Estimator};
 pub use json::{JsonError, computer_from_json, json_example};

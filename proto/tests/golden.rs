@@ -122,6 +122,7 @@ fn lambda_request() {
         uuid: "u".into(),
         idempotent: true,
         max_wait_us: 5,
+        previous_function: 7,
     };
     golden(
         &request,
@@ -141,6 +142,7 @@ fn lambda_request() {
             b"\x6a\x01u",
             b"\xa0\x06\x01",
             b"\xa8\x06\x05",
+            b"\xb0\x06\x07",
         ],
     );
 }

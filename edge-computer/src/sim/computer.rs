@@ -16,6 +16,7 @@ use thiserror::Error;
 use super::container::Task;
 use super::estimate::{Estimate, Estimator, estimate};
 use super::lambda::Output;
+use super::processor::ProcessorError;
 use super::requirements::Demand;
 use super::station::{Finished, Station};
 use super::time::{Moment, SimTime};
@@ -54,6 +55,17 @@ pub enum SubmitError {
         /// Tasks that may wait.
         max_pending: usize,
     },
+}
+
+/// Why the speed of a processor stays what it is.
+#[derive(Clone, Debug, PartialEq, Error)]
+pub enum SetSpeedError {
+    /// No processor has this name.
+    #[error("unknown processor: {0}")]
+    UnknownProcessor(String),
+    /// The speed is no positive number of single precision.
+    #[error(transparent)]
+    Speed(#[from] ProcessorError),
 }
 
 /// A task that has ended.
@@ -177,6 +189,30 @@ impl Computer {
             demand,
             estimator,
         ))
+    }
+
+    /// Makes a processor slower or faster from `now` on: running tasks keep what was done for
+    /// them, and the rest of them goes at `speed` operations per second and core.
+    pub fn set_speed(
+        &mut self,
+        now: SimTime,
+        processor: &str,
+        speed: f64,
+    ) -> Result<(), SetSpeedError> {
+        self.run_until(now);
+        let now = Moment::from(self.now);
+        let station = self
+            .stations
+            .iter_mut()
+            .find(|station| station.processor().name() == processor)
+            .ok_or_else(|| SetSpeedError::UnknownProcessor(processor.to_owned()))?;
+        Ok(station.set_speed(now, speed)?)
+    }
+
+    /// Limits how many tasks may wait in each container; 0 refuses what cannot start at once.
+    /// Those that wait already stay.
+    pub fn set_max_pending(&mut self, tasks: usize) {
+        self.max_pending = tasks;
     }
 
     /// Closes an interval of utilisation and returns the share of each processor's cores that was

@@ -102,11 +102,8 @@ impl Processor {
         if name.is_empty() {
             return Err(ProcessorError::NoName);
         }
+        check_speed(name, speed)?;
         let name = name.to_owned();
-        let single = speed as f32;
-        if !(single.is_finite() && single > 0.0) {
-            return Err(ProcessorError::Speed { name, speed });
-        }
         if cores == 0 {
             return Err(ProcessorError::NoCores { name });
         }
@@ -137,6 +134,13 @@ impl Processor {
     /// Operations per second and core.
     pub fn speed(&self) -> f64 {
         self.speed
+    }
+
+    /// Changes the operations per second and core, from here on.
+    pub(super) fn set_speed(&mut self, speed: f64) -> Result<(), ProcessorError> {
+        check_speed(&self.name, speed)?;
+        self.speed = speed;
+        Ok(())
     }
 
     /// Number of cores.
@@ -203,6 +207,17 @@ impl Processor {
     pub(super) fn rate_in_single(&self, running: u32) -> f32 {
         self.cores.min(running) as f32 * self.speed as f32 / running as f32
     }
+}
+
+fn check_speed(name: &str, speed: f64) -> Result<(), ProcessorError> {
+    let single = speed as f32;
+    if single.is_finite() && single > 0.0 {
+        return Ok(());
+    }
+    Err(ProcessorError::Speed {
+        name: name.to_owned(),
+        speed,
+    })
 }
 
 #[cfg(test)]

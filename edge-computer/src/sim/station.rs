@@ -3,13 +3,13 @@
 //! All tasks of a processor progress at one speed, so a clock that counts operations per task
 //! orders them: a task that starts when the clock reads `w` ends when it reads `w + ops`, whatever
 //! the speed does meanwhile. The clock is read anew only when the speed changes, that is when a
-//! task starts or stops. An event costs O(log n) in the number of running tasks.
+//! task starts or stops, or when the processor itself is made slower or faster. An event costs O(log n) in the number of running tasks.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Bound;
 
 use super::container::{Container, Task, TaskId};
-use super::processor::Processor;
+use super::processor::{Processor, ProcessorError};
 use super::requirements::Demand;
 use super::time::{Moment, Work};
 use super::utilization::{Loads, UtilizationMeter};
@@ -153,6 +153,12 @@ impl Station {
             }
         }
         true
+    }
+
+    /// Changes the speed of the processor from `now` on; what was done before stays done.
+    pub(super) fn set_speed(&mut self, now: Moment, speed: f64) -> Result<(), ProcessorError> {
+        self.settle(now);
+        self.processor.set_speed(speed)
     }
 
     /// Operations that the running task of `container` that ends first still needs at `now`.

@@ -6,5 +6,6 @@ mod conformance;
 mod naive;
 mod properties;
 mod queueing;
+mod speed;
 mod support;
 mod views;

@@ -1,0 +1,186 @@
+//! The trait behind which lambdas are executed, whatever executes them.
+
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use edge_proto::rpc::{Outcome, State, Utilization, computer_info};
+use serde::Serialize;
+use tokio::sync::broadcast;
+
+use crate::sim::Loads;
+
+/// Executes lambdas: the simulated platform, or real functions.
+pub trait Executor: Debug + Send + Sync + 'static {
+    /// Executes one request, at the latest until `deadline`. Dropping the future cancels the
+    /// request, waiting or running, and frees what it holds.
+    fn run(
+        &self,
+        invocation: Invocation,
+        deadline: Instant,
+    ) -> impl Future<Output = Result<Execution, ExecutionError>> + Send;
+
+    /// How long a request with `input_bytes` bytes of input would take if it came now.
+    ///
+    /// # Errors
+    /// Those of [`Executor::run`] that are known before it runs.
+    fn estimate(&self, lambda: &str, input_bytes: usize) -> Result<Duration, ExecutionError>;
+
+    /// How busy it is for `lambda`; `None` if it does not serve it.
+    fn standing(&self, lambda: &str) -> Option<Standing>;
+
+    /// What it serves, as controllers want to know it.
+    fn containers(&self) -> Vec<computer_info::Container>;
+
+    /// Everything about its present state, for operators.
+    fn snapshot(&self) -> Snapshot;
+
+    /// The utilisation of its processors, one sample per second from now on. Whoever is slow to
+    /// take them misses the oldest.
+    fn utilization(&self) -> broadcast::Receiver<Arc<Utilization>>;
+}
+
+/// What an executor needs to know of a request.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Invocation {
+    /// Name of the lambda.
+    pub lambda: String,
+    /// Text input.
+    pub input: String,
+    /// Binary input.
+    pub datain: Bytes,
+    /// States that the function may read and change.
+    pub states: BTreeMap<String, State>,
+    /// Refuse it rather than let it wait longer than this for its turn.
+    pub max_wait: Option<Duration>,
+}
+
+/// What came out of an execution.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Execution {
+    /// Text output.
+    pub output: String,
+    /// Binary output.
+    pub dataout: Bytes,
+    /// States after the execution.
+    pub states: BTreeMap<String, State>,
+    /// Loads of the processor when the request was accepted.
+    pub loads: Loads,
+    /// How long it executed, without waiting for its turn.
+    pub service: Duration,
+}
+
+/// How busy an executor is for one lambda.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Standing {
+    /// Requests that wait or run.
+    pub in_flight: u32,
+    /// Requests that it executes at the same time.
+    pub workers: u32,
+    /// Loads of the processor.
+    pub loads: Loads,
+}
+
+/// Why a request was not executed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ExecutionError {
+    /// The lambda is not served; another computer may.
+    #[error("{0}")]
+    NotFound(String),
+    /// The request or its function is at fault; no computer would do better.
+    #[error("{0}")]
+    Application(String),
+    /// It would wait longer than it wants to; it was not executed.
+    #[error(
+        "refused: lambda {lambda} would wait {wait:?} for a worker, the request allows {max_wait:?}"
+    )]
+    Refused {
+        /// The lambda.
+        lambda: String,
+        /// How long it would wait.
+        wait: Duration,
+        /// How long it wants to wait at the most.
+        max_wait: Duration,
+    },
+    /// Too many requests wait already; it was not executed.
+    #[error("{0}")]
+    Overloaded(String),
+    /// The deadline passed before it was done; it was cancelled.
+    #[error("deadline exceeded: lambda {lambda} was cancelled before it was done")]
+    Deadline {
+        /// The lambda.
+        lambda: String,
+    },
+    /// The executor is about to end.
+    #[error("lambda {lambda} cannot be executed: the computer is stopping")]
+    Stopping {
+        /// The lambda.
+        lambda: String,
+    },
+}
+
+impl ExecutionError {
+    /// What it means to those who decide where to try next.
+    pub fn outcome(&self) -> Outcome {
+        match self {
+            Self::NotFound(_) => Outcome::NotFound,
+            Self::Application(_) => Outcome::ApplicationError,
+            Self::Refused { .. } => Outcome::Refused,
+            Self::Overloaded(_) => Outcome::Overloaded,
+            Self::Deadline { .. } => Outcome::Deadline,
+            Self::Stopping { .. } => Outcome::Unavailable,
+        }
+    }
+}
+
+/// The state of an executor at one moment.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Snapshot {
+    /// Name of the computer.
+    pub name: String,
+    /// Processors by name.
+    pub processors: Vec<ProcessorSnapshot>,
+    /// Containers by name of their lambda.
+    pub containers: Vec<ContainerSnapshot>,
+}
+
+/// A processor at one moment.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ProcessorSnapshot {
+    /// Name of the processor.
+    pub name: String,
+    /// What it is called.
+    pub kind: String,
+    /// Number of cores.
+    pub cores: u32,
+    /// Operations per second and core.
+    pub speed: f64,
+    /// Bytes of memory.
+    pub memory_bytes: u64,
+    /// Bytes that running requests hold.
+    pub memory_used_bytes: u64,
+    /// Requests that run.
+    pub running: u32,
+    /// Share of its cores that was busy during the last second, from 0 to 1.
+    pub utilization: f32,
+}
+
+/// A container at one moment.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ContainerSnapshot {
+    /// Name of the container.
+    pub name: String,
+    /// Name of its processor.
+    pub processor: String,
+    /// The lambda that it serves.
+    pub lambda: String,
+    /// Requests that it executes at the same time.
+    pub workers: u32,
+    /// Requests that run.
+    pub active: u32,
+    /// Requests that wait.
+    pub pending: usize,
+}

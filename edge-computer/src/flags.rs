@@ -1,0 +1,210 @@
+//! The command line of `edgecomputer`: the options of the C++ reference, and ours.
+
+use std::ffi::OsString;
+
+use edge_daemon::UsageError;
+use edge_daemon::cli::{self, CommonFlags};
+use edge_daemon::conf_string::{ConfSchema, Key, Kind};
+use edge_daemon::layers::{Layers, Loaded};
+
+use crate::config::Config;
+use crate::sim::json_example;
+
+/// Simulates an edge computer: executes lambdas, tells brokers how busy it is
+#[derive(Debug, clap::Parser)]
+#[command(name = "edgecomputer")]
+pub struct Flags {
+    /// What all programs share; a conf string given as `--conf` describes the platform.
+    #[command(flatten)]
+    pub common: CommonFlags,
+    /// Where to serve lambdas
+    #[arg(long, value_name = "HOST:PORT")]
+    pub server_endpoint: Option<String>,
+    /// How others reach this computer, if not by the end-point that it listens on
+    #[arg(long, value_name = "HOST:PORT")]
+    pub advertise: Option<String>,
+    /// Where to announce what is served here; empty: nowhere
+    #[arg(long, value_name = "HOST:PORT")]
+    pub controller_endpoint: Option<String>,
+    /// Cores of the data plane, from 1 to 512; does not limit how many requests are served at once
+    #[arg(long, value_name = "N")]
+    pub num_threads: Option<u32>,
+    /// Encrypt the lambda service, and ask clients for certificates
+    #[arg(long)]
+    pub secure: bool,
+    /// How lambdas travel: type=grpc
+    #[arg(long, value_name = "CONF")]
+    pub server_conf: Option<String>,
+    /// What executes lambdas: sim
+    #[arg(long, value_name = "TYPE")]
+    pub computer_type: Option<String>,
+    /// Where to stream utilisation; empty: nowhere
+    #[arg(long, value_name = "HOST:PORT")]
+    pub utilization_endpoint: Option<String>,
+    /// Take requests with a callback
+    #[arg(long)]
+    pub asynchronous: bool,
+    /// Edge router through which the next function of a chain or DAG is called; implies
+    /// --asynchronous
+    #[arg(long, value_name = "HOST:PORT")]
+    pub companion_endpoint: Option<String>,
+    /// Where to serve states
+    #[arg(long, value_name = "HOST:PORT")]
+    pub state_endpoint: Option<String>,
+    /// Use the state server at --state-endpoint, which is somewhere else
+    #[arg(long)]
+    pub no_state_server: bool,
+    /// Of computers of type http
+    #[arg(long, value_name = "CONF", hide = true)]
+    pub http_conf: Option<String>,
+    /// Print a platform as JSON, to start from, and exit
+    #[arg(long)]
+    pub json_example: bool,
+}
+
+/// The long options of the reference's `edgecomputer`.
+const REFERENCE_OPTIONS: [&str; 14] = [
+    "server-endpoint",
+    "controller-endpoint",
+    "num-threads",
+    "secure",
+    "server-conf",
+    "computer-type",
+    "utilization-endpoint",
+    "asynchronous",
+    "companion-endpoint",
+    "state-endpoint",
+    "no-state-server",
+    "conf",
+    "http-conf",
+    "json-example",
+];
+
+static PLATFORM_CONF: ConfSchema = ConfSchema {
+    option: "--conf",
+    section: "platform",
+    kinds: &[
+        Kind {
+            name: "raspberry",
+            keys: &[
+                Key::integer("num-cpu-containers"),
+                Key::integer("num-cpu-workers"),
+                Key::integer("num-gpu-containers"),
+                Key::integer("num-gpu-workers"),
+            ],
+        },
+        Kind {
+            name: "intel-server",
+            keys: &[Key::integer("num-containers"), Key::integer("num-workers")],
+        },
+        Kind {
+            name: "file",
+            keys: &[Key::text("path")],
+        },
+    ],
+    common: &[],
+};
+
+static SERVER_CONF: ConfSchema = ConfSchema {
+    option: "--server-conf",
+    section: "transport",
+    kinds: &[Kind {
+        name: "grpc",
+        keys: &[],
+    }],
+    common: &[],
+};
+
+/// What the command line asks for.
+#[derive(Debug)]
+pub enum Command {
+    /// Serve with this configuration.
+    Serve(Box<Loaded<Config>>),
+    /// What was asked for has been printed.
+    Answered,
+}
+
+/// Reads the command line, the program's name first, and the configuration that it names.
+///
+/// # Errors
+/// Wrong usage or an unusable configuration; both make the program exit with 2.
+pub fn read(
+    arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>,
+) -> anyhow::Result<Command> {
+    let flags: Flags = cli::parse(arguments, &REFERENCE_OPTIONS)?;
+    if flags.json_example {
+        print!("{}", json_example());
+        return Ok(Command::Answered);
+    }
+    check_type(&flags)?;
+    let common = flags.common.clone();
+    let loaded: Loaded<Config> = layers(flags).load()?;
+    if let Err(invalid) = loaded.config.validate() {
+        return Err(loaded.invalid(invalid.key, invalid.problem).into());
+    }
+    if common.answered(&loaded)? {
+        return Ok(Command::Answered);
+    }
+    Ok(Command::Serve(Box::new(loaded)))
+}
+
+fn check_type(flags: &Flags) -> Result<(), UsageError> {
+    let kind = flags.computer_type.as_deref();
+    if kind == Some("http") || flags.http_conf.is_some() {
+        let option = if kind == Some("http") {
+            "--computer-type http"
+        } else {
+            "--http-conf"
+        };
+        return Err(UsageError(format!(
+            "{option} is not available in this version; there is --computer-type sim"
+        )));
+    }
+    match kind {
+        None | Some("sim") => Ok(()),
+        Some(other) => Err(UsageError(format!(
+            "unknown --computer-type `{other}`; there is sim"
+        ))),
+    }
+}
+
+fn layers(flags: Flags) -> Layers {
+    let given = |flag: bool, value: bool| flag.then_some(value);
+    Layers::new("edgecomputer")
+        .common(&flags.common, Some(&PLATFORM_CONF))
+        .conf_string(&SERVER_CONF, flags.server_conf.as_deref())
+        .flag(
+            "--server-endpoint",
+            "server.endpoint",
+            flags.server_endpoint,
+        )
+        .flag("--advertise", "server.advertise", flags.advertise)
+        .flag("--num-threads", "server.num-threads", flags.num_threads)
+        .flag("--secure", "server.secure", given(flags.secure, true))
+        .flag(
+            "--controller-endpoint",
+            "controller.endpoint",
+            flags.controller_endpoint,
+        )
+        .flag(
+            "--utilization-endpoint",
+            "utilization.endpoint",
+            flags.utilization_endpoint,
+        )
+        .flag(
+            "--asynchronous",
+            "asynchronous.enabled",
+            given(flags.asynchronous, true),
+        )
+        .flag(
+            "--companion-endpoint",
+            "asynchronous.companion",
+            flags.companion_endpoint,
+        )
+        .flag("--state-endpoint", "state.endpoint", flags.state_endpoint)
+        .flag(
+            "--no-state-server",
+            "state.serve",
+            given(flags.no_state_server, false),
+        )
+}

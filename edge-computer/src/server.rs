@@ -1,0 +1,270 @@
+//! A computer: everything it serves, from binding its ports to its last answer.
+
+mod announce;
+mod asynchronous;
+mod callback;
+mod channels;
+mod companion;
+mod handle;
+mod handler;
+mod join;
+mod metrics;
+mod security;
+mod service;
+mod utilization;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use edge_daemon::admin::{Admin, AdminError, RunningAdmin};
+use edge_proto::FILE_DESCRIPTOR_SET;
+use edge_transport::tls::TlsError;
+use edge_transport::{BindError, Cores, Endpoint, Listener, Server, ServerHandle, Typed};
+use serde::Serialize;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::{AbortOnDropHandle, TaskTracker};
+use tonic::service::Routes;
+
+use self::announce::Announcer;
+use self::asynchronous::Asynchronous;
+pub(crate) use self::channels::Channels;
+use self::companion::Companion;
+pub use self::handle::Handle;
+use self::handler::Handler;
+use self::join::Joins;
+use self::metrics::{Metrics, PlatformCollector};
+use self::security::Security;
+use self::service::Service;
+use self::utilization::UtilizationService;
+use crate::config::{Config, InvalidConfig};
+use crate::executor::{Executor as _, Snapshot};
+use crate::platform::Simulated;
+use crate::sim::{ComposeError, compose};
+use crate::states::{StateHome, StateService, StateStore};
+
+/// How long a call to a callback or state server may take.
+const CALL_TIMEOUT: Duration = Duration::from_secs(5);
+/// How often branches that have waited too long are looked for.
+const EXPIRE_EVERY: Duration = Duration::from_secs(1);
+
+/// Why a computer does not start. Nothing has been announced then.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A value of the configuration makes no sense.
+    #[error("invalid configuration")]
+    Config(#[from] InvalidConfig),
+    /// A port is in use, or the address is not of this machine.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// A certificate or key is missing or unusable.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// The platform cannot be built.
+    #[error(transparent)]
+    Platform(#[from] ComposeError),
+    /// The admin endpoint cannot be served.
+    #[error(transparent)]
+    Admin(#[from] AdminError),
+    /// The system refuses a thread.
+    #[error("cannot start a thread")]
+    Thread(#[source] std::io::Error),
+}
+
+/// An edge computer with a simulated platform.
+#[derive(Debug, Clone, Copy)]
+pub struct EdgeComputer;
+
+/// The ports of a computer, bound and not yet served.
+struct Listeners {
+    lambda: Listener,
+    utilization: Option<Listener>,
+    state: Option<Listener>,
+}
+
+impl Listeners {
+    fn bind(config: &Config) -> Result<Self, BindError> {
+        let bind = |endpoint: Option<&Endpoint>| endpoint.map(Listener::bind).transpose();
+        let state = config.state.endpoint.get().filter(|_| config.state.serve);
+        Ok(Self {
+            lambda: Listener::bind(&config.server.endpoint)?,
+            utilization: bind(config.utilization.endpoint.get())?,
+            state: bind(state)?,
+        })
+    }
+}
+
+impl EdgeComputer {
+    /// Binds all ports, starts to serve, then announces. To be called within a runtime, on which
+    /// the announcements and the admin endpoint stay; requests are served on threads of their own.
+    ///
+    /// # Errors
+    /// If the configuration makes no sense, or the machine does not give what it asks for.
+    pub async fn start(config: Config) -> Result<Handle, StartError> {
+        config.validate()?;
+        let security = Security::of(&config)?;
+        let listeners = Listeners::bind(&config)?;
+        let endpoint = announced_endpoint(&config, &listeners.lambda);
+
+        let mut computer = compose(&format!("computer@{endpoint}"), &config.platform)?;
+        computer.set_max_pending(config.limits.max_pending);
+        let platform = Simulated::start(computer, config.dry.estimator.into());
+        let platform = Arc::new(platform.map_err(StartError::Thread)?);
+        let cores = Cores::start("computer", config.threads()).map_err(StartError::Thread)?;
+        let cores = Arc::new(cores);
+
+        let store = Arc::new(StateStore::new(
+            config.state.max_state_bytes,
+            config.state.max_total_bytes,
+        ));
+        let home = config
+            .state
+            .endpoint
+            .get()
+            .map(|at| match &listeners.state {
+                None => StateHome::new(at.clone(), None),
+                Some(listener) => {
+                    StateHome::new(reachable(at, listener, &config), Some(store.clone()))
+                }
+            });
+        let service = Arc::new(Service {
+            executor: platform.clone(),
+            endpoint: endpoint.clone(),
+            channels: Channels::new(security.control_client.clone(), CALL_TIMEOUT),
+            home,
+            asynchronous: asynchronous(&config, &cores, &security),
+            metrics: Metrics::default(),
+        });
+        let (admin, readiness) = start_admin(&config, &service, &store).await?;
+
+        let streams = CancellationToken::new();
+        let serve_control = |routes: Routes, listener: Listener| -> ServerHandle {
+            Server::new(routes)
+                .with_tls(security.control_server.clone())
+                .serve(listener, &cores)
+        };
+        let utilization = listeners.utilization.map(|listener| {
+            let stream = UtilizationService::server(platform.clone(), streams.clone());
+            serve_control(Routes::new(stream), listener)
+        });
+        let state = listeners.state.map(|listener| {
+            let states = StateService::server(store.clone(), config.state.max_state_bytes);
+            serve_control(Routes::new(states), listener)
+        });
+        let (health, health_service) = tonic_health::server::health_reporter();
+        health
+            .set_service_status(LAMBDA_SERVICE, tonic_health::ServingStatus::Serving)
+            .await;
+        let lambda = Server::new(Routes::new(health_service).add_service(reflection()))
+            .with_lambda(Arc::new(Typed(Handler(service.clone()))))
+            .with_tls(security.lambda_server)
+            .serve(listeners.lambda, &cores);
+        tracing::info!(address = %lambda.local_addr(), %endpoint, "edgecomputer listens");
+        readiness.ready();
+
+        let announcer = config.controller.endpoint.get().map(|controller| {
+            let tls = security.control_client.clone();
+            Announcer::start(controller.clone(), tls, &endpoint, platform.containers())
+        });
+        let sweeper = AbortOnDropHandle::new(tokio::spawn(expire_joins(service.clone())));
+        Ok(Handle {
+            endpoint,
+            platform,
+            service,
+            cores,
+            lambda,
+            utilization,
+            state,
+            streams,
+            admin,
+            readiness,
+            health,
+            announcer,
+            sweeper,
+        })
+    }
+}
+
+/// Name of the service that health is asked about.
+const LAMBDA_SERVICE: &str = "uiiit.rpc.EdgeServer";
+
+/// Under which others know the computer.
+fn announced_endpoint(config: &Config, listener: &Listener) -> Endpoint {
+    match config.server.advertise.get() {
+        Some(advertised) => advertised.clone(),
+        None => Endpoint::new(config.server.endpoint.host(), listener.local_addr().port()),
+    }
+}
+
+/// Under which others reach what listens at `at`: an unspecified host becomes the advertised one.
+fn reachable(at: &Endpoint, listener: &Listener, config: &Config) -> Endpoint {
+    let host = match config.server.advertise.get() {
+        Some(advertised) if at.is_unspecified() => advertised.host(),
+        _ => at.host(),
+    };
+    Endpoint::new(host, listener.local_addr().port())
+}
+
+fn asynchronous(config: &Config, cores: &Cores, security: &Security) -> Option<Asynchronous> {
+    let max_queued = config.asynchronous.max_queued.min(Semaphore::MAX_PERMITS);
+    let companion = config.asynchronous.companion.get();
+    config.takes_callbacks().then(|| Asynchronous {
+        companion: companion
+            .map(|router| Companion::new(router.clone(), cores, security.lambda_client.clone())),
+        max_queued,
+        places: Arc::new(Semaphore::new(max_queued)),
+        joins: Joins::new(config.asynchronous.join_deadline),
+        tasks: TaskTracker::new(),
+        deadline: config.asynchronous.deadline,
+    })
+}
+
+async fn expire_joins(service: Arc<Service<Simulated>>) {
+    loop {
+        tokio::time::sleep(EXPIRE_EVERY).await;
+        service.expire_joins().await;
+    }
+}
+
+/// What the page `/state` shows.
+#[derive(Debug, Serialize)]
+struct StatePage {
+    endpoint: String,
+    #[serde(flatten)]
+    platform: Snapshot,
+    states: usize,
+    state_bytes: usize,
+}
+
+async fn start_admin(
+    config: &Config,
+    service: &Arc<Service<Simulated>>,
+    store: &Arc<StateStore>,
+) -> Result<(Option<RunningAdmin>, edge_daemon::admin::Readiness), AdminError> {
+    let mut admin = Admin::new("edgecomputer", env!("CARGO_PKG_VERSION"));
+    service.metrics.register(admin.metrics());
+    let collector = PlatformCollector(service.executor.clone());
+    admin.metrics().register_collector(Box::new(collector));
+    let (shown, store) = (service.clone(), store.clone());
+    admin.json("/state", move || {
+        let (states, state_bytes) = store.usage();
+        StatePage {
+            endpoint: shown.endpoint.to_string(),
+            platform: shown.executor.snapshot(),
+            states,
+            state_bytes,
+        }
+    });
+    let readiness = admin.readiness();
+    Ok((admin.start(&config.admin.0).await?, readiness))
+}
+
+fn reflection() -> tonic_reflection::server::v1::ServerReflectionServer<
+    impl tonic_reflection::server::v1::ServerReflection,
+> {
+    tonic_reflection::server::Builder::configure()
+        .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
+        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+        .build_v1()
+        .expect("the descriptors were made by a compiler")
+}

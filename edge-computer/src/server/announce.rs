@@ -1,0 +1,120 @@
+//! Tells the controller what is served here, again and again, and in the end that it is not.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use edge_proto::rpc::edge_controller_client::EdgeControllerClient;
+use edge_proto::rpc::{ComputerInfo, computer_info};
+use edge_transport::{Endpoint, control};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
+use tonic::transport::Channel;
+
+/// How long an announcement holds.
+const LEASE: Duration = Duration::from_secs(10);
+/// How often it is renewed, or tried again.
+const EVERY: Duration = Duration::from_secs(3);
+/// How long the controller may take to answer.
+const ANSWERED_WITHIN: Duration = Duration::from_secs(2);
+
+/// A computer that is being announced.
+#[derive(Debug)]
+pub(super) struct Announcer {
+    controller: Endpoint,
+    client: EdgeControllerClient<Channel>,
+    info: ComputerInfo,
+    stop: CancellationToken,
+    task: AbortOnDropHandle<()>,
+}
+
+impl Announcer {
+    /// Announces `computer` on the present runtime, now and from time to time.
+    pub(super) fn start(
+        controller: Endpoint,
+        tls: Option<Arc<rustls::ClientConfig>>,
+        computer: &Endpoint,
+        containers: Vec<computer_info::Container>,
+    ) -> Self {
+        let channel = control::channel(&controller, tls, ANSWERED_WITHIN);
+        let client = EdgeControllerClient::new(channel);
+        let info = ComputerInfo {
+            edge_server_endpoint: computer.to_string(),
+            containers,
+            lease_ms: u32::try_from(LEASE.as_millis()).unwrap_or(u32::MAX),
+            generation: generation(),
+        };
+        let stop = CancellationToken::new();
+        let renewing = renew(
+            controller.clone(),
+            client.clone(),
+            info.clone(),
+            stop.clone(),
+        );
+        let task = AbortOnDropHandle::new(tokio::spawn(renewing));
+        Self {
+            controller,
+            client,
+            info,
+            stop,
+            task,
+        }
+    }
+
+    /// Has the computer removed. The last announcement is waited for, so that it cannot overtake
+    /// the removal.
+    pub(super) async fn withdraw(mut self) {
+        self.stop.cancel();
+        if self.task.await.is_err() {
+            tracing::error!("the announcing task panicked");
+        }
+        let controller = &self.controller;
+        match self.client.remove_computer(self.info).await {
+            Ok(_) => tracing::info!(%controller, "removed from the controller"),
+            Err(status) => {
+                let reason = status.message();
+                tracing::warn!(%controller, reason, "could not be removed from the controller");
+            }
+        }
+    }
+
+    /// Stops without a word.
+    pub(super) fn abandon(self) {
+        self.task.abort();
+    }
+}
+
+/// Announces until it is told to stop, and tells of failures and recoveries, not of each attempt.
+async fn renew(
+    controller: Endpoint,
+    mut client: EdgeControllerClient<Channel>,
+    info: ComputerInfo,
+    stop: CancellationToken,
+) {
+    let mut works = None;
+    loop {
+        let announced = client.announce_computer(info.clone()).await;
+        match &announced {
+            Ok(_) if works != Some(true) => {
+                tracing::info!(%controller, computer = info.edge_server_endpoint, "announced");
+            }
+            Err(status) if works != Some(false) => {
+                let reason = status.message();
+                tracing::warn!(%controller, reason, "cannot be announced, trying on");
+            }
+            _ => {}
+        }
+        works = Some(announced.is_ok());
+        let pause = tokio::time::sleep(EVERY);
+        if stop.run_until_cancelled(pause).await.is_none() {
+            return;
+        }
+    }
+}
+
+/// Grows with each start of a computer: milliseconds since 1970.
+fn generation() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or(0, |since| {
+        u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+    })
+}

@@ -1,0 +1,203 @@
+//! Requests with a callback: acknowledged at once, executed, answered or passed on afterwards.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use edge_proto::rpc::{LambdaRequest, LambdaResponse, Outcome};
+use edge_transport::{Core, Endpoint, EndpointError};
+use tokio::sync::Semaphore;
+use tokio_util::task::TaskTracker;
+
+use super::callback::deliver;
+use super::companion::Companion;
+use super::join::{Accepted, Joins};
+use super::service::{Service, refusal};
+use crate::executor::{ExecutionError, Executor};
+use crate::workflow::Workflow;
+
+/// What a computer needs that takes requests with a callback.
+#[derive(Debug)]
+pub(super) struct Asynchronous {
+    pub(super) companion: Option<Companion>,
+    pub(super) max_queued: usize,
+    pub(super) places: Arc<Semaphore>,
+    pub(super) joins: Joins,
+    pub(super) tasks: TaskTracker,
+    /// How long one execution may take.
+    pub(super) deadline: Duration,
+}
+
+/// Why a request with a callback is not taken.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Rejection {
+    #[error("this computer takes no requests with a callback (it runs without --asynchronous)")]
+    Synchronous,
+    #[error("invalid callback")]
+    Callback(#[from] EndpointError),
+    #[error(
+        "function {next} comes after {function}, but this computer has no companion \
+         (it runs without --companion-endpoint)"
+    )]
+    NoCompanion { function: String, next: String },
+    #[error("lambda {lambda}: {max_queued} requests with a callback are queued already")]
+    Overloaded { lambda: String, max_queued: usize },
+    #[error("No container for lambda {lambda} found in computer {computer}")]
+    NotFound { lambda: String, computer: String },
+}
+
+impl Rejection {
+    pub(super) fn outcome(&self) -> Outcome {
+        match self {
+            Self::Overloaded { .. } => Outcome::Overloaded,
+            Self::NotFound { .. } => Outcome::NotFound,
+            Self::Synchronous | Self::Callback(_) | Self::NoCompanion { .. } => {
+                Outcome::ApplicationError
+            }
+        }
+    }
+}
+
+impl<E: Executor> Service<E> {
+    /// Takes a request that will be answered by a callback: from here on there will be one,
+    /// whatever happens.
+    pub(super) fn accept(
+        self: &Arc<Self>,
+        core: &Core,
+        request: LambdaRequest,
+        workflow: Workflow,
+    ) -> Result<(), Rejection> {
+        let asynchronous = self.asynchronous.as_ref().ok_or(Rejection::Synchronous)?;
+        let callback: Endpoint = request.callback.parse()?;
+        let lambda = || request.name.clone();
+        if self.executor.standing(&request.name).is_none() {
+            return Err(Rejection::NotFound {
+                lambda: lambda(),
+                computer: format!("computer@{}", self.endpoint),
+            });
+        }
+        if asynchronous.companion.is_none()
+            && let Some((_, next)) = workflow.next(request.next_function_index).first()
+        {
+            return Err(Rejection::NoCompanion {
+                function: lambda(),
+                next: (*next).to_owned(),
+            });
+        }
+        let place = asynchronous.places.clone().try_acquire_owned();
+        let permit = place.map_err(|_| Rejection::Overloaded {
+            lambda: lambda(),
+            max_queued: asynchronous.max_queued,
+        })?;
+        let mut accepted = Accepted { request, permit };
+        if let Workflow::Dag(dag) = &workflow {
+            match asynchronous.joins.arrive(accepted, dag, Instant::now()) {
+                Some(complete) => accepted = complete,
+                None => return Ok(()),
+            }
+        }
+        let service = self.clone();
+        let own = core.clone();
+        core.spawn(asynchronous.tasks.track_future(async move {
+            service.process(&own, accepted, &workflow, &callback).await;
+        }));
+        Ok(())
+    }
+
+    /// Executes, then calls back or passes on.
+    async fn process(
+        &self,
+        core: &Core,
+        accepted: Accepted,
+        workflow: &Workflow,
+        callback: &Endpoint,
+    ) {
+        let Accepted {
+            mut request,
+            permit: _place,
+        } = accepted;
+        let Some(asynchronous) = &self.asynchronous else {
+            return;
+        };
+        let deadline = Instant::now() + asynchronous.deadline;
+        let response = self.execute(&mut request, workflow, deadline).await;
+        let next = workflow.next(request.next_function_index);
+        if next.is_empty() || !response.is_ok() {
+            return self.call_back(&request, callback, response).await;
+        }
+        for (index, name) in next {
+            let mut following = request.next_function(name, index, response.clone());
+            following.previous_function = match workflow {
+                Workflow::Dag(_) => request.next_function_index + 1,
+                Workflow::Single | Workflow::Chain(_) => 0,
+            };
+            // Without a companion the request would have been turned down.
+            let Some(companion) = &asynchronous.companion else {
+                continue;
+            };
+            if let Err(error) = companion.forward(core, &following).await {
+                let text = error.to_string();
+                let failure = LambdaResponse::error(error.outcome, text);
+                return self.call_back(&request, callback, failure).await;
+            }
+        }
+    }
+
+    /// Sends the answer of `request` to whoever asked for it.
+    async fn call_back(
+        &self,
+        request: &LambdaRequest,
+        callback: &Endpoint,
+        response: LambdaResponse,
+    ) {
+        let outcome = response.outcome();
+        let response = LambdaResponse {
+            responder: self.endpoint.to_string(),
+            hops: request.hops.saturating_add(1),
+            uuid: request.uuid.clone(),
+            ptime: 0,
+            load1: 0,
+            load10: 0,
+            load30: 0,
+            ..response
+        };
+        let delivered = deliver(&self.channels, callback, response).await;
+        self.metrics.called_back(outcome, delivered);
+    }
+
+    /// Calls back for branches of graphs that have waited too long for others.
+    pub(super) async fn expire_joins(&self) {
+        let Some(asynchronous) = &self.asynchronous else {
+            return;
+        };
+        for request in asynchronous.joins.expire(Instant::now()) {
+            let text = format!(
+                "function {} waited in vain for other branches of its graph",
+                request.name
+            );
+            self.give_up(&request, LambdaResponse::error(Outcome::Deadline, text))
+                .await;
+        }
+    }
+
+    /// Waits until all accepted requests have been answered; branches of graphs that wait for
+    /// others are answered with an error, because no more will come.
+    pub(super) async fn finish(&self) {
+        let Some(asynchronous) = &self.asynchronous else {
+            return;
+        };
+        asynchronous.tasks.close();
+        asynchronous.tasks.wait().await;
+        for request in asynchronous.joins.give_up() {
+            let lambda = request.name.clone();
+            let stopping = refusal(&ExecutionError::Stopping { lambda });
+            self.give_up(&request, stopping).await;
+        }
+    }
+
+    async fn give_up(&self, request: &LambdaRequest, error: LambdaResponse) {
+        // It was valid when the request was accepted.
+        if let Ok(callback) = request.callback.parse() {
+            self.call_back(request, &callback, error).await;
+        }
+    }
+}

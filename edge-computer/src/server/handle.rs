@@ -1,0 +1,118 @@
+//! A running computer: where it is, how it is changed, how it ends.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use edge_daemon::admin::{Readiness, RunningAdmin};
+use edge_transport::{Cores, Endpoint, ServerHandle};
+use tokio::time::{Instant, timeout_at};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
+use tonic_health::server::HealthReporter;
+
+use super::LAMBDA_SERVICE;
+use super::announce::Announcer;
+use super::service::Service;
+use crate::platform::Simulated;
+use crate::sim::SetSpeedError;
+
+/// A running computer. Dropped, it ends like one that is killed, but nobody waits for it.
+#[derive(Debug)]
+pub struct Handle {
+    pub(super) endpoint: Endpoint,
+    pub(super) platform: Arc<Simulated>,
+    pub(super) service: Arc<Service<Simulated>>,
+    pub(super) cores: Arc<Cores>,
+    pub(super) lambda: ServerHandle,
+    pub(super) utilization: Option<ServerHandle>,
+    pub(super) state: Option<ServerHandle>,
+    /// Ends the streams of utilisation.
+    pub(super) streams: CancellationToken,
+    pub(super) admin: Option<RunningAdmin>,
+    pub(super) readiness: Readiness,
+    pub(super) health: HealthReporter,
+    pub(super) announcer: Option<Announcer>,
+    pub(super) sweeper: AbortOnDropHandle<()>,
+}
+
+impl Handle {
+    /// Under which the computer is announced.
+    pub fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
+    }
+
+    /// Where it serves lambdas.
+    pub fn address(&self) -> SocketAddr {
+        self.lambda.local_addr()
+    }
+
+    /// Where it streams its utilisation, if anywhere.
+    pub fn utilization_address(&self) -> Option<SocketAddr> {
+        self.utilization.as_ref().map(ServerHandle::local_addr)
+    }
+
+    /// Where its state server listens, if it has one.
+    pub fn state_address(&self) -> Option<SocketAddr> {
+        self.state.as_ref().map(ServerHandle::local_addr)
+    }
+
+    /// Where it shows metrics and health, if anywhere.
+    pub fn admin_address(&self) -> Option<SocketAddr> {
+        self.admin.as_ref().map(RunningAdmin::address)
+    }
+
+    /// Makes the simulated processors slower (below 1) or faster than they were configured, from
+    /// now on; running requests keep what was done for them.
+    ///
+    /// # Errors
+    /// If the factor is not positive, or no processor can be so fast or slow.
+    pub fn set_speed_factor(&self, factor: f64) -> Result<(), SetSpeedError> {
+        self.platform.set_speed_factor(factor)
+    }
+
+    /// Has itself removed from the controller, finishes what is in flight, callbacks included,
+    /// and ends, all within `patience`; cuts off what is left then. True if nothing was.
+    pub async fn shutdown(mut self, patience: Duration) -> bool {
+        let deadline = Instant::now() + patience;
+        let left = || deadline.saturating_duration_since(Instant::now());
+        self.readiness.not_ready("draining");
+        // Ends those who watch; they would keep their connections open.
+        self.health.clear_service_status(LAMBDA_SERVICE).await;
+        self.health.clear_service_status("").await;
+        if let Some(announcer) = self.announcer.take() {
+            // The controller finds out by itself in the end.
+            let _withdrawn = timeout_at(deadline, announcer.withdraw()).await;
+        }
+        let answered = self.lambda.drain(left()).await;
+        let finished = timeout_at(deadline, self.service.finish()).await.is_ok();
+        self.streams.cancel();
+        let mut closed = true;
+        for server in [&self.utilization, &self.state].into_iter().flatten() {
+            closed &= server.drain(left()).await;
+        }
+        self.sweeper.abort();
+        self.cores.join().await;
+        self.platform.stop();
+        if let Some(admin) = self.admin.take() {
+            admin.stop().await;
+        }
+        answered && finished && closed
+    }
+
+    /// Ends at once, without a word to anybody: connections are reset, accepted requests
+    /// forgotten, as when the process dies.
+    pub async fn kill(mut self) {
+        if let Some(announcer) = self.announcer.take() {
+            announcer.abandon();
+        }
+        self.sweeper.abort();
+        self.lambda.kill().await;
+        for server in [&self.utilization, &self.state].into_iter().flatten() {
+            server.kill().await;
+        }
+        self.cores.join().await;
+        self.platform.stop();
+        drop(self.admin.take());
+    }
+}

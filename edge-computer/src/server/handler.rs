@@ -1,0 +1,69 @@
+//! What becomes of a request: refused, estimated, acknowledged or executed, in this order.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use edge_proto::rpc::{LambdaRequest, LambdaResponse, Outcome};
+use edge_transport::{Core, LambdaHandler};
+
+use super::service::{Service, micros};
+use crate::executor::Executor;
+use crate::workflow::Workflow;
+
+/// The lambda service of a computer.
+#[derive(Debug)]
+pub(super) struct Handler<E>(pub(super) Arc<Service<E>>);
+
+impl<E: Executor> LambdaHandler for Handler<E> {
+    async fn handle(
+        &self,
+        core: &Core,
+        request: LambdaRequest,
+        deadline: Instant,
+    ) -> Result<LambdaResponse, String> {
+        let arrived = Instant::now();
+        let request_in_flight = self.0.metrics.arrival();
+        let hops = request.hops.saturating_add(1);
+        let uuid = request.uuid.clone();
+        let lambda = request.name.clone();
+
+        let mut response = self.answer(core, request, deadline).await;
+
+        response.hops = hops;
+        response.uuid = uuid;
+        if !response.asynchronous {
+            let standing = self.0.executor.standing(&lambda).unwrap_or_default();
+            response.in_flight = standing.in_flight;
+            response.workers = standing.workers;
+            response.residence_us = micros(arrived.elapsed());
+        }
+        request_in_flight.answered(&response);
+        Ok(response)
+    }
+}
+
+impl<E: Executor> Handler<E> {
+    async fn answer(
+        &self,
+        core: &Core,
+        mut request: LambdaRequest,
+        deadline: Instant,
+    ) -> LambdaResponse {
+        let workflow = match Workflow::of(&request) {
+            Ok(workflow) => workflow,
+            Err(error) => {
+                return LambdaResponse::error(Outcome::ApplicationError, error.to_string());
+            }
+        };
+        if request.dry {
+            return self.0.estimate(&request);
+        }
+        if !request.callback.is_empty() {
+            return match self.0.accept(core, request, workflow) {
+                Ok(()) => LambdaResponse::acknowledgement(),
+                Err(rejection) => LambdaResponse::error(rejection.outcome(), rejection.to_string()),
+            };
+        }
+        self.0.execute(&mut request, &workflow, deadline).await
+    }
+}
