@@ -5,8 +5,8 @@ mod support;
 use std::time::Duration;
 
 use support::{
-    Announcer, NOBODY, Router, computer, eventually, leased, quick, start, state_shows,
-    without_reconciliation,
+    Announcer, NOBODY, Router, attempts, computer, eventually, has_tried_more_than, leased, quick,
+    start, state_shows, without_reconciliation,
 };
 
 const LEASE: u32 = 60_000;
@@ -133,6 +133,7 @@ async fn a_router_that_was_away_is_told_what_it_missed() {
     let new = leased("127.0.0.1:12", &["l0"], LEASE);
     announcer.computer(new).await.unwrap();
     state_shows(&controller, "/routers/0/contact/kind", "fails".into()).await;
+    has_tried_more_than(&controller, attempts(&controller).await).await;
     // It comes back with the table of before, as after a partition.
     let before = [("l0", "127.0.0.1:10"), ("l0", "127.0.0.1:11")];
     let router = Router::start_at(address, &before);
@@ -155,8 +156,7 @@ async fn a_computer_removed_before_a_router_ever_answered_is_removed_from_it_all
     announcer.remove(gone).await.unwrap();
     state_shows(&controller, "/routers/0/contact/kind", "fails".into()).await;
     // The pusher has seen the removal once it has tried again.
-    let attempts = support::attempts(&controller).await;
-    support::has_tried_more_than(&controller, attempts).await;
+    has_tried_more_than(&controller, attempts(&controller).await).await;
     let router = Router::start_at(address, &[("l0", "127.0.0.1:11"), ("l0", "127.0.0.1:99")]);
     router.shows(&["l0,127.0.0.1:99"]).await;
     controller.kill().await;
