@@ -44,7 +44,9 @@ async fn a_router_that_ceases_to_renew_is_forgotten() {
 
 #[tokio::test]
 async fn a_computer_that_never_renews_is_withdrawn_when_dead_and_reinstated_when_back() {
-    let controller = start(quick()).await;
+    let mut config = quick();
+    config.liveness.probe_interval = Duration::from_millis(20);
+    let controller = start(config).await;
     let announcer = Announcer::to(controller.address());
     let router = Router::start();
     announcer.router(router.leased(LEASE)).await.unwrap();

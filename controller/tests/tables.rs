@@ -5,8 +5,8 @@ mod support;
 use std::time::Duration;
 
 use support::{
-    Announcer, NOBODY, Router, computer, eventually, leased, quick, start, state_shows,
-    without_reconciliation,
+    Announcer, NOBODY, Router, attempts, computer, eventually, has_tried_more_than, leased, quick,
+    start, state_shows, without_reconciliation,
 };
 
 const LEASE: u32 = 60_000;
@@ -110,7 +110,7 @@ async fn a_router_that_lost_its_table_gets_it_back() {
         announcer.computer(info).await.unwrap();
         router.shows(&["l0,127.0.0.1:10", "l1,127.0.0.1:10"]).await;
         // It does not announce itself again.
-        let router = Router::start_at(router.die());
+        let router = Router::start_at(router.die(), &[]);
         router.shows(&["l0,127.0.0.1:10", "l1,127.0.0.1:10"]).await;
         controller.kill().await;
     }
@@ -118,33 +118,47 @@ async fn a_router_that_lost_its_table_gets_it_back() {
 
 #[tokio::test]
 async fn a_router_that_was_away_is_told_what_it_missed() {
-    let controller = start(quick()).await;
+    let controller = start(without_reconciliation()).await;
     let announcer = Announcer::to(controller.address());
     let router = Router::start();
     announcer.router(router.legacy()).await.unwrap();
     for at in ["127.0.0.1:10", "127.0.0.1:11"] {
-        announcer
-            .computer(leased(at, &["l0"], LEASE))
-            .await
-            .unwrap();
+        let info = leased(at, &["l0"], LEASE);
+        announcer.computer(info).await.unwrap();
     }
     router.shows(&["l0,127.0.0.1:10", "l0,127.0.0.1:11"]).await;
     let address = router.die();
+    let gone = leased("127.0.0.1:11", &[], LEASE);
+    announcer.remove(gone).await.unwrap();
+    let new = leased("127.0.0.1:12", &["l0"], LEASE);
+    announcer.computer(new).await.unwrap();
     state_shows(&controller, "/routers/0/contact/kind", "fails".into()).await;
-    announcer
-        .remove(leased("127.0.0.1:11", &[], LEASE))
-        .await
-        .unwrap();
-    announcer
-        .computer(leased("127.0.0.1:12", &["l0"], LEASE))
-        .await
-        .unwrap();
+    has_tried_more_than(&controller, attempts(&controller).await).await;
     // It comes back with the table of before, as after a partition.
-    let router = Router::start_at(address);
-    router.set("l0", "127.0.0.1:10", 0.25, true);
-    router.set("l0", "127.0.0.1:11", 0.5, true);
+    let before = [("l0", "127.0.0.1:10"), ("l0", "127.0.0.1:11")];
+    let router = Router::start_at(address, &before);
     router.shows(&["l0,127.0.0.1:10", "l0,127.0.0.1:12"]).await;
     state_shows(&controller, "/routers/0/contact/kind", "answers".into()).await;
+    assert_eq!(router.entry("l0", "127.0.0.1:10"), Some((0.5, true)));
+    controller.kill().await;
+}
+
+#[tokio::test]
+async fn a_computer_removed_before_a_router_ever_answered_is_removed_from_it_all_the_same() {
+    let controller = start(quick()).await;
+    let announcer = Announcer::to(controller.address());
+    let router = Router::start();
+    let info = router.leased(LEASE);
+    let address = router.die();
+    announcer.router(info).await.unwrap();
+    let gone = leased("127.0.0.1:11", &["l0"], LEASE);
+    announcer.computer(gone.clone()).await.unwrap();
+    announcer.remove(gone).await.unwrap();
+    state_shows(&controller, "/routers/0/contact/kind", "fails".into()).await;
+    // The pusher has seen the removal once it has tried again.
+    has_tried_more_than(&controller, attempts(&controller).await).await;
+    let router = Router::start_at(address, &[("l0", "127.0.0.1:11"), ("l0", "127.0.0.1:99")]);
+    router.shows(&["l0,127.0.0.1:99"]).await;
     controller.kill().await;
 }
 
@@ -253,6 +267,10 @@ async fn large_tables_are_read_in_pages_without_missing_an_entry() {
     eventually("compared", || router.readings() >= pages).await;
     assert_eq!(router.log(), [""; 0]);
     assert_eq!(router.entry("lambda042", "127.0.0.1:10"), Some((0.5, true)));
+    // What is missing on a later page is noticed, too.
+    router.lose("lambda077", "127.0.0.1:10");
+    eventually("told", || !router.log().is_empty()).await;
+    assert_eq!(router.log(), ["add lambda077,127.0.0.1:10,1,true"]);
     controller.kill().await;
 }
 

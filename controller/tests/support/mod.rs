@@ -38,7 +38,8 @@ pub(crate) async fn eventually(what: &str, mut condition: impl FnMut() -> bool) 
     }
 }
 
-/// A configuration with short intervals and free ports.
+/// A configuration with short intervals and free ports. Computers are not
+/// probed: most of those announced here are not there.
 pub(crate) fn quick() -> Config {
     let mut config = Config::default();
     config.server.endpoint = "127.0.0.1:0".parse().unwrap();
@@ -46,7 +47,7 @@ pub(crate) fn quick() -> Config {
     config.push.reconcile_interval = Duration::from_millis(50);
     config.push.first_retry = Duration::from_millis(10);
     config.push.last_retry = Duration::from_millis(50);
-    config.liveness.probe_interval = Duration::from_millis(20);
+    config.liveness.probe_interval = Duration::from_secs(3600);
     config
 }
 
@@ -131,6 +132,14 @@ struct Inner {
 #[derive(Debug, Clone, Default)]
 struct Service(Arc<Mutex<Inner>>);
 
+impl Service {
+    fn set(&self, lambda: &str, destination: &str, weight: f32, is_final: bool) {
+        let key = (lambda.to_owned(), destination.to_owned());
+        let mut inner = self.0.lock().unwrap();
+        inner.table.insert(key, (weight, is_final));
+    }
+}
+
 #[tonic::async_trait]
 impl EdgeRouter for Service {
     async fn configure(
@@ -208,12 +217,15 @@ pub(crate) struct Router {
 
 impl Router {
     pub(crate) fn start() -> Self {
-        Self::start_at("127.0.0.1:0".parse().unwrap())
+        Self::start_at("127.0.0.1:0".parse().unwrap(), &[])
     }
 
-    /// Starts with an empty table.
-    pub(crate) fn start_at(address: SocketAddr) -> Self {
+    /// Starts with a table of final entries of weight 0.5.
+    pub(crate) fn start_at(address: SocketAddr, table: &[(&str, &str)]) -> Self {
         let service = Service::default();
+        for (lambda, destination) in table {
+            service.set(lambda, destination, 0.5, true);
+        }
         let listener = std::net::TcpListener::bind(address).unwrap();
         listener.set_nonblocking(true).unwrap();
         let address = listener.local_addr().unwrap();
@@ -305,9 +317,13 @@ impl Router {
 
     /// Puts an entry into the table by another hand than the controller's.
     pub(crate) fn set(&self, lambda: &str, destination: &str, weight: f32, is_final: bool) {
+        self.service.set(lambda, destination, weight, is_final);
+    }
+
+    /// Loses an entry.
+    pub(crate) fn lose(&self, lambda: &str, destination: &str) {
         let key = (lambda.to_owned(), destination.to_owned());
-        let mut inner = self.service.0.lock().unwrap();
-        inner.table.insert(key, (weight, is_final));
+        self.service.0.lock().unwrap().table.remove(&key);
     }
 
     /// Weight and finality of an entry.
@@ -426,6 +442,22 @@ pub(crate) async fn state_shows(controller: &Handle, pointer: &str, expected: se
             Instant::now() < give_up,
             "{pointer} is not {expected} in {state}"
         );
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// Attempts to reach the first router that have failed in a row.
+pub(crate) async fn attempts(controller: &Handle) -> u64 {
+    let state = state(controller).await;
+    let attempts = state.pointer("/routers/0/contact/attempts");
+    attempts.and_then(serde_json::Value::as_u64).unwrap_or(0)
+}
+
+/// Waits for two more failed attempts, the second of which began after now.
+pub(crate) async fn has_tried_more_than(controller: &Handle, so_far: u64) {
+    let give_up = Instant::now() + DEADLINE;
+    while attempts(controller).await <= so_far + 1 {
+        assert!(Instant::now() < give_up, "the router is not tried any more");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
