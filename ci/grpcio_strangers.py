@@ -85,6 +85,8 @@ class PythonComputer(LAMBDA_GRPC.EdgeServerServicer):
 
     def RunLambda(self, request, context):
         self.received.append((request, dict(context.invocation_metadata())))
+        if request.name == "slow":
+            time.sleep(5)
         if request.name == "broken":
             return LAMBDA.LambdaResponse(retcode="division by zero")
         return LAMBDA.LambdaResponse(
@@ -358,6 +360,21 @@ def a_python_computer_serves_requests_of_the_router(world):
 
     controller.RemoveComputer(CONTROLLER.ComputerInfo(edgeServerEndpoint=at), timeout=PATIENCE)
     eventually("removed", lambda: ("shout", at) not in rows(tables))
+    server.stop(None)
+
+
+@check
+def a_slow_computer_of_another_make_is_not_pinged_away(world):
+    # gRPC's C core closes connections on which too many PINGs come without data.
+    at = endpoint()
+    server = serve(LAMBDA_GRPC.add_EdgeServerServicer_to_server, PythonComputer(), at)
+    tables = world.stub(ROUTER_GRPC.EdgeRouterStub, world.tables)
+    change = conf(ROUTER.EdgeRouterConf.CHANGE, "slow", at, 1.0, True)
+    assert tables.Configure(change, timeout=PATIENCE).msg == "OK"
+    answer = world.stub(LAMBDA_GRPC.EdgeServerStub, world.router).RunLambda(
+        request("slow"), timeout=PATIENCE
+    )
+    assert (answer.retcode, answer.output) == ("OK", "HELLO"), answer
     server.stop(None)
 
 

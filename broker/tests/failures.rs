@@ -3,12 +3,13 @@
 
 mod support;
 
-use std::time::Duration;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use edge_broker::Standing;
 use edge_broker::config::LambdaConfig;
 use edge_proto::rpc::{LambdaRequest, LambdaResponse, Outcome};
-use support::{Computer, Conduct, config, eventually, request, start};
+use support::{Computer, Conduct, PATIENCE, config, eventually, request, start};
 
 fn idempotent(lambda: &str) -> LambdaRequest {
     LambdaRequest {
@@ -217,6 +218,41 @@ async fn an_idempotent_request_is_repeated_elsewhere() {
 async fn a_lambda_declared_idempotent_is_repeated_elsewhere() {
     let (answer, executions) = die_while_executing(request("f"), true).await;
     assert_eq!((answer.retcode.as_str(), executions), ("OK", 2));
+}
+
+#[tokio::test]
+async fn a_frozen_computer_holds_up_nobody_and_is_used_again_when_it_thaws() {
+    let ice = Arc::new(Mutex::new(()));
+    let (frozen, other) = (Computer::echo(), Computer::echo());
+    let mut router = start(config()).await;
+    router.route("f", &frozen.name(), true).await;
+    router.route("f", &other.name(), true).await;
+    router.route("g", &other.name(), true).await;
+    frozen.conduct(Conduct::Freeze(ice.clone()));
+    {
+        let _cold = ice.lock().unwrap();
+        while router
+            .router
+            .destinations()
+            .iter()
+            .all(|d| d.standing == Standing::Healthy)
+        {
+            // All are answered, those at the frozen computer by the other one once it is found.
+            assert_eq!(router.ask(&idempotent("f")).await.retcode, "OK");
+            assert_eq!(router.ask(&request("g")).await.retcode, "OK");
+        }
+        for _ in 0..20 {
+            assert_eq!(router.ask(&idempotent("f")).await.responder, other.name());
+        }
+    }
+    frozen.conduct(Conduct::Echo(Duration::ZERO));
+    other.conduct(Conduct::Echo(Duration::from_millis(5)));
+    let mut used = false;
+    let deadline = Instant::now() + PATIENCE;
+    while !used && Instant::now() < deadline {
+        used = router.ask(&idempotent("f")).await.responder == frozen.name();
+    }
+    assert!(used, "the computer that thawed is never used");
 }
 
 #[tokio::test]

@@ -124,7 +124,7 @@ impl FromStr for Endpoint {
         if host.contains(':') && !text.starts_with('[') {
             return Err(error("an IPv6 address needs brackets"));
         }
-        let allowed = |c: char| c.is_ascii_alphanumeric() || "-._:%".contains(c);
+        let allowed = |c: char| c.is_ascii_alphanumeric() || "-._:".contains(c);
         if !host.chars().all(allowed) {
             return Err(error("the host has a character that no host name has"));
         }
@@ -184,6 +184,7 @@ mod tests {
             ("[::1", "']' is missing"),
             ("[localhost]:1", "no IPv6 address within the brackets"),
             ("a b:1", "the host has a character that no host name has"),
+            ("a%b:1", "the host has a character that no host name has"),
             ("http://a:1", "an IPv6 address needs brackets"),
         ];
         for (text, reason) in cases {

@@ -39,6 +39,8 @@ pub enum Conduct {
     Hang,
     /// Answers with a gRPC status.
     Fail(tonic::Code),
+    /// Stops the whole computer, as SIGSTOP does, until the lock is free.
+    Freeze(Arc<Mutex<()>>),
 }
 
 /// A computer that records what it gets and does as it is told.
@@ -74,6 +76,8 @@ impl LambdaService for Inner {
             Conduct::Echo(pause) => tokio::time::sleep(pause).await,
             Conduct::Say(answer) => response = answer,
             Conduct::Hang => std::future::pending().await,
+            // Blocks the only thread there is, PINGs included.
+            Conduct::Freeze(thawed) => drop(thawed.lock().unwrap()),
             Conduct::Fail(code) => return Err(Status::new(code, "as told")),
         }
         let mut trailers = http::HeaderMap::new();
