@@ -47,37 +47,87 @@ async fn tx3_fifty_requests_are_acknowledged_and_called_back() {
 
 #[tokio::test]
 async fn b1_a_failure_is_called_back_with_its_retcode() {
-    let computer = computer("asynchronous = {enabled = true}").await;
+    let computer = computer("asynchronous = {enabled = true, deadline = '500ms'}").await;
     let mut caller = Caller::start();
     for _ in 0..5 {
         ask(&computer, &caller.request("f0", "x")).await;
         assert_eq!(caller.next().await.retcode, "OK");
     }
-    let request = caller.request("large", "x");
+    let request = caller.request("slow", "x");
     assert!(ask(&computer, &request).await.asynchronous);
     let failure = caller.next().await;
-    assert_eq!(failure.outcome(), Outcome::ApplicationError);
-    assert!(failure.retcode.contains("large"), "{}", failure.retcode);
+    assert_eq!(failure.outcome(), Outcome::Deadline);
+    assert!(failure.retcode.contains("slow"), "{}", failure.retcode);
     assert_eq!((failure.uuid, failure.hops), (request.uuid, 1));
     assert_eq!(failure.responder, computer.endpoint().as_str());
+    slow_in_flight(&computer, 0).await;
 }
 
 #[tokio::test]
-async fn a_lambda_that_is_not_served_or_a_callback_that_is_nowhere_is_told_at_once() {
-    let computer = computer("asynchronous = {enabled = true}").await;
+async fn what_cannot_be_executed_here_is_told_instead_of_acknowledged() {
+    let folder = tempfile::tempdir().unwrap();
+    let platform = crate::support::platform(folder.path(), 1);
+    let toml = format!("{platform}asynchronous = {{enabled = true}}\nlimits = {{max-pending = 1}}");
+    let computer = crate::support::computer_of(&toml).await;
     let caller = Caller::start();
-    let answer = ask(&computer, &caller.request("nobody", "x")).await;
+    for _ in 0..2 {
+        assert!(
+            ask(&computer, &caller.request("slow", "x"))
+                .await
+                .asynchronous
+        );
+    }
+    slow_in_flight(&computer, 2).await;
+    let nowhere = LambdaRequest {
+        callback: "nonsense".to_owned(),
+        ..caller.request("f0", "x")
+    };
+    for (request, outcome, reason) in [
+        (
+            caller.request("nobody", "x"),
+            Outcome::NotFound,
+            "No container for lambda nobody",
+        ),
+        (
+            caller.request("large", "x"),
+            Outcome::ApplicationError,
+            "large",
+        ),
+        (
+            caller.request("slow", "x"),
+            Outcome::Overloaded,
+            "the queue of lambda slow is full",
+        ),
+        (
+            nowhere,
+            Outcome::ApplicationError,
+            "invalid callback: invalid end-point 'nonsense'",
+        ),
+    ] {
+        let answer = ask(&computer, &request).await;
+        assert_eq!((answer.outcome(), answer.asynchronous), (outcome, false));
+        assert!(answer.retcode.contains(reason), "{}", answer.retcode);
+    }
+}
+
+#[tokio::test]
+async fn a_request_that_would_wait_too_long_is_refused_instead_of_acknowledged() {
+    let folder = tempfile::tempdir().unwrap();
+    let platform = crate::support::platform(folder.path(), 1);
+    let toml = format!("{platform}asynchronous = {{enabled = true}}");
+    let computer = crate::support::computer_of(&toml).await;
+    let caller = Caller::start();
+    let impatient = LambdaRequest {
+        max_wait_us: 1_000_000,
+        ..caller.request("slow", "x")
+    };
+    assert!(ask(&computer, &impatient).await.asynchronous);
+    slow_in_flight(&computer, 1).await;
+    let answer = ask(&computer, &impatient).await;
     assert_eq!(
         (answer.outcome(), answer.asynchronous),
-        (Outcome::NotFound, false)
+        (Outcome::Refused, false)
     );
-    let request = LambdaRequest {
-        callback: "nonsense".to_owned(),
-        ..LambdaRequest::new("f0", "x")
-    };
-    let answer = ask(&computer, &request).await;
-    assert_eq!(answer.outcome(), Outcome::ApplicationError);
-    assert_eq!(answer.retcode, "invalid callback");
 }
 
 #[tokio::test]
@@ -99,15 +149,6 @@ async fn the_number_of_accepted_requests_is_bounded() {
         ask(&computer, &caller.request("f0", "x")).await.is_ok()
     })
     .await;
-}
-
-#[tokio::test]
-async fn an_execution_that_takes_too_long_is_called_back_as_such() {
-    let computer = computer("asynchronous = {enabled = true, deadline = '20ms'}").await;
-    let mut caller = Caller::start();
-    assert!(ask(&computer, &caller.request("slow", "x")).await.is_ok());
-    assert_eq!(caller.next().await.outcome(), Outcome::Deadline);
-    slow_in_flight(&computer, 0).await;
 }
 
 #[tokio::test]

@@ -167,21 +167,13 @@ async fn states_outside_of_chains_and_embedded_ones_stay_as_they_are() {
 #[tokio::test]
 async fn without_a_state_server_only_a_state_that_is_needed_is_an_error() {
     let computer = computer("").await;
-    let elsewhere = "127.0.0.1:1".parse().unwrap();
-    for (function, outcome) in [("f1", Outcome::Ok), ("f0", Outcome::ApplicationError)] {
+    let needed = dependencies(&[("s", &["f0"])]);
+    let free = dependencies(&[("s", &[])]);
+    for (dependencies, outcome) in [(free, Outcome::Ok), (needed, Outcome::ApplicationError)] {
         let request = LambdaRequest {
-            states: located(&["s"], &elsewhere),
-            dependencies: dependencies(&[("s", &["f0"])]),
-            ..chain(&["f0", "f1"], LambdaRequest::new(function, "x"))
-        };
-        let request = LambdaRequest {
-            chain: vec![function.to_owned()],
-            dependencies: if function == "f0" {
-                request.dependencies.clone()
-            } else {
-                dependencies(&[("s", &[])])
-            },
-            ..request
+            states: located(&["s"], &"127.0.0.1:1".parse().unwrap()),
+            dependencies,
+            ..chain(&["f0"], LambdaRequest::new("f0", "x"))
         };
         assert_eq!(ask(&computer, &request).await.outcome(), outcome);
     }

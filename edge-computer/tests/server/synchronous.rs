@@ -287,6 +287,17 @@ async fn a_computer_that_is_killed_resets_its_callers() {
 }
 
 #[tokio::test]
+async fn a_handle_that_is_dropped_ends_its_computer() {
+    let computer = computer("").await;
+    let endpoint = computer.endpoint().clone();
+    drop(computer);
+    eventually("the port is free", || async {
+        edge_transport::Listener::bind(&endpoint).is_ok()
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_drain_lets_requests_in_flight_finish() {
     let computer = computer("").await;
     let endpoint = computer.endpoint().clone();
