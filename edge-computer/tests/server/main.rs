@@ -4,6 +4,9 @@
 
 mod asynchronous;
 mod control;
+mod lifecycle;
+mod moving_states;
+mod pressure;
 mod secure;
 mod states;
 mod support;

@@ -5,30 +5,30 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use edge_computer::server::Handle;
 use edge_proto::rpc::state_server_client::StateServerClient;
-use edge_proto::rpc::{Dag, FunctionList, IndexList, LambdaRequest, Outcome, State};
+use edge_proto::rpc::{FunctionList, LambdaRequest, Outcome, State};
 use edge_transport::{Endpoint, control};
 use tonic::transport::Channel;
 
-use crate::support::{Caller, PATIENCE, Router, ask, computer, two_states};
+use crate::support::{Caller, PATIENCE, ask, computer, two_states};
 
-const OWN_STATES: &str = "state = {endpoint = '127.0.0.1:0', max-state-bytes = 1000}\n";
+pub(crate) const OWN_STATES: &str = "state = {endpoint = '127.0.0.1:0', max-state-bytes = 1000}\n";
 
-fn states_of(computer: &Handle) -> Endpoint {
+pub(crate) fn states_of(computer: &Handle) -> Endpoint {
     computer.state_address().unwrap().into()
 }
 
-fn client(server: &Endpoint) -> StateServerClient<Channel> {
+pub(crate) fn client(server: &Endpoint) -> StateServerClient<Channel> {
     StateServerClient::new(control::channel(server, None, PATIENCE))
 }
 
-fn named(name: &str) -> State {
+pub(crate) fn named(name: &str) -> State {
     State {
         name: name.to_owned(),
         ..State::default()
     }
 }
 
-async fn put(server: &Endpoint, name: &str, content: &str) -> String {
+pub(crate) async fn put(server: &Endpoint, name: &str, content: &str) -> String {
     let state = State {
         content: Bytes::from(content.to_owned()),
         ..named(name)
@@ -42,7 +42,7 @@ async fn put(server: &Endpoint, name: &str, content: &str) -> String {
 }
 
 /// The content of a state; `None` if there is none.
-async fn get(server: &Endpoint, name: &str) -> Option<Bytes> {
+pub(crate) async fn get(server: &Endpoint, name: &str) -> Option<Bytes> {
     let answer = client(server).get(named(name)).await.unwrap().into_inner();
     assert_eq!(answer.retcode == "OK", answer.state.is_some(), "{answer:?}");
     answer.state.map(|state| {
@@ -51,13 +51,13 @@ async fn get(server: &Endpoint, name: &str) -> Option<Bytes> {
     })
 }
 
-async fn del(server: &Endpoint, name: &str) -> bool {
+pub(crate) async fn del(server: &Endpoint, name: &str) -> bool {
     let answer = client(server).del(named(name)).await.unwrap();
     answer.into_inner().retcode == "OK"
 }
 
 /// States as a caller refers to them, all of which are at `server`.
-fn located(names: &[&str], server: &Endpoint) -> BTreeMap<String, State> {
+pub(crate) fn located(names: &[&str], server: &Endpoint) -> BTreeMap<String, State> {
     let states = names.iter().map(|name| {
         let state = State {
             location: server.to_string(),
@@ -68,7 +68,7 @@ fn located(names: &[&str], server: &Endpoint) -> BTreeMap<String, State> {
     states.collect()
 }
 
-fn dependencies(states: &[(&str, &[&str])]) -> BTreeMap<String, FunctionList> {
+pub(crate) fn dependencies(states: &[(&str, &[&str])]) -> BTreeMap<String, FunctionList> {
     let list = |functions: &[&str]| FunctionList {
         functions: functions.iter().map(ToString::to_string).collect(),
     };
@@ -78,7 +78,7 @@ fn dependencies(states: &[(&str, &[&str])]) -> BTreeMap<String, FunctionList> {
         .collect()
 }
 
-fn chain(functions: &[&str], request: LambdaRequest) -> LambdaRequest {
+pub(crate) fn chain(functions: &[&str], request: LambdaRequest) -> LambdaRequest {
     LambdaRequest {
         chain: functions.iter().map(ToString::to_string).collect(),
         ..request
@@ -214,90 +214,4 @@ async fn a_state_server_of_somebody_else_can_be_home() {
     let answer = ask(&using, &request).await;
     assert_eq!(answer.states["s0"].location, home.to_string());
     assert_eq!(get(&home, "s0").await.unwrap(), "content");
-}
-
-/// Computers of `f0`, `f1` and `f2` behind a router, each with a state server.
-async fn three() -> (Router, [Handle; 3]) {
-    let router = Router::start();
-    let companion = &router.served.endpoint;
-    let toml = format!("{OWN_STATES}asynchronous = {{companion = '{companion}'}}");
-    let computers = [
-        computer(&toml).await,
-        computer(&toml).await,
-        computer(&toml).await,
-    ];
-    for (function, computer) in ["f0", "f1", "f2"].into_iter().zip(&computers) {
-        router.route(function, computer);
-    }
-    (router, computers)
-}
-
-#[tokio::test]
-async fn x6_states_follow_a_chain() {
-    let (_router, computers) = three().await;
-    let elsewhere = computer(OWN_STATES).await;
-    let away = states_of(&elsewhere);
-    let homes = computers.each_ref().map(states_of);
-    let mut caller = Caller::start();
-    for name in ["s0", "s1"] {
-        put(&away, name, name).await;
-    }
-    let request = LambdaRequest {
-        states: located(&["s0", "s1"], &away),
-        dependencies: dependencies(&[("s0", &["f0", "f1"]), ("s1", &["f1"])]),
-        ..chain(&["f0", "f1", "f0"], caller.request("f0", "x"))
-    };
-    assert!(ask(&computers[0], &request).await.asynchronous);
-    let answer = caller.next().await;
-    assert_eq!(answer.retcode, "OK");
-    // One less than through a router in front.
-    assert_eq!(answer.hops, 5);
-    assert_eq!(answer.states["s0"].location, homes[0].to_string());
-    assert_eq!(answer.states["s1"].location, homes[1].to_string());
-    for (name, home) in [("s0", 0), ("s1", 1)] {
-        for server in homes.iter().chain([&away]) {
-            let expected = (*server == homes[home]).then(|| Bytes::from(name));
-            assert_eq!(get(server, name).await, expected);
-        }
-    }
-}
-
-#[tokio::test]
-async fn v9_branches_of_a_graph_keep_the_states_that_moved_on_either() {
-    let (_router, computers) = three().await;
-    let elsewhere = computer(OWN_STATES).await;
-    let away = states_of(&elsewhere);
-    let homes = computers.each_ref().map(states_of);
-    let mut caller = Caller::start();
-    for name in ["s0", "s1", "s2"] {
-        put(&away, name, name).await;
-    }
-    let mut states = located(&["s0", "s1", "s2"], &away);
-    // In the reference the second one never returned.
-    for _ in 0..4 {
-        let lists = [&[1, 2][..], &[3], &[3]].map(|list| IndexList {
-            functions: list.to_vec(),
-        });
-        let request = LambdaRequest {
-            states,
-            dag: Some(Dag {
-                successors: lists.to_vec(),
-                names: ["f0", "f1", "f2", "f0"].map(str::to_owned).to_vec(),
-            }),
-            dependencies: dependencies(&[("s0", &["f0"]), ("s1", &["f1"]), ("s2", &["f2"])]),
-            ..caller.request("f0", "x")
-        };
-        assert!(ask(&computers[0], &request).await.asynchronous);
-        let answer = caller.next().await;
-        assert_eq!(answer.retcode, "OK");
-        for (name, home) in [("s0", 0), ("s1", 1), ("s2", 2)] {
-            assert_eq!(
-                answer.states[name].location,
-                homes[home].to_string(),
-                "{name}"
-            );
-            assert_eq!(get(&homes[home], name).await.unwrap(), name);
-        }
-        states = answer.states;
-    }
 }
