@@ -1,1 +1,50 @@
 //! The balancing brain, sans-IO: forwarding tables, selection policies, latency estimates, health and retry budget.
+//!
+//! A [`ForwardingTable`] says which destinations serve which lambda and at what weight;
+//! [`ForwardingTable::pick`] chooses one of them for a request and hands out a [`Pick`], which counts
+//! the request as in flight until it is told how the request ended. What is learnt from that ending
+//! (latency, health) steers the next picks. An [`Optimizer`] turns latencies into weights for the
+//! policies that only look at weights, and a [`RetryBudget`] bounds how much a broker retries.
+//!
+//! Nothing here waits, opens a socket or looks at a clock: time comes in as [`Nanos`], randomness as
+//! `&mut dyn rand::Rng`. The broker and the simulators therefore run the very same code, and a run
+//! repeats when its inputs do. Everything is `Send + Sync` and meant to be shared by all cores; with
+//! the default policy a pick takes no lock.
+//!
+//! ```
+//! use edge_balance::{Destinations, ForwardingTable, Nanos, PolicyConfig, Tried};
+//! use rand_pcg::{Pcg32, rand_core::SeedableRng};
+//! use std::sync::Arc;
+//!
+//! let table = ForwardingTable::new(PolicyConfig::LeastCost, Arc::new(Destinations::new()));
+//! table.change("resize", "edge-1:6473", 1.0, true, Nanos(0))?;
+//!
+//! let pick = table.pick("resize", &Tried::new(), Nanos(0), &mut Pcg32::seed_from_u64(1))?;
+//! assert_eq!(pick.destination().name(), "edge-1:6473");
+//! pick.succeeded(Nanos::from_secs_f64(0.012), Nanos::from_secs_f64(0.012));
+//! assert_eq!(table.to_string(), "resize [0.012] edge-1:6473 (F)\n");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod destination;
+mod health;
+mod latency;
+mod nanos;
+mod optimizer;
+mod pick;
+mod policy;
+mod retry_budget;
+mod route;
+mod stamp;
+mod table;
+mod tried;
+
+pub use destination::{Destination, Destinations};
+pub use health::{FIRST_EJECTION, Health, LONGEST_EJECTION, Standing};
+pub use nanos::Nanos;
+pub use optimizer::{InvalidOptimizer, Optimizer, OptimizerConfig, Statistic};
+pub use pick::{NoDestination, Pick};
+pub use policy::{InvalidPolicy, PolicyConfig};
+pub use retry_budget::RetryBudget;
+pub use table::{ForwardingTable, RouteChange, Rows, TableEntry, TableError};
+pub use tried::Tried;

@@ -120,6 +120,32 @@ impl Admin {
         self.router = std::mem::take(&mut self.router).route(path, page);
     }
 
+    /// As [`Self::start`], but goes without if the address is the program's own default,
+    /// on `default_port`, and taken: so that a second process of a kind runs beside the
+    /// first without further ado. An address that somebody chose must be had.
+    ///
+    /// # Errors
+    /// The address cannot be listened on.
+    pub async fn start_or_go_without(
+        self,
+        config: &AdminConfig,
+        default_port: u16,
+    ) -> Result<Option<RunningAdmin>, AdminError> {
+        match self.start(config).await {
+            Err(AdminError { endpoint, source })
+                if source.kind() == io::ErrorKind::AddrInUse
+                    && *config == AdminConfig::on_port(default_port) =>
+            {
+                tracing::warn!(
+                    %endpoint,
+                    "no admin endpoint: its default address is taken; choose another with --admin-endpoint"
+                );
+                Ok(None)
+            }
+            started => started,
+        }
+    }
+
     /// Listens and serves on the current tokio runtime; `None` if the endpoint is off.
     ///
     /// # Errors

@@ -1,2 +1,55 @@
-//! `lab`.
-fn main() {}
+//! `lab`: the one-command demo, benchmarks and experiments.
+
+mod bench;
+mod demo;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use edge_daemon::{cli, run};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Demonstrations and measurements on one machine, over loopback sockets.
+#[derive(Debug, Parser)]
+#[command(name = "lab")]
+struct Flags {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run controller, three unequal computers, router and client; slow one computer down, kill
+    /// another, bring it back
+    Demo(demo::Flags),
+    /// Measure: print ratios from one run
+    #[command(subcommand)]
+    Bench(Bench),
+    /// Serve a lambda that takes no time, for benchmarks
+    #[command(hide = true)]
+    Echo(bench::echo::Flags),
+}
+
+#[derive(Debug, Subcommand)]
+enum Bench {
+    /// What the router adds to a request, beside a direct call
+    Hop(bench::hop::Flags),
+}
+
+fn main() -> ExitCode {
+    run(|| {
+        let flags: Flags = cli::parse(std::env::args_os(), &[])?;
+        tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?
+            .block_on(async {
+                match flags.command {
+                    Command::Demo(flags) => demo::run(&flags).await,
+                    Command::Bench(Bench::Hop(flags)) => bench::hop::run(&flags).await,
+                    Command::Echo(flags) => bench::echo::run(&flags).await,
+                }
+            })
+    })
+}

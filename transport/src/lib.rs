@@ -11,6 +11,7 @@
 //! loaded core, where all that follows stays.
 
 pub mod control;
+pub mod services;
 pub mod tls;
 
 mod client;

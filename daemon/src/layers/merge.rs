@@ -166,13 +166,21 @@ pub(super) fn explain(table: &Spanned<DeTable<'_>>, error: &Error) -> Explanatio
         .span()
         .map_or_else(String::new, |at| key_at(table, &at));
     let mut at = error.span().map(|span| span.start);
-    let problem = if let Some((name, valid)) = unknown("field", message) {
+    let problem = if let Some((name, mut valid)) = unknown("field", message) {
         // Enums tagged by `type` report the section, not the key in it.
         let in_section = join(&key, name);
         if let Some(entry) = entries(table)
             .into_iter()
             .find(|entry| entry.path == in_section)
         {
+            // Their tag is a valid key that serde does not list.
+            let section = key.as_str();
+            if entries(table)
+                .iter()
+                .any(|entry| entry.path == join(section, TYPE))
+            {
+                valid.push(TYPE);
+            }
             (key, at) = (entry.path, Some(entry.key.start));
         }
         format!("unknown key: {}", advice(name, &valid))

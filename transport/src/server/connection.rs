@@ -43,7 +43,7 @@ pub(super) async fn serve<S: LambdaService>(
             return;
         }
     };
-    if let Err(error) = requests(connection, shared, core).await {
+    if let Err(error) = requests(connection, peer, shared, core).await {
         tracing::debug!(%peer, %error, "connection ended");
     }
 }
@@ -79,6 +79,7 @@ fn builder(limits: &Limits) -> h2::server::Builder {
 
 async fn requests<S: LambdaService>(
     mut connection: H2,
+    peer: SocketAddr,
     shared: &Arc<Shared<S>>,
     core: &Core,
 ) -> Result<(), h2::Error> {
@@ -89,7 +90,7 @@ async fn requests<S: LambdaService>(
     loop {
         tokio::select! {
             request = connection.accept() => match request {
-                Some(Ok((request, respond))) => spawn(request, respond, shared, core),
+                Some(Ok((request, respond))) => spawn(request, respond, peer, shared, core),
                 Some(Err(error)) => return Err(error),
                 None => return Ok(()),
             },
@@ -122,6 +123,7 @@ async fn until_silent(mut pings: PingPong) {
 fn spawn<S: LambdaService>(
     request: Request<RecvStream>,
     respond: SendResponse<Bytes>,
+    peer: SocketAddr,
     shared: &Arc<Shared<S>>,
     core: &Core,
 ) {
@@ -138,7 +140,7 @@ fn spawn<S: LambdaService>(
             ));
         }
         _ => {
-            core.spawn(rest::answer(server.routes.clone(), request, respond));
+            core.spawn(rest::answer(server.routes.clone(), peer, request, respond));
         }
     }
 }

@@ -1,6 +1,7 @@
 //! All other methods: an adapter from `h2` streams to tonic's services and back.
 
 use std::future::poll_fn;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -11,18 +12,25 @@ use http::{HeaderMap, Request, Response};
 use http_body::{Body, Frame};
 use http_body_util::BodyExt as _;
 use tonic::service::Routes;
+use tonic::transport::server::TcpConnectInfo;
 use tower::ServiceExt as _;
 
-/// Answers one request by `routes`, streaming in both directions. Ends early,
-/// dropping the service's work, when the caller resets the stream.
+/// Answers one request of `peer` by `routes`, streaming in both directions.
+/// Ends early, dropping the service's work, when the caller resets the stream.
+/// The service learns the peer's address from `Request::remote_addr`.
 pub(super) async fn answer(
     routes: Routes,
+    peer: SocketAddr,
     request: Request<RecvStream>,
     mut respond: SendResponse<Bytes>,
 ) {
-    let request = request.map(|stream| RequestBody {
+    let mut request = request.map(|stream| RequestBody {
         stream,
         data_done: false,
+    });
+    request.extensions_mut().insert(TcpConnectInfo {
+        local_addr: None,
+        remote_addr: Some(peer),
     });
     let response = tokio::select! {
         biased;

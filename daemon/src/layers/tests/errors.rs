@@ -27,7 +27,7 @@ fn an_unknown_key_of_a_file_is_named_with_its_line_and_the_nearest() {
 fn an_unknown_key_of_a_section_with_a_type_is_found_too() {
     assert_eq!(
         refusal_of("[table]\ntype = 'proportional-fairness'\n\nalpah = 1\n"),
-        "FILE, line 4: `table.alpah`: unknown key: did you mean `alpha`? (valid: alpha, beta)"
+        "FILE, line 4: `table.alpah`: unknown key: did you mean `alpha`? (valid: alpha, beta, type)"
     );
 }
 
@@ -94,7 +94,7 @@ fn an_error_names_the_variable() {
     );
     assert_eq!(
         refusal(layers().environment([("EDGEROUTER__TABLE__ALPHA", "1")])),
-        "environment variable EDGEROUTER__TABLE__ALPHA: `table.alpha`: unknown key: valid: probes"
+        "environment variable EDGEROUTER__TABLE__ALPHA: `table.alpha`: unknown key: valid: probes, type"
     );
 }
 

@@ -1,0 +1,195 @@
+//! The destinations of one broker: each known once, whatever lambdas and tables route to it.
+
+use crate::Health;
+use crossbeam_utils::CachePadded;
+use foldhash::fast::FixedState;
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+/// A place that serves lambdas, usually `host:port`.
+#[derive(Debug)]
+pub struct Destination {
+    name: Arc<str>,
+    id: u64,
+    hot: CachePadded<Hot>,
+}
+
+/// What changes with every request, away from what never does.
+#[derive(Debug)]
+struct Hot {
+    in_flight: AtomicU32,
+    health: Health,
+}
+
+impl Destination {
+    /// As announced.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The name to share as a key.
+    pub(crate) fn shared_name(&self) -> &Arc<str> {
+        &self.name
+    }
+
+    /// Unique among all destinations that one [`Destinations`] ever knew, also after removal.
+    #[must_use]
+    pub fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// Requests under way from this broker, over all lambdas and tables.
+    #[must_use]
+    pub fn in_flight(&self) -> u32 {
+        self.hot.in_flight.load(Relaxed)
+    }
+
+    /// Whether it may be chosen.
+    #[must_use]
+    pub fn health(&self) -> &Health {
+        &self.hot.health
+    }
+
+    pub(crate) fn begin(&self) {
+        self.hot.in_flight.fetch_add(1, Relaxed);
+    }
+
+    /// Undoes one [`Destination::begin`].
+    pub(crate) fn end(&self) {
+        self.hot.in_flight.fetch_sub(1, Relaxed);
+    }
+}
+
+/// The destinations of one broker, shared by its tables, so that load and health of a destination
+/// are the same whichever lambda looks at it.
+#[derive(Debug, Default)]
+pub struct Destinations {
+    registry: Mutex<Registry>,
+    ejected: Arc<AtomicUsize>,
+}
+
+#[derive(Debug, Default)]
+struct Registry {
+    by_name: HashMap<Arc<str>, Weak<Destination>, FixedState>,
+    next_id: u64,
+    /// Size at which those that nobody uses any more are dropped.
+    sweep_at: usize,
+}
+
+/// Below this many entries sweeping is not worth the while.
+const SMALLEST_SWEEP: usize = 32;
+
+impl Destinations {
+    /// An empty registry.
+    #[must_use]
+    pub fn new() -> Self {
+        Destinations::default()
+    }
+
+    /// The destination of that name, new (healthy, nothing in flight) unless some table or request
+    /// still uses it. The registry itself keeps none alive; its memory is bounded by twice the
+    /// number of destinations that were in use at the same time.
+    #[must_use]
+    pub fn intern(&self, name: &str) -> Arc<Destination> {
+        let mut registry = self.lock();
+        if let Some(known) = registry.by_name.get(name).and_then(Weak::upgrade) {
+            return known;
+        }
+        if registry.by_name.len() >= registry.sweep_at.max(SMALLEST_SWEEP) {
+            registry
+                .by_name
+                .retain(|_, destination| destination.strong_count() > 0);
+            registry.sweep_at = 2 * registry.by_name.len();
+        }
+        let name: Arc<str> = name.into();
+        let destination = Arc::new(Destination {
+            name: Arc::clone(&name),
+            id: registry.next_id,
+            hot: CachePadded::new(Hot {
+                in_flight: AtomicU32::new(0),
+                health: Health::new(Arc::clone(&self.ejected)),
+            }),
+        });
+        registry.next_id += 1;
+        registry.by_name.insert(name, Arc::downgrade(&destination));
+        destination
+    }
+
+    /// Those in use, by name: for metrics and the admin endpoint.
+    #[must_use]
+    pub fn in_use(&self) -> Vec<Arc<Destination>> {
+        let mut used: Vec<_> = self
+            .lock()
+            .by_name
+            .values()
+            .filter_map(Weak::upgrade)
+            .collect();
+        used.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+        used
+    }
+
+    /// How many are ejected or on trial.
+    #[must_use]
+    pub fn ejected(&self) -> usize {
+        // A recovery may be counted a moment before the ejection that it ends.
+        (self.ejected.load(Relaxed) as isize).max(0) as usize
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Registry> {
+        self.registry.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Nanos;
+
+    #[test]
+    fn a_name_is_one_destination_while_somebody_uses_it() {
+        let destinations = Destinations::new();
+        let first = destinations.intern("a");
+        let id = first.id();
+        assert!(Arc::ptr_eq(&first, &destinations.intern("a")));
+        assert_ne!(destinations.intern("b").id(), id);
+        drop(first);
+        assert_ne!(
+            destinations.intern("a").id(),
+            id,
+            "an id is never used again"
+        );
+    }
+
+    #[test]
+    fn memory_is_bounded_by_what_is_in_use() {
+        let destinations = Destinations::new();
+        let kept: Vec<_> = (0..10)
+            .map(|i| destinations.intern(&format!("kept{i}")))
+            .collect();
+        for i in 0..10_000 {
+            let _ = destinations.intern(&format!("gone{i}"));
+        }
+        assert!(destinations.lock().by_name.len() <= SMALLEST_SWEEP);
+        let names: Vec<_> = destinations
+            .in_use()
+            .iter()
+            .map(|d| d.name().to_owned())
+            .collect();
+        assert_eq!(
+            names,
+            kept.iter().map(|d| d.name().to_owned()).collect::<Vec<_>>()
+        );
+    }
+
+    #[test]
+    fn one_that_vanishes_while_ejected_is_not_counted_for_ever() {
+        let destinations = Destinations::new();
+        let gone = destinations.intern("a");
+        gone.health().failed(gone.health().ticket(), Nanos::ZERO);
+        assert_eq!(destinations.ejected(), 1);
+        drop(gone);
+        assert_eq!(destinations.ejected(), 0);
+    }
+}

@@ -1,0 +1,31 @@
+//! Least impedance: always the destination with the smallest weight.
+
+use super::{Candidates, Policy};
+use crate::route::Route;
+use rand::Rng;
+use std::sync::Arc;
+
+/// Chooses the smallest weight, the earliest inserted among equals, after the table of that name
+/// in the C++ reference.
+///
+/// Use it where one destination is to take everything and the others are spares in order of weight.
+/// With weights that follow latencies it locks in on the first destination that is faster than what
+/// the others were announced at, and never tries those.
+#[derive(Debug)]
+pub(super) struct LeastImpedance;
+
+impl Policy for LeastImpedance {
+    fn choose(
+        &self,
+        routes: &[Arc<Route>],
+        candidates: &Candidates<'_>,
+        _rng: &mut dyn Rng,
+    ) -> Option<Arc<Route>> {
+        routes
+            .iter()
+            .filter(|route| candidates.admit(route))
+            // Of equal elements `min_by` returns the first.
+            .min_by(|a, b| a.weight().total_cmp(&b.weight()))
+            .cloned()
+    }
+}

@@ -1,0 +1,46 @@
+//! Random: each destination with a probability inverse to its weight.
+
+use super::{Candidates, Policy};
+use crate::route::Route;
+use rand::{Rng, RngExt};
+use std::sync::Arc;
+
+/// Chooses i with probability `(1/w_i) / sum(1/w)`, after the `random` table of the C++ reference.
+///
+/// Use it for static shares of traffic, or as the baseline of an experiment; with weights that
+/// follow latencies it keeps sending a share to the slow ones and ignores how loaded they are.
+///
+/// The sum is computed for every pick, in double precision: a running sum drifts, and one excursion
+/// of a weight to a tiny value wipes out the small terms for good.
+#[derive(Debug)]
+pub(super) struct Random;
+
+impl Policy for Random {
+    fn choose(
+        &self,
+        routes: &[Arc<Route>],
+        candidates: &Candidates<'_>,
+        rng: &mut dyn Rng,
+    ) -> Option<Arc<Route>> {
+        let admitted = || routes.iter().filter(|route| candidates.admit(route));
+        let total: f64 = admitted().map(|route| share(route)).sum();
+        if total <= 0.0 {
+            return None;
+        }
+        let mut left = rng.random_range(0.0..total);
+        let mut chosen = None;
+        // Should weights or health change meanwhile, the last one admitted takes what is left over.
+        for route in admitted() {
+            chosen = Some(route);
+            left -= share(route);
+            if left < 0.0 {
+                break;
+            }
+        }
+        chosen.cloned()
+    }
+}
+
+fn share(route: &Route) -> f64 {
+    1.0 / f64::from(route.weight())
+}

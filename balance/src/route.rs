@@ -1,0 +1,107 @@
+//! One line of a table: a lambda's way to one destination, with all that is learnt about the pair.
+
+use crate::latency::{LambdaLatency, PairLatency};
+use crate::stamp::{Age, Stamp, pack, unpack};
+use crate::{Destination, Nanos};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
+
+/// How long the optimizer's moving average of a pair is remembered without samples.
+const SMOOTHED_FOR: Age = Age::from_millis(5_000);
+
+/// A destination of one lambda. It is replaced when the pair is removed and added again, so what
+/// was learnt ends with it.
+#[derive(Debug)]
+pub(crate) struct Route {
+    destination: Arc<Destination>,
+    /// f32, finite and positive.
+    weight: AtomicU32,
+    is_final: AtomicBool,
+    latency: PairLatency,
+    /// Moving average of the optimizer (f32 seconds, 0 for none) | stamp of its last sample.
+    smoothed: AtomicU64,
+    /// Present where the policy learns from latencies.
+    lambda: Option<Arc<LambdaLatency>>,
+}
+
+impl Route {
+    pub(crate) fn new(
+        destination: Arc<Destination>,
+        weight: f32,
+        is_final: bool,
+        lambda: Option<Arc<LambdaLatency>>,
+        now: Nanos,
+    ) -> Self {
+        Route {
+            destination,
+            weight: AtomicU32::new(weight.to_bits()),
+            is_final: AtomicBool::new(is_final),
+            latency: PairLatency::new(now),
+            smoothed: AtomicU64::new(0),
+            lambda,
+        }
+    }
+
+    pub(crate) fn destination(&self) -> &Arc<Destination> {
+        &self.destination
+    }
+
+    pub(crate) fn latency(&self) -> &PairLatency {
+        &self.latency
+    }
+
+    /// The weight that was announced, or that an optimizer set.
+    pub(crate) fn weight(&self) -> f32 {
+        f32::from_bits(self.weight.load(Relaxed))
+    }
+
+    pub(crate) fn set_weight(&self, weight: f32) {
+        self.weight.store(weight.to_bits(), Relaxed);
+    }
+
+    /// Multiplies the weight, which stays finite and positive.
+    pub(crate) fn scale_weight(&self, factor: f32) {
+        let _ = self.weight.fetch_update(Relaxed, Relaxed, |bits| {
+            let scaled = f32::from_bits(bits) * factor;
+            Some(scaled.clamp(f32::MIN_POSITIVE, f32::MAX).to_bits())
+        });
+    }
+
+    /// The weight that tables show: what was measured, where the policy measures.
+    pub(crate) fn shown_weight(&self) -> f32 {
+        self.latency.estimate().unwrap_or_else(|| self.weight())
+    }
+
+    pub(crate) fn is_final(&self) -> bool {
+        self.is_final.load(Relaxed)
+    }
+
+    pub(crate) fn set_final(&self, is_final: bool) {
+        self.is_final.store(is_final, Relaxed);
+    }
+
+    /// Takes a latency, if the policy wants any.
+    pub(crate) fn learn(&self, latency: Nanos, now: Nanos) {
+        if let Some(lambda) = &self.lambda {
+            lambda.record(&self.latency, latency, now);
+        }
+    }
+
+    /// Moves the optimizer's average, in which the old value weighs `alpha`, and returns it; it
+    /// starts over after 5 s without samples.
+    pub(crate) fn smooth(&self, seconds: f32, alpha: f64, now: Nanos) -> f32 {
+        let now = Stamp::at(now);
+        let step = |word| {
+            let (bits, sampled) = unpack(word);
+            let old = f32::from_bits(bits);
+            if old == 0.0 || Stamp(sampled).age(now) > SMOOTHED_FOR {
+                return seconds;
+            }
+            (alpha * f64::from(old) + (1.0 - alpha) * f64::from(seconds)) as f32
+        };
+        let moved = self.smoothed.fetch_update(Relaxed, Relaxed, |word| {
+            Some(pack(step(word).to_bits(), now.0))
+        });
+        moved.map_or(seconds, step)
+    }
+}

@@ -1,0 +1,78 @@
+//! Coarse time in 32 bits, small enough to share an atomic word with the value that it dates.
+
+use crate::Nanos;
+
+/// One tick is 2^22 ns.
+const TICK_SHIFT: u32 = 22;
+
+/// Cores read the clock a moment apart, so a stamp may lie slightly ahead of another core's now.
+const AHEAD: u32 = 1 << 10;
+
+/// A moment to about 4.2 ms. It wraps after 208 days, and all arithmetic is modulo that: an age is
+/// right as long as it is shorter, and what is older than that merely looks younger than it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Stamp(pub(crate) u32);
+
+/// A span in ticks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Age(u32);
+
+impl Stamp {
+    pub(crate) const fn at(now: Nanos) -> Self {
+        // Dropping the high bits is the wrap-around.
+        Stamp((now.0 >> TICK_SHIFT) as u32)
+    }
+
+    /// How old `self` is at `now`; zero if it lies ahead by a few seconds.
+    pub(crate) const fn age(self, now: Stamp) -> Age {
+        let ticks = now.0.wrapping_sub(self.0);
+        Age(if ticks > u32::MAX - AHEAD { 0 } else { ticks })
+    }
+}
+
+impl Age {
+    pub(crate) const fn from_millis(milliseconds: u64) -> Self {
+        Age((Nanos::from_millis(milliseconds).0 >> TICK_SHIFT) as u32)
+    }
+
+    pub(crate) fn as_secs(self) -> f32 {
+        self.0 as f32 * ((1_u64 << TICK_SHIFT) as f32 * 1e-9)
+    }
+}
+
+/// A value and its stamp (or a count) in one word.
+pub(crate) const fn pack(high: u32, low: u32) -> u64 {
+    ((high as u64) << 32) | low as u64
+}
+
+/// The two halves of a [`pack`]ed word.
+pub(crate) const fn unpack(word: u64) -> (u32, u32) {
+    ((word >> 32) as u32, word as u32)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ages_are_right_to_a_tick_and_across_the_wrap() {
+        let stamp = Stamp::at(Nanos::from_secs(10));
+        let age = stamp.age(Stamp::at(Nanos::from_secs(13)));
+        assert!((age.as_secs() - 3.0).abs() < 0.01, "{age:?}");
+
+        let before_wrap = Stamp(u32::MAX - 1);
+        assert_eq!(before_wrap.age(Stamp(3)), Age(5));
+    }
+
+    #[test]
+    fn a_stamp_slightly_ahead_is_fresh_not_ancient() {
+        assert_eq!(Stamp(100).age(Stamp(97)), Age(0));
+        assert_eq!(Stamp(3).age(Stamp(u32::MAX)), Age(0));
+    }
+
+    #[test]
+    fn words_come_apart_as_they_were_put_together() {
+        assert_eq!(unpack(pack(7, u32::MAX)), (7, u32::MAX));
+        assert_eq!(unpack(pack(u32::MAX, 0)), (u32::MAX, 0));
+    }
+}

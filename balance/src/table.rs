@@ -1,0 +1,311 @@
+//! The forwarding table: which destinations serve which lambda, changed by few and read by all.
+
+mod error;
+mod lambda;
+mod rows;
+
+pub use error::TableError;
+pub use rows::{Rows, TableEntry};
+
+use crate::route::Route;
+use crate::{Destinations, Nanos, NoDestination, Pick, PolicyConfig, Tried};
+use arc_swap::ArcSwap;
+use error::{check_destination, check_factor, check_route, check_weight};
+use foldhash::fast::FixedState;
+use lambda::Lambda;
+use rand::Rng;
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// One route to set with [`ForwardingTable::change_many`].
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct RouteChange<'a> {
+    /// Where requests may go; not empty.
+    pub destination: &'a str,
+    /// The cost to announce: finite and above 0, smaller is better.
+    pub weight: f32,
+    /// Whether the destination executes lambdas itself instead of forwarding them.
+    pub is_final: bool,
+}
+
+/// By name. The hash has a fixed seed so that runs repeat; only operators and controllers insert, so
+/// nobody can crowd it from outside.
+type Lambdas = HashMap<Arc<str>, Arc<Lambda>, FixedState>;
+
+/// Routes of many lambdas, each lambda with its own state of the table's policy.
+///
+/// Readers never wait: the map of lambdas is an immutable snapshot, replaced when lambdas come and
+/// go, and so is the list of routes of each lambda, so that a change copies one lambda's list only.
+/// Writers that add or remove take turns. Weights are set in place.
+#[derive(Debug)]
+pub struct ForwardingTable {
+    policy: PolicyConfig,
+    destinations: Arc<Destinations>,
+    lambdas: ArcSwap<Lambdas>,
+    writer: Mutex<()>,
+}
+
+impl ForwardingTable {
+    /// An empty table; tables of one broker share their `destinations`.
+    #[must_use]
+    pub fn new(policy: PolicyConfig, destinations: Arc<Destinations>) -> Self {
+        ForwardingTable {
+            policy,
+            destinations,
+            lambdas: ArcSwap::default(),
+            writer: Mutex::new(()),
+        }
+    }
+
+    /// What the table chooses by.
+    #[must_use]
+    pub fn policy(&self) -> PolicyConfig {
+        self.policy
+    }
+
+    /// The registry this table shares.
+    #[must_use]
+    pub fn destinations(&self) -> &Arc<Destinations> {
+        &self.destinations
+    }
+
+    /// Adds the route, or sets weight and finality of the one that exists; what was learnt about an
+    /// existing one stays (the "change with four arguments" of the C++ reference).
+    ///
+    /// # Errors
+    /// [`TableError::InvalidWeight`] if the weight is negative or not finite,
+    /// [`TableError::InvalidDestination`] if it is 0 or the destination empty,
+    /// [`TableError::InvalidLambda`] if the lambda is. The table is then as it was.
+    pub fn change(
+        &self,
+        lambda: &str,
+        destination: &str,
+        weight: f32,
+        is_final: bool,
+        now: Nanos,
+    ) -> Result<(), TableError> {
+        self.change_many(
+            lambda,
+            &[RouteChange {
+                destination,
+                weight,
+                is_final,
+            }],
+            now,
+        )
+    }
+
+    /// Does what [`change`](Self::change) does for many destinations of one lambda at the price of
+    /// one copy of its list, and either for all or for none of them.
+    ///
+    /// # Errors
+    /// Those of `change`, for the first that is wrong.
+    pub fn change_many(
+        &self,
+        lambda: &str,
+        changes: &[RouteChange<'_>],
+        now: Nanos,
+    ) -> Result<(), TableError> {
+        for change in changes {
+            check_route(lambda, change.destination, change.weight)?;
+        }
+        if changes.is_empty() {
+            return Ok(());
+        }
+        let _turn = self.lock();
+        let lambdas = self.lambdas.load();
+        if let Some(known) = lambdas.get(lambda) {
+            known.change(changes, &self.destinations, now);
+        } else {
+            let added = Arc::new(Lambda::new(lambda, self.policy, now));
+            added.change(changes, &self.destinations, now);
+            let mut more = Lambdas::clone(&lambdas);
+            more.insert(Arc::clone(added.name()), added);
+            self.lambdas.store(Arc::new(more));
+        }
+        Ok(())
+    }
+
+    /// Sets the weight of a route that exists (the "change with three arguments"). Under
+    /// `least-cost` that is the announced weight, which matters until latencies are measured.
+    ///
+    /// # Errors
+    /// [`TableError::NoDestinations`] if there is no such route, [`TableError::InvalidWeight`] if
+    /// the weight is negative or not finite, [`TableError::InvalidDestination`] if it is 0.
+    pub fn update_weight(
+        &self,
+        lambda: &str,
+        destination: &str,
+        weight: f32,
+        now: Nanos,
+    ) -> Result<(), TableError> {
+        check_destination(destination)?;
+        check_weight(destination, weight)?;
+        self.with_route(lambda, destination, now, |route| route.set_weight(weight))
+    }
+
+    /// Multiplies the weight of a route that exists; the product saturates at the smallest and the
+    /// largest positive number.
+    ///
+    /// # Errors
+    /// [`TableError::NoDestinations`] if there is no such route,
+    /// [`TableError::InvalidWeightFactor`] unless the factor is finite and above 0.
+    pub fn multiply(
+        &self,
+        lambda: &str,
+        destination: &str,
+        factor: f32,
+        now: Nanos,
+    ) -> Result<(), TableError> {
+        check_destination(destination)?;
+        check_factor(factor)?;
+        self.with_route(lambda, destination, now, |route| route.scale_weight(factor))
+    }
+
+    /// Sets the weight of a route to what `weigh` makes of it, a finite number above 0.
+    pub(crate) fn weigh(
+        &self,
+        lambda: &str,
+        destination: &str,
+        now: Nanos,
+        weigh: impl FnOnce(&Route) -> f32,
+    ) -> Result<(), TableError> {
+        self.with_route(lambda, destination, now, |route| {
+            route.set_weight(weigh(route));
+        })
+    }
+
+    fn with_route(
+        &self,
+        lambda: &str,
+        destination: &str,
+        now: Nanos,
+        set: impl FnOnce(&Route),
+    ) -> Result<(), TableError> {
+        match self.lambdas.load().get(lambda) {
+            None => Err(TableError::NoDestinations { destination: None }),
+            Some(known) => known.with_route(destination, now, set),
+        }
+    }
+
+    /// Removes a route, and its lambda if it was the last one. Answers whether it existed.
+    pub fn remove(&self, lambda: &str, destination: &str, now: Nanos) -> bool {
+        let _turn = self.lock();
+        let lambdas = self.lambdas.load();
+        let Some(known) = lambdas.get(lambda) else {
+            return false;
+        };
+        let removed = known.remove(destination, now);
+        if known.is_empty() {
+            self.store_without(&lambdas, lambda);
+        }
+        removed
+    }
+
+    /// Removes all routes of a lambda. Answers whether there were any.
+    pub fn remove_lambda(&self, lambda: &str) -> bool {
+        let _turn = self.lock();
+        let lambdas = self.lambdas.load();
+        let known = lambdas.contains_key(lambda);
+        if known {
+            self.store_without(&lambdas, lambda);
+        }
+        known
+    }
+
+    /// Removes everything.
+    pub fn clear(&self) {
+        let _turn = self.lock();
+        self.lambdas.store(Arc::default());
+    }
+
+    /// The names of all lambdas, sorted.
+    #[must_use]
+    pub fn lambdas(&self) -> Vec<String> {
+        self.sorted()
+            .iter()
+            .map(|lambda| lambda.name().to_string())
+            .collect()
+    }
+
+    /// The number of routes, over all lambdas.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.lambdas
+            .load()
+            .values()
+            .map(|lambda| lambda.len())
+            .sum()
+    }
+
+    /// Whether there is no route at all.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// At most `limit` routes, sorted by lambda then destination, without the first `offset`. Pages
+    /// fit together as long as no route comes or goes between them.
+    #[must_use]
+    pub fn page(&self, offset: usize, limit: usize) -> Vec<TableEntry> {
+        let mut page = Vec::new();
+        let mut skip = offset;
+        for lambda in self.sorted() {
+            let wanted = limit - page.len();
+            if wanted == 0 {
+                break;
+            }
+            let size = lambda.len();
+            if skip >= size {
+                skip -= size;
+            } else {
+                page.extend(lambda.entries().into_iter().skip(skip).take(wanted));
+                skip = 0;
+            }
+        }
+        page
+    }
+
+    /// Chooses a destination for a request that has been to those in `tried` already.
+    ///
+    /// Ejected destinations are passed over unless no other is left. One whose ejection is over
+    /// gets this request as its trial, whatever its cost.
+    ///
+    /// # Errors
+    /// [`NoDestination`] if the lambda has no destination, or none that is not in `tried`.
+    pub fn pick(
+        &self,
+        lambda: &str,
+        tried: &Tried,
+        now: Nanos,
+        rng: &mut dyn Rng,
+    ) -> Result<Pick, NoDestination> {
+        let lambdas = self.lambdas.load();
+        let known = lambdas.get(lambda).ok_or(NoDestination::UnknownLambda)?;
+        known.pick(tried, self.destinations.ejected() > 0, now, rng)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, ()> {
+        self.writer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn store_without(&self, lambdas: &Lambdas, removed: &str) {
+        let mut fewer = lambdas.clone();
+        fewer.remove(removed);
+        self.lambdas.store(Arc::new(fewer));
+    }
+
+    fn sorted(&self) -> Vec<Arc<Lambda>> {
+        let mut sorted: Vec<_> = self.lambdas.load().values().cloned().collect();
+        sorted.sort_unstable_by(|a, b| a.name().cmp(b.name()));
+        sorted
+    }
+}
+
+impl fmt::Display for ForwardingTable {
+    /// As [`Rows`] prints it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Rows(&self.page(0, usize::MAX)).fmt(f)
+    }
+}

@@ -1,0 +1,351 @@
+//! Changing and showing tables.
+
+use crate::{Bench, L, seconds};
+use edge_balance::{
+    Destinations, ForwardingTable, InvalidPolicy, Nanos, NoDestination, PolicyConfig, RouteChange,
+    TableError, Tried,
+};
+use std::sync::Arc;
+
+const NOW: Nanos = Nanos::from_secs(1);
+
+fn table(policy: PolicyConfig) -> ForwardingTable {
+    ForwardingTable::new(policy, Arc::new(Destinations::new()))
+}
+
+fn no_destinations(destination: Option<&str>) -> TableError {
+    TableError::NoDestinations {
+        destination: destination.map(str::to_owned),
+    }
+}
+
+fn invalid_destination(destination: &str, weight: f32) -> TableError {
+    TableError::InvalidDestination {
+        destination: destination.to_owned(),
+        weight,
+    }
+}
+
+#[test]
+fn ft1_policies_are_built_by_name_and_ignore_keys_of_others() {
+    for name in ["random", "least-impedance", "proportional-fairness"] {
+        let policy = PolicyConfig::from_name(name, Some(2.0), Some(1.0)).unwrap();
+        assert_eq!(policy.name(), name);
+        assert!(table(policy).is_empty());
+    }
+}
+
+#[test]
+fn every_listed_policy_name_is_known_and_no_other() {
+    for name in PolicyConfig::NAMES {
+        let policy = PolicyConfig::from_name(name, Some(2.0), Some(1.0)).unwrap();
+        assert_eq!(policy.name(), name);
+    }
+    assert_eq!(PolicyConfig::NAMES[0], PolicyConfig::default().name());
+    let unknown = PolicyConfig::from_name("best", None, None).unwrap_err();
+    assert_eq!(unknown.to_string(), "Invalid forwarding table type 'best'");
+    let missing = PolicyConfig::from_name("proportional-fairness", Some(1.0), None).unwrap_err();
+    assert_eq!(missing.to_string(), "No value found for key: beta");
+    for alpha in [-1.0, f64::NAN, f64::INFINITY] {
+        let invalid = PolicyConfig::from_name("proportional-fairness", Some(alpha), Some(1.0));
+        assert!(matches!(
+            invalid,
+            Err(InvalidPolicy::InvalidExponent { key: "alpha", .. })
+        ));
+    }
+}
+
+/// The table that rows FT2 to FT4 work on.
+fn reference_table() -> ForwardingTable {
+    let table = table(PolicyConfig::Random);
+    for (lambda, destination, weight, is_final) in [
+        ("lambda1", "dest1:666", 1.0, true),
+        ("lambda1", "dest2:666", 0.5, false),
+        ("lambda1", "dest2:667", 99.0, true),
+        ("lambda2", "dest1:666", 1.0, true),
+        ("lambda2", "dest2:666", 0.5, false),
+        ("another_lambda", "dest3:666", 42.0, false),
+    ] {
+        table
+            .change(lambda, destination, weight, is_final, NOW)
+            .unwrap();
+    }
+    table
+}
+
+#[test]
+fn ft2_tables_print_sorted_and_in_columns() {
+    let expected = "\
+another_lambda [42 ] dest3:666
+lambda1        [1  ] dest1:666 (F)
+               [0.5] dest2:666
+               [99 ] dest2:667 (F)
+lambda2        [1  ] dest1:666 (F)
+               [0.5] dest2:666
+";
+    assert_eq!(reference_table().to_string(), expected);
+}
+
+#[test]
+fn ft3_removing_and_weighing_show() {
+    let table = reference_table();
+    assert!(table.remove("lambda1", "dest2:666", NOW));
+    assert!(
+        !table
+            .to_string()
+            .contains("               [0.5] dest2:666\nlambda1")
+    );
+    assert_eq!(table.len(), 5);
+    table
+        .update_weight("lambda1", "dest2:667", 98.0, NOW)
+        .unwrap();
+    assert!(
+        table
+            .to_string()
+            .contains("               [98 ] dest2:667 (F)\n")
+    );
+    table.multiply("lambda1", "dest2:667", 0.5, NOW).unwrap();
+    let expected = "\
+another_lambda [42 ] dest3:666
+lambda1        [1  ] dest1:666 (F)
+               [49 ] dest2:667 (F)
+lambda2        [1  ] dest1:666 (F)
+               [0.5] dest2:666
+";
+    assert_eq!(table.to_string(), expected);
+}
+
+#[test]
+fn ft4_a_lambda_goes_with_its_last_destination_and_columns_follow() {
+    let table = reference_table();
+    for destination in ["dest1:666", "dest2:666", "dest2:667"] {
+        assert!(table.remove("lambda1", destination, NOW));
+    }
+    let expected = "\
+another_lambda [42 ] dest3:666
+lambda2        [1  ] dest1:666 (F)
+               [0.5] dest2:666
+";
+    assert_eq!(table.to_string(), expected);
+    assert!(table.remove_lambda("another_lambda"));
+    assert_eq!(
+        table.to_string(),
+        "lambda2 [1  ] dest1:666 (F)\n        [0.5] dest2:666\n"
+    );
+    assert!(table.remove_lambda("lambda2"));
+    assert!(!table.remove_lambda("lambda2"));
+    assert_eq!(table.to_string(), "");
+    assert!(table.lambdas().is_empty());
+}
+
+#[test]
+fn ft5_weighing_needs_a_destination() {
+    let refused = table(PolicyConfig::Random).update_weight("lambda1", "", 1.0, NOW);
+    assert_eq!(refused, Err(no_destinations(None)));
+}
+
+#[test]
+fn ft6_changing_needs_a_destination() {
+    let table = table(PolicyConfig::Random);
+    let refused = table.change("lambda1", "", 1.0, true, NOW);
+    assert_eq!(refused, Err(invalid_destination("", 1.0)));
+    assert!(
+        table.lambdas().is_empty(),
+        "a refused change leaves nothing behind"
+    );
+}
+
+#[test]
+fn ft7_a_weight_of_zero_is_an_invalid_destination() {
+    let table = table(PolicyConfig::Random);
+    let refused = table.update_weight("lambda1", "valid", 0.0, NOW);
+    assert_eq!(refused, Err(invalid_destination("valid", 0.0)));
+    let refused = table.change("lambda1", "valid", 0.0, true, NOW);
+    assert_eq!(refused, Err(invalid_destination("valid", 0.0)));
+    assert!(table.lambdas().is_empty());
+}
+
+#[test]
+fn ft8_weights_are_finite_and_positive() {
+    let table = table(PolicyConfig::Random);
+    table.change("lambda1", "valid", 99.0, true, NOW).unwrap();
+    table.update_weight("lambda1", "valid", 49.0, NOW).unwrap();
+    for weight in [-99.0, f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+        for refused in [
+            table.update_weight("lambda1", "valid", weight, NOW),
+            table.change("lambda1", "valid", weight, true, NOW),
+        ] {
+            assert!(
+                matches!(refused, Err(TableError::InvalidWeight(_))),
+                "{refused:?}"
+            );
+        }
+    }
+    assert_eq!(table.page(0, 1)[0].weight, 49.0);
+}
+
+#[test]
+fn ft9_factors_are_finite_and_positive() {
+    let table = table(PolicyConfig::Random);
+    table.change("lambda1", "valid", 1.0, true, NOW).unwrap();
+    table.multiply("lambda1", "valid", 99.0, NOW).unwrap();
+    for factor in [-99.0, 0.0, f32::NAN, f32::INFINITY] {
+        let refused = table.multiply("lambda1", "valid", factor, NOW);
+        assert!(
+            matches!(refused, Err(TableError::InvalidWeightFactor(_))),
+            "{refused:?}"
+        );
+    }
+    assert_eq!(table.page(0, 1)[0].weight, 99.0);
+}
+
+#[test]
+fn ft10_removing_twice_is_silent_and_then_nothing_is_left_to_pick() {
+    let mut bench = Bench::with(PolicyConfig::Random, &[("dest1", 1.0)]);
+    assert!(bench.table.remove_lambda(L));
+    assert!(!bench.table.remove_lambda(L));
+    assert!(!bench.table.remove(L, "dest1", bench.now));
+    let refused = bench
+        .table
+        .pick(L, &Tried::new(), bench.now, &mut bench.rng)
+        .unwrap_err();
+    assert_eq!(refused, NoDestination::UnknownLambda);
+    assert_eq!(refused.to_string(), "No destinations found for the entry");
+}
+
+#[test]
+fn errors_speak_as_the_reference_does() {
+    let table = table(PolicyConfig::Random);
+    table.change("lambda1", "valid", 1.0, true, NOW).unwrap();
+    let text = |refused: Result<(), TableError>| refused.unwrap_err().to_string();
+    assert_eq!(
+        text(table.update_weight("other", "valid", 1.0, NOW)),
+        "No destinations found for the entry"
+    );
+    assert_eq!(
+        text(table.multiply("lambda1", "other", 1.0, NOW)),
+        "No destinations found for the entry: other"
+    );
+    assert_eq!(
+        text(table.change("lambda1", "dest", 0.0, true, NOW)),
+        "Invalid destination towards 'dest' with weight 0.000000"
+    );
+    assert_eq!(
+        text(table.change("", "dest", 1.0, true, NOW)),
+        "Invalid destination towards 'dest' for lambda function ''"
+    );
+    assert_eq!(
+        text(table.change("lambda1", "dest", -1.5, true, NOW)),
+        "Invalid weight '-1.500000', must be > 0"
+    );
+    assert_eq!(
+        text(table.change("lambda1", "dest", f32::NAN, true, NOW)),
+        "Invalid weight 'nan', must be > 0"
+    );
+    assert_eq!(
+        text(table.multiply("lambda1", "valid", 0.0, NOW)),
+        "Invalid weight factor '0.000000', must be > 0"
+    );
+}
+
+#[test]
+fn a_change_of_an_existing_route_sets_weight_and_finality() {
+    let bench = Bench::with(PolicyConfig::Random, &[("dest1", 1.0)]);
+    bench
+        .table
+        .change(L, "dest1", 3.0, false, bench.now)
+        .unwrap();
+    assert_eq!(bench.table.to_string(), "lambda1 [3] dest1\n");
+}
+
+#[test]
+fn many_changes_are_made_together_or_not_at_all() {
+    let table = table(PolicyConfig::LeastCost);
+    let change = |destination, weight| RouteChange {
+        destination,
+        weight,
+        is_final: false,
+    };
+    let refused = table.change_many(L, &[change("a", 1.0), change("b", -1.0)], NOW);
+    assert_eq!(refused, Err(TableError::InvalidWeight(-1.0)));
+    assert!(table.lambdas().is_empty());
+    table.change_many(L, &[], NOW).unwrap();
+    assert!(table.lambdas().is_empty());
+    table
+        .change_many(
+            L,
+            &[change("a", 1.0), change("b", 2.0), change("a", 3.0)],
+            NOW,
+        )
+        .unwrap();
+    assert_eq!(table.to_string(), "lambda1 [3] a\n        [2] b\n");
+}
+
+#[test]
+fn pages_put_together_are_the_table() {
+    let table = table(PolicyConfig::Random);
+    for lambda in 0..7 {
+        for destination in 0..=lambda {
+            let (lambda, destination) = (format!("l{lambda}"), format!("d{destination}"));
+            table.change(&lambda, &destination, 1.0, true, NOW).unwrap();
+        }
+    }
+    let whole = table.page(0, usize::MAX);
+    assert_eq!(whole.len(), table.len());
+    assert_eq!(whole.len(), 28);
+    for size in [1, 2, 5, 28, 100] {
+        let offsets = (0..)
+            .step_by(size)
+            .take_while(|offset| *offset < whole.len());
+        let pages: Vec<_> = offsets
+            .flat_map(|offset| table.page(offset, size))
+            .collect();
+        assert_eq!(pages, whole, "pages of {size}");
+    }
+    assert!(table.page(28, 10).is_empty());
+    assert!(table.page(usize::MAX, usize::MAX).is_empty());
+    assert!(table.page(3, 0).is_empty());
+}
+
+#[test]
+fn clearing_forgets_routes_but_not_requests_in_flight() {
+    let mut bench = Bench::with(PolicyConfig::LeastCost, &[("dest1", 1.0)]);
+    let pick = bench.pick();
+    bench.table.clear();
+    assert!(bench.table.is_empty());
+    assert_eq!(bench.in_flight("dest1"), 1);
+    pick.succeeded(seconds(0.1), bench.now);
+    assert_eq!(bench.table.destinations().in_use().len(), 0);
+}
+
+#[test]
+fn ten_thousand_destinations_of_one_lambda() {
+    for name in PolicyConfig::NAMES {
+        let policy = PolicyConfig::from_name(name, Some(1.0), Some(1.0)).unwrap();
+        let mut bench = Bench::new(policy);
+        let names: Vec<_> = (0..10_000).map(|i| format!("dest{i}:6473")).collect();
+        let route = |name| RouteChange {
+            destination: name,
+            weight: 1.0,
+            is_final: true,
+        };
+        let (bulk, single) = names.split_at(9_000);
+        let bulk: Vec<_> = bulk.iter().map(|name| route(name)).collect();
+        bench.table.change_many(L, &bulk, bench.now).unwrap();
+        for name in single {
+            bench.add(name, 1.0);
+        }
+        assert_eq!(bench.table.len(), 10_000, "{name}");
+        for _ in 0..100 {
+            bench.serve(|_| 0.01);
+        }
+        for name in &names[1..] {
+            bench.table.remove(L, name, bench.now);
+            if bench.table.len() == 9_000 {
+                break;
+            }
+        }
+        assert!(bench.table.remove(L, "dest9999:6473", bench.now));
+        assert_eq!(bench.table.page(0, usize::MAX).len(), 8_999, "{name}");
+    }
+}

@@ -1,0 +1,110 @@
+//! The crate from outside: conformance rows of the C++ reference, properties, and state machines on
+//! virtual time.
+#![allow(clippy::unwrap_used)] // Clippy knows tests only by their attribute.
+
+mod concurrency;
+mod forwarding_table;
+mod health;
+mod least_cost;
+mod optimizer;
+mod policies;
+mod properties;
+mod retry_budget;
+
+use edge_balance::{Destinations, ForwardingTable, Nanos, Pick, PolicyConfig, Tried};
+use rand_pcg::Pcg32;
+use rand_pcg::rand_core::SeedableRng;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+const L: &str = "lambda1";
+
+/// A table on virtual time, with a seeded generator.
+struct Bench {
+    table: ForwardingTable,
+    now: Nanos,
+    rng: Pcg32,
+}
+
+impl Bench {
+    fn new(policy: PolicyConfig) -> Self {
+        let table = ForwardingTable::new(policy, Arc::new(Destinations::new()));
+        Bench {
+            table,
+            now: seconds(1.0),
+            rng: Pcg32::seed_from_u64(42),
+        }
+    }
+
+    /// With routes from [`L`] to these destinations, all final.
+    fn with(policy: PolicyConfig, routes: &[(&str, f32)]) -> Self {
+        let bench = Bench::new(policy);
+        for (destination, weight) in routes {
+            bench.add(destination, *weight);
+        }
+        bench
+    }
+
+    fn add(&self, destination: &str, weight: f32) {
+        self.table
+            .change(L, destination, weight, true, self.now)
+            .unwrap();
+    }
+
+    fn pass(&mut self, span: f64) {
+        self.now = self.now + seconds(span);
+    }
+
+    fn pick(&mut self) -> Pick {
+        self.pick_without(&Tried::new())
+    }
+
+    fn pick_without(&mut self, tried: &Tried) -> Pick {
+        self.table.pick(L, tried, self.now, &mut self.rng).unwrap()
+    }
+
+    /// Picks, and abandons the request at once.
+    fn choose(&mut self) -> String {
+        self.pick().destination().name().to_owned()
+    }
+
+    /// One request of a sequential client that takes `latency` seconds and succeeds.
+    fn serve(&mut self, latency: impl Fn(&str) -> f64) -> String {
+        let pick = self.pick();
+        let name = pick.destination().name().to_owned();
+        let latency = latency(&name);
+        self.pass(latency);
+        pick.succeeded(seconds(latency), self.now);
+        name
+    }
+
+    /// How often each destination comes up in `n` repetitions.
+    fn shares(&mut self, n: usize, mut once: impl FnMut(&mut Self) -> String) -> Shares {
+        let mut shares = BTreeMap::new();
+        for _ in 0..n {
+            *shares.entry(once(self)).or_insert(0) += 1;
+        }
+        Shares(shares)
+    }
+
+    fn in_flight(&self, destination: &str) -> u32 {
+        self.table.destinations().intern(destination).in_flight()
+    }
+}
+
+#[derive(Debug, PartialEq)]
+struct Shares(BTreeMap<String, usize>);
+
+impl Shares {
+    fn of(&self, destination: &str) -> usize {
+        self.0.get(destination).copied().unwrap_or(0)
+    }
+}
+
+fn seconds(seconds: f64) -> Nanos {
+    Nanos::from_secs_f64(seconds)
+}
+
+fn seeded(seed: u64) -> Pcg32 {
+    Pcg32::seed_from_u64(seed)
+}

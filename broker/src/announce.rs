@@ -1,0 +1,48 @@
+//! Tells the controller that this router is there, again and again.
+
+use std::time::Duration;
+
+use edge_proto::rpc::RouterInfo;
+use edge_proto::rpc::edge_controller_client::EdgeControllerClient;
+use tokio_util::sync::CancellationToken;
+use tonic::transport::Channel;
+
+/// How long an announcement holds.
+pub(crate) const LEASE: Duration = Duration::from_secs(10);
+/// How often it is renewed.
+const RENEW_EVERY: Duration = Duration::from_secs(3);
+/// How soon the next attempt follows one that failed.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// Announces `info` through `channel` until `stop`. A controller that cannot
+/// be reached is told of once, and once again when it is back.
+pub(crate) async fn keep_announced(channel: Channel, info: RouterInfo, stop: CancellationToken) {
+    let mut controller = EdgeControllerClient::new(channel);
+    let mut reached = None;
+    loop {
+        let announced = tokio::select! {
+            () = stop.cancelled() => return,
+            announced = controller.announce_router(info.clone()) => announced,
+        };
+        let pause = match announced {
+            Ok(_) => {
+                if reached != Some(true) {
+                    tracing::info!(router = %info.edge_server_endpoint, "announced to the controller");
+                }
+                reached = Some(true);
+                RENEW_EVERY
+            }
+            Err(status) => {
+                if reached != Some(false) {
+                    tracing::warn!(error = %status.message(), "cannot reach the controller, going on trying");
+                }
+                reached = Some(false);
+                RETRY_AFTER
+            }
+        };
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(pause) => {}
+        }
+    }
+}

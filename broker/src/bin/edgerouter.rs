@@ -1,0 +1,220 @@
+//! `edgerouter`: takes lambda requests and forwards each where it is answered soonest.
+
+use std::process::ExitCode;
+
+use edge_broker::Router;
+use edge_broker::config::Config;
+use edge_daemon::cli::{self, CommonFlags};
+use edge_daemon::conf_string::{ConfSchema, Key, Kind};
+use edge_daemon::layers::{Layers, Loaded};
+use edge_daemon::lifecycle::Shutdown;
+use edge_daemon::{UsageError, log, run, signals};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Takes lambda requests and forwards each to the destination that answers soonest.
+///
+/// Options override environment variables (EDGEROUTER__SECTION__KEY), which
+/// override the file given as --conf, which overrides the defaults.
+#[derive(Debug, clap::Parser)]
+#[command(name = "edgerouter")]
+struct Flags {
+    #[command(flatten)]
+    common: CommonFlags,
+    /// Where to take lambda requests [default: 0.0.0.0:6473]
+    #[arg(long, value_name = "HOST:PORT")]
+    server_endpoint: Option<String>,
+    /// What to tell the controller instead of --server-endpoint
+    #[arg(long, value_name = "HOST:PORT")]
+    advertise: Option<String>,
+    /// Where to serve the forwarding tables [default: 0.0.0.0:6474]
+    #[arg(long, value_name = "HOST:PORT")]
+    configuration_endpoint: Option<String>,
+    /// The controller to announce this router to; empty: none
+    #[arg(long, value_name = "HOST:PORT")]
+    controller_endpoint: Option<String>,
+    /// Cores to use, 1 to 512; does not limit the requests in flight [default: all]
+    #[arg(long, value_name = "N")]
+    num_threads: Option<usize>,
+    /// Mutual TLS on the data path; see CERT_DIR, CA_CRT, SERVER_CRT, SERVER_KEY,
+    /// CLIENT_CRT, CLIENT_KEY
+    #[arg(long)]
+    secure: bool,
+    /// Transport of server and destinations: type=grpc
+    #[arg(long, value_name = "CONF")]
+    server_conf: Option<String>,
+    /// Picking a destination: type=least-cost, random, least-impedance, round-robin, or
+    /// proportional-fairness,alpha=A,beta=B [default: type=least-cost]
+    #[arg(long, value_name = "CONF")]
+    table_conf: Option<String>,
+    /// Adjusting weights: type=none, trivial,period=S,stat=mean|min|max, async,alpha=A, or
+    /// asyncPF [default: type=none]
+    #[arg(long, value_name = "CONF")]
+    optimizer_conf: Option<String>,
+    /// Forwarding: max-pending-clients=N,min-forward-time=S,max-forward-time=S,fake=BOOL
+    #[arg(long, value_name = "CONF")]
+    router_conf: Option<String>,
+    /// Fill the table with this many made-up lambdas
+    #[arg(long, value_name = "N")]
+    fake_num_lambdas: Option<usize>,
+    /// Give each made-up lambda this many destinations
+    #[arg(long, value_name = "N")]
+    fake_num_destinations: Option<usize>,
+}
+
+/// Long options of the reference's program: their abbreviations work here, too.
+const REFERENCE_OPTIONS: &[&str] = &[
+    "help",
+    "version",
+    "server-endpoint",
+    "controller-endpoint",
+    "num-threads",
+    "configuration-endpoint",
+    "router-conf",
+    "fake-num-lambdas",
+    "fake-num-destinations",
+    "secure",
+    "server-conf",
+    "table-conf",
+    "optimizer-conf",
+];
+
+const fn bare(name: &'static str) -> Kind {
+    Kind { name, keys: &[] }
+}
+
+static SERVER_CONF: ConfSchema = ConfSchema {
+    option: "--server-conf",
+    section: "server",
+    kinds: &[bare("grpc")],
+    common: &[],
+};
+
+static TABLE_CONF: ConfSchema = ConfSchema {
+    option: "--table-conf",
+    section: "table",
+    kinds: &[
+        bare("least-cost"),
+        bare("random"),
+        bare("least-impedance"),
+        bare("round-robin"),
+        Kind {
+            name: "proportional-fairness",
+            keys: &[Key::float("alpha"), Key::float("beta")],
+        },
+    ],
+    common: &[],
+};
+
+static OPTIMIZER_CONF: ConfSchema = ConfSchema {
+    option: "--optimizer-conf",
+    section: "optimizer",
+    kinds: &[
+        bare("none"),
+        Kind {
+            name: "trivial",
+            keys: &[Key::float("period"), Key::text("stat")],
+        },
+        Kind {
+            name: "async",
+            keys: &[Key::float("alpha")],
+        },
+        bare("asyncPF"),
+    ],
+    common: &[],
+};
+
+static ROUTER_CONF: ConfSchema = ConfSchema {
+    option: "--router-conf",
+    section: "router",
+    kinds: &[],
+    common: &[
+        Key::integer("max-pending-clients"),
+        Key::float("min-forward-time"),
+        Key::float("max-forward-time"),
+        Key::boolean("fake"),
+    ],
+};
+
+fn main() -> ExitCode {
+    run(|| {
+        let flags: Flags = cli::parse(std::env::args_os(), REFERENCE_OPTIONS)?;
+        let loaded = load(&flags)?;
+        loaded
+            .config
+            .check()
+            .map_err(|error| UsageError(error.to_string()))?;
+        if flags.common.answered(&loaded)? {
+            return Ok(());
+        }
+        log::init(&loaded.config.log);
+        loaded.log_warnings();
+        let shutdown = Shutdown::new();
+        signals::install(&shutdown)?;
+        tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?
+            .block_on(serve(loaded.config, shutdown))
+    })
+}
+
+fn load(flags: &Flags) -> anyhow::Result<Loaded<Config>> {
+    // An empty end-point means the same as none, as in the reference.
+    let controller = flags
+        .controller_endpoint
+        .as_ref()
+        .filter(|text| !text.is_empty());
+    let loaded = Layers::new("edgerouter")
+        .common(&flags.common, None)
+        .flag(
+            "--server-endpoint",
+            "server.endpoint",
+            flags.server_endpoint.as_ref(),
+        )
+        .flag("--advertise", "server.advertise", flags.advertise.as_ref())
+        .flag(
+            "--configuration-endpoint",
+            "tables.endpoint",
+            flags.configuration_endpoint.as_ref(),
+        )
+        .flag("--controller-endpoint", "controller.endpoint", controller)
+        .flag("--num-threads", "server.num-threads", flags.num_threads)
+        .flag("--secure", "server.secure", flags.secure.then_some(true))
+        .flag(
+            "--fake-num-lambdas",
+            "fake.num-lambdas",
+            flags.fake_num_lambdas,
+        )
+        .flag(
+            "--fake-num-destinations",
+            "fake.num-destinations",
+            flags.fake_num_destinations,
+        )
+        .conf_string(&SERVER_CONF, flags.server_conf.as_deref())
+        .conf_string(&TABLE_CONF, flags.table_conf.as_deref())
+        .conf_string(&OPTIMIZER_CONF, flags.optimizer_conf.as_deref())
+        .conf_string(&ROUTER_CONF, flags.router_conf.as_deref())
+        .load()?;
+    Ok(loaded)
+}
+
+async fn serve(config: Config, shutdown: Shutdown) -> anyhow::Result<()> {
+    let patience = config.drain.deadline;
+    let (table, optimizer) = (config.table.clone(), config.optimizer.clone());
+    let router = Router::start(config).await?;
+    tracing::info!(
+        lambda = %router.lambda_address(),
+        tables = %router.table_address(),
+        ?table,
+        ?optimizer,
+        "edgerouter serves"
+    );
+    let reason = shutdown.requested().await;
+    tracing::info!(reason, "draining");
+    anyhow::ensure!(
+        router.shutdown(patience).await,
+        "requests were still in flight after {patience:?} and have been cut off"
+    );
+    Ok(())
+}

@@ -1,0 +1,228 @@
+//! `forwardingtableclient`: shows and changes the forwarding tables of a router.
+
+use std::collections::BTreeMap;
+use std::io::Write as _;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use edge_balance::{Rows, TableEntry};
+use edge_daemon::{UsageError, cli, run};
+use edge_proto::rpc::edge_router_client::EdgeRouterClient;
+use edge_proto::rpc::edge_router_conf::Action as Operation;
+use edge_proto::rpc::{EdgeRouterConf, TableId, Void};
+use edge_transport::tls::TlsFiles;
+use edge_transport::{Endpoint, control};
+use tonic::transport::Channel;
+
+/// Shows and changes the forwarding tables of a router.
+#[derive(Debug, clap::Parser)]
+#[command(name = "forwardingtableclient")]
+struct Flags {
+    /// The table server of the router
+    #[arg(long, value_name = "HOST:PORT", default_value = "localhost:6474")]
+    server_endpoint: String,
+    /// What to do: dump the tables; reset all weights to 1; flush everything; change (or add)
+    /// or remove a destination of a lambda
+    #[arg(long, value_enum, default_value = "dump")]
+    action: Action,
+    /// The lambda, for change and remove
+    #[arg(long, value_name = "NAME", default_value = "clambda0")]
+    lambda: String,
+    /// The destination, for change and remove
+    #[arg(long, value_name = "HOST:PORT", default_value = "localhost:6473")]
+    destination: String,
+    /// The weight, for change
+    #[arg(
+        long,
+        value_name = "COST",
+        default_value_t = 1.0,
+        allow_negative_numbers = true
+    )]
+    weight: f32,
+    /// The destination executes the lambda itself, for change
+    #[arg(long = "final")]
+    is_final: bool,
+    /// Mutual TLS, for routers with [tls] control = true
+    #[arg(long)]
+    secure: bool,
+}
+
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum Action {
+    Dump,
+    Reset,
+    Flush,
+    Change,
+    Remove,
+}
+
+const REFERENCE_OPTIONS: &[&str] = &[
+    "help",
+    "server-endpoint",
+    "action",
+    "lambda",
+    "destination",
+    "weight",
+    "final",
+];
+
+/// Longest time of one operation.
+const TIMEOUT: Duration = Duration::from_secs(10);
+/// Entries asked for at once, so that tables of any size fit into messages.
+const PAGE: u32 = 10_000;
+/// Largest page accepted; a router that knows no pages sends its whole table.
+const MAX_PAGE_BYTES: usize = 256 << 20;
+
+fn main() -> ExitCode {
+    run(|| {
+        let flags: Flags = cli::parse(std::env::args_os(), REFERENCE_OPTIONS)?;
+        tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?
+            .block_on(execute(&flags))
+    })
+}
+
+async fn execute(flags: &Flags) -> anyhow::Result<()> {
+    let endpoint: Endpoint = flags
+        .server_endpoint
+        .parse()
+        .map_err(|error| UsageError(format!("{error}")))?;
+    let tls = match flags.secure {
+        false => None,
+        true => Some(TlsFiles::from_environment()?.client_config()?),
+    };
+    let mut router = EdgeRouterClient::new(control::channel(&endpoint, tls, TIMEOUT))
+        .max_decoding_message_size(MAX_PAGE_BYTES);
+    let told = async {
+        match flags.action {
+            Action::Dump => dump(&mut router).await,
+            Action::Reset => reset(&mut router).await,
+            Action::Flush => one(&mut router, operation(flags, Operation::Flush)).await,
+            Action::Change => one(&mut router, operation(flags, Operation::Change)).await,
+            Action::Remove => one(&mut router, operation(flags, Operation::Remove)).await,
+        }
+    };
+    let text = told
+        .await
+        .with_context(|| format!("no success with the router at {endpoint}"))?;
+    std::io::stdout().write_all(text.as_bytes())?;
+    Ok(())
+}
+
+fn operation(flags: &Flags, action: Operation) -> EdgeRouterConf {
+    if action == Operation::Flush {
+        return EdgeRouterConf::default();
+    }
+    EdgeRouterConf {
+        action: action as i32,
+        lambda: flags.lambda.clone(),
+        destination: flags.destination.clone(),
+        weight: flags.weight,
+        r#final: flags.is_final,
+    }
+}
+
+async fn one(
+    router: &mut EdgeRouterClient<Channel>,
+    operation: EdgeRouterConf,
+) -> anyhow::Result<String> {
+    let msg = router
+        .configure(operation)
+        .await
+        .map_err(|status| explain(&status))?
+        .into_inner()
+        .msg;
+    anyhow::ensure!(
+        msg == "OK",
+        "{}",
+        msg.strip_prefix("Error: ").unwrap_or(&msg)
+    );
+    Ok("OK\n".to_owned())
+}
+
+async fn dump(router: &mut EdgeRouterClient<Channel>) -> anyhow::Result<String> {
+    let mut text = String::new();
+    for (id, entries) in tables(router).await?.into_iter().enumerate() {
+        text += &format!("Table#{id}\n{}", Rows(&entries));
+    }
+    Ok(text)
+}
+
+/// Sets every weight of every table to 1, keeping what is final.
+async fn reset(router: &mut EdgeRouterClient<Channel>) -> anyhow::Result<String> {
+    let mut routes = BTreeMap::new();
+    for entry in tables(router).await?.into_iter().flatten() {
+        *routes
+            .entry((entry.lambda, entry.destination))
+            .or_insert(false) |= entry.is_final;
+    }
+    for ((lambda, destination), is_final) in routes {
+        let action = Operation::Change as i32;
+        let change = EdgeRouterConf {
+            action,
+            lambda,
+            destination,
+            weight: 1.0,
+            r#final: is_final,
+        };
+        one(router, change).await?;
+    }
+    Ok("OK\n".to_owned())
+}
+
+async fn tables(router: &mut EdgeRouterClient<Channel>) -> anyhow::Result<Vec<Vec<TableEntry>>> {
+    let count = router
+        .get_num_tables(Void {})
+        .await
+        .map_err(|status| explain(&status))?
+        .into_inner()
+        .value;
+    anyhow::ensure!(count <= 16, "{count} tables are more than any router has");
+    let mut tables = Vec::new();
+    for id in 0..count {
+        tables.push(table(router, id).await?);
+    }
+    Ok(tables)
+}
+
+async fn table(router: &mut EdgeRouterClient<Channel>, id: u32) -> anyhow::Result<Vec<TableEntry>> {
+    let mut entries = Vec::new();
+    loop {
+        let offset = entries.len() as u64;
+        let page = TableId {
+            value: id,
+            offset,
+            limit: PAGE,
+        };
+        let page = router
+            .get_table(page)
+            .await
+            .map_err(|status| explain(&status))?
+            .into_inner();
+        let received = page.entries.len();
+        entries.extend(page.entries.into_iter().map(|entry| TableEntry {
+            lambda: entry.lambda,
+            destination: entry.destination,
+            weight: entry.weight,
+            is_final: entry.r#final,
+        }));
+        // No total: a router that knows no pages and has sent everything.
+        if page.total == 0 || received == 0 || entries.len() as u64 >= page.total {
+            return Ok(entries);
+        }
+    }
+}
+
+/// The status of a failed call, with the cause that tonic keeps behind it.
+fn explain(status: &tonic::Status) -> anyhow::Error {
+    let mut cause: &dyn std::error::Error = status;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    match cause.downcast_ref::<tonic::Status>() {
+        Some(status) => anyhow::anyhow!("{:?}: {}", status.code(), status.message()),
+        None => anyhow::anyhow!("{cause}"),
+    }
+}

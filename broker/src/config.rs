@@ -1,0 +1,439 @@
+//! The configuration of `edgerouter`, as it stands in its TOML file.
+
+use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+use edge_balance::{Nanos, OptimizerConfig, PolicyConfig, RetryBudget, Statistic};
+use edge_daemon::admin::AdminConfig;
+use edge_daemon::lifecycle::DrainConfig;
+use edge_daemon::log::LogConfig;
+use edge_transport::{Endpoint, Limits};
+use serde::{Deserialize, Serialize};
+
+use crate::forward::Delay;
+
+/// Admin port of a router.
+pub const ADMIN_PORT: u16 = 9473;
+
+/// Everything that can be configured. Unknown keys are errors.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Config {
+    /// The lambda server.
+    pub server: ServerConfig,
+    /// The table server.
+    pub tables: TablesConfig,
+    /// The controller that fills the tables.
+    pub controller: ControllerConfig,
+    /// How a destination is picked.
+    pub table: TableConfig,
+    /// How weights follow latencies, for policies that do not learn by themselves.
+    pub optimizer: OptimizerSection,
+    /// Limits and artificial delays of forwarding.
+    pub router: RouterConfig,
+    /// Made-up table entries.
+    pub fake: FakeConfig,
+    /// When a failed request may be sent elsewhere.
+    pub retry: RetryConfig,
+    /// Lambdas about which something is known, by name.
+    pub lambda: BTreeMap<String, LambdaConfig>,
+    /// Encryption beyond the data path.
+    pub tls: TlsConfig,
+    /// What one peer may ask of us.
+    pub limits: LimitsConfig,
+    /// How long a stopping router waits for requests in flight.
+    pub drain: DrainConfig,
+    /// What is logged, and how.
+    pub log: LogConfig,
+    /// Metrics and health over HTTP.
+    pub admin: AdminConfig,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            server: ServerConfig::default(),
+            tables: TablesConfig::default(),
+            controller: ControllerConfig::default(),
+            table: TableConfig::LeastCost {},
+            optimizer: OptimizerSection::None {},
+            router: RouterConfig::default(),
+            fake: FakeConfig::default(),
+            retry: RetryConfig::default(),
+            lambda: BTreeMap::new(),
+            tls: TlsConfig::default(),
+            limits: LimitsConfig::default(),
+            drain: DrainConfig::default(),
+            log: LogConfig::default(),
+            admin: AdminConfig::on_port(ADMIN_PORT),
+        }
+    }
+}
+
+impl Config {
+    /// Names of the lambdas that may be executed twice.
+    pub(crate) fn idempotent_lambdas(&self) -> Box<[String]> {
+        let idempotent = self.lambda.iter().filter(|(_, lambda)| lambda.idempotent);
+        idempotent.map(|(name, _)| name.clone()).collect()
+    }
+}
+
+/// The lambda server.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct ServerConfig {
+    /// Where lambda requests are taken.
+    pub endpoint: Endpoint,
+    /// What the controller is told instead of `endpoint`, for a router behind
+    /// an address translator.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub advertise: Option<Endpoint>,
+    /// The transport, here and towards destinations.
+    #[serde(rename = "type")]
+    pub transport: Transport,
+    /// Cores that serve; all of the machine if absent. Never limits how many
+    /// requests are in flight.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub num_threads: Option<NumThreads>,
+    /// Mutual TLS on the data path, with the files that `CERT_DIR` and the
+    /// other variables name.
+    pub secure: bool,
+}
+
+impl Default for ServerConfig {
+    fn default() -> Self {
+        Self {
+            endpoint: Endpoint::new("0.0.0.0", 6473),
+            advertise: None,
+            transport: Transport::Grpc,
+            num_threads: None,
+            secure: false,
+        }
+    }
+}
+
+/// A number of cores between 1 and 512: each is a thread with connections of
+/// its own, so that an absurd number is an error rather than a burden.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "usize", into = "usize")]
+pub struct NumThreads(NonZeroUsize);
+
+impl NumThreads {
+    /// The number.
+    pub fn get(self) -> NonZeroUsize {
+        self.0
+    }
+}
+
+impl TryFrom<usize> for NumThreads {
+    type Error = String;
+
+    fn try_from(count: usize) -> Result<Self, String> {
+        match NonZeroUsize::new(count) {
+            Some(count) if count.get() <= 512 => Ok(Self(count)),
+            _ => Err(format!("{count} threads: must be between 1 and 512")),
+        }
+    }
+}
+
+impl From<NumThreads> for usize {
+    fn from(count: NumThreads) -> Self {
+        count.0.get()
+    }
+}
+
+/// How lambda requests travel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Transport {
+    /// gRPC over TCP.
+    Grpc,
+}
+
+/// The table server.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct TablesConfig {
+    /// Where the tables are served.
+    pub endpoint: Endpoint,
+}
+
+impl Default for TablesConfig {
+    fn default() -> Self {
+        Self {
+            endpoint: Endpoint::new("0.0.0.0", 6474),
+        }
+    }
+}
+
+/// The controller that fills the tables.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct ControllerConfig {
+    /// Where it is; absent: tables are filled by hand.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub endpoint: Option<Endpoint>,
+}
+
+/// How a destination is picked.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", deny_unknown_fields, rename_all = "kebab-case")]
+pub enum TableConfig {
+    /// The smallest product of smoothed latency and requests in flight.
+    LeastCost {},
+    /// With probability proportional to 1 / weight.
+    Random {},
+    /// The smallest weight.
+    LeastImpedance {},
+    /// In turns, more often the smaller the weight.
+    RoundRobin {},
+    /// The largest ratio of (1 / weight)^alpha to (rate of service)^beta.
+    ProportionalFairness {
+        /// Exponent of the weight.
+        alpha: f64,
+        /// Exponent of the rate of service.
+        beta: f64,
+    },
+}
+
+impl TableConfig {
+    pub(crate) fn policy(&self) -> PolicyConfig {
+        match *self {
+            Self::LeastCost {} => PolicyConfig::LeastCost,
+            Self::Random {} => PolicyConfig::Random,
+            Self::LeastImpedance {} => PolicyConfig::LeastImpedance,
+            Self::RoundRobin {} => PolicyConfig::RoundRobin,
+            Self::ProportionalFairness { alpha, beta } => {
+                PolicyConfig::ProportionalFairness { alpha, beta }
+            }
+        }
+    }
+}
+
+/// How weights follow latencies.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", deny_unknown_fields, rename_all = "kebab-case")]
+pub enum OptimizerSection {
+    /// They do not: weights stay as they were announced.
+    None {},
+    /// Each period, the weight becomes a statistic of the latencies in it.
+    Trivial {
+        /// In seconds.
+        period: f64,
+        /// Which statistic.
+        stat: Stat,
+    },
+    /// With each answer: alpha x old + (1 - alpha) x latency.
+    Async {
+        /// Share of the old weight, between 0 and 1.
+        alpha: f64,
+    },
+    /// With each answer: the latency.
+    #[serde(rename = "asyncPF")]
+    AsyncPf {},
+}
+
+impl OptimizerSection {
+    pub(crate) fn config(&self) -> OptimizerConfig {
+        match *self {
+            Self::None {} => OptimizerConfig::None,
+            Self::Trivial { period, stat } => OptimizerConfig::Trivial {
+                period: Nanos::from_secs_f64(period),
+                statistic: match stat {
+                    Stat::Mean => Statistic::Mean,
+                    Stat::Min => Statistic::Min,
+                    Stat::Max => Statistic::Max,
+                },
+            },
+            Self::Async { alpha } => OptimizerConfig::Async { alpha },
+            Self::AsyncPf {} => OptimizerConfig::AsyncPf,
+        }
+    }
+
+    /// What is out of range, if anything: key and problem.
+    pub(crate) fn check(&self) -> Result<(), (&'static str, String)> {
+        match *self {
+            Self::Trivial { period, .. } if !(0.001..=86_400.0).contains(&period) => Err((
+                "optimizer.period",
+                format!("{period} s is not between 0.001 and 86400"),
+            )),
+            Self::Async { alpha } if !(0.0..=1.0).contains(&alpha) => {
+                Err(("optimizer.alpha", format!("{alpha} is not between 0 and 1")))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// A statistic of latencies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Stat {
+    /// Arithmetic mean.
+    Mean,
+    /// Smallest.
+    Min,
+    /// Largest.
+    Max,
+}
+
+/// Limits and artificial delays of forwarding.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct RouterConfig {
+    /// Requests in flight towards one destination, others wait; 0: no limit.
+    pub max_pending_clients: usize,
+    /// Shortest pause before a request is sent on, in seconds.
+    pub min_forward_time: f64,
+    /// Longest pause before a request is sent on, in seconds.
+    pub max_forward_time: f64,
+    /// Contact nobody: answer requests with a made-up processing time.
+    pub fake: bool,
+}
+
+impl RouterConfig {
+    pub(crate) fn delay(&self) -> Delay {
+        let (min, max) = (self.min_forward_time, self.max_forward_time);
+        let pause = (max > 0.0).then(|| {
+            (
+                Duration::from_secs_f64(min.min(max)),
+                Duration::from_secs_f64(max),
+            )
+        });
+        Delay {
+            pause,
+            fake: self.fake,
+        }
+    }
+
+    /// What is out of range, if anything: key and problem.
+    pub(crate) fn check(&self) -> Result<(), (&'static str, String)> {
+        const LONGEST: f64 = 3600.0;
+        let (min, max) = (self.min_forward_time, self.max_forward_time);
+        if !(0.0..=LONGEST).contains(&max) {
+            let problem = format!("{max} s is not between 0 and {LONGEST}");
+            return Err(("router.max-forward-time", problem));
+        }
+        if !(0.0..=max).contains(&min) {
+            let problem = format!("{min} s is not between 0 and max-forward-time ({max} s)");
+            return Err(("router.min-forward-time", problem));
+        }
+        Ok(())
+    }
+}
+
+/// Made-up entries of the overall table: lambdas `lambda0`, `lambda1`, …, each
+/// with destinations `127.0.0.1:0`, `127.0.0.1:1`, …
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct FakeConfig {
+    /// Number of lambdas.
+    pub num_lambdas: usize,
+    /// Number of destinations of each.
+    pub num_destinations: usize,
+}
+
+/// When a failed request may be sent elsewhere.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct RetryConfig {
+    /// Destinations that one request tries at the most.
+    pub max_attempts: usize,
+    /// Retries allowed per request, over the last 10 s.
+    pub ratio: f64,
+    /// Retries allowed per second on top of that.
+    pub reserve_per_second: f64,
+}
+
+impl Default for RetryConfig {
+    fn default() -> Self {
+        Self {
+            max_attempts: 8,
+            ratio: 0.2,
+            reserve_per_second: 10.0,
+        }
+    }
+}
+
+impl RetryConfig {
+    const WINDOW: Duration = Duration::from_secs(10);
+
+    pub(crate) fn budget(&self) -> RetryBudget {
+        RetryBudget::new(
+            self.ratio,
+            self.reserve_per_second,
+            Nanos::from(Self::WINDOW),
+        )
+    }
+
+    /// What is out of range, if anything: key and problem.
+    pub(crate) fn check(&self) -> Result<(), (&'static str, String)> {
+        if !(1..=64).contains(&self.max_attempts) {
+            let problem = format!("{} is not between 1 and 64", self.max_attempts);
+            return Err(("retry.max-attempts", problem));
+        }
+        if !(0.0..=10.0).contains(&self.ratio) {
+            return Err((
+                "retry.ratio",
+                format!("{} is not between 0 and 10", self.ratio),
+            ));
+        }
+        if !(0.0..=1e6).contains(&self.reserve_per_second) {
+            let problem = format!("{} is not between 0 and 1e6", self.reserve_per_second);
+            return Err(("retry.reserve-per-second", problem));
+        }
+        Ok(())
+    }
+}
+
+/// What is known about a lambda.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct LambdaConfig {
+    /// Executing it twice does no harm, so that it may be sent elsewhere even
+    /// when a computer may already have begun with it.
+    pub idempotent: bool,
+}
+
+/// Encryption beyond the data path.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct TlsConfig {
+    /// Mutual TLS on the control plane, too: tables and controller.
+    pub control: bool,
+}
+
+/// What one peer may ask of us.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct LimitsConfig {
+    /// Largest request or answer, in bytes.
+    pub max_message_bytes: usize,
+    /// Connections of clients.
+    pub max_connections: usize,
+    /// Requests that a client may have open on one connection.
+    pub max_concurrent_streams: u32,
+}
+
+impl Default for LimitsConfig {
+    fn default() -> Self {
+        let limits = Limits::default();
+        Self {
+            max_message_bytes: limits.max_message_bytes,
+            max_connections: limits.max_connections,
+            max_concurrent_streams: limits.max_concurrent_streams,
+        }
+    }
+}
+
+impl LimitsConfig {
+    pub(crate) fn limits(&self) -> Limits {
+        Limits {
+            max_message_bytes: self.max_message_bytes,
+            max_connections: self.max_connections,
+            max_concurrent_streams: self.max_concurrent_streams,
+            ..Limits::default()
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! The operations on tables that come from outside, checked at the door.
+
+use edge_balance::{Nanos, TableError};
+use edge_proto::rpc::EdgeRouterConf;
+use edge_proto::rpc::edge_router_conf::Action;
+use edge_transport::{Endpoint, EndpointError};
+
+use crate::tables::Tables;
+
+/// Longest name of a lambda that a table takes, in bytes.
+pub(crate) const MAX_LAMBDA_NAME: usize = 1024;
+
+/// Why an operation was not carried out.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ConfigureError {
+    #[error("Invalid action {0}, must be 0 (flush), 1 (change) or 2 (remove)")]
+    Action(i32),
+    #[error("Invalid lambda: a name of {0} bytes, at most {MAX_LAMBDA_NAME} are allowed")]
+    LongName(usize),
+    #[error(transparent)]
+    Endpoint(#[from] EndpointError),
+    #[error(transparent)]
+    Table(#[from] TableError),
+}
+
+/// Carries out one operation.
+pub(crate) fn configure(
+    tables: &Tables,
+    operation: &EdgeRouterConf,
+    now: Nanos,
+) -> Result<(), ConfigureError> {
+    let action =
+        Action::try_from(operation.action).map_err(|_| ConfigureError::Action(operation.action))?;
+    let EdgeRouterConf {
+        lambda,
+        destination,
+        weight,
+        ..
+    } = operation;
+    match action {
+        Action::Flush => tables.flush(),
+        Action::Remove => tables.remove(lambda, destination, now),
+        Action::Change => {
+            if lambda.len() > MAX_LAMBDA_NAME {
+                return Err(ConfigureError::LongName(lambda.len()));
+            }
+            if !destination.is_empty() {
+                destination.parse::<Endpoint>()?;
+            }
+            tables.change(lambda, destination, *weight, operation.r#final, now)?;
+        }
+    }
+    Ok(())
+}

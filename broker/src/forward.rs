@@ -1,0 +1,228 @@
+//! The forwarding path: pick a destination, send the bytes on, learn from the answer.
+
+mod attempt;
+mod delay;
+mod pending;
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use bytes::Bytes;
+use edge_balance::{NoDestination, Pick, RetryBudget, Tried};
+use edge_proto::rpc::{LambdaResponse, Outcome};
+use edge_proto::view::RequestView;
+use edge_transport::{
+    ClientOptions, Core, Cores, LambdaCall, LambdaClient, LambdaReply, LambdaService, malformed,
+};
+use http::HeaderMap;
+use prost::Message as _;
+use rand::Rng as _;
+use rand_pcg::Pcg64Mcg;
+use tonic::Status;
+
+use self::attempt::{Attempt, Verdict};
+pub(crate) use self::delay::Delay;
+use self::pending::PendingLimit;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::metrics::Counters;
+use crate::tables::{LearningTable, Tables};
+
+/// What a request gets when its lambda is in no table.
+const NO_DESTINATIONS: &str = "No destinations found for the entry";
+
+/// Serves `RunLambda` by forwarding it.
+#[derive(Debug)]
+pub(crate) struct Forwarder {
+    tables: Arc<Tables>,
+    clock: Clock,
+    budget: RetryBudget,
+    max_attempts: usize,
+    idempotent: Box<[String]>,
+    delay: Delay,
+    pending: Option<PendingLimit>,
+    cores: Box<[PerCore]>,
+    counters: Arc<Counters>,
+}
+
+/// What one core has for itself; the locks are never contended.
+#[derive(Debug)]
+struct PerCore {
+    client: LambdaClient,
+    random: Mutex<Pcg64Mcg>,
+}
+
+impl Forwarder {
+    pub(crate) fn new(
+        config: &Config,
+        tables: Arc<Tables>,
+        clock: Clock,
+        cores: &Cores,
+        options: &Arc<ClientOptions>,
+        counters: Arc<Counters>,
+    ) -> Self {
+        let per_core = cores.all().iter().map(|core| PerCore {
+            client: LambdaClient::new(core.clone(), options.clone()),
+            random: Mutex::new(Pcg64Mcg::new(rand::rng().next_u64().into())),
+        });
+        Self {
+            tables,
+            clock,
+            budget: config.retry.budget(),
+            max_attempts: config.retry.max_attempts,
+            idempotent: config.idempotent_lambdas(),
+            delay: config.router.delay(),
+            pending: PendingLimit::new(config.router.max_pending_clients),
+            cores: per_core.collect(),
+            counters,
+        }
+    }
+
+    /// Closes the connections to destinations that no table holds any more.
+    pub(crate) fn forget_unused_destinations(&self) {
+        let used = self.tables.destinations();
+        let used: std::collections::HashSet<&str> = used.iter().map(|d| d.name()).collect();
+        for core in &self.cores {
+            core.client.retain(|name| used.contains(name));
+        }
+        if let Some(pending) = &self.pending {
+            pending.retain(&used);
+        }
+    }
+
+    async fn forward(&self, core: &Core, call: LambdaCall) -> LambdaReply {
+        let view = match RequestView::parse(&call.message) {
+            Ok(view) => view,
+            Err(error) => return encoded(&malformed(&error)),
+        };
+        if view.name.is_empty() {
+            let text = "invalid request: the name of the lambda is empty";
+            return failure(Outcome::ApplicationError, text);
+        }
+        if view.is_looping() {
+            return failure(Outcome::ApplicationError, "loop detected");
+        }
+        let request = Request {
+            name: view.name,
+            dry: view.dry,
+            may_repeat: view.idempotent || self.idempotent.iter().any(|name| name == view.name),
+            learning: self.tables.serving(view.forward),
+        };
+        let call = LambdaCall {
+            message: view.forwarded(&call.message),
+            ..call
+        };
+        self.attempts(&self.cores[core.index()], &request, &call)
+            .await
+    }
+
+    /// Tries one destination after the other as long as that can help and
+    /// does no harm. What the caller sees is the last real answer or error.
+    async fn attempts(
+        &self,
+        core: &PerCore,
+        request: &Request<'_>,
+        call: &LambdaCall,
+    ) -> LambdaReply {
+        self.budget.deposit(self.clock.now());
+        let mut tried = Tried::new();
+        let mut last = None;
+        loop {
+            let now = self.clock.now();
+            let picked = {
+                let mut random = core.random.lock().unwrap_or_else(PoisonError::into_inner);
+                request
+                    .learning
+                    .table
+                    .pick(request.name, &tried, now, &mut *random)
+            };
+            let pick = match picked {
+                Ok(pick) => pick,
+                Err(NoDestination::UnknownLambda) if last.is_none() => {
+                    return failure(Outcome::NotFound, NO_DESTINATIONS);
+                }
+                Err(_) => break,
+            };
+            if !tried.is_empty() && !self.budget.try_withdraw(now) {
+                self.counters.budget_exhausted();
+                break;
+            }
+            tried.push(pick.destination().id());
+            let attempt = self.attempt(core, request, call, pick).await;
+            match attempt.verdict {
+                Verdict::Final => return attempt.reply,
+                Verdict::TryElsewhere if tried.len() >= self.max_attempts => return attempt.reply,
+                Verdict::TryElsewhere => {
+                    self.counters.retried();
+                    last = Some(attempt.reply);
+                }
+            }
+        }
+        last.unwrap_or_else(|| failure(Outcome::Unavailable, NO_DESTINATIONS))
+    }
+
+    async fn attempt(
+        &self,
+        core: &PerCore,
+        request: &Request<'_>,
+        call: &LambdaCall,
+        pick: Pick,
+    ) -> Attempt {
+        self.delay.wait(&core.random).await;
+        let destination = pick.destination().clone();
+        let started = Instant::now();
+        let _permit = match &self.pending {
+            None => None,
+            Some(limit) => match limit.acquire(destination.name(), call.deadline).await {
+                Ok(permit) => Some(permit),
+                Err(text) => return Attempt::overdue(pick, text),
+            },
+        };
+        let answered = if self.delay.is_fake() {
+            Ok(self.delay.fake_answer(&core.random))
+        } else {
+            core.client.call_by_name(destination.name(), call).await
+        };
+        let ended = Ended {
+            latency: started.elapsed(),
+            now: self.clock.now(),
+        };
+        attempt::judge(request, pick, &destination, answered, ended)
+    }
+}
+
+/// What the path needs to know of a request.
+#[derive(Debug)]
+struct Request<'a> {
+    name: &'a str,
+    dry: bool,
+    may_repeat: bool,
+    learning: &'a LearningTable,
+}
+
+/// How long an attempt took, and when it was over.
+#[derive(Debug, Clone, Copy)]
+struct Ended {
+    latency: std::time::Duration,
+    now: edge_balance::Nanos,
+}
+
+impl LambdaService for Forwarder {
+    async fn run(&self, core: &Core, call: LambdaCall) -> Result<LambdaReply, Status> {
+        let in_flight = self.counters.request(core.index());
+        let reply = self.forward(core, call).await;
+        in_flight.answered(&reply.message);
+        Ok(reply)
+    }
+}
+
+fn failure(outcome: Outcome, text: impl Into<String>) -> LambdaReply {
+    encoded(&LambdaResponse::error(outcome, text))
+}
+
+fn encoded(response: &LambdaResponse) -> LambdaReply {
+    LambdaReply {
+        message: Bytes::from(response.encode_to_vec()),
+        trailers: HeaderMap::new(),
+    }
+}

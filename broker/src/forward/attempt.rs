@@ -1,0 +1,169 @@
+//! What an attempt means: for the caller, for the destination, and for what is learnt.
+
+use edge_balance::{Destination, Nanos, Pick};
+use edge_proto::rpc::Outcome;
+use edge_proto::view::ResponseView;
+use edge_transport::{CallError, LambdaReply};
+use tonic::Code;
+
+use super::{Ended, Request, failure};
+
+/// The end of one attempt.
+#[derive(Debug)]
+pub(super) struct Attempt {
+    pub(super) verdict: Verdict,
+    /// What the caller gets, unless another attempt does better.
+    pub(super) reply: LambdaReply,
+}
+
+/// Whether another destination may be tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// The caller gets the reply.
+    Final,
+    /// Trying elsewhere can help and cannot execute the request twice, unless
+    /// it may be executed twice.
+    TryElsewhere,
+}
+
+impl Attempt {
+    /// The time to wait for a place ran out: nobody's fault.
+    pub(super) fn overdue(pick: Pick, text: String) -> Self {
+        drop(pick);
+        Self {
+            verdict: Verdict::Final,
+            reply: failure(Outcome::Deadline, text),
+        }
+    }
+}
+
+/// Judges an attempt, tells `pick` how it went, and lets the optimizer learn.
+pub(super) fn judge(
+    request: &Request<'_>,
+    pick: Pick,
+    destination: &Destination,
+    answered: Result<LambdaReply, CallError>,
+    ended: Ended,
+) -> Attempt {
+    match answered {
+        Ok(reply) => judge_answer(request, pick, destination, reply, ended),
+        Err(error) => judge_error(request, pick, &error, ended.now),
+    }
+}
+
+fn judge_answer(
+    request: &Request<'_>,
+    pick: Pick,
+    destination: &Destination,
+    reply: LambdaReply,
+    ended: Ended,
+) -> Attempt {
+    let view = match ResponseView::parse(&reply.message) {
+        Ok(view) => view,
+        Err(error) => {
+            pick.failed(ended.now);
+            let text = format!("invalid answer from {}: {error}", destination.name());
+            return unavailable(text, request.may_repeat);
+        }
+    };
+    let verdict = match view.outcome() {
+        Outcome::Ok if view.asynchronous || request.dry => {
+            // Tells nothing about how long the execution takes.
+            pick.answered(ended.now);
+            Verdict::Final
+        }
+        Outcome::Ok => {
+            learn(request, pick, destination, ended);
+            Verdict::Final
+        }
+        // The platform works: what failed is the function or its input.
+        Outcome::Unspecified | Outcome::ApplicationError | Outcome::Deadline => {
+            pick.answered(ended.now);
+            Verdict::Final
+        }
+        // Turned down unexecuted by a platform that works.
+        Outcome::Refused | Outcome::NotFound => {
+            pick.answered(ended.now);
+            Verdict::TryElsewhere
+        }
+        Outcome::Overloaded => {
+            pick.failed(ended.now);
+            Verdict::TryElsewhere
+        }
+        Outcome::Unavailable => {
+            pick.failed(ended.now);
+            repeat_if(request.may_repeat)
+        }
+    };
+    let message = view.with_responder(reply.message.clone(), destination.name());
+    Attempt {
+        verdict,
+        reply: LambdaReply {
+            message,
+            trailers: reply.trailers,
+        },
+    }
+}
+
+fn learn(request: &Request<'_>, pick: Pick, destination: &Destination, ended: Ended) {
+    pick.succeeded(Nanos::from(ended.latency), ended.now);
+    let learning = request.learning;
+    let seconds = ended.latency.as_secs_f64();
+    let name = destination.name();
+    learning
+        .optimizer
+        .record(&learning.table, request.name, name, seconds, ended.now);
+}
+
+fn judge_error(request: &Request<'_>, pick: Pick, error: &CallError, now: Nanos) -> Attempt {
+    let text = error.to_string();
+    match error {
+        // The caller's time is up, which says little about the destination:
+        // if it is frozen, its connection finds out.
+        CallError::Deadline => {
+            drop(pick);
+            Attempt {
+                verdict: Verdict::Final,
+                reply: failure(Outcome::Deadline, text),
+            }
+        }
+        CallError::Status { status, .. } => {
+            let outcome = match status.code() {
+                // These say that the destination is not fit to serve anything.
+                Code::Unavailable | Code::Unimplemented | Code::Cancelled | Code::Unknown => {
+                    pick.failed(now);
+                    return unavailable(text, error.never_left() || request.may_repeat);
+                }
+                Code::DeadlineExceeded => Outcome::Deadline,
+                _ => Outcome::ApplicationError,
+            };
+            pick.answered(now);
+            Attempt {
+                verdict: Verdict::Final,
+                reply: failure(outcome, text),
+            }
+        }
+        CallError::Connect(_)
+        | CallError::NotTaken { .. }
+        | CallError::Lost { .. }
+        | CallError::Invalid { .. } => {
+            pick.failed(now);
+            unavailable(text, error.never_left() || request.may_repeat)
+        }
+    }
+}
+
+fn unavailable(text: String, elsewhere: bool) -> Attempt {
+    Attempt {
+        verdict: repeat_if(elsewhere),
+        reply: failure(Outcome::Unavailable, text),
+    }
+}
+
+fn repeat_if(may: bool) -> Verdict {
+    if may {
+        Verdict::TryElsewhere
+    } else {
+        Verdict::Final
+    }
+}

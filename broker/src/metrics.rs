@@ -1,0 +1,205 @@
+//! What a router counts: per core on the request path, summed up when asked for.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+
+use edge_proto::rpc::Outcome;
+use edge_proto::view::ResponseView;
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric as _};
+use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::gauge::ConstGauge;
+
+use crate::status;
+use crate::tables::Tables;
+
+/// Counters of the forwarding path.
+#[derive(Debug)]
+pub(crate) struct Counters {
+    cores: Box<[PerCore]>,
+    retries: AtomicU64,
+    budget_exhausted: AtomicU64,
+}
+
+/// On a cache line of its own, so that cores do not slow each other down.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+struct PerCore {
+    in_flight: AtomicI64,
+    outcomes: [AtomicU64; OUTCOMES.len()],
+}
+
+/// By their number on the wire; the first counts what was cancelled.
+const OUTCOMES: [&str; 8] = [
+    "cancelled",
+    "ok",
+    "application_error",
+    "refused",
+    "overloaded",
+    "unavailable",
+    "deadline",
+    "not_found",
+];
+
+impl Counters {
+    pub(crate) fn new(cores: usize) -> Self {
+        Self {
+            cores: (0..cores).map(|_| PerCore::default()).collect(),
+            retries: AtomicU64::new(0),
+            budget_exhausted: AtomicU64::new(0),
+        }
+    }
+
+    /// Counts a request as in flight until the guard is dropped.
+    pub(crate) fn request(&self, core: usize) -> InFlight<'_> {
+        let core = &self.cores[core];
+        core.in_flight.fetch_add(1, Ordering::Relaxed);
+        InFlight {
+            core,
+            outcome: Outcome::Unspecified,
+        }
+    }
+
+    pub(crate) fn retried(&self) {
+        self.retries.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn retries(&self) -> u64 {
+        self.retries.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn budget_exhausted(&self) {
+        self.budget_exhausted.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn answers(&self, outcome: usize) -> u64 {
+        self.cores
+            .iter()
+            .map(|core| core.outcomes[outcome].load(Ordering::Relaxed))
+            .sum()
+    }
+
+    fn in_flight(&self) -> i64 {
+        self.cores
+            .iter()
+            .map(|core| core.in_flight.load(Ordering::Relaxed))
+            .sum()
+    }
+}
+
+/// A request that is being answered. Dropped without an answer, it counts as
+/// cancelled.
+#[derive(Debug)]
+pub(crate) struct InFlight<'a> {
+    core: &'a PerCore,
+    outcome: Outcome,
+}
+
+impl InFlight<'_> {
+    /// Counts the answer by its outcome.
+    pub(crate) fn answered(mut self, message: &[u8]) {
+        self.outcome =
+            ResponseView::parse(message).map_or(Outcome::Unavailable, |view| view.outcome());
+    }
+}
+
+impl Drop for InFlight<'_> {
+    fn drop(&mut self) {
+        self.core.in_flight.fetch_sub(1, Ordering::Relaxed);
+        let outcome = self.outcome as usize;
+        self.core.outcomes[outcome].fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// Shows counters and destinations to Prometheus.
+#[derive(Debug)]
+pub(crate) struct RouterCollector {
+    pub(crate) counters: Arc<Counters>,
+    pub(crate) tables: Arc<Tables>,
+}
+
+impl Collector for RouterCollector {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+        let mut family = |name: &str, help: &str, values: &[(Labels<'_>, Value)]| {
+            let kind = values.first().map_or(Value::Gauge(0), |(_, value)| *value);
+            let mut metric = encoder.encode_descriptor(name, help, None, kind.metric_type())?;
+            for (labels, value) in values {
+                value.encode(metric.encode_family(labels)?)?;
+            }
+            Ok::<(), std::fmt::Error>(())
+        };
+        let outcomes: Vec<_> = OUTCOMES
+            .iter()
+            .enumerate()
+            .map(|(i, name)| {
+                (
+                    [("outcome", *name)],
+                    Value::Counter(self.counters.answers(i)),
+                )
+            })
+            .collect();
+        family("edge_router_requests", "Requests by outcome", &outcomes)?;
+        let single = |value| [([("table", "all")], value)];
+        let in_flight = Value::Gauge(self.counters.in_flight());
+        family(
+            "edge_router_in_flight",
+            "Requests being answered",
+            &single(in_flight),
+        )?;
+        let retries = Value::Counter(self.counters.retries());
+        family(
+            "edge_router_retries",
+            "Attempts beyond the first",
+            &single(retries),
+        )?;
+        let exhausted = Value::Counter(self.counters.budget_exhausted.load(Ordering::Relaxed));
+        family(
+            "edge_router_retry_budget_exhausted",
+            "Retries not made for lack of budget",
+            &single(exhausted),
+        )?;
+        let destinations = self.tables.destinations();
+        let of_each = |value: fn(&edge_balance::Destination) -> i64| -> Vec<_> {
+            destinations
+                .iter()
+                .take(status::MAX_LISTED)
+                .map(|d| ([("destination", d.name())], Value::Gauge(value(d))))
+                .collect()
+        };
+        let in_flight = of_each(|d| i64::from(d.in_flight()));
+        family(
+            "edge_destination_in_flight",
+            "Requests at a destination",
+            &in_flight,
+        )?;
+        let healthy = of_each(|d| i64::from(d.health().is_healthy()));
+        family("edge_destination_healthy", "1 unless set aside", &healthy)
+    }
+}
+
+type Labels<'a> = [(&'a str, &'a str); 1];
+
+#[derive(Debug, Clone, Copy)]
+enum Value {
+    Counter(u64),
+    Gauge(i64),
+}
+
+impl Value {
+    fn metric_type(self) -> prometheus_client::metrics::MetricType {
+        match self {
+            Self::Counter(_) => prometheus_client::metrics::MetricType::Counter,
+            Self::Gauge(_) => prometheus_client::metrics::MetricType::Gauge,
+        }
+    }
+
+    fn encode(
+        self,
+        encoder: prometheus_client::encoding::MetricEncoder<'_>,
+    ) -> Result<(), std::fmt::Error> {
+        match self {
+            Self::Counter(value) => ConstCounter::new(value).encode(encoder),
+            Self::Gauge(value) => ConstGauge::new(value).encode(encoder),
+        }
+    }
+}

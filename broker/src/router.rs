@@ -1,0 +1,346 @@
+//! A router from start to stop.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use edge_balance::{Nanos, RouteChange, TableError};
+use edge_daemon::admin::{Admin, AdminError, RunningAdmin};
+use edge_proto::rpc::RouterInfo;
+use edge_proto::rpc::edge_router_server::EdgeRouterServer;
+use edge_transport::tls::{TlsError, TlsFiles};
+use edge_transport::{
+    BindError, ClientOptions, Cores, Endpoint, Listener, Server, ServerHandle, control, services,
+};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tonic_health::ServingStatus;
+
+use crate::announce::{LEASE, keep_announced};
+use crate::clock::Clock;
+use crate::config::{ADMIN_PORT, Config, FakeConfig, NumThreads};
+use crate::forward::Forwarder;
+use crate::metrics::{Counters, RouterCollector};
+use crate::status::{self, DestinationStatus};
+use crate::table_service::TableService;
+use crate::tables::Tables;
+
+/// How often connections to destinations that are gone are closed.
+const SWEEP_EVERY: Duration = Duration::from_secs(5);
+
+/// A router.
+#[derive(Debug)]
+pub struct Router;
+
+/// Why a router could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A configured value is out of range.
+    #[error("{key}: {problem}")]
+    Config {
+        /// The key.
+        key: &'static str,
+        /// What is wrong with its value.
+        problem: String,
+    },
+    /// A port cannot be had.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// The admin port cannot be had.
+    #[error(transparent)]
+    Admin(#[from] AdminError),
+    /// TLS is asked for and cannot be set up.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// The system refuses threads or sockets.
+    #[error("cannot start the cores' threads")]
+    Cores(#[source] std::io::Error),
+    /// A made-up entry is not acceptable.
+    #[error("cannot fill the table with made-up entries")]
+    Fake(#[from] TableError),
+}
+
+impl Config {
+    /// Checks what the types of the keys do not.
+    ///
+    /// # Errors
+    /// The first key whose value is out of range.
+    pub fn check(&self) -> Result<(), StartError> {
+        let sections = [
+            self.optimizer.check(),
+            self.router.check(),
+            self.retry.check(),
+        ];
+        for checked in sections {
+            checked.map_err(|(key, problem)| StartError::Config { key, problem })?;
+        }
+        Ok(())
+    }
+}
+
+impl Router {
+    /// Starts a router: all ports are bound before anything is announced.
+    ///
+    /// # Errors
+    /// If the configuration is not acceptable, or something that it needs
+    /// cannot be had.
+    pub async fn start(config: Config) -> Result<RouterHandle, StartError> {
+        config.check()?;
+        let listener = Listener::bind(&config.server.endpoint)?;
+        let table_listener = Listener::bind(&config.tables.endpoint)?;
+        let tls = Tls::load(&config)?;
+
+        let clock = Clock::start();
+        let tables = Arc::new(Tables::new(
+            &config.table.policy(),
+            &config.optimizer.config(),
+        ));
+        preload(&tables, &config.fake, clock.now())?;
+        let count = config
+            .server
+            .num_threads
+            .map_or_else(Cores::available, NumThreads::get);
+        let cores = Arc::new(Cores::start("router", count).map_err(StartError::Cores)?);
+        let counters = Arc::new(Counters::new(count.get()));
+        let limits = config.limits.limits();
+        let options = Arc::new(ClientOptions {
+            tls: tls.client.clone(),
+            limits: limits.clone(),
+            ..ClientOptions::default()
+        });
+        let forwarder = Arc::new(Forwarder::new(
+            &config,
+            tables.clone(),
+            clock,
+            &cores,
+            &options,
+            counters.clone(),
+        ));
+
+        let mut admin = Admin::new("edgerouter", env!("CARGO_PKG_VERSION"));
+        let collector = RouterCollector {
+            counters: counters.clone(),
+            tables: tables.clone(),
+        };
+        admin.metrics().register_collector(Box::new(collector));
+        let shown = tables.clone();
+        admin.json("/destinations", move || status::destinations(&shown));
+        let readiness = admin.readiness();
+        let admin = admin.start_or_go_without(&config.admin, ADMIN_PORT).await?;
+
+        let service = TableService {
+            tables: tables.clone(),
+            clock,
+        };
+        let (health, common) = services::standard();
+        let table_routes = common.clone().add_service(EdgeRouterServer::new(service));
+        let table_server = Server::new(table_routes)
+            .with_tls(tls.control_server)
+            .with_limits(limits.clone())
+            .serve(table_listener, &cores);
+        let lambda_server = Server::new(common)
+            .with_lambda(forwarder.clone())
+            .with_tls(tls.server)
+            .with_limits(limits)
+            .serve(listener, &cores);
+        health.set_service_status("", ServingStatus::Serving).await;
+        readiness.ready();
+
+        let stop = CancellationToken::new();
+        let tasks = TaskTracker::new();
+        tasks.spawn(tick(tables.clone(), clock, stop.clone()));
+        tasks.spawn(sweep(forwarder, stop.clone()));
+        let handle = RouterHandle {
+            lambda_server,
+            table_server,
+            admin,
+            readiness,
+            health,
+            tables,
+            counters,
+            cores,
+            stop,
+            tasks,
+        };
+        handle.announce(&config, tls.control_client);
+        Ok(handle)
+    }
+}
+
+/// TLS configurations of all four roles, where they are asked for.
+#[derive(Debug, Default)]
+struct Tls {
+    server: Option<Arc<edge_transport::tls::ServerConfig>>,
+    client: Option<Arc<edge_transport::tls::ClientConfig>>,
+    control_server: Option<Arc<edge_transport::tls::ServerConfig>>,
+    control_client: Option<Arc<edge_transport::tls::ClientConfig>>,
+}
+
+impl Tls {
+    fn load(config: &Config) -> Result<Self, TlsError> {
+        let (data, control) = (config.server.secure, config.tls.control);
+        if !data && !control {
+            return Ok(Self::default());
+        }
+        let files = TlsFiles::from_environment()?;
+        let (server, client) = (files.server_config()?, files.client_config()?);
+        Ok(Self {
+            server: data.then(|| server.clone()),
+            client: data.then(|| client.clone()),
+            control_server: control.then_some(server),
+            control_client: control.then_some(client),
+        })
+    }
+}
+
+fn preload(tables: &Tables, fake: &FakeConfig, now: Nanos) -> Result<(), TableError> {
+    let destinations: Vec<_> = (0..fake.num_destinations)
+        .map(|number| format!("127.0.0.1:{number}"))
+        .collect();
+    let routes: Vec<_> = destinations
+        .iter()
+        .map(|destination| RouteChange {
+            destination,
+            weight: 1.0,
+            is_final: true,
+        })
+        .collect();
+    (0..fake.num_lambdas)
+        .try_for_each(|number| tables.preload(&format!("lambda{number}"), &routes, now))
+}
+
+/// Lets the optimizers work when it is time.
+async fn tick(tables: Arc<Tables>, clock: Clock, stop: CancellationToken) {
+    /// Pause when nothing is due.
+    const IDLE: Duration = Duration::from_secs(1);
+    loop {
+        let now = clock.now();
+        let pause = tables.next_tick(now).map_or(IDLE, |due| {
+            Duration::from_nanos(due.0.saturating_sub(now.0)).min(IDLE)
+        });
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(pause) => tables.tick(clock.now()),
+        }
+    }
+}
+
+async fn sweep(forwarder: Arc<Forwarder>, stop: CancellationToken) {
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(SWEEP_EVERY) => forwarder.forget_unused_destinations(),
+        }
+    }
+}
+
+/// A running router.
+#[derive(Debug)]
+pub struct RouterHandle {
+    lambda_server: ServerHandle,
+    table_server: ServerHandle,
+    admin: Option<RunningAdmin>,
+    readiness: edge_daemon::admin::Readiness,
+    health: services::HealthReporter,
+    tables: Arc<Tables>,
+    counters: Arc<Counters>,
+    cores: Arc<Cores>,
+    stop: CancellationToken,
+    tasks: TaskTracker,
+}
+
+impl RouterHandle {
+    /// Where lambda requests are taken.
+    pub fn lambda_address(&self) -> SocketAddr {
+        self.lambda_server.local_addr()
+    }
+
+    /// Where the tables are served.
+    pub fn table_address(&self) -> SocketAddr {
+        self.table_server.local_addr()
+    }
+
+    /// Where metrics and health are served, if they are.
+    pub fn admin_address(&self) -> Option<SocketAddr> {
+        self.admin.as_ref().map(RunningAdmin::address)
+    }
+
+    /// The tables.
+    pub fn tables(&self) -> &Arc<Tables> {
+        &self.tables
+    }
+
+    /// The routes of the overall table and the state of their destinations.
+    pub fn destinations(&self) -> Vec<DestinationStatus> {
+        status::destinations(&self.tables)
+    }
+
+    /// Attempts beyond the first, of all requests so far.
+    pub fn retries(&self) -> u64 {
+        self.counters.retries()
+    }
+
+    fn announce(&self, config: &Config, tls: Option<Arc<edge_transport::tls::ClientConfig>>) {
+        /// Longest time of one announcement.
+        const TIMEOUT: Duration = Duration::from_secs(2);
+        let Some(controller) = &config.controller.endpoint else {
+            return;
+        };
+        let bound = |endpoint: &Endpoint, address: SocketAddr| {
+            Endpoint::new(endpoint.host(), address.port()).to_string()
+        };
+        let lambda = bound(&config.server.endpoint, self.lambda_address());
+        let mut tables = bound(&config.tables.endpoint, self.table_address());
+        if let (Some(advertised), true) = (
+            &config.server.advertise,
+            config.tables.endpoint.is_unspecified(),
+        ) {
+            tables = Endpoint::new(advertised.host(), self.table_address().port()).to_string();
+        }
+        let info = RouterInfo {
+            edge_server_endpoint: config
+                .server
+                .advertise
+                .as_ref()
+                .map_or(lambda, Endpoint::to_string),
+            forwarding_table_endpoint: tables,
+            lease_ms: u32::try_from(LEASE.as_millis()).unwrap_or(u32::MAX),
+        };
+        let channel = control::channel(controller, tls, TIMEOUT);
+        self.tasks
+            .spawn(keep_announced(channel, info, self.stop.clone()));
+    }
+
+    /// Stops politely: takes nothing new, finishes what is in flight within
+    /// `patience`. Returns true if nothing was cut off.
+    pub async fn shutdown(self, patience: Duration) -> bool {
+        self.readiness.not_ready("draining");
+        self.health
+            .set_service_status("", ServingStatus::NotServing)
+            .await;
+        self.stop.cancel();
+        let (lambda, tables) = tokio::join!(
+            self.lambda_server.drain(patience),
+            self.table_server.drain(patience)
+        );
+        self.end().await;
+        lambda && tables
+    }
+
+    /// Ends at once, resetting all connections: what others see of a process
+    /// that dies.
+    pub async fn kill(self) {
+        self.stop.cancel();
+        tokio::join!(self.lambda_server.kill(), self.table_server.kill());
+        self.end().await;
+    }
+
+    async fn end(self) {
+        self.tasks.close();
+        self.tasks.wait().await;
+        if let Some(admin) = self.admin {
+            admin.stop().await;
+        }
+        self.cores.join().await;
+    }
+}

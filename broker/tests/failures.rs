@@ -1,0 +1,266 @@
+//! Bad days: dead, frozen, overloaded, erring computers, and what the client sees of them.
+#![allow(clippy::unwrap_used, reason = "a failing helper is a failing test")]
+
+mod support;
+
+use std::time::Duration;
+
+use edge_broker::Standing;
+use edge_broker::config::LambdaConfig;
+use edge_proto::rpc::{LambdaRequest, LambdaResponse, Outcome};
+use support::{Computer, Conduct, config, eventually, request, start};
+
+fn idempotent(lambda: &str) -> LambdaRequest {
+    LambdaRequest {
+        idempotent: true,
+        ..request(lambda)
+    }
+}
+
+fn says(outcome: Outcome, retcode: &str) -> Conduct {
+    Conduct::Say(LambdaResponse::error(outcome, retcode))
+}
+
+/// A computer that has died: its port refuses connections.
+async fn dead() -> Computer {
+    let computer = Computer::echo();
+    computer.server.kill().await;
+    computer
+}
+
+#[tokio::test]
+async fn a_dead_computer_is_tried_set_aside_and_kept_in_the_table() {
+    let (dead, alive) = (dead().await, Computer::echo());
+    let mut router = start(config()).await;
+    router.route("f", &dead.name(), true).await;
+    router.route("f", &alive.name(), true).await;
+    for _ in 0..20 {
+        let answer = router.ask(&request("f")).await;
+        assert_eq!(
+            (answer.retcode.as_str(), answer.responder),
+            ("OK", alive.name())
+        );
+    }
+    let status = router.router.destinations();
+    assert_eq!(status.len(), 2, "nothing is deleted: {status:?}");
+    let aside: Vec<_> = status
+        .iter()
+        .filter(|s| s.standing == Standing::SetAside)
+        .collect();
+    assert_eq!(aside.len(), 1, "{status:?}");
+    assert_eq!(aside[0].destination, dead.name());
+}
+
+#[tokio::test]
+async fn with_everybody_dead_the_client_sees_the_real_error() {
+    let dead = dead().await;
+    let mut router = start(config()).await;
+    router.route("f", &dead.name(), true).await;
+    let answer = router.ask(&request("f")).await;
+    assert_eq!(answer.outcome(), Outcome::Unavailable);
+    assert!(
+        answer.retcode.contains("could not connect to"),
+        "{}",
+        answer.retcode
+    );
+    assert!(answer.retcode.contains("refused"), "{}", answer.retcode);
+}
+
+#[tokio::test]
+async fn a_computer_that_comes_back_is_used_again_however_often_it_died() {
+    let first = Computer::echo();
+    let endpoint = first.endpoint.clone();
+    let mut router = start(config()).await;
+    router.route("f", endpoint.as_str(), true).await;
+    assert_eq!(router.ask(&request("f")).await.retcode, "OK");
+    let mut running = first;
+    for _ in 0..3 {
+        running.server.kill().await;
+        for _ in 0..5 {
+            assert_ne!(router.ask(&request("f")).await.retcode, "OK");
+        }
+        running = Computer::start_at(&endpoint, Conduct::Echo(Duration::ZERO));
+        // The only destination is used even while it is set aside.
+        assert_eq!(router.ask(&request("f")).await.retcode, "OK");
+    }
+}
+
+#[tokio::test]
+async fn an_error_of_the_application_goes_back_as_it_is_and_evicts_nobody() {
+    let (first, second) = (Computer::echo(), Computer::echo());
+    for computer in [&first, &second] {
+        computer.conduct(says(Outcome::Unspecified, "division by zero"));
+    }
+    let mut router = start(config()).await;
+    router.route("f", &first.name(), true).await;
+    router.route("f", &second.name(), true).await;
+    for attempt in 1..=10 {
+        assert_eq!(router.ask(&request("f")).await.retcode, "division by zero");
+        assert_eq!(
+            first.count() + second.count(),
+            attempt,
+            "nobody else was tried"
+        );
+    }
+    let status = router.router.destinations();
+    assert!(
+        status.iter().all(|s| s.standing == Standing::Healthy),
+        "{status:?}"
+    );
+}
+
+#[tokio::test]
+async fn an_overloaded_computer_is_relieved_by_another() {
+    let (full, free) = (Computer::echo(), Computer::echo());
+    full.conduct(says(Outcome::Overloaded, "queue full"));
+    let mut router = start(config()).await;
+    router.route("f", &full.name(), true).await;
+    router.route("f", &free.name(), true).await;
+    for _ in 0..10 {
+        assert_eq!(router.ask(&request("f")).await.responder, free.name());
+    }
+    assert!(
+        full.count() <= 2,
+        "set aside after it said so: {}",
+        full.count()
+    );
+}
+
+#[tokio::test]
+async fn a_refusal_is_tried_elsewhere_and_held_against_nobody() {
+    let (busy, free) = (Computer::echo(), Computer::echo());
+    busy.conduct(says(Outcome::Refused, "would wait too long"));
+    let mut router = start(config()).await;
+    router.route("f", &busy.name(), true).await;
+    router.route("f", &free.name(), true).await;
+    for _ in 0..10 {
+        assert_eq!(router.ask(&request("f")).await.retcode, "OK");
+    }
+    let status = router.router.destinations();
+    assert!(
+        status.iter().all(|s| s.standing == Standing::Healthy),
+        "{status:?}"
+    );
+}
+
+#[tokio::test]
+async fn the_last_real_error_is_what_the_client_sees() {
+    let (full, gone) = (Computer::echo(), Computer::echo());
+    full.conduct(says(Outcome::Overloaded, "queue full"));
+    gone.conduct(says(Outcome::Overloaded, "queue full, too"));
+    let mut router = start(config()).await;
+    router.route("f", &full.name(), true).await;
+    router.route("f", &gone.name(), true).await;
+    let answer = router.ask(&request("f")).await;
+    assert!(
+        answer.retcode.starts_with("queue full"),
+        "{}",
+        answer.retcode
+    );
+    assert_eq!(answer.outcome(), Outcome::Overloaded);
+}
+
+/// Sends one request, kills the computer that got it, and returns the answer.
+async fn die_while_executing(request: LambdaRequest, declared: bool) -> (LambdaResponse, usize) {
+    let (first, second) = (
+        Computer::start(Conduct::Hang),
+        Computer::start(Conduct::Hang),
+    );
+    let mut config = config();
+    config.lambda.insert(
+        "f".into(),
+        LambdaConfig {
+            idempotent: declared,
+        },
+    );
+    let mut router = start(config).await;
+    router.route("f", &first.name(), true).await;
+    router.route("f", &second.name(), true).await;
+    let asked = {
+        let asked = router.ask(&request);
+        tokio::pin!(asked);
+        tokio::select! {
+            answer = &mut asked => panic!("nobody answers: {answer:?}"),
+            () = eventually("one has it", || first.count() + second.count() == 1) => {}
+        }
+        let (holder, other) = if first.count() == 1 {
+            (&first, &second)
+        } else {
+            (&second, &first)
+        };
+        other.conduct(Conduct::Echo(Duration::ZERO));
+        holder.server.kill().await;
+        asked.await
+    };
+    (asked, first.count() + second.count())
+}
+
+#[tokio::test]
+async fn a_request_that_may_have_been_executed_is_not_repeated() {
+    let (answer, executions) = die_while_executing(request("f"), false).await;
+    assert_eq!(answer.outcome(), Outcome::Unavailable);
+    assert!(
+        answer.retcode.starts_with("lost 127.0.0.1:"),
+        "{}",
+        answer.retcode
+    );
+    assert_eq!(executions, 1);
+}
+
+#[tokio::test]
+async fn an_idempotent_request_is_repeated_elsewhere() {
+    let (answer, executions) = die_while_executing(idempotent("f"), false).await;
+    assert_eq!((answer.retcode.as_str(), executions), ("OK", 2));
+}
+
+#[tokio::test]
+async fn a_lambda_declared_idempotent_is_repeated_elsewhere() {
+    let (answer, executions) = die_while_executing(request("f"), true).await;
+    assert_eq!((answer.retcode.as_str(), executions), ("OK", 2));
+}
+
+#[tokio::test]
+async fn a_destination_that_is_no_lambda_server_is_set_aside() {
+    let (wrong, right) = (Computer::echo(), Computer::echo());
+    wrong.conduct(Conduct::Fail(tonic::Code::Unimplemented));
+    let mut router = start(config()).await;
+    router.route("f", &wrong.name(), true).await;
+    router.route("f", &right.name(), true).await;
+    for _ in 0..10 {
+        assert_eq!(router.ask(&request("f")).await.retcode, "OK");
+    }
+    assert!(wrong.count() <= 2, "{}", wrong.count());
+}
+
+#[tokio::test]
+async fn a_status_about_the_request_goes_back_as_a_retcode() {
+    let computer = Computer::echo();
+    computer.conduct(Conduct::Fail(tonic::Code::ResourceExhausted));
+    let mut router = start(config()).await;
+    router.route("f", &computer.name(), true).await;
+    let answer = router.ask(&request("f")).await;
+    assert_eq!(answer.outcome(), Outcome::ApplicationError);
+    assert!(
+        answer.retcode.contains("ResourceExhausted: as told"),
+        "{}",
+        answer.retcode
+    );
+}
+
+#[tokio::test]
+async fn retries_have_a_budget() {
+    let mut stingy = config();
+    stingy.retry.ratio = 0.0;
+    stingy.retry.reserve_per_second = 0.0;
+    let (dead, alive) = (dead().await, Computer::echo());
+    let mut router = start(stingy).await;
+    router.route("f", &dead.name(), true).await;
+    let answer = router.ask(&request("f")).await;
+    assert_eq!(answer.outcome(), Outcome::Unavailable);
+    router.route("f", &alive.name(), true).await;
+    assert_eq!(
+        router.ask(&request("f")).await.retcode,
+        "OK",
+        "a first attempt needs no budget"
+    );
+}

@@ -1,0 +1,426 @@
+//! The programs as their users meet them: options, exit codes, output, signals.
+#![allow(clippy::unwrap_used, reason = "a failing helper is a failing test")]
+
+mod support;
+
+use std::io::{BufRead as _, BufReader};
+use std::process::{Child, Command, Output, Stdio};
+
+use assert_cmd::cargo::CommandCargoExt as _;
+use support::{config, start};
+
+fn program(name: &str, arguments: &[&str]) -> Output {
+    Command::cargo_bin(name)
+        .unwrap()
+        .args(arguments)
+        .stdin(Stdio::null())
+        .output()
+        .unwrap()
+}
+
+#[track_caller]
+fn fails(output: &Output, code: i32, expected: &[&str]) {
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(code), "{stderr}");
+    for part in expected {
+        assert!(stderr.contains(part), "no '{part}' in: {stderr}");
+    }
+}
+
+/// A router as a process, with the addresses it says it has.
+struct Process {
+    child: Child,
+    lambda: String,
+    tables: String,
+    log: BufReader<std::process::ChildStderr>,
+}
+
+impl Process {
+    fn start(arguments: &[&str]) -> Self {
+        let mut child = Command::cargo_bin("edgerouter")
+            .unwrap()
+            .args([
+                "--server-endpoint=127.0.0.1:0",
+                "--configuration=127.0.0.1:0",
+            ])
+            .args(["--admin-endpoint="])
+            .args(arguments)
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut log = BufReader::new(child.stderr.take().unwrap());
+        let mut line = String::new();
+        while !line.contains("edgerouter serves") {
+            line.clear();
+            assert!(
+                log.read_line(&mut line).unwrap() > 0,
+                "ended before it served"
+            );
+        }
+        let field = |name: &str| {
+            let rest = line.split_once(&format!("{name}=")).unwrap().1;
+            rest.split_whitespace().next().unwrap().to_owned()
+        };
+        Self {
+            lambda: field("lambda"),
+            tables: field("tables"),
+            child,
+            log,
+        }
+    }
+
+    fn signal(&self, signal: &str) {
+        let status = Command::new("sh")
+            .args(["-c", &format!("kill {signal} {}", self.child.id())])
+            .status();
+        assert!(status.unwrap().success());
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _killed = self.child.kill();
+        let _reaped = self.child.wait();
+    }
+}
+
+#[test]
+fn help_and_version_exit_with_0() {
+    for name in ["edgerouter", "forwardingtableclient"] {
+        for option in ["--help", "-h", "--version"] {
+            let output = program(name, &[option]);
+            assert_eq!(output.status.code(), Some(0), "{name} {option}");
+            assert!(!output.stdout.is_empty(), "{name} {option}");
+        }
+    }
+}
+
+#[test]
+fn errors_of_usage_say_what_is_wrong_and_what_would_be_right() {
+    let cases: &[(&[&str], &[&str])] = &[
+        (
+            &["--table-conf", "type=least-costs"],
+            &["least-costs", "least-cost"],
+        ),
+        (
+            &["--table-conf", "type=proportional-fairness,alfa=1"],
+            &["alfa", "alpha"],
+        ),
+        (
+            &["--table-conf", "type=proportional-fairness,alpha=1"],
+            &["beta"],
+        ),
+        (
+            &["--optimizer-conf", "type=trivial,period=0,stat=mean"],
+            &["period", "0.001"],
+        ),
+        (
+            &["--optimizer-conf", "type=trivial,period=1,stat=median"],
+            &["median"],
+        ),
+        (
+            &["--optimizer-conf", "type=async,alpha=2"],
+            &["alpha", "between 0 and 1"],
+        ),
+        (
+            &["--router-conf", "max-pending=2"],
+            &["max-pending", "max-pending-clients"],
+        ),
+        (
+            &["--router-conf", "min-forward-time=2,max-forward-time=1"],
+            &["min-forward-time"],
+        ),
+        (
+            &["--server-conf", "type=carrier-pigeon"],
+            &["carrier-pigeon", "grpc"],
+        ),
+        (
+            &["--server-endpoint", "localhost"],
+            &["'localhost'", "port is missing"],
+        ),
+        (&["--num-threads", "100000"], &["100000", "512"]),
+        (&["--num-threads", "0"], &["between 1 and 512"]),
+        (
+            &["--conf", "/does/not/exist.toml"],
+            &["/does/not/exist.toml"],
+        ),
+        (&["--tables-conf", "x"], &["--tables-conf"]),
+    ];
+    for (arguments, expected) in cases {
+        let output = program("edgerouter", arguments);
+        fails(&output, 2, expected);
+    }
+}
+
+#[test]
+fn an_unknown_key_in_a_file_is_named_with_its_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("router.toml");
+    std::fs::write(
+        &file,
+        "[server]\nendpoint = \"127.0.0.1:0\"\n\n[table]\ntipe = \"random\"\n",
+    )
+    .unwrap();
+    let output = program("edgerouter", &["--conf", file.to_str().unwrap()]);
+    fails(&output, 2, &["router.toml", "5", "tipe", "type"]);
+}
+
+#[test]
+fn options_of_the_reference_are_accepted_with_their_abbreviations() {
+    let output = program(
+        "edgerouter",
+        &[
+            "--server-e",
+            "127.0.0.1:1",
+            "--configuration",
+            "127.0.0.1:2",
+            "--controller",
+            "127.0.0.1:3",
+            "--num",
+            "2",
+            "--table",
+            "type=random,alpha=2,beta=1",
+            "--optimizer",
+            "type=trivial,period=10,stat=mean",
+            "--router",
+            "max-pending-clients=2,min-forward-time=0,max-forward-time=0",
+            "--server-c",
+            "type=grpc",
+            "--fake-num-l",
+            "3",
+            "--fake-num-d",
+            "4",
+            "--sec",
+            "--print-config",
+        ],
+    );
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(
+        output.status.code(),
+        Some(0),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    for expected in [
+        "endpoint = \"127.0.0.1:1\"",
+        "endpoint = \"127.0.0.1:2\"",
+        "endpoint = \"127.0.0.1:3\"",
+        "num-threads = 2",
+        "type = \"random\"",
+        "type = \"trivial\"",
+        "max-pending-clients = 2",
+        "num-lambdas = 3",
+        "num-destinations = 4",
+        "secure = true",
+    ] {
+        assert!(stdout.contains(expected), "no {expected} in\n{stdout}");
+    }
+}
+
+#[test]
+fn the_printed_configuration_is_a_configuration() {
+    let printed = program("edgerouter", &["--print-config"]);
+    assert_eq!(printed.status.code(), Some(0));
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("router.toml");
+    std::fs::write(&file, &printed.stdout).unwrap();
+    let again = program(
+        "edgerouter",
+        &["--conf", file.to_str().unwrap(), "--print-config"],
+    );
+    assert_eq!(again.stdout, printed.stdout);
+    let checked = program(
+        "edgerouter",
+        &["--conf", file.to_str().unwrap(), "--check-config"],
+    );
+    assert_eq!(
+        String::from_utf8_lossy(&checked.stdout),
+        "configuration OK\n"
+    );
+}
+
+#[test]
+fn a_port_in_use_ends_the_program_at_once() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = taken.local_addr().unwrap().to_string();
+    let free = "127.0.0.1:0";
+    for arguments in [
+        [
+            "--server-endpoint",
+            &taken,
+            "--configuration-endpoint",
+            free,
+            "--admin-endpoint",
+            free,
+        ],
+        [
+            "--server-endpoint",
+            free,
+            "--configuration-endpoint",
+            &taken,
+            "--admin-endpoint",
+            free,
+        ],
+        [
+            "--server-endpoint",
+            free,
+            "--configuration-endpoint",
+            free,
+            "--admin-endpoint",
+            &taken,
+        ],
+    ] {
+        fails(&program("edgerouter", &arguments), 1, &[&taken, "in use"]);
+    }
+}
+
+#[test]
+fn missing_certificates_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = Command::cargo_bin("edgerouter")
+        .unwrap()
+        .args([
+            "--secure",
+            "--server-endpoint=127.0.0.1:0",
+            "--configuration=127.0.0.1:0",
+        ])
+        .env("CERT_DIR", folder.path())
+        .output()
+        .unwrap();
+    fails(
+        &output,
+        1,
+        &["server certificate", "server.crt", "SERVER_CRT"],
+    );
+}
+
+#[test]
+fn both_signals_drain_and_exit_with_0() {
+    for signal in ["-TERM", "-INT"] {
+        let mut router = Process::start(&[]);
+        router.signal(signal);
+        assert_eq!(router.child.wait().unwrap().code(), Some(0), "{signal}");
+    }
+}
+
+#[test]
+fn the_table_client_prints_what_the_reference_prints() {
+    let router = Process::start(&[]);
+    let client = |arguments: &[&str]| {
+        let mut all = vec!["--server", router.tables.as_str()];
+        all.extend_from_slice(arguments);
+        let output = program("forwardingtableclient", &all);
+        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(0), "{stderr}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    assert_eq!(client(&[]), "Table#0\nTable#1\n");
+    let add = ["--action", "change", "--lambda"];
+    assert_eq!(
+        client(&[&add[..], &["f", "--destination", "10.0.0.1:1", "--final"]].concat()),
+        "OK\n"
+    );
+    assert_eq!(
+        client(
+            &[
+                &add[..],
+                &["f", "--destination", "10.0.0.2:1", "--weight", "0.5"]
+            ]
+            .concat()
+        ),
+        "OK\n"
+    );
+    assert_eq!(
+        client(
+            &[
+                &add[..],
+                &["longer", "--destination", "10.0.0.1:1", "--weight", "42"]
+            ]
+            .concat()
+        ),
+        "OK\n"
+    );
+    assert_eq!(
+        client(&["--action", "dump"]),
+        "Table#0\nf      [1  ] 10.0.0.1:1 (F)\n       [0.5] 10.0.0.2:1\nlonger [42 ] 10.0.0.1:1\nTable#1\nf [1] 10.0.0.1:1 (F)\n"
+    );
+    assert_eq!(client(&["--action", "reset"]), "OK\n");
+    assert!(client(&[]).contains("longer [1] 10.0.0.1:1\n"));
+    let remove = [
+        "--action",
+        "remove",
+        "--lambda",
+        "f",
+        "--destination",
+        "10.0.0.1:1",
+    ];
+    assert_eq!(client(&remove), "OK\n");
+    assert_eq!(
+        client(&[]),
+        "Table#0\nf      [1] 10.0.0.2:1\nlonger [1] 10.0.0.1:1\nTable#1\n"
+    );
+    assert_eq!(client(&["--action", "flush"]), "OK\n");
+    assert_eq!(client(&[]), "Table#0\nTable#1\n");
+}
+
+#[test]
+fn the_table_client_reports_what_the_router_refuses() {
+    let router = Process::start(&[]);
+    let output = program(
+        "forwardingtableclient",
+        &[
+            "--server",
+            &router.tables,
+            "--action",
+            "change",
+            "--weight",
+            "-1",
+        ],
+    );
+    fails(&output, 1, &["Invalid weight '-1.000000', must be > 0"]);
+    let output = program("forwardingtableclient", &["--action", "paint"]);
+    fails(&output, 2, &["paint", "dump", "change"]);
+    let output = program("forwardingtableclient", &["--server", "127.0.0.1:1"]);
+    fails(&output, 1, &["127.0.0.1:1", "refused"]);
+}
+
+#[tokio::test]
+async fn the_table_client_shows_tables_of_any_size() {
+    let mut many = config();
+    many.fake.num_lambdas = 12;
+    many.fake.num_destinations = 10_000;
+    let router = start(many).await;
+    let tables = router.router.table_address().to_string();
+    let output = tokio::task::spawn_blocking(move || {
+        program("forwardingtableclient", &["--server", &tables])
+    })
+    .await
+    .unwrap();
+    assert_eq!(
+        output.status.code(),
+        Some(0),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let lines = output.stdout.split(|byte| *byte == b'\n').count();
+    assert_eq!(lines, 120_000 + 2 + 1);
+}
+
+#[test]
+fn garbage_on_either_port_does_no_harm() {
+    use std::io::Write as _;
+    let mut router = Process::start(&[]);
+    for address in [&router.lambda, &router.tables] {
+        let mut stream = std::net::TcpStream::connect(address).unwrap();
+        // The router may hang up while we write.
+        let _written = stream.write_all(&[0xff; 10_000]);
+    }
+    let dump = program("forwardingtableclient", &["--server", &router.tables]);
+    assert_eq!(dump.status.code(), Some(0));
+    router.signal("-TERM");
+    assert_eq!(router.child.wait().unwrap().code(), Some(0));
+    let mut rest = String::new();
+    std::io::Read::read_to_string(&mut router.log, &mut rest).unwrap();
+    assert!(!rest.contains("panicked"), "{rest}");
+}

@@ -1,0 +1,232 @@
+//! What the tests of this crate share: a router on free ports and computers that obey.
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::unwrap_used,
+    reason = "each test file uses its part; a failing helper is a failing test"
+)]
+
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use edge_broker::{Config, Router, RouterHandle};
+use edge_proto::rpc::edge_router_client::EdgeRouterClient;
+use edge_proto::rpc::edge_router_conf::Action;
+use edge_proto::rpc::{EdgeRouterConf, LambdaRequest, LambdaResponse, Outcome};
+use edge_transport::{
+    CallError, ClientOptions, Core, Cores, Endpoint, LambdaCall, LambdaClient, LambdaReply,
+    LambdaService, Limits, Listener, Server, ServerHandle, control,
+};
+use prost::Message as _;
+use tonic::Status;
+use tonic::service::Routes;
+use tonic::transport::Channel;
+
+/// Long enough for anything that is going to happen.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// What a computer does with a request.
+#[derive(Debug, Clone)]
+pub enum Conduct {
+    /// Answers with the input, after a while.
+    Echo(Duration),
+    /// Answers with this.
+    Say(LambdaResponse),
+    /// Never answers.
+    Hang,
+    /// Answers with a gRPC status.
+    Fail(tonic::Code),
+}
+
+/// A computer that records what it gets and does as it is told.
+#[derive(Debug)]
+pub struct Computer {
+    pub endpoint: Endpoint,
+    pub server: ServerHandle,
+    inner: Arc<Inner>,
+    _cores: Arc<Cores>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    conduct: Mutex<Conduct>,
+    received: Mutex<Vec<LambdaRequest>>,
+    metadata: Mutex<Vec<http::HeaderMap>>,
+}
+
+impl LambdaService for Inner {
+    async fn run(&self, _: &Core, call: LambdaCall) -> Result<LambdaReply, Status> {
+        let request = LambdaRequest::decode(call.message).unwrap();
+        let mut response = LambdaResponse {
+            retcode: "OK".into(),
+            output: request.input.clone(),
+            hops: request.hops + 1,
+            outcome: Outcome::Ok as i32,
+            ..LambdaResponse::default()
+        };
+        self.received.lock().unwrap().push(request);
+        self.metadata.lock().unwrap().push(call.metadata);
+        let conduct = self.conduct.lock().unwrap().clone();
+        match conduct {
+            Conduct::Echo(pause) => tokio::time::sleep(pause).await,
+            Conduct::Say(answer) => response = answer,
+            Conduct::Hang => std::future::pending().await,
+            Conduct::Fail(code) => return Err(Status::new(code, "as told")),
+        }
+        let mut trailers = http::HeaderMap::new();
+        trailers.insert("x-computer", "present".parse().unwrap());
+        Ok(LambdaReply {
+            message: Bytes::from(response.encode_to_vec()),
+            trailers,
+        })
+    }
+}
+
+impl Computer {
+    pub fn start(conduct: Conduct) -> Self {
+        Self::start_at(&"127.0.0.1:0".parse().unwrap(), conduct)
+    }
+
+    pub fn start_at(endpoint: &Endpoint, conduct: Conduct) -> Self {
+        let listener = Listener::bind(endpoint).unwrap();
+        let cores = Arc::new(Cores::start("computer", NonZeroUsize::MIN).unwrap());
+        let inner = Arc::new(Inner {
+            conduct: Mutex::new(conduct),
+            received: Mutex::default(),
+            metadata: Mutex::default(),
+        });
+        let server = Server::new(Routes::default())
+            .with_lambda(inner.clone())
+            .serve(listener, &cores);
+        let endpoint = Endpoint::from(server.local_addr());
+        Self {
+            endpoint,
+            server,
+            inner,
+            _cores: cores,
+        }
+    }
+
+    pub fn echo() -> Self {
+        Self::start(Conduct::Echo(Duration::ZERO))
+    }
+
+    pub fn conduct(&self, conduct: Conduct) {
+        *self.inner.conduct.lock().unwrap() = conduct;
+    }
+
+    pub fn received(&self) -> Vec<LambdaRequest> {
+        self.inner.received.lock().unwrap().clone()
+    }
+
+    pub fn count(&self) -> usize {
+        self.inner.received.lock().unwrap().len()
+    }
+
+    pub fn metadata(&self) -> Vec<http::HeaderMap> {
+        self.inner.metadata.lock().unwrap().clone()
+    }
+
+    pub fn name(&self) -> String {
+        self.endpoint.to_string()
+    }
+}
+
+/// A router on free ports, without admin endpoint.
+pub fn config() -> Config {
+    let mut config = Config::default();
+    config.server.endpoint = "127.0.0.1:0".parse().unwrap();
+    config.tables.endpoint = "127.0.0.1:0".parse().unwrap();
+    config.admin.endpoint = "".parse().unwrap();
+    config
+}
+
+/// A router and the ways to talk to it.
+pub struct Running {
+    pub router: RouterHandle,
+    pub client: Arc<LambdaClient>,
+    pub endpoint: Endpoint,
+    pub tables: EdgeRouterClient<Channel>,
+}
+
+pub async fn start(config: Config) -> Running {
+    let router = Router::start(config).await.unwrap();
+    let limits = Limits {
+        max_message_bytes: 256 << 20,
+        ..Limits::default()
+    };
+    let options = Arc::new(ClientOptions {
+        limits,
+        ..ClientOptions::default()
+    });
+    let client = Arc::new(LambdaClient::new(Core::current(), options));
+    let endpoint = Endpoint::from(router.lambda_address());
+    let table_endpoint = Endpoint::from(router.table_address());
+    let tables = EdgeRouterClient::new(control::channel(&table_endpoint, None, PATIENCE))
+        .max_decoding_message_size(64 << 20);
+    Running {
+        router,
+        client,
+        endpoint,
+        tables,
+    }
+}
+
+impl Running {
+    pub async fn ask(&self, request: &LambdaRequest) -> LambdaResponse {
+        self.try_ask(request).await.unwrap()
+    }
+
+    pub async fn try_ask(&self, request: &LambdaRequest) -> Result<LambdaResponse, CallError> {
+        let call = LambdaCall {
+            message: Bytes::from(request.encode_to_vec()),
+            metadata: http::HeaderMap::new(),
+            deadline: Instant::now() + PATIENCE,
+        };
+        let reply = self.client.call(&self.endpoint, &call).await?;
+        Ok(LambdaResponse::decode(reply.message).unwrap())
+    }
+
+    pub async fn configure(&mut self, operation: EdgeRouterConf) -> String {
+        self.tables
+            .configure(operation)
+            .await
+            .unwrap()
+            .into_inner()
+            .msg
+    }
+
+    pub async fn route(&mut self, lambda: &str, destination: &str, is_final: bool) {
+        assert_eq!(
+            self.configure(change(lambda, destination, 1.0, is_final))
+                .await,
+            "OK"
+        );
+    }
+}
+
+pub fn change(lambda: &str, destination: &str, weight: f32, is_final: bool) -> EdgeRouterConf {
+    EdgeRouterConf {
+        action: Action::Change as i32,
+        lambda: lambda.into(),
+        destination: destination.into(),
+        weight,
+        r#final: is_final,
+    }
+}
+
+pub fn request(lambda: &str) -> LambdaRequest {
+    LambdaRequest::new(lambda, "hello")
+}
+
+/// Waits until `condition` holds.
+pub async fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !condition() {
+        assert!(Instant::now() < deadline, "never happened: {what}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}

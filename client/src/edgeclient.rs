@@ -1,0 +1,117 @@
+//! The program `edgeclient`: its command line, its summary, its exit code.
+
+mod flags;
+
+use std::ffi::OsString;
+use std::io::Write as _;
+use std::path::PathBuf;
+
+use anyhow::anyhow;
+use edge_daemon::cli;
+use edge_daemon::layers::{Layers, Loaded, Origin};
+use edge_daemon::lifecycle::Shutdown;
+use edge_daemon::{UsageError, log, signals};
+
+use self::flags::{Flags, REFERENCE_OPTIONS};
+use crate::config::{CLIENT_CONF, Config, Output, STDOUT};
+use crate::load::{self, Progress, RunError};
+use crate::report::{Mode, Report};
+
+/// Keys that only an open loop, and only a closed loop, has a use for.
+const OPEN_LOOP: [&str; 2] = ["arrivals", "max-outstanding"];
+const CLOSED_LOOP: [&str; 3] = ["num-threads", "inter-request-time", "inter-request-type"];
+
+/// Runs the program with its `arguments`, its own name first.
+///
+/// The summary goes to standard output for an open loop and for JSON, else to
+/// standard error, because standard output has the lines of the answers.
+///
+/// # Errors
+/// Wrong usage or configuration; a run that could not take place; and a run
+/// in which no request succeeded. [`edge_daemon::run`] turns them into exit
+/// codes.
+pub fn main(arguments: impl IntoIterator<Item = OsString>) -> anyhow::Result<()> {
+    let flags: Flags = cli::parse(arguments, REFERENCE_OPTIONS)?;
+    flags.refuse_chains()?;
+    let loaded = configuration(&flags)?;
+    if flags.common.answered(&loaded)? {
+        return Ok(());
+    }
+    log::init(&loaded.config.log);
+    loaded.log_warnings();
+    let config = with_lines(loaded.config);
+    let shutdown = Shutdown::new();
+    signals::install(&shutdown)?;
+    let report = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?
+        .block_on(load::run(&config, &shutdown, Progress::Terminal))
+        .map_err(blame)?;
+    print(&report, config.output)?;
+    verdict(&report)
+}
+
+fn configuration(flags: &Flags) -> anyhow::Result<Loaded<Config>> {
+    let layers = Layers::new("edgeclient")
+        .common(&flags.common, None)
+        .conf_string(&CLIENT_CONF, flags.client_conf.as_deref());
+    let loaded: Loaded<Config> = flags.apply(layers).load()?;
+    if let Err(problem) = loaded.config.validate() {
+        return Err(loaded.invalid(problem.key, problem.problem).into());
+    }
+    let (useless, remedy) = match loaded.config.rate {
+        Some(_) => (
+            &CLOSED_LOOP[..],
+            "it is for a closed loop; leave `rate` away",
+        ),
+        None => (&OPEN_LOOP[..], "it is for an open loop; give a `rate`"),
+    };
+    match useless
+        .iter()
+        .find(|key| loaded.origin(key) != Origin::Default)
+    {
+        Some(key) => Err(loaded.invalid(key, remedy).into()),
+        None => Ok(loaded),
+    }
+}
+
+/// Lines go to standard output unless the summary does.
+fn with_lines(mut config: Config) -> Config {
+    if config.rate.is_none() && config.output == Output::Text {
+        let stdout = || PathBuf::from(STDOUT);
+        config.output_file = Some(config.output_file.unwrap_or_else(stdout));
+    }
+    config
+}
+
+/// Tells what the user has to mend from what went wrong.
+fn blame(error: RunError) -> anyhow::Error {
+    match error {
+        RunError::Config(_) | RunError::Tls(_) => UsageError(error.to_string()).into(),
+        other => other.into(),
+    }
+}
+
+fn print(report: &Report, output: Output) -> anyhow::Result<()> {
+    let printed = match (output, report.mode) {
+        (Output::Json, _) => writeln!(std::io::stdout(), "{}", report.to_json()),
+        (Output::Text, Mode::Open { .. }) => write!(std::io::stdout(), "{}", report.to_text()),
+        (Output::Text, Mode::Closed { .. }) => write!(std::io::stderr(), "{}", report.to_text()),
+    };
+    match printed {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok(()),
+    }
+}
+
+/// Failure if nothing succeeded.
+fn verdict(report: &Report) -> anyhow::Result<()> {
+    if report.tally.ok > 0 {
+        return Ok(());
+    }
+    let errors = report.tally.errors.values();
+    match errors.max_by_key(|failures| failures.count) {
+        Some(failures) => Err(anyhow!("no request succeeded: {}", failures.example)),
+        None => Err(anyhow!("no request was sent")),
+    }
+}

@@ -1,0 +1,109 @@
+//! Why a request has no answer, and the short name under which it is counted.
+
+use std::fmt;
+
+use edge_proto::rpc::{LambdaResponse, Outcome};
+use edge_transport::CallError;
+
+/// Why a request failed.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum RequestError {
+    /// No answer came at all.
+    #[error(transparent)]
+    Call(#[from] CallError),
+    /// An answer came, and its `retcode` is not "OK".
+    #[error("{}", .response.retcode)]
+    Retcode {
+        /// What the answer says became of the request.
+        outcome: Outcome,
+        /// The whole answer.
+        response: Box<LambdaResponse>,
+    },
+    /// The request was accepted for asynchronous execution, and its result did
+    /// not arrive at the callback end-point in time.
+    #[error("the result did not arrive at the callback end-point within the deadline")]
+    CallbackOverdue,
+}
+
+/// The kinds of failure that are counted apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ErrorKind {
+    /// There was no connection.
+    Connect,
+    /// The peer let go of the request without looking at it.
+    NotTaken,
+    /// The connection broke while waiting for the answer.
+    Lost,
+    /// The deadline passed.
+    Deadline,
+    /// A gRPC status other than OK.
+    Status,
+    /// The answer is no valid answer.
+    Invalid,
+    /// An answer whose `retcode` is not "OK".
+    Retcode(Outcome),
+    /// Due while too many requests were outstanding: never sent.
+    Overrun,
+    /// Still in flight when the program was asked to end.
+    Interrupted,
+}
+
+impl RequestError {
+    /// `response`, if it is OK. A peer that says only `retcode` means an error
+    /// of the application by anything but "OK".
+    pub(crate) fn unless_ok(response: LambdaResponse) -> Result<LambdaResponse, Self> {
+        if response.is_ok() {
+            return Ok(response);
+        }
+        let outcome = match response.outcome() {
+            Outcome::Unspecified | Outcome::Ok => Outcome::ApplicationError,
+            told => told,
+        };
+        Err(Self::Retcode {
+            outcome,
+            response: Box::new(response),
+        })
+    }
+
+    /// The kind under which this failure is counted.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Call(CallError::Connect(_)) => ErrorKind::Connect,
+            Self::Call(CallError::NotTaken { .. }) => ErrorKind::NotTaken,
+            Self::Call(CallError::Lost { .. }) => ErrorKind::Lost,
+            Self::Call(CallError::Deadline) | Self::CallbackOverdue => ErrorKind::Deadline,
+            Self::Call(CallError::Status { .. }) => ErrorKind::Status,
+            Self::Call(CallError::Invalid { .. }) => ErrorKind::Invalid,
+            Self::Retcode { outcome, .. } => ErrorKind::Retcode(*outcome),
+        }
+    }
+}
+
+impl ErrorKind {
+    /// The name of the kind in summaries: lower case, stable.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Connect => "connect",
+            Self::NotTaken => "not-taken",
+            Self::Lost => "lost",
+            Self::Deadline => "deadline",
+            Self::Status => "status",
+            Self::Invalid => "invalid",
+            Self::Overrun => "overrun",
+            Self::Interrupted => "interrupted",
+            Self::Retcode(Outcome::Unspecified | Outcome::Ok) => "retcode:unspecified",
+            Self::Retcode(Outcome::ApplicationError) => "retcode:application-error",
+            Self::Retcode(Outcome::Refused) => "retcode:refused",
+            Self::Retcode(Outcome::Overloaded) => "retcode:overloaded",
+            Self::Retcode(Outcome::Unavailable) => "retcode:unavailable",
+            Self::Retcode(Outcome::Deadline) => "retcode:deadline",
+            Self::Retcode(Outcome::NotFound) => "retcode:not-found",
+        }
+    }
+}
+
+impl fmt::Display for ErrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}

@@ -1,0 +1,177 @@
+//! Load generation: runs a configuration and reports what became of the requests.
+
+mod closed;
+mod lane;
+mod open;
+mod progress;
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::time::{Duration, Instant};
+
+use edge_daemon::lifecycle::Shutdown;
+use edge_transport::tls::{TlsError, TlsFiles};
+use edge_transport::{ClientOptions, Cores};
+use tokio_util::task::AbortOnDropHandle;
+
+use self::lane::{Lane, Shared};
+use crate::callback::{CallbackError, CallbackReceiver};
+use crate::config::{Config, ConfigProblem};
+use crate::lines::{Columns, LineWriter, OutputError};
+use crate::payload::Payloads;
+use crate::recorder::Recorder;
+use crate::report::{Mode, Report, Tally};
+
+/// How long a run that is asked to end waits for what is in flight.
+pub const LAST_WAIT: Duration = Duration::from_secs(2);
+
+/// Whether a run shows how it is going.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Progress {
+    /// On standard error, if that is a terminal.
+    Terminal,
+    /// Not at all.
+    Silent,
+}
+
+/// Why a run could not take place.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The configuration makes no sense.
+    #[error(transparent)]
+    Config(#[from] ConfigProblem),
+    /// TLS cannot be set up.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// Results cannot be received.
+    #[error(transparent)]
+    Callback(#[from] CallbackError),
+    /// Lines cannot be written.
+    #[error(transparent)]
+    Output(#[from] OutputError),
+    /// The operating system refuses threads or timers.
+    #[error("cannot run the load generator")]
+    System(#[from] io::Error),
+}
+
+/// Sends requests as `config` says, until it has sent them all or `shutdown`
+/// is requested. It then waits for what is in flight: for as long as the
+/// time-outs allow, once shutdown is requested for [`LAST_WAIT`].
+///
+/// # Errors
+/// If the run could not take place. Requests that fail are part of the report.
+pub async fn run(
+    config: &Config,
+    shutdown: &Shutdown,
+    progress: Progress,
+) -> Result<Report, RunError> {
+    config.validate()?;
+    let tls = if config.secure {
+        Some(TlsFiles::from_environment()?.client_config()?)
+    } else {
+        None
+    };
+    let options = Arc::new(ClientOptions {
+        tls,
+        ..ClientOptions::default()
+    });
+    let writer = LineWriter::open(config, shutdown)?;
+    let callbacks = match &config.callback_endpoint {
+        Some(endpoint) => Some(Arc::new(CallbackReceiver::start(endpoint)?)),
+        None => None,
+    };
+    // Nobody minds if the delay is cut short.
+    let _ = tokio::time::timeout(config.initial_delay, shutdown.requested()).await;
+
+    let cores = Arc::new(Cores::start("client", config.cores)?);
+    let shared = Arc::new(Shared {
+        config: config.clone(),
+        payloads: Payloads::new(config.content.as_deref(), &config.sizes),
+        columns: if config.dry {
+            Columns::Prediction
+        } else {
+            Columns::Latency
+        },
+        callbacks: callbacks.clone(),
+        start: Instant::now(),
+        stop: shutdown.token().child_token(),
+        shutdown: shutdown.clone(),
+        outstanding: AtomicUsize::new(0),
+    });
+    let recorders: Vec<_> = cores
+        .all()
+        .iter()
+        .map(|_| Arc::new(Recorder::new(shared.start)))
+        .collect();
+    let lanes: Vec<_> = cores
+        .all()
+        .iter()
+        .zip(&recorders)
+        .map(|(core, recorder)| {
+            let lines = writer.as_ref().map(LineWriter::sender);
+            Lane::new(&shared, core, &options, recorder.clone(), lines)
+        })
+        .collect();
+
+    let (mode, end) = {
+        let _line = match progress {
+            Progress::Terminal => progress::show(&shared, &recorders),
+            Progress::Silent => None,
+        };
+        generate(&shared, lanes).await?
+    };
+    cores.join().await;
+    if let Some(callbacks) = callbacks {
+        callbacks.stop().await;
+    }
+    if let Some(writer) = writer {
+        let finished = tokio::task::spawn_blocking(|| writer.finish()).await;
+        finished.map_err(io::Error::other)??;
+    }
+    let mut tally = Tally::default();
+    for recorder in &recorders {
+        tally.merge(&recorder.lock());
+    }
+    Ok(Report {
+        mode,
+        elapsed: end.max(tally.last_answer),
+        tally,
+    })
+}
+
+/// Runs all lanes to their end. Returns until when an open loop was sending.
+async fn generate(shared: &Arc<Shared>, lanes: Vec<Lane>) -> Result<(Mode, Duration), RunError> {
+    let config = &shared.config;
+    let rate = config.rate;
+    let tasks: Vec<_> = lanes
+        .into_iter()
+        .map(|lane| {
+            let core = lane.core().clone();
+            match rate {
+                Some(rate) => core.spawn(open::send(lane, rate)),
+                None => core.spawn(closed::send(lane)),
+            }
+        })
+        .collect();
+    // An open loop knows from its schedule when to stop.
+    let _timer = rate.is_none().then(|| stop_after(config.duration, shared));
+    let mut end = Duration::ZERO;
+    for task in tasks {
+        let ended = task.await.map_err(io::Error::other)?;
+        end = end.max(ended?);
+    }
+    let clients = config.num_threads.get();
+    let mode = rate.map_or(Mode::Closed { clients }, |rate| Mode::Open { rate });
+    Ok((mode, end))
+}
+
+/// Stops the sending after `duration`, unless that is zero.
+fn stop_after(duration: Duration, shared: &Arc<Shared>) -> Option<AbortOnDropHandle<()>> {
+    let shared = shared.clone();
+    let stop = async move {
+        tokio::time::sleep(duration).await;
+        shared.stop.cancel();
+    };
+    (!duration.is_zero()).then(|| AbortOnDropHandle::new(tokio::spawn(stop)))
+}

@@ -1,0 +1,142 @@
+//! One core's part of a run: its connections, its counts, and how it sends one request.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::sync::mpsc::Sender;
+use std::time::Instant;
+
+use edge_daemon::lifecycle::Shutdown;
+use edge_proto::rpc::LambdaRequest;
+use edge_transport::{ClientOptions, Core, LambdaClient};
+use tokio_util::sync::CancellationToken;
+
+use super::LAST_WAIT;
+use crate::callback::CallbackReceiver;
+use crate::config::{Config, ConfigProblem};
+use crate::lines::{Columns, line};
+use crate::payload::Payloads;
+use crate::random::own_seed;
+use crate::recorder::{Recorder, Ticket};
+use crate::{Answer, Caller, RequestError};
+
+/// What all cores share.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) config: Config,
+    pub(super) payloads: Payloads,
+    pub(super) columns: Columns,
+    pub(super) callbacks: Option<Arc<CallbackReceiver>>,
+    pub(super) start: Instant,
+    /// No more requests are to be sent.
+    pub(super) stop: CancellationToken,
+    /// The run was asked to end.
+    pub(super) shutdown: Shutdown,
+    /// Requests of an open loop that wait for their answers.
+    pub(super) outstanding: AtomicUsize,
+}
+
+/// One core's part of a run.
+#[derive(Debug)]
+pub(super) struct Lane {
+    pub(super) shared: Arc<Shared>,
+    pub(super) recorder: Arc<Recorder>,
+    core: Core,
+    transports: Vec<Arc<LambdaClient>>,
+    lines: Option<Sender<String>>,
+}
+
+impl Lane {
+    pub(super) fn new(
+        shared: &Arc<Shared>,
+        core: &Core,
+        options: &Arc<ClientOptions>,
+        recorder: Arc<Recorder>,
+        lines: Option<Sender<String>>,
+    ) -> Self {
+        let (all, cores) = (shared.config.connections.get(), shared.config.cores.get());
+        let own = all / cores + usize::from(core.index() < all % cores);
+        let transport = |_| Arc::new(LambdaClient::new(core.clone(), options.clone()));
+        Self {
+            shared: shared.clone(),
+            recorder,
+            core: core.clone(),
+            transports: (0..own.max(1)).map(transport).collect(),
+            lines,
+        }
+    }
+
+    pub(super) fn core(&self) -> &Core {
+        &self.core
+    }
+
+    /// How many connections this core has to each end-point.
+    pub(super) fn connections(&self) -> usize {
+        self.transports.len()
+    }
+
+    /// A caller on the connection `turn` (modulo their number), with choices
+    /// of its own, which `instance` fixes.
+    pub(super) fn caller(&self, turn: usize, instance: u64) -> Result<Caller, ConfigProblem> {
+        let config = &self.shared.config;
+        Caller::new(
+            self.transports[turn % self.transports.len()].clone(),
+            &config.server_endpoints,
+            config.client.persistence,
+            own_seed(config.seed, instance),
+            self.shared.callbacks.clone(),
+        )
+        .map_err(|error| ConfigProblem {
+            key: "client",
+            problem: error.to_string(),
+        })
+    }
+
+    /// A fresh request with `input`.
+    pub(super) fn request(&self, input: &str) -> LambdaRequest {
+        let config = &self.shared.config;
+        LambdaRequest {
+            dry: config.dry,
+            idempotent: config.idempotent,
+            ..LambdaRequest::new(config.lambda.as_str(), input)
+        }
+    }
+
+    /// Sends `request`, and settles `ticket` with what becomes of it.
+    pub(super) async fn send(
+        &self,
+        caller: &Caller,
+        request: LambdaRequest,
+        ticket: Ticket,
+    ) -> Result<Answer, RequestError> {
+        let result = caller.call(request, self.shared.config.timeout).await;
+        match &result {
+            Ok(answer) => self.answered(caller, answer, ticket),
+            Err(error) => ticket.failed(error),
+        }
+        result
+    }
+
+    fn answered(&self, caller: &Caller, answer: &Answer, ticket: Ticket) {
+        let response = &answer.response;
+        let latency = match (response.responder.as_str(), caller.only_endpoint()) {
+            ("", Some(endpoint)) => ticket.answered(endpoint),
+            (responder, _) => ticket.answered(responder),
+        };
+        if let Some(lines) = &self.lines {
+            let shared = &self.shared;
+            let (at, lambda) = (shared.start.elapsed(), &shared.config.lambda);
+            // The writer is gone only if the output is, which ends the run.
+            let _ = lines.send(line(at, latency, response, lambda, shared.columns));
+        }
+    }
+
+    /// Ends [`LAST_WAIT`] after the run was asked to end.
+    pub(super) fn patience(&self) -> impl Future<Output = ()> + Send + use<> {
+        let shutdown = self.shared.shutdown.clone();
+        async move {
+            shutdown.requested().await;
+            tokio::time::sleep(LAST_WAIT).await;
+        }
+    }
+}

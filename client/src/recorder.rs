@@ -1,0 +1,164 @@
+//! Counts what becomes of each request, as it happens.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::report::Tally;
+use crate::{ErrorKind, RequestError};
+
+/// Counts for one core; the lock is contended only by who looks at the progress.
+#[derive(Debug)]
+pub(crate) struct Recorder {
+    start: Instant,
+    tally: Mutex<Tally>,
+}
+
+/// A request that is counted as sent, and must be counted as answered or
+/// failed. Dropped without, it counts as interrupted.
+#[derive(Debug)]
+pub(crate) struct Ticket {
+    recorder: Arc<Recorder>,
+    since: Instant,
+    settled: bool,
+}
+
+impl Recorder {
+    /// Counts for a run that begins at `start`.
+    pub(crate) fn new(start: Instant) -> Self {
+        Self {
+            start,
+            tally: Mutex::default(),
+        }
+    }
+
+    /// Counts a request that is due, or sent, at `since`.
+    pub(crate) fn sent(self: &Arc<Self>, since: Instant) -> Ticket {
+        let mut tally = self.lock();
+        tally.sent += 1;
+        tally.second(self.second_of(since)).sent += 1;
+        drop(tally);
+        Ticket {
+            recorder: self.clone(),
+            since,
+            settled: false,
+        }
+    }
+
+    /// Notes how long after `due` a request left.
+    pub(crate) fn left_after(&self, due: Instant) {
+        let lag = nanos(due.elapsed());
+        self.lock().lag.saturating_record(lag);
+    }
+
+    /// The counts, to look at.
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Tally> {
+        self.tally.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn second_of(&self, instant: Instant) -> usize {
+        let since = instant.saturating_duration_since(self.start);
+        usize::try_from(since.as_secs()).unwrap_or(usize::MAX)
+    }
+
+    fn fail(&self, since: Instant, kind: ErrorKind, example: impl FnOnce() -> String) {
+        let second = self.second_of(since);
+        let mut tally = self.lock();
+        tally.fail(kind, 1, example);
+        tally.second(second).errors += 1;
+    }
+}
+
+impl Ticket {
+    /// The request was answered "OK" by `responder`. Returns its latency.
+    pub(crate) fn answered(mut self, responder: &str) -> Duration {
+        self.settled = true;
+        let now = Instant::now();
+        let latency = now.saturating_duration_since(self.since);
+        let second = self.recorder.second_of(self.since);
+        let mut tally = self.recorder.lock();
+        tally.ok += 1;
+        tally.latency.saturating_record(nanos(latency));
+        tally.second(second).served.add(latency);
+        tally.last_answer = now.saturating_duration_since(self.recorder.start);
+        if let Some(served) = tally.destinations.get_mut(responder) {
+            served.add(latency);
+        } else {
+            let served = tally.destinations.entry(responder.to_owned());
+            served.or_default().add(latency);
+        }
+        latency
+    }
+
+    /// The request failed.
+    pub(crate) fn failed(mut self, error: &RequestError) {
+        self.settled = true;
+        self.recorder
+            .fail(self.since, error.kind(), || error.to_string());
+    }
+
+    /// The request could not leave: `limit` others were outstanding.
+    pub(crate) fn overran(mut self, limit: usize) {
+        self.settled = true;
+        let example = || format!("{limit} requests were outstanding");
+        self.recorder.fail(self.since, ErrorKind::Overrun, example);
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        if !self.settled {
+            let example = || "still in flight at the end".to_owned();
+            self.recorder
+                .fail(self.since, ErrorKind::Interrupted, example);
+        }
+    }
+}
+
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use edge_transport::CallError;
+
+    use super::*;
+
+    fn recorder() -> Arc<Recorder> {
+        Arc::new(Recorder::new(Instant::now()))
+    }
+
+    #[test]
+    fn every_request_ends_as_ok_or_as_one_error() {
+        let recorder = recorder();
+        let now = Instant::now();
+        recorder.sent(now).answered("a:1");
+        recorder.sent(now).failed(&CallError::Deadline.into());
+        recorder.sent(now).overran(5);
+        drop(recorder.sent(now));
+        let tally = recorder.lock();
+        assert_eq!((tally.sent, tally.ok, tally.failed()), (4, 1, 3));
+        let kinds: Vec<_> = tally.errors.keys().map(|kind| kind.name()).collect();
+        assert_eq!(kinds, ["deadline", "overrun", "interrupted"]);
+        assert_eq!(tally.seconds[0].sent, 4);
+        assert_eq!(tally.seconds[0].errors, 3);
+        assert_eq!(tally.destinations["a:1"].count, 1);
+    }
+
+    #[test]
+    fn merging_adds_everything() {
+        let (first, second) = (recorder(), recorder());
+        let now = Instant::now();
+        first.sent(now).answered("a:1");
+        second.sent(now + Duration::from_secs(2)).answered("a:1");
+        second.sent(now).answered("b:1");
+        second.sent(now).overran(1);
+        let mut total = first.lock().clone();
+        total.merge(&second.lock());
+        assert_eq!((total.sent, total.ok, total.failed()), (4, 3, 1));
+        assert_eq!(total.latency.len(), 3);
+        assert_eq!(total.destinations["a:1"].count, 2);
+        assert_eq!(total.seconds.len(), 3);
+        assert_eq!(total.seconds[2].served.count, 1);
+    }
+}

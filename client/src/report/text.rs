@@ -1,0 +1,115 @@
+//! A report for people.
+
+use std::fmt::Write as _;
+
+use super::{Mode, Report, millis, nanos_as_millis};
+
+/// Writing to a `String` cannot fail.
+const INFALLIBLE: &str = "a string takes any text";
+
+pub(super) fn render(report: &Report) -> String {
+    let mut out = String::new();
+    write(report, &mut out).expect(INFALLIBLE);
+    out
+}
+
+fn write(report: &Report, out: &mut String) -> std::fmt::Result {
+    let tally = &report.tally;
+    let elapsed = report.elapsed.as_secs_f64();
+    let (sent, ok, failed) = (tally.sent, tally.ok, tally.failed());
+    let failures = per_cent(failed, sent);
+    writeln!(
+        out,
+        "requests      {sent} in {elapsed:.3} s: {ok} ok, {failed} errors ({failures:.2} %)"
+    )?;
+    let reached = report.rate_reached();
+    match report.mode {
+        Mode::Open { rate } => {
+            writeln!(
+                out,
+                "rate          asked {rate:.1}/s, reached {reached:.1}/s"
+            )?;
+        }
+        Mode::Closed { clients: 1 } => writeln!(out, "rate          {reached:.1}/s by 1 client")?,
+        Mode::Closed { clients } => {
+            writeln!(out, "rate          {reached:.1}/s by {clients} clients")?;
+        }
+    }
+    if !tally.latency.is_empty() {
+        let at = |quantile| nanos_as_millis(tally.latency.value_at_quantile(quantile));
+        writeln!(
+            out,
+            "latency ms    mean {:.3}, p50 {:.3}, p90 {:.3}, p99 {:.3}, p99.9 {:.3}, max {:.3}",
+            tally.latency.mean() / 1e6,
+            at(0.5),
+            at(0.9),
+            at(0.99),
+            at(0.999),
+            nanos_as_millis(tally.latency.max()),
+        )?;
+    }
+    if !tally.lag.is_empty() {
+        writeln!(
+            out,
+            "sent late ms  p50 {:.3}, p99 {:.3}, max {:.3}",
+            nanos_as_millis(tally.lag.value_at_quantile(0.5)),
+            nanos_as_millis(tally.lag.value_at_quantile(0.99)),
+            nanos_as_millis(tally.lag.max()),
+        )?;
+    }
+    for (kind, failures) in &tally.errors {
+        let (count, example) = (failures.count, &failures.example);
+        writeln!(out, "error         {count} x {kind} ({example})")?;
+    }
+    let width = tally.destinations.keys().map(String::len).max();
+    let width = width.unwrap_or_default();
+    for (responder, served) in &tally.destinations {
+        writeln!(
+            out,
+            "destination   {responder:width$}  {:5.1} %  {} ok, mean {:.3} ms, max {:.3} ms",
+            per_cent(served.count, ok),
+            served.count,
+            millis(served.mean()),
+            millis(served.longest),
+        )?;
+    }
+    Ok(())
+}
+
+#[allow(clippy::cast_precision_loss, reason = "exact up to 2^53 requests")]
+fn per_cent(part: u64, whole: u64) -> f64 {
+    100.0 * part as f64 / whole.max(1) as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::{Duration, Instant};
+
+    use super::*;
+    use crate::recorder::Recorder;
+
+    #[test]
+    fn the_summary_names_counts_rates_errors_and_shares() {
+        let recorder = Arc::new(Recorder::new(Instant::now()));
+        for responder in ["a:1", "a:1", "a:1", "b:22"] {
+            recorder.sent(Instant::now()).answered(responder);
+        }
+        recorder.sent(Instant::now()).overran(7);
+        let report = Report {
+            mode: Mode::Open { rate: 5.0 },
+            elapsed: Duration::from_secs(2),
+            tally: recorder.lock().clone(),
+        };
+        let text = report.to_text();
+        for part in [
+            "requests      5 in 2.000 s: 4 ok, 1 errors (20.00 %)",
+            "asked 5.0/s, reached 2.0/s",
+            "error         1 x overrun (7 requests were outstanding)",
+            "destination   a:1    75.0 %  3 ok",
+            "destination   b:22   25.0 %  1 ok",
+        ] {
+            assert!(text.contains(part), "{part:?} is not in:\n{text}");
+        }
+    }
+}

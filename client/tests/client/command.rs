@@ -1,0 +1,328 @@
+//! The program `edgeclient`: what it prints, and how it ends.
+
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::support::{Computer, nobody, wait_until};
+
+fn edgeclient(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_edgeclient"));
+    command.args(arguments);
+    command
+}
+
+fn run(arguments: &[&str]) -> Output {
+    edgeclient(arguments).output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).unwrap()
+}
+
+/// Asserts that `arguments` end with `code`, saying `message` on standard error
+/// and nothing on standard output.
+fn refused(arguments: &[&str], code: i32, message: &str) {
+    let output = run(arguments);
+    let errors = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(code), "{arguments:?}: {errors}");
+    assert!(errors.contains(message), "{arguments:?}: {errors}");
+    assert_eq!(text(&output.stdout), "", "{arguments:?}");
+}
+
+#[test]
+fn a_closed_loop_prints_lines_and_logs_the_summaries() {
+    let computer = Computer::echo(Duration::ZERO);
+    let endpoint = computer.endpoint().to_string();
+    let output = run(&["--server", &endpoint, "--max-requests", "7", "--size", "50"]);
+    assert_eq!(output.status.code(), Some(0));
+    let lines: Vec<_> = text(&output.stdout).lines().collect();
+    assert_eq!(lines.len(), 7);
+    assert!(lines.iter().all(|line| line.ends_with(" 42 - clambda0 1")));
+    let errors = text(&output.stderr);
+    for part in [
+        "latency ",
+        " +- ",
+        "processing 0 +- 0",
+        "7 ok, 0 errors",
+        &endpoint,
+    ] {
+        assert!(errors.contains(part), "{part:?} is not in:\n{errors}");
+    }
+    assert!(
+        computer
+            .seen()
+            .iter()
+            .all(|request| request.input.len() == 50)
+    );
+}
+
+#[test]
+fn an_open_loop_prints_its_summary() {
+    let computer = Computer::echo(Duration::ZERO);
+    let endpoint = computer.endpoint().to_string();
+    let output = run(&[
+        "--server",
+        &endpoint,
+        "--rate",
+        "500",
+        "--max-requests",
+        "50",
+    ]);
+    assert_eq!(output.status.code(), Some(0));
+    let summary = text(&output.stdout);
+    for part in [
+        "50 ok, 0 errors",
+        "asked 500.0/s",
+        "p99.9",
+        &endpoint,
+        "100.0 %",
+    ] {
+        assert!(summary.contains(part), "{part:?} is not in:\n{summary}");
+    }
+}
+
+#[test]
+fn json_is_alone_on_standard_output_and_adds_up() {
+    let computer = Computer::echo(Duration::ZERO);
+    let endpoints = format!("{},{}", computer.endpoint(), nobody());
+    for mode in [&["--rate", "500"][..], &["--num-threads", "2"]] {
+        let common = ["--server-endpoints", &endpoints, "--max-requests", "40"];
+        let output = run(&[&common[..], &["--output", "json"], mode].concat());
+        assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+        let json: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let number = |key: &str| json[key].as_u64().unwrap();
+        assert_eq!(number("ok") + number("errors"), number("sent"));
+        let by_kind = json["errors_by_kind"].as_object().unwrap().values();
+        let by_kind: u64 = by_kind.map(|kind| kind["count"].as_u64().unwrap()).sum();
+        assert_eq!(by_kind, number("errors"));
+        let destinations = json["destinations"].as_array().unwrap().iter();
+        let served: u64 = destinations.map(|d| d["count"].as_u64().unwrap()).sum();
+        assert_eq!(served, number("ok"));
+        let latency = &json["latency_ms"];
+        let percentiles = ["p50", "p90", "p99", "p99_9", "max"].map(|p| latency[p].as_f64());
+        assert!(
+            percentiles.is_sorted() && percentiles[0] > Some(0.0),
+            "{latency}"
+        );
+        let mode = json["mode"].as_str().unwrap();
+        assert_eq!(json["rate_asked"].as_f64().is_some(), mode == "open");
+        assert_eq!(json["lag_ms"].is_object(), mode == "open");
+    }
+}
+
+#[test]
+fn a_run_in_which_nothing_succeeds_is_a_failure() {
+    let nobody = nobody().to_string();
+    let arguments = ["--server", &nobody, "--max-requests", "1"];
+    refused(&arguments, 1, "no request succeeded: could not connect to");
+
+    let computer = Computer::echo(Duration::ZERO);
+    let endpoint = computer.endpoint().to_string();
+    let arguments = [
+        "--server",
+        &endpoint,
+        "--max-requests",
+        "1",
+        "--lambda",
+        "other",
+    ];
+    refused(
+        &arguments,
+        1,
+        "no request succeeded: No container for lambda other",
+    );
+
+    let output = run(&[&arguments[..], &["--rate", "10", "--output", "json"]].concat());
+    assert_eq!(output.status.code(), Some(1));
+    let json: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(json["errors_by_kind"]["retcode:not-found"]["count"], 1);
+    assert!(json["latency_ms"].is_null());
+}
+
+#[test]
+fn wrong_usage_and_configuration_exit_with_2() {
+    for (arguments, message) in [
+        (&["--unknown"][..], "--unknown"),
+        (
+            &["--rate", "0"],
+            "option --rate: `rate`: it must be more than 0",
+        ),
+        (&["--rate", "-1"], "--rate"),
+        (
+            &["--rate", "10", "--num-threads", "2"],
+            "it is for a closed loop",
+        ),
+        (&["--arrivals", "poisson"], "it is for an open loop"),
+        (&["--sizes", "70000000"], "messages cannot be larger"),
+        (&["--sizes", "ten"], "--sizes"),
+        (&["--max-requests", "0"], "--max-requests"),
+        (&["--timeout", "0"], "it must not be zero"),
+        (&["--duration", "soon"], "option --duration"),
+        (&["--server", "localhost"], "the port is missing"),
+        (&["--server", "localhost:0"], "nobody listens at port 0"),
+        (
+            &["--client-conf", "type=grpc,persistence=2"],
+            "a probability is from 0 to 1",
+        ),
+        (&["--client-conf", "type=quic"], "unknown type `quic`"),
+        (&["--callback", "0.0.0.0:6480"], "computers can reach"),
+        (&["--output", "json", "--output-file", "-"], "alone"),
+        (&["--conf", "/nowhere/client.toml"], "/nowhere/client.toml"),
+    ] {
+        refused(arguments, 2, message);
+    }
+}
+
+#[test]
+fn chains_are_refused_in_so_many_words() {
+    for option in [
+        &["--chain-conf", "type=make-template"][..],
+        &["--dag-conf", "type=make-template"],
+        &["--state-endpoint", "localhost:1"],
+        &["--no-state-server"],
+    ] {
+        refused(option, 2, "chains are not available in this version");
+    }
+}
+
+#[test]
+fn options_of_the_reference_are_understood_as_they_were() {
+    let output = run(&[
+        "--server-endpoint",
+        "a:1,b:2",
+        "--client-conf",
+        "type=grpc, persistence=0.25",
+        "--lam",
+        "clambda1",
+        "--size",
+        "10,20,20",
+        "--cont",
+        "text",
+        "--output-f",
+        "lines",
+        "--dur",
+        "1.5",
+        "--max",
+        "18446744073709551615",
+        "--num",
+        "2",
+        "--init",
+        "10",
+        "--inter-request-time",
+        "0.1",
+        "--inter-request-type",
+        "uniform",
+        "--callback",
+        "c:6480",
+        "--app",
+        "--dry",
+        "--see",
+        "5",
+        "--sec",
+        "--print-config",
+    ]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let config = text(&output.stdout);
+    for line in [
+        "\"a:1\"",
+        "\"b:2\"",
+        "persistence = 0.25",
+        "lambda = \"clambda1\"",
+        "content = \"text\"",
+        "output-file = \"lines\"",
+        "duration = \"1s 500ms\"",
+        "max-requests = 9223372036854775807",
+        "num-threads = 2",
+        "initial-delay = \"10s\"",
+        "inter-request-time = \"100ms\"",
+        "inter-request-type = \"uniform\"",
+        "callback-endpoint = \"c:6480\"",
+        "append = true",
+        "dry = true",
+        "seed = 5",
+        "secure = true",
+    ] {
+        assert!(config.contains(line), "{line} is not in:\n{config}");
+    }
+}
+
+#[test]
+fn the_example_configuration_is_valid_and_flags_override_it() {
+    let example = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/client.toml");
+    let output = run(&["--conf", example, "--check-config"]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let output = run(&["--conf", example, "--rate", "7", "--print-config"]);
+    assert!(text(&output.stdout).contains("rate = 7.0"));
+}
+
+#[test]
+fn a_redirected_file_keeps_what_was_in_it() {
+    let computer = Computer::echo(Duration::ZERO);
+    let endpoint = computer.endpoint().to_string();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("redirected");
+    for output_file in [&[][..], &["--output-file", "/dev/stdout"]] {
+        std::fs::write(&path, "before\n").unwrap();
+        let file = std::fs::File::options().append(true).open(&path).unwrap();
+        let arguments = ["--server", &endpoint, "--max-requests", "2"];
+        let status = edgeclient(&[&arguments[..], output_file].concat())
+            .stdout(file)
+            .stderr(Stdio::null())
+            .status()
+            .unwrap();
+        assert!(status.success());
+        let content = std::fs::read_to_string(&path).unwrap();
+        assert!(content.starts_with("before\n"), "{content}");
+        assert_eq!(content.lines().count(), 3);
+    }
+}
+
+#[test]
+fn a_reader_that_goes_away_ends_the_run_quietly() {
+    let computer = Computer::echo(Duration::ZERO);
+    let mut child = edgeclient(&["--server", &computer.endpoint().to_string()])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let mut status = None;
+    wait_until("the run has ended", || {
+        status = child.try_wait().unwrap();
+        status.is_some()
+    });
+    assert_eq!(status.unwrap().code(), Some(0));
+}
+
+#[test]
+fn an_interrupted_run_still_prints_its_summary() {
+    let computer = Computer::echo(Duration::ZERO);
+    let endpoint = computer.endpoint().to_string();
+    let child = edgeclient(&["--server", &endpoint, "--rate", "100", "--output", "json"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    wait_until("some requests have been served", || {
+        computer.seen().len() >= 5
+    });
+    let signal = ["-INT", &child.id().to_string()];
+    assert!(
+        Command::new("kill")
+            .args(signal)
+            .status()
+            .unwrap()
+            .success()
+    );
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    let json: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(json["ok"].as_u64().unwrap() >= 4, "{json}");
+    assert_eq!(
+        text(&output.stderr),
+        "",
+        "no progress where there is no terminal"
+    );
+}

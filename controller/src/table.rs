@@ -1,0 +1,224 @@
+//! The table of one router, over gRPC: read it, change it, each call with a deadline.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use edge_proto::rpc::edge_router_client::EdgeRouterClient;
+use edge_proto::rpc::edge_router_conf::Action;
+use edge_proto::rpc::forwarding_table::Entry;
+use edge_proto::rpc::{EdgeRouterConf, TableId};
+use edge_transport::tls::ClientConfig;
+use edge_transport::{Endpoint, control};
+use tokio::time::timeout;
+use tonic::transport::Channel;
+use tonic::{Code, Response, Status};
+
+use crate::ledger::{Order, Shown};
+use crate::names::{LambdaName, Route};
+
+/// Entries asked for at once. Routers of the C++ reference send all they have.
+const PAGE: u32 = 10_000;
+/// Largest page accepted, in bytes.
+const MAX_PAGE_BYTES: usize = 64 << 20;
+/// Largest table read.
+const MAX_ENTRIES: usize = 4_000_000;
+/// How often a table that changes while it is read is read again.
+const READINGS: usize = 3;
+
+/// Why a router could not be talked to. Everything may work later.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Fault {
+    /// The call took too long.
+    #[error("no answer within {0:?}")]
+    Timeout(Duration),
+    /// The call failed.
+    #[error("{}", describe(.0))]
+    Failed(Box<Status>),
+    /// The table cannot be read in pages.
+    #[error("its table changed each of the {READINGS} times that it was read")]
+    Unsteady,
+    /// The table is beyond all measure.
+    #[error("its table has more than {MAX_ENTRIES} entries")]
+    TooLarge,
+}
+
+/// The router understood, and did not do it: what it said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Refusal(pub(crate) String);
+
+/// A client of one router's table. Clones share the connection.
+#[derive(Debug, Clone)]
+pub(crate) struct Table {
+    client: EdgeRouterClient<Channel>,
+    timeout: Duration,
+}
+
+impl Table {
+    /// The table served at `endpoint`. Connects when first used.
+    pub(crate) fn at(
+        endpoint: &Endpoint,
+        tls: Option<Arc<ClientConfig>>,
+        timeout: Duration,
+    ) -> Self {
+        let channel = control::channel(endpoint, tls, timeout);
+        let client = EdgeRouterClient::new(channel).max_decoding_message_size(MAX_PAGE_BYTES);
+        Self { client, timeout }
+    }
+
+    /// Reads the table for requests of clients.
+    pub(crate) async fn read(&self) -> Result<HashMap<Route, Shown>, Fault> {
+        for _ in 0..READINGS {
+            if let Some(entries) = self.read_pages().await? {
+                return Ok(entries.iter().filter_map(shown).collect());
+            }
+        }
+        Err(Fault::Unsteady)
+    }
+
+    /// Reads page after page. Each begins with the last entry of the one
+    /// before; if it does not, the table has changed, entries may have been
+    /// skipped, and there is no result.
+    async fn read_pages(&self) -> Result<Option<Vec<Entry>>, Fault> {
+        let mut entries: Vec<Entry> = Vec::new();
+        loop {
+            let offset = entries.len().saturating_sub(1);
+            let page = self.page(offset as u64).await?;
+            let mut new = page.entries.into_iter();
+            if let Some(last) = entries.last() {
+                let again = new.next();
+                if again.is_none_or(|again| !same_route(&again, last)) {
+                    return Ok(None);
+                }
+            }
+            let before = entries.len();
+            entries.extend(new);
+            // No total: a router that knows no pages has sent everything.
+            if page.total <= entries.len() as u64 {
+                return Ok(Some(entries));
+            }
+            if entries.len() == before {
+                return Ok(None);
+            }
+            if entries.len() > MAX_ENTRIES {
+                return Err(Fault::TooLarge);
+            }
+        }
+    }
+
+    async fn page(&self, offset: u64) -> Result<edge_proto::rpc::ForwardingTable, Fault> {
+        let mut client = self.client.clone();
+        let id = TableId {
+            value: 0,
+            offset,
+            limit: PAGE,
+        };
+        self.within(client.get_table(id)).await
+    }
+
+    /// Carries out `order`.
+    pub(crate) async fn carry_out(&self, order: &Order) -> Result<Result<(), Refusal>, Fault> {
+        match order {
+            Order::Change { route, weight } => self.change(route, *weight).await,
+            Order::Remove { route } => self.remove(route).await,
+            Order::Replace { route, weight } => match self.remove(route).await? {
+                Ok(()) => self.change(route, *weight).await,
+                refused => Ok(refused),
+            },
+        }
+    }
+
+    async fn change(&self, route: &Route, weight: f32) -> Result<Result<(), Refusal>, Fault> {
+        let mut conf = conf(Action::Change, route);
+        conf.weight = weight;
+        conf.r#final = true;
+        self.configure(conf).await
+    }
+
+    async fn remove(&self, route: &Route) -> Result<Result<(), Refusal>, Fault> {
+        self.configure(conf(Action::Remove, route)).await
+    }
+
+    async fn configure(&self, conf: EdgeRouterConf) -> Result<Result<(), Refusal>, Fault> {
+        let mut client = self.client.clone();
+        match self.within(client.configure(conf)).await {
+            Ok(answer) if answer.msg == edge_proto::OK => Ok(Ok(())),
+            Ok(answer) => Ok(Err(Refusal(answer.msg))),
+            Err(Fault::Failed(status)) if is_refusal(status.code()) => {
+                Ok(Err(Refusal(describe(&status))))
+            }
+            Err(fault) => Err(fault),
+        }
+    }
+
+    async fn within<T>(
+        &self,
+        call: impl Future<Output = Result<Response<T>, Status>>,
+    ) -> Result<T, Fault> {
+        match timeout(self.timeout, call).await {
+            Ok(Ok(response)) => Ok(response.into_inner()),
+            Ok(Err(status)) => Err(Fault::Failed(Box::new(status))),
+            Err(_) => Err(Fault::Timeout(self.timeout)),
+        }
+    }
+}
+
+fn conf(action: Action, route: &Route) -> EdgeRouterConf {
+    EdgeRouterConf {
+        action: action.into(),
+        lambda: route.lambda.to_string(),
+        destination: route.destination.to_string(),
+        ..EdgeRouterConf::default()
+    }
+}
+
+/// Whether trying the same again cannot help, but other entries may do better.
+fn is_refusal(code: Code) -> bool {
+    matches!(
+        code,
+        Code::InvalidArgument
+            | Code::NotFound
+            | Code::AlreadyExists
+            | Code::PermissionDenied
+            | Code::Unauthenticated
+            | Code::FailedPrecondition
+            | Code::OutOfRange
+            | Code::Unimplemented
+    )
+}
+
+/// A status with its cause, which tonic keeps out of the text.
+fn describe(status: &Status) -> String {
+    let mut text = match status.message() {
+        "" => status.code().to_string(),
+        message => message.to_owned(),
+    };
+    let mut cause = std::error::Error::source(status);
+    while let Some(error) = cause {
+        let next = error.to_string();
+        if !text.contains(&next) {
+            text = format!("{text}: {next}");
+        }
+        cause = error.source();
+    }
+    text
+}
+
+fn same_route(a: &Entry, b: &Entry) -> bool {
+    a.lambda == b.lambda && a.destination == b.destination
+}
+
+/// An entry, unless it is of a form that we would never have given it, which
+/// makes it somebody else's.
+fn shown(entry: &Entry) -> Option<(Route, Shown)> {
+    let destination: Endpoint = entry.destination.parse().ok()?;
+    let route = Route {
+        lambda: LambdaName::try_from(entry.lambda.as_str()).ok()?,
+        destination: destination.into(),
+    };
+    let shown = Shown {
+        weight: entry.weight,
+        is_final: entry.r#final,
+    };
+    (route.destination.as_str() == entry.destination).then_some((route, shown))
+}

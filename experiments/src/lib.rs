@@ -1,1 +1,0 @@
-//! lab: the one-command demo, benchmarks and experiments.
