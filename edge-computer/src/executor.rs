@@ -23,6 +23,18 @@ pub trait Executor: Debug + Send + Sync + 'static {
         deadline: Instant,
     ) -> impl Future<Output = Result<Execution, ExecutionError>> + Send;
 
+    /// Whether [`Executor::run`] would take a request with `input_bytes` bytes of input now, for
+    /// those that are acknowledged before they run.
+    ///
+    /// # Errors
+    /// Why it would not.
+    fn admits(
+        &self,
+        lambda: &str,
+        input_bytes: usize,
+        max_wait: Option<Duration>,
+    ) -> Result<(), ExecutionError>;
+
     /// How long a request with `input_bytes` bytes of input would take if it came now.
     ///
     /// # Errors

@@ -104,6 +104,15 @@ impl Executor for Simulated {
         })
     }
 
+    fn admits(
+        &self,
+        lambda: &str,
+        input_bytes: usize,
+        max_wait: Option<Duration>,
+    ) -> Result<(), ExecutionError> {
+        self.shared.admits(lambda, input_bytes, max_wait)
+    }
+
     fn estimate(&self, lambda: &str, input_bytes: usize) -> Result<Duration, ExecutionError> {
         self.shared.estimate(lambda, input_bytes)
     }

@@ -88,6 +88,18 @@ impl Shared {
         answer
     }
 
+    pub(super) fn admits(
+        &self,
+        lambda: &str,
+        input_bytes: usize,
+        max_wait: Option<Duration>,
+    ) -> Result<(), ExecutionError> {
+        let mut inner = self.lock();
+        let admitted = inner.admit(self.now(), lambda, input_bytes, max_wait);
+        self.settle(inner);
+        admitted
+    }
+
     pub(super) fn estimate(
         &self,
         lambda: &str,
@@ -137,29 +149,34 @@ impl Inner {
         )
     }
 
-    fn refuse_if_slow(
+    /// Whether a request would be accepted, and not wait longer than `max_wait`.
+    fn admit(
         &mut self,
         now: SimTime,
-        invocation: &Invocation,
+        lambda: &str,
+        input_bytes: usize,
+        max_wait: Option<Duration>,
     ) -> Result<(), ExecutionError> {
-        let Some(max_wait) = invocation.max_wait else {
+        if self.stopped {
+            let lambda = lambda.to_owned();
+            return Err(ExecutionError::Stopping { lambda });
+        }
+        self.computer.accepts(now, lambda, input_bytes)?;
+        let Some(max_wait) = max_wait else {
             return Ok(());
         };
-        let lambda = &invocation.lambda;
         let status = self.computer.status(lambda);
         if status.is_none_or(|status| status.active < status.workers) {
             return Ok(());
         }
-        let bytes = invocation.input.len();
-        let estimate = self
-            .computer
-            .estimate(now, lambda, bytes, Estimator::Exact)?;
+        let exact = Estimator::Exact;
+        let estimate = self.computer.estimate(now, lambda, input_bytes, exact)?;
         let wait = duration(estimate.wait_seconds);
         if wait <= max_wait {
             return Ok(());
         }
         Err(ExecutionError::Refused {
-            lambda: lambda.clone(),
+            lambda: lambda.to_owned(),
             wait,
             max_wait,
         })
@@ -180,23 +197,17 @@ impl<'a> Ticket<'a> {
         invocation: &Invocation,
     ) -> Result<(Self, oneshot::Receiver<Completion>), ExecutionError> {
         let (sender, receiver) = oneshot::channel();
+        let lambda = &invocation.lambda;
+        let bytes = invocation.input.len();
         let mut inner = shared.lock();
-        if inner.stopped {
-            let lambda = invocation.lambda.clone();
-            return Err(ExecutionError::Stopping { lambda });
-        }
         let now = shared.now();
-        // Collected first, so that a worker that is free by now counts as free.
-        let deliveries = inner.collect(now);
-        let accepted = inner.refuse_if_slow(now, invocation).and_then(|()| {
-            let bytes = invocation.input.len();
-            Ok(inner.computer.submit(now, &invocation.lambda, bytes)?)
-        });
+        let accepted = inner
+            .admit(now, lambda, bytes, invocation.max_wait)
+            .and_then(|()| Ok(inner.computer.submit(now, lambda, bytes)?));
         if let Ok(task) = accepted {
             inner.waiting.insert(task, sender);
         }
         shared.settle(inner);
-        deliveries.send();
         let task = Some(accepted?);
         Ok((Self { shared, task }, receiver))
     }

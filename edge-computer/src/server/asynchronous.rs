@@ -11,7 +11,7 @@ use tokio_util::task::TaskTracker;
 use super::callback::deliver;
 use super::companion::Companion;
 use super::join::{Accepted, Joins};
-use super::service::{Service, refusal};
+use super::service::{Service, longest_wait, refusal};
 use crate::executor::{ExecutionError, Executor};
 use crate::workflow::Workflow;
 
@@ -32,7 +32,7 @@ pub(super) struct Asynchronous {
 pub(super) enum Rejection {
     #[error("this computer takes no requests with a callback (it runs without --asynchronous)")]
     Synchronous,
-    #[error("invalid callback")]
+    #[error("invalid callback: {0}")]
     Callback(#[from] EndpointError),
     #[error(
         "function {next} comes after {function}, but this computer has no companion \
@@ -41,15 +41,15 @@ pub(super) enum Rejection {
     NoCompanion { function: String, next: String },
     #[error("lambda {lambda}: {max_queued} requests with a callback are queued already")]
     Overloaded { lambda: String, max_queued: usize },
-    #[error("No container for lambda {lambda} found in computer {computer}")]
-    NotFound { lambda: String, computer: String },
+    #[error(transparent)]
+    Execution(#[from] ExecutionError),
 }
 
 impl Rejection {
     pub(super) fn outcome(&self) -> Outcome {
         match self {
             Self::Overloaded { .. } => Outcome::Overloaded,
-            Self::NotFound { .. } => Outcome::NotFound,
+            Self::Execution(error) => error.outcome(),
             Self::Synchronous | Self::Callback(_) | Self::NoCompanion { .. } => {
                 Outcome::ApplicationError
             }
@@ -63,18 +63,17 @@ impl<E: Executor> Service<E> {
     pub(super) fn accept(
         self: &Arc<Self>,
         core: &Core,
-        request: LambdaRequest,
+        mut request: LambdaRequest,
         workflow: Workflow,
     ) -> Result<(), Rejection> {
         let asynchronous = self.asynchronous.as_ref().ok_or(Rejection::Synchronous)?;
         let callback: Endpoint = request.callback.parse()?;
+        // Once it is acknowledged nobody can try elsewhere, so it waits as long as it takes.
+        let max_wait = longest_wait(&request);
+        request.max_wait_us = 0;
+        let input_bytes = request.input.len();
+        self.executor.admits(&request.name, input_bytes, max_wait)?;
         let lambda = || request.name.clone();
-        if self.executor.standing(&request.name).is_none() {
-            return Err(Rejection::NotFound {
-                lambda: lambda(),
-                computer: format!("computer@{}", self.endpoint),
-            });
-        }
         if asynchronous.companion.is_none()
             && let Some((_, next)) = workflow.next(request.next_function_index).first()
         {

@@ -36,6 +36,18 @@ pub struct Handle {
     pub(super) sweeper: AbortOnDropHandle<()>,
 }
 
+impl Drop for Handle {
+    fn drop(&mut self) {
+        // The servers keep their cores alive until they end. After a shutdown there is no core
+        // left to run this, and nothing to do.
+        let servers = [&self.utilization, &self.state].into_iter().flatten();
+        for server in servers.chain([&self.lambda]) {
+            let server = server.clone();
+            self.cores.all()[0].spawn(async move { server.kill().await });
+        }
+    }
+}
+
 impl Handle {
     /// Under which the computer is announced.
     pub fn endpoint(&self) -> &Endpoint {

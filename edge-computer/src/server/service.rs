@@ -54,13 +54,13 @@ impl<E: Executor> Service<E> {
         deadline: Instant,
     ) -> LambdaResponse {
         let accepted = Instant::now();
-        let max_wait = Duration::from_micros(request.max_wait_us);
+        let max_wait = longest_wait(request);
         let invocation = Invocation {
             lambda: request.name.clone(),
             input: std::mem::take(&mut request.input),
             datain: std::mem::take(&mut request.datain),
             states: std::mem::take(&mut request.states),
-            max_wait: (!max_wait.is_zero()).then_some(max_wait),
+            max_wait,
         };
         let execution = match self.executor.run(invocation, deadline).await {
             Ok(execution) => execution,
@@ -111,6 +111,12 @@ fn success() -> LambdaResponse {
 
 pub(super) fn refusal(error: &ExecutionError) -> LambdaResponse {
     LambdaResponse::error(error.outcome(), error.to_string())
+}
+
+/// How long the request wants to wait for its turn at the most; `None`: as long as it takes.
+pub(super) fn longest_wait(request: &LambdaRequest) -> Option<Duration> {
+    let micros = request.max_wait_us;
+    (micros > 0).then(|| Duration::from_micros(micros))
 }
 
 /// Whole microseconds.

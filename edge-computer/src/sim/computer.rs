@@ -144,6 +144,17 @@ impl Computer {
         Ok(id)
     }
 
+    /// Whether [`Computer::submit`] would accept a request now.
+    pub fn accepts(
+        &mut self,
+        now: SimTime,
+        lambda: &str,
+        input_bytes: usize,
+    ) -> Result<(), SubmitError> {
+        self.run_until(now);
+        self.admit(lambda, input_bytes).map(drop)
+    }
+
     /// Takes a task away, pending or running, because nobody waits for it any more; others may
     /// start in its place. False if it is unknown or has ended, in which case its completion has
     /// been or will be returned by [`Computer::advance`].

@@ -27,12 +27,12 @@ pub enum MigrationError {
         location: String,
     },
     /// Where it is said to be is no end-point.
-    #[error("state '{state}': invalid location")]
+    #[error("state '{state}' has no valid location: {problem}")]
     Location {
         /// Name of the state.
         state: String,
         /// What is wrong.
-        source: EndpointError,
+        problem: EndpointError,
     },
     /// A state server does not answer.
     #[error("state '{state}': no answer from {server}: {}", .status.message())]
@@ -117,9 +117,9 @@ pub(crate) async fn bring_home(
         if state.location == home.endpoint.as_str() {
             continue;
         }
-        let from: Endpoint = state.location.parse().map_err(|source| {
+        let from: Endpoint = state.location.parse().map_err(|problem| {
             let state = name.clone();
-            MigrationError::Location { state, source }
+            MigrationError::Location { state, problem }
         })?;
         let named = || State {
             name: name.clone(),

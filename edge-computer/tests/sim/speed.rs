@@ -57,5 +57,8 @@ fn the_bound_on_waiting_tasks_can_change() {
     computer.set_max_pending(1);
     assert!(computer.submit(SimTime::ZERO, "f", 0).is_ok());
     assert!(computer.submit(SimTime::ZERO, "f", 0).is_ok());
-    assert!(computer.submit(SimTime::ZERO, "f", 0).is_err());
+    let refused = computer.submit(SimTime::ZERO, "f", 0).map(drop);
+    assert!(refused.is_err());
+    assert_eq!(computer.accepts(SimTime::ZERO, "f", 0), refused);
+    assert_eq!(computer.accepts(at(SECOND), "f", 0), Ok(()));
 }

@@ -1,0 +1,8 @@
+//! The programs as processes: options, exit codes, signals, ports.
+
+#![allow(clippy::unwrap_used, reason = "a helper of a test fails like the test")]
+
+mod client;
+mod lifecycle;
+mod options;
+mod support;

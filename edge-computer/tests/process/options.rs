@@ -1,0 +1,134 @@
+//! Options, configuration and exit codes.
+
+use crate::support::{command, output, text, with_own_ports};
+
+#[test]
+fn help_version_and_the_example_exit_with_0() {
+    for option in [
+        "--help",
+        "-h",
+        "--version",
+        "-v",
+        "--json-example",
+        "--json",
+    ] {
+        let output = output(&[option]);
+        assert_eq!(output.status.code(), Some(0), "{option}");
+        assert!(output.stderr.is_empty() && !output.stdout.is_empty());
+    }
+    let example = output(&["--json-example"]);
+    assert!(text(&example.stdout).contains(r#""name": "clambda@1""#));
+}
+
+#[test]
+fn the_prefixes_of_the_reference_are_understood() {
+    let output = output(&[
+        "--server-e=127.0.0.1:10000",
+        "--utilization=",
+        "--controller=127.0.0.1:6475",
+        "--num-thread=3",
+        "--sec",
+        "--companion=127.0.0.1:6473",
+        "--state=127.0.0.1:10100",
+        "--computer=sim",
+        "--server-c=type=grpc",
+        "--conf=type=intel-server,num-containers=2,num-workers=7",
+        "--print-config",
+    ]);
+    let config = text(&output.stdout);
+    for line in [
+        "endpoint = \"127.0.0.1:10000\"",
+        "num-threads = 3",
+        "secure = true",
+        "companion = \"127.0.0.1:6473\"",
+        "endpoint = \"127.0.0.1:6475\"",
+        "endpoint = \"127.0.0.1:10100\"",
+        "type = \"intel-server\"",
+        "num-workers = 7",
+    ] {
+        assert!(
+            config.lines().any(|shown| shown == line),
+            "{line} is missing in {config}"
+        );
+    }
+    let ambiguous = command(["--server=127.0.0.1:1"]).output().unwrap();
+    assert_eq!(ambiguous.status.code(), Some(2));
+}
+
+#[test]
+fn conf_is_a_platform_or_a_file_and_both_may_be_given() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("computer.toml");
+    std::fs::write(
+        &path,
+        "[server]\nnum-threads = 2\n[platform]\nnum-cpu-workers = 9\n",
+    )
+    .unwrap();
+    let file = path.to_str().unwrap();
+    let printed = |arguments: &[&str]| {
+        let output = output(arguments);
+        assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+        text(&output.stdout).to_owned()
+    };
+    let config = printed(&["--conf", file, "--print-config"]);
+    assert!(config.contains("num-cpu-workers = 9\n") && config.contains("num-gpu-workers = 2\n"));
+    let conf = "type=intel-server,num-containers=1,num-workers=1";
+    let config = printed(&["--conf", file, "--conf", conf, "--print-config"]);
+    assert!(config.contains("num-threads = 2\n") && config.contains("type = \"intel-server\"\n"));
+    assert!(!config.contains("num-cpu-workers"));
+}
+
+#[test]
+fn the_shipped_examples_are_valid() {
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples");
+    let toml = format!("{root}/computer.toml");
+    let json = format!("type=file,path={root}/raspberry.json");
+    for conf in [&toml, &json] {
+        let output = output(&["--conf", conf, "--check-config"]);
+        assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+        assert_eq!(text(&output.stdout), "configuration OK\n");
+    }
+}
+
+#[test]
+fn wrong_usage_and_unusable_configurations_exit_with_2_and_say_why() {
+    for (arguments, reason) in [
+        (
+            &["--computer-type=http"][..],
+            "not available in this version",
+        ),
+        (
+            &["--http-conf=num-clients=1"],
+            "not available in this version",
+        ),
+        (&["--computer-type=magic"], "there is sim"),
+        (&["--num-threads=0"], "from 1 to 512"),
+        (&["--num-threads=100000"], "from 1 to 512"),
+        (&["--no-state-server"], "--state-endpoint"),
+        (&["--server-endpoint=nonsense"], "expected host:port"),
+        (&["--server-conf=type=quic"], "quic"),
+        (&["--conf=type=mainframe"], "intel-server"),
+        (
+            &["--conf=type=file,path=/does/not/exist"],
+            "/does/not/exist",
+        ),
+        (&["--conf=/does/not/exist.toml"], "/does/not/exist.toml"),
+        (&["--no-such-option"], "--no-such-option"),
+    ] {
+        let output = output(arguments);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+        let message = text(&output.stderr);
+        assert!(message.contains(reason), "{message}");
+    }
+}
+
+#[test]
+fn missing_certificates_are_told() {
+    let output = output(&with_own_ports(&["--secure"]));
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        text(&output.stderr).contains("SERVER_CRT"),
+        "{}",
+        text(&output.stderr)
+    );
+}

@@ -1,0 +1,213 @@
+//! Chains and graphs, passed on hop by hop through a companion.
+
+use std::collections::BTreeMap;
+
+use edge_computer::server::Handle;
+use edge_proto::rpc::{Dag, FunctionList, IndexList, LambdaRequest, Outcome};
+
+use crate::support::{Caller, Router, ask, computer, two_states};
+
+/// Two computers behind one router: the first one serves `f0`, the second one `f1`.
+struct Pair {
+    router: Router,
+    first: Handle,
+    second: Handle,
+}
+
+impl Pair {
+    async fn start() -> Self {
+        let router = Router::start();
+        let toml = format!(
+            "asynchronous = {{companion = '{}'}}",
+            router.served.endpoint
+        );
+        let (first, second) = (computer(&toml).await, computer(&toml).await);
+        router.route("f0", &first);
+        router.route("f1", &second);
+        Self {
+            router,
+            first,
+            second,
+        }
+    }
+
+    async fn ask(&self, request: &LambdaRequest) -> edge_proto::rpc::LambdaResponse {
+        let client = crate::support::client();
+        let endpoint = &self.router.served.endpoint;
+        crate::support::try_ask(&client, endpoint, request)
+            .await
+            .unwrap()
+    }
+}
+
+fn names(names: &[&str]) -> Vec<String> {
+    names.iter().map(ToString::to_string).collect()
+}
+
+fn dependencies(states: &[(&str, &[&str])]) -> BTreeMap<String, FunctionList> {
+    let states = states.iter().map(|(state, functions)| {
+        let functions = names(functions);
+        (state.to_string(), FunctionList { functions })
+    });
+    states.collect()
+}
+
+fn graph(successors: &[&[u64]], functions: &[&str]) -> Option<Dag> {
+    let lists = successors.iter().map(|list| IndexList {
+        functions: list.to_vec(),
+    });
+    Some(Dag {
+        successors: lists.collect(),
+        names: names(functions),
+    })
+}
+
+#[tokio::test]
+async fn x1_x2_chains_pass_through_all_their_functions() {
+    let pair = Pair::start().await;
+    let mut caller = Caller::start();
+    for (functions, hops) in [
+        (&["f0", "f1", "f0"][..], 6),
+        (&["f1", "f1", "f0", "f1", "f1"], 10),
+    ] {
+        for _ in 0..10 {
+            let request = LambdaRequest {
+                chain: names(functions),
+                states: two_states(),
+                dependencies: dependencies(&[("s0", &["f0", "f1"]), ("s1", &["f1"])]),
+                ..caller.request(functions[0], "AAAAAAAAAA")
+            };
+            let answer = pair.ask(&request).await;
+            assert!(answer.is_ok() && answer.asynchronous, "{}", answer.retcode);
+        }
+        for _ in 0..10 {
+            let answer = caller.next().await;
+            assert_eq!(answer.retcode, "OK");
+            assert!(!answer.asynchronous && answer.dataout.is_empty());
+            assert_eq!((answer.hops, answer.output.as_str()), (hops, "AAAAAAAAAA"));
+            assert_eq!(answer.states, two_states());
+        }
+    }
+}
+
+#[tokio::test]
+async fn x3_a_chain_that_cannot_go_on_is_called_back_with_the_reason() {
+    let pair = Pair::start().await;
+    let mut caller = Caller::start();
+    let request = LambdaRequest {
+        chain: names(&["f0", "f1", "fX"]),
+        ..caller.request("f0", "x")
+    };
+    assert!(pair.ask(&request).await.asynchronous);
+    let failure = caller.next().await;
+    assert_eq!(failure.uuid, request.uuid);
+    assert!(failure.retcode.contains("fX"), "{}", failure.retcode);
+    assert!(failure.retcode.contains("No destinations found"));
+    assert_eq!(failure.responder, pair.second.endpoint().as_str());
+    let request = LambdaRequest {
+        chain: names(&["f0", "f1"]),
+        ..caller.request("f0", "x")
+    };
+    assert!(pair.ask(&request).await.asynchronous);
+    assert_eq!(caller.next().await.retcode, "OK");
+}
+
+#[tokio::test]
+async fn x7_branches_of_a_graph_meet_again() {
+    let pair = Pair::start().await;
+    let mut caller = Caller::start();
+    for _ in 0..20 {
+        let request = LambdaRequest {
+            dag: graph(&[&[1, 2], &[3], &[3]], &["f0", "f1", "f0", "f1"]),
+            ..caller.request("f0", "AAAAAAAAAA")
+        };
+        let answer = pair.ask(&request).await;
+        assert!(answer.is_ok() && answer.asynchronous, "{}", answer.retcode);
+    }
+    let mut answered = std::collections::BTreeSet::new();
+    for _ in 0..20 {
+        let answer = caller.next().await;
+        assert_eq!((answer.retcode.as_str(), answer.hops), ("OK", 6));
+        assert_eq!(answer.output, "AAAAAAAAAA");
+        assert!(answered.insert(answer.uuid), "one callback per request");
+    }
+}
+
+#[tokio::test]
+async fn v10_without_a_companion_a_chain_is_turned_down() {
+    let computer = computer("asynchronous = {enabled = true}").await;
+    let mut caller = Caller::start();
+    let chain = LambdaRequest {
+        chain: names(&["f0", "f1"]),
+        ..caller.request("f0", "x")
+    };
+    let answer = ask(&computer, &chain).await;
+    assert_eq!(answer.outcome(), Outcome::ApplicationError);
+    assert!(answer.retcode.contains("companion"), "{}", answer.retcode);
+    // Its last function needs none.
+    let last = LambdaRequest {
+        next_function_index: 1,
+        ..chain
+    };
+    assert!(ask(&computer, &last).await.asynchronous);
+    assert!(caller.next().await.is_ok());
+}
+
+#[tokio::test]
+async fn v11_a_graph_of_one_function_is_called_back() {
+    let computer = computer("asynchronous = {enabled = true}").await;
+    let mut caller = Caller::start();
+    let request = LambdaRequest {
+        dag: graph(&[], &["f0"]),
+        ..caller.request("f0", "x")
+    };
+    assert!(ask(&computer, &request).await.asynchronous);
+    assert_eq!(caller.next().await.output, "x");
+}
+
+#[tokio::test]
+async fn v12_a_graph_with_a_cycle_is_an_error() {
+    let pair = Pair::start().await;
+    let caller = Caller::start();
+    let request = LambdaRequest {
+        dag: graph(&[&[1], &[2], &[1, 3]], &["f0", "f1", "f0", "f1"]),
+        ..caller.request("f0", "x")
+    };
+    let answer = ask(&pair.first, &request).await;
+    assert_eq!(answer.outcome(), Outcome::ApplicationError);
+    assert!(answer.retcode.contains("cycle"), "{}", answer.retcode);
+}
+
+#[tokio::test]
+async fn branches_that_wait_in_vain_are_called_back() {
+    let computer =
+        computer("asynchronous = {companion = '127.0.0.1:1', join-deadline = '10ms'}").await;
+    let mut caller = Caller::start();
+    let request = LambdaRequest {
+        dag: graph(&[&[1, 2], &[3], &[3]], &["f0", "f1", "f0", "f1"]),
+        next_function_index: 3,
+        previous_function: 2,
+        ..caller.request("f1", "x")
+    };
+    assert!(ask(&computer, &request).await.asynchronous);
+    let failure = caller.next().await;
+    assert_eq!(
+        (failure.outcome(), failure.uuid),
+        (Outcome::Deadline, request.uuid)
+    );
+    assert!(failure.retcode.contains("branches"), "{}", failure.retcode);
+}
+
+#[tokio::test]
+async fn a_drain_gives_up_branches_that_nobody_will_join() {
+    let computer = computer("asynchronous = {companion = '127.0.0.1:1'}").await;
+    let mut caller = Caller::start();
+    let request = LambdaRequest {
+        dag: graph(&[&[1, 2], &[3], &[3]], &["f0", "f1", "f0", "f1"]),
+        next_function_index: 3,
+        ..caller.request("f1", "x")
+    };
+    assert!(ask(&computer, &request).await.asynchronous);
+    assert!(computer.shutdown(crate::support::PATIENCE).await);
+    assert_eq!(caller.next().await.outcome(), Outcome::Unavailable);
+}
