@@ -7,4 +7,3 @@ pub mod platform;
 pub mod server;
 pub mod sim;
 pub mod states;
-pub mod workflow;

@@ -4,10 +4,12 @@
 //! `uiiit.rpc`, and is compatible with ServerlessOnEdge in both directions.
 //! [`message`] says what the fields mean as a request travels; [`view`] reads
 //! and patches the few fields that forwarding needs in an encoded message,
-//! without decoding the rest.
+//! without decoding the rest; [`workflow`] is what a request is part of: a
+//! chain or a graph of functions.
 
 pub mod message;
 pub mod view;
+pub mod workflow;
 
 /// Generated types of package `uiiit.rpc`.
 #[allow(

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use edge_proto::rpc::{LambdaRequest, LambdaResponse, Outcome};
+use edge_proto::workflow::Workflow;
 use edge_transport::{Core, Endpoint, EndpointError};
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
@@ -13,7 +14,6 @@ use super::companion::Companion;
 use super::join::{Accepted, Joins};
 use super::service::{Service, longest_wait, refusal};
 use crate::executor::{ExecutionError, Executor};
-use crate::workflow::Workflow;
 
 /// What a computer needs that takes requests with a callback.
 #[derive(Debug)]

@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use edge_proto::rpc::{LambdaRequest, LambdaResponse, Outcome};
+use edge_proto::workflow::Workflow;
 use edge_transport::{Core, LambdaHandler};
 
 use super::service::{Service, micros};
 use crate::executor::Executor;
-use crate::workflow::Workflow;
 
 /// The lambda service of a computer.
 #[derive(Debug)]

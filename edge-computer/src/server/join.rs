@@ -5,9 +5,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use edge_proto::rpc::{LambdaRequest, State};
+use edge_proto::workflow::Dag;
 use tokio::sync::OwnedSemaphorePermit;
-
-use crate::workflow::Dag;
 
 /// An accepted request and its place among those that are.
 #[derive(Debug)]

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use edge_proto::OK;
 use edge_proto::rpc::{LambdaRequest, LambdaResponse, Outcome};
+use edge_proto::workflow::Workflow;
 use edge_transport::Endpoint;
 
 use super::asynchronous::Asynchronous;
@@ -12,7 +13,6 @@ use super::channels::Channels;
 use super::metrics::Metrics;
 use crate::executor::{Execution, ExecutionError, Executor, Invocation};
 use crate::states::{StateHome, bring_home};
-use crate::workflow::Workflow;
 
 /// What all requests of a computer share.
 #[derive(Debug)]

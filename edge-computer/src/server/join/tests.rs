@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
+use edge_proto::workflow::Dependencies;
 use tokio::sync::Semaphore;
 
 use super::*;
-use crate::workflow::Dependencies;
 
 /// `a` is followed by `b` and `c`, both by `d`; state `sb` belongs to `b`, `sc` to `c`, `sa` to
 /// `a`.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use edge_proto::rpc::{self, FunctionList, IndexList};
+use crate::rpc::{self, FunctionList, IndexList};
 
 use super::*;
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use edge_proto::rpc::FunctionList;
+use crate::rpc::FunctionList;
 
 use super::WorkflowError;
 

@@ -6,7 +6,7 @@ mod dependencies;
 
 use std::collections::BTreeSet;
 
-use edge_proto::rpc::LambdaRequest;
+use crate::rpc::LambdaRequest;
 
 pub use chain::Chain;
 pub use dag::Dag;
