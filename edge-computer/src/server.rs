@@ -18,6 +18,7 @@ use std::time::Duration;
 
 use edge_daemon::admin::{Admin, AdminError, RunningAdmin};
 use edge_proto::FILE_DESCRIPTOR_SET;
+use edge_transport::states::{StateService, StateStore};
 use edge_transport::tls::TlsError;
 use edge_transport::{BindError, Cores, Endpoint, Listener, Server, ServerHandle, Typed};
 use serde::Serialize;
@@ -41,7 +42,7 @@ use crate::config::{Config, InvalidConfig};
 use crate::executor::{Executor as _, Snapshot};
 use crate::platform::Simulated;
 use crate::sim::{ComposeError, compose};
-use crate::states::{StateHome, StateService, StateStore};
+use crate::states::StateHome;
 
 /// How long a call to a callback or state server may take.
 const CALL_TIMEOUT: Duration = Duration::from_secs(5);

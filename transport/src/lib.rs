@@ -4,7 +4,8 @@
 //! directly on `h2` and passes encoded messages as they are: [`LambdaService`]
 //! is its server side, [`LambdaClient`] its client side. Everything else
 //! (tables, controller, health, reflection) is plain tonic behind the same
-//! [`Server`], and [`control::channel`] on the client side.
+//! [`Server`], and [`control::channel`] on the client side. [`states`] is one
+//! such service, which more than one kind of process offers.
 //!
 //! Threads: a [`Cores`] holds one single-threaded runtime per core. A server
 //! accepts on one exclusive listener and hands each connection to the least
@@ -12,6 +13,7 @@
 
 pub mod control;
 pub mod services;
+pub mod states;
 pub mod tls;
 
 mod client;

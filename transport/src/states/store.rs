@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 
-/// The states that a computer holds.
+/// The states that a state server holds.
 #[derive(Debug)]
 pub struct StateStore {
     max_state_bytes: usize,
