@@ -69,12 +69,12 @@ impl Caller {
         timeout: Duration,
     ) -> Result<Answer, RequestError> {
         let Some(callbacks) = &self.callbacks else {
-            return self.send(&request, timeout).await;
+            return self.call_synchronously(&request, timeout).await;
         };
         let begin = Instant::now();
         request.callback = callbacks.endpoint().to_string();
         let mut expected = callbacks.expect(&request.uuid);
-        let answer = self.send(&request, timeout).await?;
+        let answer = self.call_synchronously(&request, timeout).await?;
         if !answer.response.asynchronous {
             return Ok(answer);
         }
@@ -88,7 +88,13 @@ impl Caller {
         })
     }
 
-    async fn send(
+    /// Whether results arrive at a callback end-point.
+    pub(crate) fn is_asynchronous(&self) -> bool {
+        self.callbacks.is_some()
+    }
+
+    /// As [`Self::call`], but without a callback in either mode.
+    pub(crate) async fn call_synchronously(
         &self,
         request: &LambdaRequest,
         timeout: Duration,

@@ -1,5 +1,7 @@
 //! What a run of the load generator is to do.
 
+mod workflow;
+
 use std::num::{NonZeroU64, NonZeroUsize};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -10,6 +12,8 @@ use edge_daemon::log::LogConfig;
 use edge_transport::{Endpoint, Limits};
 use serde::{Deserialize, Serialize};
 
+pub use self::workflow::WorkflowConfig;
+pub(crate) use self::workflow::{CHAIN_CONF, DAG_CONF};
 use crate::arrivals::{Arrivals, InterRequestType};
 
 /// The configuration of a run; its keys are those of the TOML file.
@@ -21,7 +25,8 @@ pub struct Config {
     /// Whom to call; with more than one, uncoordinated access (see
     /// [`MultiClient`](crate::MultiClient)).
     pub server_endpoints: Vec<Endpoint>,
-    /// The lambda to call.
+    /// The lambda to call; without meaning where a `chain` or `dag` names the
+    /// functions.
     pub lambda: String,
     /// Sizes of the inputs in bytes; each request draws one. A size that is
     /// listed twice is drawn twice as often.
@@ -38,6 +43,12 @@ pub struct Config {
     /// Where results of asynchronous requests are received; absent:
     /// synchronous requests.
     pub callback_endpoint: Option<Endpoint>,
+    /// Where the states of a chain or graph are kept; absent: they travel by
+    /// value. Only for a closed loop of one client.
+    pub state_endpoint: Option<Endpoint>,
+    /// Whether the state server there is started by this process; else it has
+    /// to be there already.
+    pub state_server: bool,
     /// Mutual TLS, with the files that the environment names.
     pub secure: bool,
     /// Fixes sizes, gaps and the choices of uncoordinated access.
@@ -77,6 +88,10 @@ pub struct Config {
     pub append: bool,
     /// How the summary is written.
     pub output: Output,
+    /// The chain of functions to execute, instead of the lambda.
+    pub chain: Option<WorkflowConfig>,
+    /// The graph of functions to execute, instead of the lambda.
+    pub dag: Option<WorkflowConfig>,
     /// How end-points are called.
     pub client: ClientConfig,
     /// What is logged.
@@ -146,6 +161,8 @@ impl Default for Config {
             idempotent: false,
             timeout: edge_transport::DEFAULT_DEADLINE,
             callback_endpoint: None,
+            state_endpoint: None,
+            state_server: true,
             secure: false,
             seed: 0,
             duration: Duration::ZERO,
@@ -162,6 +179,8 @@ impl Default for Config {
             output_file: None,
             append: false,
             output: Output::default(),
+            chain: None,
+            dag: None,
             client: ClientConfig::default(),
             log: LogConfig::default(),
         }
@@ -178,13 +197,14 @@ impl Default for ClientConfig {
 }
 
 impl Config {
-    /// Checks what types alone cannot.
+    /// Checks what types alone cannot, the file of the chain or graph included.
     ///
     /// # Errors
     /// The first key whose value makes no sense.
     pub fn validate(&self) -> Result<(), ConfigProblem> {
         self.validate_requests()?;
         self.validate_generation()?;
+        self.validate_plan()?;
         let stdout = self.output_file.as_deref().is_some_and(is_stdout);
         require(
             "output-file",

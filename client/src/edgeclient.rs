@@ -6,14 +6,14 @@ use std::ffi::OsString;
 use std::io::Write as _;
 use std::path::PathBuf;
 
-use anyhow::anyhow;
+use anyhow::{Context as _, anyhow};
 use edge_daemon::cli;
 use edge_daemon::layers::{Layers, Loaded, Origin};
 use edge_daemon::lifecycle::Shutdown;
 use edge_daemon::{UsageError, log, signals};
 
 use self::flags::{Flags, REFERENCE_OPTIONS};
-use crate::config::{CLIENT_CONF, Config, Output, STDOUT};
+use crate::config::{CHAIN_CONF, CLIENT_CONF, Config, DAG_CONF, Output, STDOUT};
 use crate::load::{self, Progress, RunError};
 use crate::report::{Mode, Report};
 
@@ -32,10 +32,13 @@ const CLOSED_LOOP: [&str; 3] = ["num-threads", "inter-request-time", "inter-requ
 /// codes.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> anyhow::Result<()> {
     let flags: Flags = cli::parse(arguments, REFERENCE_OPTIONS)?;
-    flags.refuse_chains()?;
     let loaded = configuration(&flags)?;
     if flags.common.answered(&loaded)? {
         return Ok(());
+    }
+    if let Some((example, name)) = loaded.config.template() {
+        return std::fs::write(name, example.to_json() + "\n")
+            .with_context(|| format!("cannot write {name}"));
     }
     log::init(&loaded.config.log);
     loaded.log_warnings();
@@ -54,7 +57,9 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> anyhow::Result<()>
 fn configuration(flags: &Flags) -> anyhow::Result<Loaded<Config>> {
     let layers = Layers::new("edgeclient")
         .common(&flags.common, None)
-        .conf_string(&CLIENT_CONF, flags.client_conf.as_deref());
+        .conf_string(&CLIENT_CONF, flags.client_conf.as_deref())
+        .conf_string(&CHAIN_CONF, flags.chain_conf.as_deref())
+        .conf_string(&DAG_CONF, flags.dag_conf.as_deref());
     let loaded: Loaded<Config> = flags.apply(layers).load()?;
     if let Err(problem) = loaded.config.validate() {
         return Err(loaded.invalid(problem.key, problem.problem).into());

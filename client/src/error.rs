@@ -23,6 +23,16 @@ pub enum RequestError {
     /// not arrive at the callback end-point in time.
     #[error("the result did not arrive at the callback end-point within the deadline")]
     CallbackOverdue,
+    /// One function of a chain or graph failed.
+    #[error("function {index} ({function}): {source}")]
+    Function {
+        /// Its position, from 0.
+        index: u32,
+        /// Its name.
+        function: String,
+        /// How it failed.
+        source: Box<RequestError>,
+    },
 }
 
 /// The kinds of failure that are counted apart.
@@ -75,6 +85,7 @@ impl RequestError {
             Self::Call(CallError::Status { .. }) => ErrorKind::Status,
             Self::Call(CallError::Invalid { .. }) => ErrorKind::Invalid,
             Self::Retcode { outcome, .. } => ErrorKind::Retcode(*outcome),
+            Self::Function { source, .. } => source.kind(),
         }
     }
 }

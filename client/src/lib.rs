@@ -4,7 +4,8 @@
 //! takes the first answer, [`Caller`] is either of them with or without
 //! asynchronous results ([`callback`]). [`load::run`] generates load as a
 //! [`Config`] says, in an open or a closed loop, and returns a [`Report`]; the
-//! program `edgeclient` ([`edgeclient::main`]) is its command line.
+//! program `edgeclient` ([`edgeclient::main`]) is its command line. Chains and
+//! graphs of functions are in [`workflow`].
 
 pub mod arrivals;
 pub mod callback;
@@ -13,6 +14,7 @@ pub mod edgeclient;
 pub mod load;
 pub mod payload;
 pub mod report;
+pub mod workflow;
 
 mod caller;
 mod client;

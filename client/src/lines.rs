@@ -122,10 +122,15 @@ fn write(sink: Box<dyn Write + Send>, lines: &Receiver<String>) -> std::io::Resu
     }
 }
 
+/// Stands for a responder that the answer does not name.
+pub(crate) const NOBODY: &str = "-";
+
 /// The line of one answer, line feed included: `<time since the beginning, s>
 /// <latency, s> <load of the last second, %> <responder> <lambda> <hops>`, with
 /// six significant digits. An answer without a responder, as computers give it
-/// to clients that call them directly, shows `-` there.
+/// to clients that call them directly and as several functions amount to it,
+/// shows `-` there. Chains and graphs have the names of their functions, joined
+/// with `-`, in place of the lambda.
 pub(crate) fn line(
     at: Duration,
     latency: Duration,
@@ -138,7 +143,7 @@ pub(crate) fn line(
         Columns::Prediction => f64::from(response.ptime) / 1e3,
     };
     let responder = match response.responder.as_str() {
-        "" => "-",
+        "" => NOBODY,
         named => named,
     };
     format!(

@@ -4,6 +4,7 @@ mod closed;
 mod lane;
 mod open;
 mod progress;
+mod requester;
 
 use std::io;
 use std::sync::Arc;
@@ -16,12 +17,14 @@ use edge_transport::{ClientOptions, Cores};
 use tokio_util::task::AbortOnDropHandle;
 
 use self::lane::{Lane, Shared};
+use self::requester::Work;
 use crate::callback::{CallbackError, CallbackReceiver};
 use crate::config::{Config, ConfigProblem};
 use crate::lines::{Columns, LineWriter, OutputError};
 use crate::payload::Payloads;
 use crate::recorder::Recorder;
 use crate::report::{Mode, Report, Tally};
+use crate::workflow::StatesError;
 
 /// How long a run that is asked to end waits for what is in flight.
 pub const LAST_WAIT: Duration = Duration::from_secs(2);
@@ -47,6 +50,9 @@ pub enum RunError {
     /// Results cannot be received.
     #[error(transparent)]
     Callback(#[from] CallbackError),
+    /// States cannot be kept where they should be.
+    #[error(transparent)]
+    States(#[from] StatesError),
     /// Lines cannot be written.
     #[error(transparent)]
     Output(#[from] OutputError),
@@ -84,9 +90,12 @@ pub async fn run(
     // Nobody minds if the delay is cut short.
     let _ = tokio::time::timeout(config.initial_delay, shutdown.requested()).await;
 
+    let work = Work::prepare(config).await?;
     let cores = Arc::new(Cores::start("client", config.cores)?);
     let shared = Arc::new(Shared {
         config: config.clone(),
+        name: work.name(),
+        work,
         payloads: Payloads::new(config.content.as_deref(), &config.sizes),
         columns: if config.dry {
             Columns::Prediction
@@ -122,6 +131,7 @@ pub async fn run(
         generate(&shared, lanes).await?
     };
     cores.join().await;
+    shared.work.stop().await;
     if let Some(callbacks) = callbacks {
         callbacks.stop().await;
     }

@@ -149,6 +149,49 @@ impl Workflow {
         }
     }
 
+    /// The functions by position; none if it is a single one, which only its request names.
+    pub fn functions(&self) -> &[String] {
+        match self {
+            Self::Single => &[],
+            Self::Chain(chain) => chain.functions(),
+            Self::Dag(dag) => dag.functions(),
+        }
+    }
+
+    /// Which function depends on which state; `None` if it is a single one.
+    pub fn dependencies(&self) -> Option<&Dependencies> {
+        match self {
+            Self::Single => None,
+            Self::Chain(chain) => Some(chain.dependencies()),
+            Self::Dag(dag) => Some(dag.dependencies()),
+        }
+    }
+
+    /// `request` as the first one of this workflow: it names the entry and describes the whole.
+    /// What [`Self::of`] reads; a request for a single function stays as it is.
+    #[must_use]
+    pub fn begin(&self, request: LambdaRequest) -> LambdaRequest {
+        match self {
+            Self::Single => request,
+            Self::Chain(chain) => LambdaRequest {
+                name: chain.entry().to_owned(),
+                chain: chain.functions().to_vec(),
+                dag: None,
+                dependencies: chain.dependencies().into(),
+                next_function_index: 0,
+                ..request
+            },
+            Self::Dag(dag) => LambdaRequest {
+                name: dag.to_name(0).to_owned(),
+                chain: Vec::new(),
+                dag: Some(dag.into()),
+                dependencies: dag.dependencies().into(),
+                next_function_index: 0,
+                ..request
+            },
+        }
+    }
+
     /// The functions that come after the one at `index`: none after the last.
     pub fn next(&self, index: u32) -> Vec<(u32, &str)> {
         let named = |next: usize, name| (u32::try_from(next).unwrap_or(u32::MAX), name);
@@ -178,11 +221,8 @@ impl Workflow {
 
     /// The states that `function` depends on; none outside of a chain or graph.
     pub fn states_of(&self, function: &str) -> BTreeSet<&str> {
-        match self {
-            Self::Single => BTreeSet::new(),
-            Self::Chain(chain) => chain.dependencies().states(function),
-            Self::Dag(dag) => dag.dependencies().states(function),
-        }
+        let dependencies = self.dependencies();
+        dependencies.map_or_else(BTreeSet::new, |all| all.states(function))
     }
 }
 

@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 
 use clap::Parser;
-use edge_daemon::UsageError;
 use edge_daemon::cli::CommonFlags;
 use edge_daemon::layers::Layers;
 use edge_transport::Endpoint;
@@ -39,6 +38,7 @@ pub(super) const REFERENCE_OPTIONS: &[&str] = &[
 const REQUESTS: &str = "Requests";
 const OPEN: &str = "Open loop";
 const CLOSED: &str = "Closed loop";
+const WORKFLOWS: &str = "Chains and graphs";
 
 /// Calls lambdas, and measures how long they take
 ///
@@ -46,6 +46,10 @@ const CLOSED: &str = "Closed loop";
 /// latency counts from when they were due. Without it, clients wait for one answer before
 /// they send the next request (closed loop), and each answer is a line on standard output:
 /// time and latency in seconds, load, responder (- if unknown), lambda, hops.
+///
+/// A chain or graph is walked by the client, function by function, or, with
+/// --callback-endpoint, passed on by the computers; the name in its lines is that of its
+/// functions, joined with -.
 ///
 /// Exits with 1 if no request succeeded, and with 2 for wrong usage or configuration.
 #[derive(Debug, Parser)]
@@ -157,33 +161,27 @@ pub(super) struct Flags {
     #[arg(long, help_heading = "Output", value_name = "FORMAT")]
     output: Option<Output>,
 
-    #[arg(long, hide = true)]
-    chain_conf: Option<String>,
-    #[arg(long, hide = true)]
-    dag_conf: Option<String>,
-    #[arg(long, hide = true)]
-    state_endpoint: Option<String>,
-    #[arg(long, hide = true)]
+    /// Execute a chain of functions instead of a lambda: type=file,filename=F;
+    /// type=make-template writes chain-example.json and ends
+    #[arg(long, help_heading = WORKFLOWS, value_name = "CONF")]
+    pub(super) chain_conf: Option<String>,
+
+    /// Execute a graph of functions: type=file,filename=F; type=make-template writes
+    /// dag-example.json and ends
+    #[arg(long, help_heading = WORKFLOWS, value_name = "CONF")]
+    pub(super) dag_conf: Option<String>,
+
+    /// Keep the states of the functions here, in a server that is started, and pass them by
+    /// location
+    #[arg(long, help_heading = WORKFLOWS, value_name = "HOST:PORT")]
+    state_endpoint: Option<Endpoint>,
+
+    /// Do not start a state server: it is there already
+    #[arg(long, help_heading = WORKFLOWS)]
     no_state_server: bool,
 }
 
 impl Flags {
-    /// Options of the reference that this version has no use for.
-    pub(super) fn refuse_chains(&self) -> Result<(), UsageError> {
-        let refused = [
-            (self.chain_conf.is_some(), "--chain-conf"),
-            (self.dag_conf.is_some(), "--dag-conf"),
-            (self.state_endpoint.is_some(), "--state-endpoint"),
-            (self.no_state_server, "--no-state-server"),
-        ];
-        match refused.iter().find(|(given, _)| *given) {
-            Some((_, option)) => Err(UsageError(format!(
-                "{option}: chains are not available in this version"
-            ))),
-            None => Ok(()),
-        }
-    }
-
     /// Puts what was given over the other layers.
     pub(super) fn apply(&self, layers: Layers) -> Layers {
         let set = |switch: bool| switch.then_some(true);
@@ -205,6 +203,16 @@ impl Flags {
                 "--callback-endpoint",
                 "callback-endpoint",
                 self.callback_endpoint.as_ref(),
+            )
+            .flag(
+                "--state-endpoint",
+                "state-endpoint",
+                self.state_endpoint.as_ref(),
+            )
+            .flag(
+                "--no-state-server",
+                "state-server",
+                self.no_state_server.then_some(false),
             )
             .flag("--secure", "secure", set(self.secure))
             .flag("--seed", "seed", self.seed)

@@ -11,9 +11,10 @@ use tokio::task::JoinSet;
 use self::statistics::Statistics;
 use super::RunError;
 use super::lane::Lane;
+use super::requester::Requester;
+use crate::ErrorKind;
 use crate::arrivals::Gaps;
 use crate::random::{Variable, generator};
-use crate::{Caller, ErrorKind};
 
 /// Runs this core's share of the clients to their end. Returns zero: a closed
 /// loop ends with its last answer.
@@ -25,8 +26,8 @@ pub(super) async fn send(lane: Lane) -> Result<Duration, RunError> {
         .filter(|number| number % config.cores.get() == lane.core().index());
     for (turn, number) in own.enumerate() {
         let instance = number as u64;
-        let caller = lane.caller(turn, instance)?;
-        clients.spawn(client(lane.clone(), caller, instance));
+        let requester = lane.requester(turn, instance)?;
+        clients.spawn(client(lane.clone(), requester, instance));
     }
     while let Some(ended) = clients.join_next().await {
         ended.map_err(std::io::Error::other)?;
@@ -37,7 +38,7 @@ pub(super) async fn send(lane: Lane) -> Result<Duration, RunError> {
 /// One client. It follows an absolute schedule: after a late answer its next
 /// requests leave back to back until it has caught up, and their latency
 /// counts from when they left.
-async fn client(lane: Arc<Lane>, caller: Caller, instance: u64) {
+async fn client(lane: Arc<Lane>, requester: Requester, instance: u64) {
     let config = &lane.shared.config;
     let mut gaps = Gaps::new(
         config.inter_request_type,
@@ -58,7 +59,7 @@ async fn client(lane: Arc<Lane>, caller: Caller, instance: u64) {
         let ticket = lane.recorder.sent(Instant::now());
         let result = tokio::select! {
             biased;
-            result = lane.send(&caller, request, ticket) => result,
+            result = lane.send(&requester, request, ticket) => result,
             () = &mut patience => break,
         };
         match &result {

@@ -12,9 +12,10 @@ use edge_transport::{ClientOptions, Core, LambdaClient};
 use tokio_util::sync::CancellationToken;
 
 use super::LAST_WAIT;
+use super::requester::{Requester, Work};
 use crate::callback::CallbackReceiver;
 use crate::config::{Config, ConfigProblem};
-use crate::lines::{Columns, line};
+use crate::lines::{Columns, NOBODY, line};
 use crate::payload::Payloads;
 use crate::random::own_seed;
 use crate::recorder::{Recorder, Ticket};
@@ -24,6 +25,9 @@ use crate::{Answer, Caller, RequestError};
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) config: Config,
+    pub(super) work: Work,
+    /// How `work` is called in the lines of the answers.
+    pub(super) name: String,
     pub(super) payloads: Payloads,
     pub(super) columns: Columns,
     pub(super) callbacks: Option<Arc<CallbackReceiver>>,
@@ -75,11 +79,11 @@ impl Lane {
         self.transports.len()
     }
 
-    /// A caller on the connection `turn` (modulo their number), with choices
+    /// A requester on the connection `turn` (modulo their number), with choices
     /// of its own, which `instance` fixes.
-    pub(super) fn caller(&self, turn: usize, instance: u64) -> Result<Caller, ConfigProblem> {
+    pub(super) fn requester(&self, turn: usize, instance: u64) -> Result<Requester, ConfigProblem> {
         let config = &self.shared.config;
-        Caller::new(
+        let caller = Caller::new(
             self.transports[turn % self.transports.len()].clone(),
             &config.server_endpoints,
             config.client.persistence,
@@ -89,7 +93,8 @@ impl Lane {
         .map_err(|error| ConfigProblem {
             key: "client",
             problem: error.to_string(),
-        })
+        })?;
+        Ok(self.shared.work.requester(caller))
     }
 
     /// A fresh request with `input`.
@@ -105,29 +110,29 @@ impl Lane {
     /// Sends `request`, and settles `ticket` with what becomes of it.
     pub(super) async fn send(
         &self,
-        caller: &Caller,
+        requester: &Requester,
         request: LambdaRequest,
         ticket: Ticket,
     ) -> Result<Answer, RequestError> {
-        let result = caller.call(request, self.shared.config.timeout).await;
+        let result = requester.call(request, self.shared.config.timeout).await;
         match &result {
-            Ok(answer) => self.answered(caller, answer, ticket),
+            Ok(answer) => self.answered(requester, answer, ticket),
             Err(error) => ticket.failed(error),
         }
         result
     }
 
-    fn answered(&self, caller: &Caller, answer: &Answer, ticket: Ticket) {
+    fn answered(&self, requester: &Requester, answer: &Answer, ticket: Ticket) {
         let response = &answer.response;
-        let latency = match (response.responder.as_str(), caller.only_endpoint()) {
-            ("", Some(endpoint)) => ticket.answered(endpoint),
+        let latency = match (response.responder.as_str(), requester.only_endpoint()) {
+            ("", endpoint) => ticket.answered(endpoint.unwrap_or(NOBODY)),
             (responder, _) => ticket.answered(responder),
         };
         if let Some(lines) = &self.lines {
             let shared = &self.shared;
-            let (at, lambda) = (shared.start.elapsed(), &shared.config.lambda);
+            let at = shared.start.elapsed();
             // The writer is gone only if the output is, which ends the run.
-            let _ = lines.send(line(at, latency, response, lambda, shared.columns));
+            let _ = lines.send(line(at, latency, response, &shared.name, shared.columns));
         }
     }
 

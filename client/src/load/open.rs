@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 
 use super::RunError;
 use super::lane::{Lane, Shared};
-use crate::Caller;
+use super::requester::Requester;
 use crate::arrivals::Schedule;
 use crate::pacer::Pacer;
 use crate::random::{Variable, generator};
@@ -42,7 +42,7 @@ struct Arrivals {
 pub(super) async fn send(lane: Lane, rate: f64) -> Result<Duration, RunError> {
     let lane = Arc::new(lane);
     let shared = &lane.shared;
-    let mut callers = callers(&lane)?.into_iter().cycle();
+    let mut requesters = requesters(&lane)?.into_iter().cycle();
     let mut arrivals = Arrivals {
         schedule: Schedule::new(shared.config.arrivals, rate, shared.config.seed),
         sizes: generator(shared.config.seed, 0, Variable::Size),
@@ -67,8 +67,8 @@ pub(super) async fn send(lane: Lane, rate: f64) -> Result<Duration, RunError> {
         } else if shared.stop.is_cancelled() {
             break shared.start.elapsed();
         }
-        if let Some(caller) = callers.next() {
-            spawn(&mut tasks, &lane, caller, due, &arrival.input);
+        if let Some(requester) = requesters.next() {
+            spawn(&mut tasks, &lane, requester, due, &arrival.input);
         }
         in_a_row += 1;
         if in_a_row == BURST {
@@ -81,13 +81,13 @@ pub(super) async fn send(lane: Lane, rate: f64) -> Result<Duration, RunError> {
     Ok(end)
 }
 
-/// One caller per connection.
-fn callers(lane: &Lane) -> Result<Vec<Arc<Caller>>, RunError> {
+/// One requester per connection.
+fn requesters(lane: &Lane) -> Result<Vec<Arc<Requester>>, RunError> {
     let cores = lane.shared.config.cores.get();
     (0..lane.connections())
         .map(|connection| {
             let instance = connection * cores + lane.core().index();
-            Ok(Arc::new(lane.caller(connection, instance as u64)?))
+            Ok(Arc::new(lane.requester(connection, instance as u64)?))
         })
         .collect()
 }
@@ -95,7 +95,7 @@ fn callers(lane: &Lane) -> Result<Vec<Arc<Caller>>, RunError> {
 fn spawn(
     tasks: &mut JoinSet<()>,
     lane: &Arc<Lane>,
-    caller: Arc<Caller>,
+    requester: Arc<Requester>,
     due: Instant,
     input: &str,
 ) {
@@ -109,7 +109,7 @@ fn spawn(
         let _place = place;
         lane.recorder.left_after(due);
         // The ticket knows what became of it.
-        let _ = lane.send(&caller, request, ticket).await;
+        let _ = lane.send(&requester, request, ticket).await;
     });
 }
 

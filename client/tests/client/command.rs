@@ -170,20 +170,32 @@ fn wrong_usage_and_configuration_exit_with_2() {
         (&["--callback", "0.0.0.0:6480"], "computers can reach"),
         (&["--output", "json", "--output-file", "-"], "alone"),
         (&["--conf", "/nowhere/client.toml"], "/nowhere/client.toml"),
+        (
+            &["--chain-conf", "filename=chain.json"],
+            "missing field `type`",
+        ),
+        (&["--chain-conf", "type=file"], "missing field `filename`"),
+        (&["--dag-conf", "type=random"], "unknown type `random`"),
+        (
+            &["--chain-conf", "type=file,filename=/nowhere/chain.json"],
+            "cannot read /nowhere/chain.json: No such file",
+        ),
+        (
+            &[
+                "--chain-conf",
+                "type=make-template",
+                "--dag-conf",
+                "type=make-template",
+            ],
+            "give only one of them",
+        ),
+        (&["--state-endpoint", "localhost:0"], "give one"),
+        (
+            &["--no-state-server"],
+            "`state-endpoint` must say where one is",
+        ),
     ] {
         refused(arguments, 2, message);
-    }
-}
-
-#[test]
-fn chains_are_refused_in_so_many_words() {
-    for option in [
-        &["--chain-conf", "type=make-template"][..],
-        &["--dag-conf", "type=make-template"],
-        &["--state-endpoint", "localhost:1"],
-        &["--no-state-server"],
-    ] {
-        refused(option, 2, "chains are not available in this version");
     }
 }
 

@@ -13,3 +13,5 @@ mod open_loop;
 mod secure;
 mod several;
 mod support;
+mod workflow_files;
+mod workflows;

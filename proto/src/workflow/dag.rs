@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{Dependencies, WorkflowError};
+use crate::rpc::{self, IndexList};
 
 /// A graph of functions, known by their positions: 0 is the only entry, the last one the only
 /// sink. A name may be there more than once.
@@ -148,6 +149,19 @@ impl Dag {
             successors: vec![Vec::new()],
             names: vec![function.to_owned()],
             dependencies: self.dependencies.of(function),
+        }
+    }
+}
+
+impl From<&Dag> for rpc::Dag {
+    fn from(dag: &Dag) -> Self {
+        let last = dag.names.len().saturating_sub(1);
+        let lists = dag.successors[..last].iter().map(|list| IndexList {
+            functions: list.iter().map(|&next| next as u64).collect(),
+        });
+        Self {
+            successors: lists.collect(),
+            names: dag.names.clone(),
         }
     }
 }

@@ -36,6 +36,12 @@ impl Dependencies {
             .collect()
     }
 
+    /// Every state with the functions that depend on it, by the name of the state.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &[String])> {
+        let states = self.0.iter();
+        states.map(|(state, functions)| (state.as_str(), functions.as_slice()))
+    }
+
     /// What is left of the dependencies for `function` on its own.
     #[must_use]
     pub fn of(&self, function: &str) -> Self {
@@ -69,5 +75,17 @@ impl From<&BTreeMap<String, FunctionList>> for Dependencies {
                 .map(|(state, list)| (state.clone(), list.functions.clone()))
                 .collect(),
         )
+    }
+}
+
+impl From<&Dependencies> for BTreeMap<String, FunctionList> {
+    fn from(dependencies: &Dependencies) -> Self {
+        let list = |functions: &[String]| FunctionList {
+            functions: functions.to_vec(),
+        };
+        let states = dependencies.iter();
+        states
+            .map(|(state, functions)| (state.to_owned(), list(functions)))
+            .collect()
     }
 }

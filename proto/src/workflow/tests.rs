@@ -279,3 +279,22 @@ fn the_next_functions_and_what_they_wait_for() {
     )]);
     assert_eq!(Dependencies::from(&lists).states("f"), set(&["s"]));
 }
+
+#[test]
+fn what_a_first_request_describes_is_read_back() {
+    let single = Dag::new(Vec::new(), strings(&["f"]), Dependencies::default()).unwrap();
+    for workflow in [
+        Workflow::Single,
+        Workflow::Chain(chain()),
+        Workflow::Dag(dag()),
+        Workflow::Dag(single),
+    ] {
+        let first = workflow.begin(LambdaRequest {
+            next_function_index: 7,
+            ..request()
+        });
+        assert_eq!(Workflow::of(&first).as_ref(), Ok(&workflow));
+    }
+    assert_eq!(Workflow::Chain(chain()).begin(request()).name, "f1");
+    assert_eq!(Workflow::Dag(dag()).begin(request()).name, "f0");
+}
