@@ -41,6 +41,9 @@ struct Flags {
     /// CLIENT_CRT, CLIENT_KEY
     #[arg(long)]
     secure: bool,
+    /// Mutual TLS on the control plane, too: tables and controller
+    #[arg(long)]
+    secure_control: bool,
     /// Transport of server and destinations: type=grpc
     #[arg(long, value_name = "CONF")]
     server_conf: Option<String>,
@@ -181,6 +184,11 @@ fn load(flags: &Flags) -> anyhow::Result<Loaded<Config>> {
         .flag("--controller-endpoint", "controller.endpoint", controller)
         .flag("--num-threads", "server.num-threads", flags.num_threads)
         .flag("--secure", "server.secure", flags.secure.then_some(true))
+        .flag(
+            "--secure-control",
+            "tls.control",
+            flags.secure_control.then_some(true),
+        )
         .flag(
             "--fake-num-lambdas",
             "fake.num-lambdas",
