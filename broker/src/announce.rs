@@ -11,6 +11,10 @@ use tonic::transport::Channel;
 pub(crate) const LEASE: Duration = Duration::from_secs(10);
 /// How often it is renewed.
 const RENEW_EVERY: Duration = Duration::from_secs(3);
+/// How often it is renewed at a controller of another make. Such a controller
+/// knows no leases and answers each announcement by setting all weights anew;
+/// but when it has been restarted, an announcement is all that it learns from.
+const RENEW_ELSEWHERE_EVERY: Duration = Duration::from_secs(60);
 /// How soon the next attempt follows one that failed.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
@@ -25,12 +29,16 @@ pub(crate) async fn keep_announced(channel: Channel, info: RouterInfo, stop: Can
             announced = controller.announce_router(info.clone()) => announced,
         };
         let pause = match announced {
-            Ok(_) => {
+            Ok(response) => {
                 if reached != Some(true) {
                     tracing::info!(router = %info.edge_server_endpoint, "announced to the controller");
                 }
                 reached = Some(true);
-                RENEW_EVERY
+                if edge_transport::control::is_ours(&response) {
+                    RENEW_EVERY
+                } else {
+                    RENEW_ELSEWHERE_EVERY
+                }
             }
             Err(status) => {
                 if reached != Some(false) {

@@ -3,7 +3,8 @@
 
 mod support;
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use edge_broker::Standing;
@@ -222,29 +223,27 @@ async fn a_lambda_declared_idempotent_is_repeated_elsewhere() {
 
 #[tokio::test]
 async fn a_frozen_computer_holds_up_nobody_and_is_used_again_when_it_thaws() {
-    let ice = Arc::new(Mutex::new(()));
+    let ice = Arc::new(AtomicBool::new(true));
     let (frozen, other) = (Computer::echo(), Computer::echo());
     let mut router = start(config()).await;
     router.route("f", &frozen.name(), true).await;
     router.route("f", &other.name(), true).await;
     router.route("g", &other.name(), true).await;
     frozen.conduct(Conduct::Freeze(ice.clone()));
+    while router
+        .router
+        .destinations()
+        .iter()
+        .all(|d| d.standing == Standing::Healthy)
     {
-        let _cold = ice.lock().unwrap();
-        while router
-            .router
-            .destinations()
-            .iter()
-            .all(|d| d.standing == Standing::Healthy)
-        {
-            // All are answered, those at the frozen computer by the other one once it is found.
-            assert_eq!(router.ask(&idempotent("f")).await.retcode, "OK");
-            assert_eq!(router.ask(&request("g")).await.retcode, "OK");
-        }
-        for _ in 0..20 {
-            assert_eq!(router.ask(&idempotent("f")).await.responder, other.name());
-        }
+        // All are answered, those at the frozen computer by the other one once it is found.
+        assert_eq!(router.ask(&idempotent("f")).await.retcode, "OK");
+        assert_eq!(router.ask(&request("g")).await.retcode, "OK");
     }
+    for _ in 0..20 {
+        assert_eq!(router.ask(&idempotent("f")).await.responder, other.name());
+    }
+    ice.store(false, Ordering::SeqCst);
     frozen.conduct(Conduct::Echo(Duration::ZERO));
     other.conduct(Conduct::Echo(Duration::from_millis(5)));
     let mut used = false;

@@ -195,22 +195,41 @@ async fn cancellation_reaches_the_computer() {
     let computer = Computer::start(Conduct::Hang);
     let mut router = start(config()).await;
     router.route("f", &computer.name(), true).await;
-    let call = LambdaCall {
-        message: Bytes::from(request("f").encode_to_vec()),
-        metadata: http::HeaderMap::new(),
-        deadline: Instant::now() + Duration::from_millis(200),
-    };
-    router
-        .client
-        .call(&router.endpoint, &call)
-        .await
-        .unwrap_err();
+    {
+        let asked = request("f");
+        let hanging = router.ask(&asked);
+        tokio::pin!(hanging);
+        tokio::select! {
+            answer = &mut hanging => panic!("nobody answers: {answer:?}"),
+            () = eventually("at the computer", || computer.count() == 1) => {}
+        }
+        assert_eq!(router.router.destinations()[0].in_flight, 1);
+    }
     let in_flight = || router.router.destinations()[0].in_flight;
     eventually("the place at the computer is free again", || {
         in_flight() == 0
     })
     .await;
     assert_eq!(computer.count(), 1);
+}
+
+#[tokio::test]
+async fn a_deadline_that_passes_is_told_by_whoever_notices_first() {
+    let computer = Computer::start(Conduct::Hang);
+    let mut router = start(config()).await;
+    router.route("f", &computer.name(), true).await;
+    let call = LambdaCall {
+        message: Bytes::from(request("f").encode_to_vec()),
+        metadata: http::HeaderMap::new(),
+        deadline: Instant::now() + Duration::from_millis(200),
+    };
+    match router.client.call(&router.endpoint, &call).await {
+        Err(error) => assert_eq!(error.to_string(), "deadline exceeded"),
+        Ok(reply) => {
+            let answer = LambdaResponse::decode(reply.message).unwrap();
+            assert_eq!(answer.outcome(), Outcome::Deadline);
+        }
+    }
 }
 
 #[tokio::test]

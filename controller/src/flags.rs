@@ -29,15 +29,15 @@ pub struct Flags {
     #[command(flatten)]
     pub common: CommonFlags,
 
-    /// Where computers and routers announce themselves
+    /// Where computers and routers announce themselves [default: 0.0.0.0:6475]
     #[arg(long, value_name = "HOST:PORT")]
     pub server_endpoint: Option<Endpoint>,
 
-    /// What is told about lambdas beside the routers
+    /// What is told about lambdas beside the routers [default: plain]
     #[arg(long)]
     pub r#type: Option<ControllerType>,
 
-    /// Which entries which router gets
+    /// Which entries which router gets [default: flat]
     #[arg(long)]
     pub installer_type: Option<InstallerType>,
 
@@ -45,6 +45,53 @@ pub struct Flags {
     /// CERT_DIR, CA_CRT, SERVER_CRT, SERVER_KEY, CLIENT_CRT, CLIENT_KEY name
     #[arg(long)]
     pub secure_control: bool,
+
+    /// Options of types that are not available in this version.
+    #[command(flatten)]
+    pub of_other_types: OfOtherTypes,
+}
+
+/// Options of the reference that only matter to controller and installer types
+/// which are not available in this version. They are accepted, because scripts
+/// give them, and have no effect.
+#[derive(Debug, Default, clap::Args)]
+pub struct OfOtherTypes {
+    #[arg(long, hide = true)]
+    pub etsi_api_root: Option<String>,
+    #[arg(long, hide = true)]
+    pub file: Option<String>,
+    #[arg(long, hide = true)]
+    pub balanced_endpoint: Option<String>,
+    #[arg(long, hide = true)]
+    pub balanced_period: Option<f64>,
+    #[arg(long, hide = true)]
+    pub topology_file: Option<String>,
+    #[arg(long, hide = true)]
+    pub topology_randomized: bool,
+    #[arg(long, hide = true)]
+    pub hier_objective: Option<String>,
+}
+
+impl OfOtherTypes {
+    /// A warning for each option that was given.
+    fn warnings(&self) -> impl Iterator<Item = String> {
+        [
+            ("etsi-api-root", self.etsi_api_root.is_some()),
+            ("file", self.file.is_some()),
+            ("balanced-endpoint", self.balanced_endpoint.is_some()),
+            ("balanced-period", self.balanced_period.is_some()),
+            ("topology-file", self.topology_file.is_some()),
+            ("topology-randomized", self.topology_randomized),
+            ("hier-objective", self.hier_objective.is_some()),
+        ]
+        .into_iter()
+        .filter(|(_, given)| *given)
+        .map(|(option, _)| {
+            format!(
+                "--{option} is for types that are not available in this version and has no effect"
+            )
+        })
+    }
 }
 
 impl Flags {
@@ -57,6 +104,9 @@ impl Flags {
     }
 
     fn load_from(self, layers: Layers) -> Result<Loaded<Config>, ConfigError> {
+        for warning in self.of_other_types.warnings() {
+            eprintln!("warning: {warning}");
+        }
         let secure = self.secure_control.then_some(true);
         let loaded: Loaded<Config> = layers
             .common(&self.common, None)

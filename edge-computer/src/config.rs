@@ -11,6 +11,7 @@ use edge_transport::Cores;
 use serde::{Deserialize, Serialize};
 
 pub use self::endpoint::OptionalEndpoint;
+pub(crate) use self::sections::ADMIN_PORT;
 pub use self::sections::{
     Admin, AsynchronousConfig, ControllerConfig, DryConfig, EstimatorConfig, LimitsConfig,
     ServerConfig, StateConfig, TlsConfig, TransportConfig, UtilizationConfig,

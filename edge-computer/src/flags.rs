@@ -11,13 +11,18 @@ use crate::config::Config;
 use crate::sim::json_example;
 
 /// Simulates an edge computer: executes lambdas, tells brokers how busy it is
+///
+/// What is simulated is given as --conf, either a TOML file or a conf string:
+/// type=raspberry,num-cpu-containers=N,num-cpu-workers=N,num-gpu-containers=N,num-gpu-workers=N;
+/// type=intel-server,num-containers=N,num-workers=N; or type=file,path=FILE (JSON, see
+/// --json-example).
 #[derive(Debug, clap::Parser)]
 #[command(name = "edgecomputer")]
 pub struct Flags {
     /// What all programs share; a conf string given as `--conf` describes the platform.
     #[command(flatten)]
     pub common: CommonFlags,
-    /// Where to serve lambdas
+    /// Where to serve lambdas [default: 0.0.0.0:6473]
     #[arg(long, value_name = "HOST:PORT")]
     pub server_endpoint: Option<String>,
     /// How others reach this computer, if not by the end-point that it listens on
@@ -27,18 +32,22 @@ pub struct Flags {
     #[arg(long, value_name = "HOST:PORT")]
     pub controller_endpoint: Option<String>,
     /// Cores of the data plane, from 1 to 512; does not limit how many requests are served at once
+    /// [default: all]
     #[arg(long, value_name = "N")]
     pub num_threads: Option<u32>,
     /// Encrypt the lambda service, and ask clients for certificates
     #[arg(long)]
     pub secure: bool,
-    /// How lambdas travel: type=grpc
+    /// Encrypt everything else, too: utilisation, states, callbacks, announcements
+    #[arg(long)]
+    pub secure_control: bool,
+    /// How lambdas travel: type=grpc [default: type=grpc]
     #[arg(long, value_name = "CONF")]
     pub server_conf: Option<String>,
-    /// What executes lambdas: sim
+    /// What executes lambdas: sim [default: sim]
     #[arg(long, value_name = "TYPE")]
     pub computer_type: Option<String>,
-    /// Where to stream utilisation; empty: nowhere
+    /// Where to stream utilisation; empty: nowhere [default: 0.0.0.0:6476]
     #[arg(long, value_name = "HOST:PORT")]
     pub utilization_endpoint: Option<String>,
     /// Take requests with a callback
@@ -150,15 +159,14 @@ pub fn read(
 
 fn check_type(flags: &Flags) -> Result<(), UsageError> {
     let kind = flags.computer_type.as_deref();
-    if kind == Some("http") || flags.http_conf.is_some() {
-        let option = if kind == Some("http") {
-            "--computer-type http"
-        } else {
-            "--http-conf"
-        };
-        return Err(UsageError(format!(
-            "{option} is not available in this version; there is --computer-type sim"
-        )));
+    if kind == Some("http") {
+        return Err(UsageError(
+            "--computer-type http is not available in this version; there is --computer-type sim"
+                .to_owned(),
+        ));
+    }
+    if flags.http_conf.is_some() {
+        eprintln!("warning: --http-conf is for --computer-type http and has no effect");
     }
     match kind {
         None | Some("sim") => Ok(()),
@@ -181,6 +189,11 @@ fn layers(flags: Flags) -> Layers {
         .flag("--advertise", "server.advertise", flags.advertise)
         .flag("--num-threads", "server.num-threads", flags.num_threads)
         .flag("--secure", "server.secure", given(flags.secure, true))
+        .flag(
+            "--secure-control",
+            "tls.control",
+            given(flags.secure_control, true),
+        )
         .flag(
             "--controller-endpoint",
             "controller.endpoint",

@@ -38,7 +38,7 @@ use self::metrics::{Metrics, PlatformCollector};
 use self::security::Security;
 use self::service::Service;
 use self::utilization::UtilizationService;
-use crate::config::{Config, InvalidConfig};
+use crate::config::{ADMIN_PORT, Config, InvalidConfig};
 use crate::executor::{Executor as _, Snapshot};
 use crate::platform::Simulated;
 use crate::sim::{ComposeError, compose};
@@ -257,7 +257,10 @@ async fn start_admin(
         }
     });
     let readiness = admin.readiness();
-    Ok((admin.start(&config.admin.0).await?, readiness))
+    let running = admin
+        .start_or_go_without(&config.admin.0, ADMIN_PORT)
+        .await?;
+    Ok((running, readiness))
 }
 
 fn reflection() -> tonic_reflection::server::v1::ServerReflectionServer<

@@ -19,7 +19,7 @@ use self::world::{FAST, MEDIUM, World};
 /// Options of the demo.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Flags {
-    /// Length of the run, in seconds
+    /// Length of the run, in seconds, at least 10
     #[arg(long, default_value_t = 15.0)]
     seconds: f64,
     /// Requests per second
@@ -56,8 +56,8 @@ impl Plan {
 /// Runs the demo. Fails if a client saw a failure.
 pub(crate) async fn run(flags: &Flags) -> anyhow::Result<()> {
     anyhow::ensure!(
-        (3.0..=3600.0).contains(&flags.seconds),
-        "--seconds takes 3 to 3600"
+        (10.0..=3600.0).contains(&flags.seconds),
+        "--seconds takes 10 to 3600: less leaves no time to come back"
     );
     anyhow::ensure!(
         (1.0..=5000.0).contains(&flags.rate),

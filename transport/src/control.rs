@@ -45,3 +45,9 @@ pub fn channel(
 pub fn streaming_channel(endpoint: &Endpoint, tls: Option<Arc<rustls::ClientConfig>>) -> Channel {
     channel(endpoint, tls, Duration::from_secs(u32::MAX.into()))
 }
+
+/// True if a server of our own make has answered: it signs its answers.
+pub fn is_ours<T>(response: &tonic::Response<T>) -> bool {
+    let signature = response.metadata().get("server");
+    signature.is_some_and(|server| server.as_bytes() == crate::client::OURS.as_bytes())
+}

@@ -194,6 +194,27 @@ mod tests {
     }
 
     #[test]
+    fn whatever_is_accepted_is_the_authority_of_a_uri() {
+        let odd = [
+            "-:1",
+            ".:1",
+            "..:1",
+            "_:1",
+            "a..b:1",
+            "1.2.3:1",
+            "[::ffff:1.2.3.4]:1",
+            "-_.:1",
+        ];
+        for text in odd {
+            let endpoint: Endpoint = text.parse().expect(text);
+            endpoint
+                .as_str()
+                .parse::<http::uri::Authority>()
+                .expect(text);
+        }
+    }
+
+    #[test]
     fn unspecified_addresses_are_recognised() {
         for (text, expected) in [
             ("0.0.0.0:1", true),

@@ -322,12 +322,34 @@ async fn a_client_of_another_make_is_served() {
     let server = serve(|server| server);
     let channel = control::channel(&server.endpoint(), None, PATIENCE);
     let mut stranger = EdgeServerClient::new(channel);
-    let answer = stranger
-        .run_lambda(shout("Hello"))
+    let answer = stranger.run_lambda(shout("Hello")).await.expect("answered");
+    assert!(control::is_ours(&answer), "our servers sign their answers");
+    assert_eq!(answer.into_inner().output, "HELLO");
+}
+
+#[tokio::test]
+async fn a_message_that_never_arrives_is_not_waited_for_beyond_the_deadline() {
+    let server = serve(|server| server);
+    let stream = tokio::net::TcpStream::connect(server.handle.local_addr())
         .await
-        .expect("answered")
-        .into_inner();
-    assert_eq!(answer.output, "HELLO");
+        .unwrap();
+    let (requests, connection) = h2::client::handshake(stream).await.unwrap();
+    tokio::spawn(connection);
+    let request = http::Request::post("http://localhost/uiiit.rpc.EdgeServer/RunLambda")
+        .header("content-type", "application/grpc")
+        .header("grpc-timeout", "100m")
+        .body(())
+        .unwrap();
+    let (response, mut body) = requests
+        .ready()
+        .await
+        .unwrap()
+        .send_request(request, false)
+        .unwrap();
+    body.send_data(bytes::Bytes::from_static(b"\0\0\0\0\x09half"), false)
+        .unwrap();
+    let status = tonic::Status::from_header_map(response.await.unwrap().headers()).unwrap();
+    assert_eq!(status.code(), Code::DeadlineExceeded);
 }
 
 #[tokio::test]

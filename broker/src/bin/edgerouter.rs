@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use edge_broker::Router;
-use edge_broker::config::Config;
+use edge_broker::config::{Config, OptimizerSection, TableConfig};
 use edge_daemon::cli::{self, CommonFlags};
 use edge_daemon::conf_string::{ConfSchema, Key, Kind};
 use edge_daemon::layers::{Layers, Loaded};
@@ -41,6 +41,9 @@ struct Flags {
     /// CLIENT_CRT, CLIENT_KEY
     #[arg(long)]
     secure: bool,
+    /// Mutual TLS on the control plane, too: tables and controller
+    #[arg(long)]
+    secure_control: bool,
     /// Transport of server and destinations: type=grpc
     #[arg(long, value_name = "CONF")]
     server_conf: Option<String>,
@@ -182,6 +185,11 @@ fn load(flags: &Flags) -> anyhow::Result<Loaded<Config>> {
         .flag("--num-threads", "server.num-threads", flags.num_threads)
         .flag("--secure", "server.secure", flags.secure.then_some(true))
         .flag(
+            "--secure-control",
+            "tls.control",
+            flags.secure_control.then_some(true),
+        )
+        .flag(
             "--fake-num-lambdas",
             "fake.num-lambdas",
             flags.fake_num_lambdas,
@@ -210,6 +218,7 @@ async fn serve(config: Config, shutdown: Shutdown) -> anyhow::Result<()> {
         ?optimizer,
         "edgerouter serves"
     );
+    tell_about_weights(&table, &optimizer);
     let reason = shutdown.requested().await;
     tracing::info!(reason, "draining");
     anyhow::ensure!(
@@ -217,4 +226,15 @@ async fn serve(config: Config, shutdown: Shutdown) -> anyhow::Result<()> {
         "requests were still in flight after {patience:?} and have been cut off"
     );
     Ok(())
+}
+
+/// Which combinations of policy and optimizer may not be what was meant.
+fn tell_about_weights(table: &TableConfig, optimizer: &OptimizerSection) {
+    let learns = *table == TableConfig::LeastCost {};
+    let adjusted = *optimizer != OptimizerSection::None {};
+    if learns && adjusted {
+        tracing::warn!("the optimizer has no effect: least-cost learns by itself");
+    } else if !learns && !adjusted {
+        tracing::info!("weights stay as they are announced: there is no --optimizer-conf");
+    }
 }

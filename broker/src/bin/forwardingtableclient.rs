@@ -43,7 +43,7 @@ struct Flags {
     /// The destination executes the lambda itself, for change
     #[arg(long = "final")]
     is_final: bool,
-    /// Mutual TLS, for routers with [tls] control = true
+    /// Mutual TLS, for routers started with --secure-control
     #[arg(long)]
     secure: bool,
 }

@@ -190,6 +190,9 @@ pub struct TlsConfig {
     pub files: Option<TlsFiles>,
 }
 
+/// The admin port of a computer.
+pub(crate) const ADMIN_PORT: u16 = 9476;
+
 /// Section `admin`, with the port of computers as its default.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -197,6 +200,6 @@ pub struct Admin(pub AdminConfig);
 
 impl Default for Admin {
     fn default() -> Self {
-        Self(AdminConfig::on_port(9476))
+        Self(AdminConfig::on_port(ADMIN_PORT))
     }
 }

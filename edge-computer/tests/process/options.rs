@@ -97,10 +97,6 @@ fn wrong_usage_and_unusable_configurations_exit_with_2_and_say_why() {
             &["--computer-type=http"][..],
             "not available in this version",
         ),
-        (
-            &["--http-conf=num-clients=1"],
-            "not available in this version",
-        ),
         (&["--computer-type=magic"], "there is sim"),
         (&["--num-threads=0"], "from 1 to 512"),
         (&["--num-threads=100000"], "from 1 to 512"),
@@ -120,6 +116,17 @@ fn wrong_usage_and_unusable_configurations_exit_with_2_and_say_why() {
         let message = text(&output.stderr);
         assert!(message.contains(reason), "{message}");
     }
+}
+
+#[test]
+fn an_option_of_another_type_of_computer_has_no_effect_and_a_warning_says_so() {
+    let output = output(&["--http-conf=num-clients=1", "--check-config"]);
+    assert_eq!(output.status.code(), Some(0));
+    assert!(
+        text(&output.stderr).contains("--http-conf"),
+        "{}",
+        text(&output.stderr)
+    );
 }
 
 #[test]

@@ -33,8 +33,9 @@ pub(crate) fn tell(ledger: &Ledger, plan: &Plan, world: &World, interrupted: boo
 
     let retries = world.router().retries();
     println!(
-        "{medium} dead: {}. The router tried {retries} requests again elsewhere; {} failed at the client.",
+        "{medium} dead: {}. The router tried {retries} request{} again elsewhere; {} failed at the client.",
         phase(ledger, plan.crash, plan.back),
+        if retries == 1 { "" } else { "s" },
         if ledger.failed() == 0 {
             "none".to_owned()
         } else {

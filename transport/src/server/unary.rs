@@ -31,23 +31,30 @@ pub(super) async fn answer<S: LambdaService>(
         send_bare(&mut respond, refusal);
         return;
     }
-    let message = match frame::read(&mut body, limit).await {
-        Ok(Some(message)) => message,
-        Ok(None) => {
+    let patience = timeout::parse(&head.headers).unwrap_or(DEFAULT_DEADLINE);
+    let deadline = received + patience.min(MAX_PATIENCE);
+    let read = tokio::time::timeout_at(deadline.into(), frame::read(&mut body, limit));
+    let message = match read.await {
+        Ok(Ok(Some(message))) => message,
+        Ok(Ok(None)) => {
             return fail(
                 &mut respond,
                 &Status::internal("the request has no message"),
             );
         }
-        Err(ReadError::Frame(status)) => return fail(&mut respond, &status),
+        Ok(Err(ReadError::Frame(status))) => return fail(&mut respond, &status),
         // The caller is gone; nobody is left to be told.
-        Err(ReadError::Stream(_)) => return,
+        Ok(Err(ReadError::Stream(_))) => return,
+        Err(_) => {
+            let status =
+                Status::deadline_exceeded("the message did not arrive within the deadline");
+            return fail(&mut respond, &status);
+        }
     };
-    let patience = timeout::parse(&head.headers).unwrap_or(DEFAULT_DEADLINE);
     let call = LambdaCall {
         message,
         metadata: frame::metadata(head.headers),
-        deadline: received + patience.min(MAX_PATIENCE),
+        deadline,
     };
     let answered = tokio::select! {
         biased;
