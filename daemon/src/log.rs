@@ -99,6 +99,9 @@ impl fmt::Display for LogFilter {
 
 /// Sets up the log of the process, on standard error, in colour if that is a terminal.
 /// Only the first call in a process counts, so that tests may all call it.
+///
+/// Lines that cannot be written are lost, and nothing else: a complaint about them would
+/// go to standard error, too, and panic in whatever thread had something to say.
 pub fn init(config: &LogConfig) {
     // An error says that there is a log already.
     let _ = match config.format {
@@ -114,6 +117,7 @@ where
     tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::new(&config.filter.0))
         .with_writer(writer)
+        .log_internal_errors(false)
         .with_ansi(colours)
         .finish()
 }
@@ -125,6 +129,7 @@ where
     tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::new(&config.filter.0))
         .with_writer(writer)
+        .log_internal_errors(false)
         .json()
         .finish()
 }

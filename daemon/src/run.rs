@@ -2,7 +2,7 @@
 
 use std::{
     error::Error,
-    io::{IsTerminal, stderr},
+    io::{IsTerminal, Write, stderr},
     process::ExitCode,
 };
 
@@ -25,8 +25,8 @@ pub fn run(program: impl FnOnce() -> anyhow::Result<()>) -> ExitCode {
     let Err(error) = program() else {
         return ExitCode::SUCCESS;
     };
+    // Nothing is left to do when printing fails.
     if let Some(error) = error.chain().find_map(|e| e.downcast_ref::<clap::Error>()) {
-        // Nothing is left to do when printing fails.
         let _ = error.print();
         return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(USAGE));
     }
@@ -35,7 +35,7 @@ pub fn run(program: impl FnOnce() -> anyhow::Result<()>) -> ExitCode {
     } else {
         ("", "")
     };
-    eprintln!("{on}error:{off} {}", chain(error.as_ref()));
+    let _ = writeln!(stderr(), "{on}error:{off} {}", chain(error.as_ref()));
     ExitCode::from(exit_code(&error))
 }
 

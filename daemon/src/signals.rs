@@ -1,6 +1,9 @@
 //! SIGINT and SIGTERM: the first asks the process to drain, the second ends it at once.
 
-use std::{io, thread};
+use std::{
+    io::{self, Write},
+    thread,
+};
 
 use tokio::{
     runtime::Builder,
@@ -36,7 +39,8 @@ pub fn install(shutdown: &Shutdown) -> io::Result<()> {
             let name = either(&mut interrupt, &mut terminate).await;
             shutdown.request(name);
             let name = either(&mut interrupt, &mut terminate).await;
-            eprintln!("{name} again: ending at once");
+            // Not `eprintln!`, which panics when nobody reads standard error.
+            let _ = writeln!(io::stderr(), "{name} again: ending at once");
             std::process::exit(FORCED);
         });
     };

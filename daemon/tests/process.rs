@@ -181,6 +181,60 @@ fn the_second_signal_ends_the_process_at_once() {
     assert_eq!(greeter.exit().code(), Some(1));
 }
 
+/// A running greeter with a visitor, whose log nobody reads any more, as after `| head -1`.
+fn unheard() -> (Child, TcpStream) {
+    let mut child = command([
+        "--server-endpoint=127.0.0.1:0",
+        "--admin-endpoint=",
+        "--log-format=json",
+    ])
+    .env("GREETER__DRAIN__DEADLINE", "1h")
+    .stderr(Stdio::piped())
+    .spawn()
+    .unwrap();
+    let mut log = BufReader::new(child.stderr.take().unwrap());
+    let mut line = String::new();
+    while !line.contains("greeter listens") {
+        line.clear();
+        assert_ne!(log.read_line(&mut line).unwrap(), 0, "the process ended");
+    }
+    let mut visitor = TcpStream::connect(address_in(&line)).unwrap();
+    visitor.set_read_timeout(Some(PATIENCE)).unwrap();
+    visitor.read_exact(&mut [0; 6]).unwrap();
+    (child, visitor)
+}
+
+fn terminate(child: &Child) {
+    let pid = child.id().to_string();
+    let kill = Command::new("kill").args(["-TERM", &pid]).status();
+    assert!(kill.unwrap().success());
+}
+
+#[test]
+fn a_process_whose_log_nobody_reads_drains() {
+    let (mut child, visitor) = unheard();
+    let server = visitor.peer_addr().unwrap();
+    terminate(&child);
+    let deadline = Instant::now() + PATIENCE;
+    while TcpStream::connect(server).is_ok() {
+        assert!(Instant::now() < deadline, "the process does not drain");
+    }
+    drop(visitor);
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn the_second_signal_ends_a_process_whose_log_nobody_reads() {
+    let (mut child, _visitor) = unheard();
+    let deadline = Instant::now() + PATIENCE;
+    while child.try_wait().unwrap().is_none() {
+        assert!(Instant::now() < deadline, "no signal ends the process");
+        terminate(&child);
+        thread::yield_now();
+    }
+    assert_eq!(child.wait().unwrap().code(), Some(1));
+}
+
 #[test]
 fn a_drain_that_misses_its_deadline_is_a_failure() {
     let file = tempfile::NamedTempFile::new().unwrap();
