@@ -17,10 +17,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use edge_daemon::admin::{Admin, AdminError, RunningAdmin};
-use edge_proto::FILE_DESCRIPTOR_SET;
 use edge_transport::states::{StateService, StateStore};
 use edge_transport::tls::TlsError;
-use edge_transport::{BindError, Cores, Endpoint, Listener, Server, ServerHandle, Typed};
+use edge_transport::{BindError, Cores, Endpoint, Listener, Server, ServerHandle, Typed, services};
 use serde::Serialize;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -152,11 +151,11 @@ impl EdgeComputer {
             let states = StateService::server(store.clone(), config.state.max_state_bytes);
             serve_control(Routes::new(states), listener)
         });
-        let (health, health_service) = tonic_health::server::health_reporter();
+        let (health, routes) = services::standard();
         health
             .set_service_status(LAMBDA_SERVICE, tonic_health::ServingStatus::Serving)
             .await;
-        let lambda = Server::new(Routes::new(health_service).add_service(reflection()))
+        let lambda = Server::new(routes)
             .with_lambda(Arc::new(Typed(Handler(service.clone()))))
             .with_tls(security.lambda_server)
             .serve(listeners.lambda, &cores);
@@ -261,14 +260,4 @@ async fn start_admin(
         .start_or_go_without(&config.admin.0, ADMIN_PORT)
         .await?;
     Ok((running, readiness))
-}
-
-fn reflection() -> tonic_reflection::server::v1::ServerReflectionServer<
-    impl tonic_reflection::server::v1::ServerReflection,
-> {
-    tonic_reflection::server::Builder::configure()
-        .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
-        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
-        .build_v1()
-        .expect("the descriptors were made by a compiler")
 }
