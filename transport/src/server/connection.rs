@@ -3,7 +3,7 @@
 use std::net::{SocketAddr, TcpStream};
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use edge_proto::RUN_LAMBDA_PATH;
@@ -67,7 +67,9 @@ async fn handshake<S>(
             match accepting.into_fallible().await {
                 Ok(stream) => Io::tls(TlsStream::Server(stream)),
                 Err((error, stream)) => {
-                    tracing::warn!(%peer, %error, "TLS handshake failed");
+                    if let Some(others) = shared.no_handshake.due(Instant::now()) {
+                        tracing::warn!(%peer, %error, others, "TLS handshake failed");
+                    }
                     let_go(stream).await;
                     return Err(error.into());
                 }
