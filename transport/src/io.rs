@@ -10,6 +10,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsStream;
 
+use crate::tls;
+
 /// A connection, plain or encrypted.
 #[derive(Debug)]
 pub(crate) struct Io {
@@ -74,7 +76,10 @@ impl AsyncRead for Io {
     ) -> Poll<io::Result<()>> {
         match &mut self.stream {
             Stream::Plain(stream) => Pin::new(stream).poll_read(cx, buf),
-            Stream::Tls(stream) => Pin::new(stream).poll_read(cx, buf),
+            Stream::Tls(stream) => {
+                let read = Pin::new(stream).poll_read(cx, buf);
+                read.map_err(|error| tls::explained(&error))
+            }
         }
     }
 }

@@ -2,19 +2,21 @@
 
 mod connection;
 mod rest;
+mod seldom;
 mod unary;
 
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tonic::service::Routes;
 
+use self::seldom::Seldom;
 use crate::{Core, Cores, LambdaService, Limits, Listener, NoLambda};
 
 /// What a listener serves, and within which limits.
@@ -73,6 +75,8 @@ impl<S: LambdaService> Server<S> {
             kill: CancellationToken::new(),
             killed: Arc::default(),
             tasks: TaskTracker::new(),
+            refused: Seldom::default(),
+            no_handshake: Seldom::default(),
         });
         let handle = ServerHandle {
             address,
@@ -96,6 +100,10 @@ struct Shared<S> {
     kill: CancellationToken,
     killed: Arc<AtomicBool>,
     tasks: TaskTracker,
+    /// Tells of connections beyond the limit.
+    refused: Seldom,
+    /// Tells of failed TLS handshakes.
+    no_handshake: Seldom,
 }
 
 /// A running server.
@@ -153,7 +161,7 @@ async fn accept<S: LambdaService>(
             return;
         }
     };
-    let mut failing = false;
+    let failing = Seldom::default();
     loop {
         let accepted = tokio::select! {
             biased;
@@ -162,9 +170,10 @@ async fn accept<S: LambdaService>(
         };
         match accepted {
             Ok((stream, peer)) => {
-                failing = false;
                 if cores.connections() >= shared.server.limits.max_connections {
-                    tracing::warn!(%peer, "connection refused: too many connections");
+                    if let Some(others) = shared.refused.due(Instant::now()) {
+                        tracing::warn!(%peer, others, "connection refused: too many connections");
+                    }
                     continue;
                 }
                 // Leaves this core's reactor; the core that serves it registers it anew.
@@ -175,10 +184,9 @@ async fn accept<S: LambdaService>(
             }
             Err(error) if is_of_the_peer(&error) => {}
             Err(error) => {
-                if !failing {
+                if failing.due(Instant::now()).is_some() {
                     tracing::error!(%error, "could not accept connections");
                 }
-                failing = true;
                 tokio::time::sleep(PAUSE).await;
             }
         }

@@ -213,6 +213,16 @@ fn lacks(certificate: &[u8]) -> Option<&'static str> {
     }
 }
 
+/// Whether TLS is the cause of a stream's error, and not the connection below it.
+pub(crate) fn is_cause(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::InvalidData
+}
+
+/// The same error of a TLS stream with a text that explains it: `h2` keeps nothing else.
+pub(crate) fn explained(error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), explain(error))
+}
+
 /// An error of a TLS stream in words.
 pub(crate) fn explain(error: &io::Error) -> String {
     match error
@@ -237,6 +247,14 @@ fn describe(error: &rustls::Error) -> String {
         Error::AlertReceived(Alert::UnknownCA) => {
             format!("{error}: the peer does not know the CA that signed our certificate")
         }
+        Error::AlertReceived(
+            Alert::BadCertificate
+            | Alert::UnsupportedCertificate
+            | Alert::CertificateRevoked
+            | Alert::CertificateExpired
+            | Alert::CertificateUnknown
+            | Alert::DecryptError,
+        ) => format!("{error}: the peer refuses our certificate"),
         Error::InvalidMessage(_) => format!("{error}: the peer does not seem to speak TLS"),
         other => other.to_string(),
     }

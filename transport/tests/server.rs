@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use edge_proto::rpc::edge_server_client::EdgeServerClient;
 use edge_proto::rpc::{LambdaRequest, Outcome};
+use edge_transport::tls::TlsFiles;
 use edge_transport::{CallError, ClientOptions, Endpoint, Limits, Listener, control};
 use support::{PATIENCE, ask, call, certificates, client, eventually, serve};
 use tonic::Code;
@@ -160,6 +161,39 @@ async fn a_certificate_of_another_authority_is_refused_and_the_error_says_so() {
     let error = ask(&client(options), &server.endpoint(), &shout("x")).await;
     let error = error.expect_err("refused").to_string();
     assert!(error.contains("not signed by our CA"), "{error}");
+}
+
+#[tokio::test]
+async fn a_client_whose_certificate_is_refused_is_told_so() {
+    let (ours, theirs) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let theirs = certificates(theirs.path(), &["localhost"]);
+    let stranger = TlsFiles {
+        ca_certificate: theirs.ca_certificate.clone(),
+        ..certificates(ours.path(), &["localhost"])
+    };
+    let server = serve(|server| server.with_tls(Some(theirs.server_config().unwrap())));
+    let options = ClientOptions {
+        tls: Some(stranger.client_config().unwrap()),
+        ..ClientOptions::default()
+    };
+    let error = ask(&client(options), &server.endpoint(), &shout("x")).await;
+    let error = error.expect_err("refused").to_string();
+    assert!(
+        error.contains("TLS handshake failed")
+            && error.contains("the peer refuses our certificate"),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn a_plain_client_of_a_secure_server_is_told_what_is_missing() {
+    let folder = tempfile::tempdir().unwrap();
+    let files = certificates(folder.path(), &["localhost"]);
+    let server = serve(|server| server.with_tls(Some(files.server_config().unwrap())));
+    let plain = client(ClientOptions::default());
+    let error = ask(&plain, &server.endpoint(), &shout("x")).await;
+    let error = error.expect_err("refused").to_string();
+    assert!(error.contains("maybe it expects TLS"), "{error}");
 }
 
 #[test]

@@ -35,7 +35,7 @@ pub(super) async fn connect(
 async fn steps(endpoint: &Endpoint, options: &ClientOptions) -> Result<Connected, ConnectCause> {
     let io = open(endpoint, options.tls.as_ref()).await?;
     let limits = &options.limits;
-    let http2 = |error: h2::Error| ConnectCause::Http2(explain(&error));
+    let http2 = |error: h2::Error| no_http2(&error, options.tls.is_some());
     let (requests, mut connection) = h2::client::Builder::new()
         .initial_window_size(limits.stream_window_bytes)
         .initial_connection_window_size(limits.connection_window_bytes)
@@ -49,10 +49,10 @@ async fn steps(endpoint: &Endpoint, options: &ClientOptions) -> Result<Connected
     // A frozen process still accepts connections, through its kernel: only an
     // answer shows that somebody reads.
     tokio::select! {
-        ended = &mut connection => Err(ConnectCause::Http2(match ended {
-            Ok(()) => "connection closed".to_owned(),
-            Err(error) => explain(&error),
-        })),
+        ended = &mut connection => Err(match ended {
+            Ok(()) => ConnectCause::Http2("connection closed".to_owned()),
+            Err(error) => http2(error),
+        }),
         pong = pings.ping(Ping::opaque()) => pong.map(drop).map_err(http2),
     }?;
     Ok(Connected {
@@ -107,10 +107,24 @@ async fn tcp(endpoint: &Endpoint) -> Result<TcpStream, ConnectCause> {
     Err(ConnectCause::Tcp(last))
 }
 
-/// An `h2` error in words, with the alert of TLS where that is the cause.
+/// Why the peer let go of a connection during the first PING: with TLS 1.3, that is also
+/// when a client learns that its certificate is refused, if the alert reaches it.
+fn no_http2(error: &h2::Error, encrypted: bool) -> ConnectCause {
+    if error.get_io().is_some_and(tls::is_cause) {
+        return ConnectCause::Tls(explain(error));
+    }
+    let guess = if encrypted {
+        "maybe it refused our certificate"
+    } else {
+        "maybe it expects TLS"
+    };
+    ConnectCause::Http2(format!("{} ({guess})", explain(error)))
+}
+
+/// An `h2` error in words, which are those of the stream below where that is the cause.
 pub(super) fn explain(error: &h2::Error) -> String {
     match error.get_io() {
-        Some(io) => tls::explain(io),
+        Some(io) => io.to_string(),
         None => error.to_string(),
     }
 }

@@ -3,13 +3,14 @@
 use std::net::{SocketAddr, TcpStream};
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use edge_proto::RUN_LAMBDA_PATH;
 use h2::server::{Connection, SendResponse};
 use h2::{Ping, PingPong, RecvStream};
 use http::Request;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::{sleep, timeout};
 use tokio_rustls::{TlsAcceptor, TlsStream};
 
@@ -32,7 +33,8 @@ pub(super) async fn serve<S: LambdaService>(
     core: &Core,
 ) {
     let limits = &shared.server.limits;
-    let connection = match timeout(limits.handshake_timeout, handshake(stream, shared)).await {
+    let connection = match timeout(limits.handshake_timeout, handshake(stream, peer, shared)).await
+    {
         Ok(Ok(connection)) => connection,
         Ok(Err(error)) => {
             tracing::debug!(%peer, %error, "connection refused: no valid handshake");
@@ -50,21 +52,41 @@ pub(super) async fn serve<S: LambdaService>(
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-async fn handshake<S>(stream: TcpStream, shared: &Shared<S>) -> Result<H2, BoxError> {
+async fn handshake<S>(
+    stream: TcpStream,
+    peer: SocketAddr,
+    shared: &Shared<S>,
+) -> Result<H2, BoxError> {
     stream.set_nodelay(true)?;
     stream.set_nonblocking(true)?;
     let stream = tokio::net::TcpStream::from_std(stream)?;
     let io = match &shared.server.tls {
         None => Io::plain(stream),
         Some(config) => {
-            let accepted = TlsAcceptor::from(config.clone()).accept(stream).await;
-            Io::tls(TlsStream::Server(accepted.inspect_err(|error| {
-                tracing::warn!(%error, "TLS handshake failed");
-            })?))
+            let accepting = TlsAcceptor::from(config.clone()).accept(stream);
+            match accepting.into_fallible().await {
+                Ok(stream) => Io::tls(TlsStream::Server(stream)),
+                Err((error, stream)) => {
+                    if let Some(others) = shared.no_handshake.due(Instant::now()) {
+                        tracing::warn!(%peer, %error, others, "TLS handshake failed");
+                    }
+                    let_go(stream).await;
+                    return Err(error.into());
+                }
+            }
         }
     };
     let io = io.reset_if(shared.killed.clone());
     Ok(builder(&shared.server.limits).handshake(io).await?)
+}
+
+/// Closes a connection after the alert that says why, and waits for the peer to do the same.
+/// Closed with bytes unread, it would be reset, and the peer would not get to see the alert.
+async fn let_go(mut stream: tokio::net::TcpStream) {
+    let mut unread = [0; 1024];
+    if stream.shutdown().await.is_ok() {
+        while matches!(stream.read(&mut unread).await, Ok(1..)) {}
+    }
 }
 
 fn builder(limits: &Limits) -> h2::server::Builder {
