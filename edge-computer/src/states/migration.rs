@@ -7,7 +7,7 @@ use bytes::Bytes;
 use edge_proto::OK;
 use edge_proto::rpc::state_server_client::StateServerClient;
 use edge_proto::rpc::{State, StateResponse};
-use edge_transport::{Endpoint, EndpointError};
+use edge_transport::{Endpoint, EndpointError, control};
 use tonic::transport::Channel;
 
 use super::store::{StateError, StateStore};
@@ -35,7 +35,7 @@ pub enum MigrationError {
         problem: EndpointError,
     },
     /// A state server does not answer.
-    #[error("state '{state}': no answer from {server}: {}", .status.message())]
+    #[error("state '{state}': no answer from {server}: {}", control::explain(.status))]
     Silent {
         /// Name of the state.
         state: String,
