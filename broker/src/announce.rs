@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use edge_proto::rpc::RouterInfo;
 use edge_proto::rpc::edge_controller_client::EdgeControllerClient;
+use edge_transport::control;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Channel;
 
@@ -34,7 +35,7 @@ pub(crate) async fn keep_announced(channel: Channel, info: RouterInfo, stop: Can
                     tracing::info!(router = %info.edge_server_endpoint, "announced to the controller");
                 }
                 reached = Some(true);
-                if edge_transport::control::is_ours(&response) {
+                if control::is_ours(&response) {
                     RENEW_EVERY
                 } else {
                     RENEW_ELSEWHERE_EVERY
@@ -42,7 +43,10 @@ pub(crate) async fn keep_announced(channel: Channel, info: RouterInfo, stop: Can
             }
             Err(status) => {
                 if reached != Some(false) {
-                    tracing::warn!(error = %status.message(), "cannot reach the controller, going on trying");
+                    tracing::warn!(
+                        error = control::explain(&status),
+                        "cannot reach the controller, going on trying"
+                    );
                 }
                 reached = Some(false);
                 RETRY_AFTER

@@ -33,7 +33,7 @@ pub(crate) enum Fault {
     #[error("no answer within {0:?}")]
     Timeout(Duration),
     /// The call failed.
-    #[error("{}", describe(.0))]
+    #[error("{}", control::explain(.0))]
     Failed(Box<Status>),
     /// The table cannot be read in pages.
     #[error("its table changed each of the {READINGS} times that it was read")]
@@ -145,7 +145,7 @@ impl Table {
             Ok(answer) if answer.msg == edge_proto::OK => Ok(Ok(())),
             Ok(answer) => Ok(Err(Refusal(answer.msg))),
             Err(Fault::Failed(status)) if is_refusal(status.code()) => {
-                Ok(Err(Refusal(describe(&status))))
+                Ok(Err(Refusal(control::explain(&status))))
             }
             Err(fault) => Err(fault),
         }
@@ -185,23 +185,6 @@ fn is_refusal(code: Code) -> bool {
             | Code::OutOfRange
             | Code::Unimplemented
     )
-}
-
-/// A status with its cause, which tonic keeps out of the text.
-fn describe(status: &Status) -> String {
-    let mut text = match status.message() {
-        "" => status.code().to_string(),
-        message => message.to_owned(),
-    };
-    let mut cause = std::error::Error::source(status);
-    while let Some(error) = cause {
-        let next = error.to_string();
-        if !text.contains(&next) {
-            text = format!("{text}: {next}");
-        }
-        cause = error.source();
-    }
-    text
 }
 
 fn same_route(a: &Entry, b: &Entry) -> bool {

@@ -84,10 +84,8 @@ impl CommonFlags {
         let Some(answer) = self.answer(loaded)? else {
             return Ok(false);
         };
-        match io::Write::write_all(&mut io::stdout(), answer.as_bytes()) {
-            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
-            _ => Ok(true),
-        }
+        print(&answer)?;
+        Ok(true)
     }
 
     fn answer<C: Serialize>(&self, loaded: &Loaded<C>) -> anyhow::Result<Option<String>> {
@@ -99,6 +97,17 @@ impl CommonFlags {
             let warnings: String = warnings.map(|text| format!("warning: {text}\n")).collect();
             format!("{warnings}configuration OK\n")
         }))
+    }
+}
+
+/// Writes an answer to standard output.
+///
+/// # Errors
+/// Standard output cannot be written; a reader that went away is not an error.
+pub fn print(answer: &str) -> io::Result<()> {
+    match io::Write::write_all(&mut io::stdout(), answer.as_bytes()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error),
+        _ => Ok(()),
     }
 }
 

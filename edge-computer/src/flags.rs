@@ -142,7 +142,7 @@ pub fn read(
 ) -> anyhow::Result<Command> {
     let flags: Flags = cli::parse(arguments, &REFERENCE_OPTIONS)?;
     if flags.json_example {
-        print!("{}", json_example());
+        cli::print(json_example())?;
         return Ok(Command::Answered);
     }
     check_type(&flags)?;

@@ -35,7 +35,7 @@ pub enum MigrationError {
         problem: EndpointError,
     },
     /// A state server does not answer.
-    #[error("state '{state}': no answer from {server}: {}", .status.message())]
+    #[error("state '{state}': no answer from {server}: {}", edge_transport::control::explain(.status))]
     Silent {
         /// Name of the state.
         state: String,

@@ -46,6 +46,23 @@ pub fn streaming_channel(endpoint: &Endpoint, tls: Option<Arc<rustls::ClientConf
     channel(endpoint, tls, Duration::from_secs(u32::MAX.into()))
 }
 
+/// Why a call failed, with the causes that tonic keeps out of the status' own text.
+pub fn explain(status: &tonic::Status) -> String {
+    let mut text = match status.message() {
+        "" => status.code().to_string(),
+        message => message.to_owned(),
+    };
+    let mut cause = std::error::Error::source(status);
+    while let Some(error) = cause {
+        let next = error.to_string();
+        if !text.contains(&next) {
+            text = format!("{text}: {next}");
+        }
+        cause = error.source();
+    }
+    text
+}
+
 /// True if a server of our own make has answered: it signs its answers.
 pub fn is_ours<T>(response: &tonic::Response<T>) -> bool {
     let signature = response.metadata().get("server");

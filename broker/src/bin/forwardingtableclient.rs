@@ -1,7 +1,6 @@
 //! `forwardingtableclient`: shows and changes the forwarding tables of a router.
 
 use std::collections::BTreeMap;
-use std::io::Write as _;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -13,6 +12,7 @@ use edge_proto::rpc::edge_router_conf::Action as Operation;
 use edge_proto::rpc::{EdgeRouterConf, TableId, Void};
 use edge_transport::tls::TlsFiles;
 use edge_transport::{Endpoint, control};
+use tonic::Status;
 use tonic::transport::Channel;
 
 /// Shows and changes the forwarding tables of a router.
@@ -107,8 +107,7 @@ async fn execute(flags: &Flags) -> anyhow::Result<()> {
     let text = told
         .await
         .with_context(|| format!("no success with the router at {endpoint}"))?;
-    std::io::stdout().write_all(text.as_bytes())?;
-    Ok(())
+    Ok(cli::print(&text)?)
 }
 
 fn operation(flags: &Flags, action: Operation) -> EdgeRouterConf {
@@ -124,6 +123,10 @@ fn operation(flags: &Flags, action: Operation) -> EdgeRouterConf {
     }
 }
 
+fn failed(status: &Status) -> anyhow::Error {
+    anyhow::anyhow!(control::explain(status))
+}
+
 async fn one(
     router: &mut EdgeRouterClient<Channel>,
     operation: EdgeRouterConf,
@@ -131,7 +134,7 @@ async fn one(
     let msg = router
         .configure(operation)
         .await
-        .map_err(|status| explain(&status))?
+        .map_err(|status| failed(&status))?
         .into_inner()
         .msg;
     anyhow::ensure!(
@@ -176,7 +179,7 @@ async fn tables(router: &mut EdgeRouterClient<Channel>) -> anyhow::Result<Vec<Ve
     let count = router
         .get_num_tables(Void {})
         .await
-        .map_err(|status| explain(&status))?
+        .map_err(|status| failed(&status))?
         .into_inner()
         .value;
     anyhow::ensure!(count <= 16, "{count} tables are more than any router has");
@@ -199,7 +202,7 @@ async fn table(router: &mut EdgeRouterClient<Channel>, id: u32) -> anyhow::Resul
         let page = router
             .get_table(page)
             .await
-            .map_err(|status| explain(&status))?
+            .map_err(|status| failed(&status))?
             .into_inner();
         let received = page.entries.len();
         entries.extend(page.entries.into_iter().map(|entry| TableEntry {
@@ -212,17 +215,5 @@ async fn table(router: &mut EdgeRouterClient<Channel>, id: u32) -> anyhow::Resul
         if page.total == 0 || received == 0 || entries.len() as u64 >= page.total {
             return Ok(entries);
         }
-    }
-}
-
-/// The status of a failed call, with the cause that tonic keeps behind it.
-fn explain(status: &tonic::Status) -> anyhow::Error {
-    let mut cause: &dyn std::error::Error = status;
-    while let Some(source) = cause.source() {
-        cause = source;
-    }
-    match cause.downcast_ref::<tonic::Status>() {
-        Some(status) => anyhow::anyhow!("{:?}: {}", status.code(), status.message()),
-        None => anyhow::anyhow!("{cause}"),
     }
 }

@@ -47,7 +47,7 @@ fn main() -> ExitCode {
     })
 }
 
-/// Prints until the stream breaks, which is an error.
+/// Prints until the stream breaks, which is an error, or nobody reads any more, which is not.
 async fn print(flags: &Flags, output: &mut dyn Write) -> anyhow::Result<()> {
     let default = Endpoint::new("localhost", 6476);
     let server = flags.server_endpoint.as_ref().unwrap_or(&default);
@@ -58,7 +58,7 @@ async fn print(flags: &Flags, output: &mut dyn Write) -> anyhow::Result<()> {
     let started = Instant::now();
     let mut client = EdgeComputerClient::new(control::streaming_channel(server, tls));
     let failed = |status: tonic::Status| {
-        let reason = status.message();
+        let reason = control::explain(&status);
         anyhow!("no utilisation from {server}: {reason}")
     };
     let mut samples = client
@@ -68,7 +68,10 @@ async fn print(flags: &Flags, output: &mut dyn Write) -> anyhow::Result<()> {
         .into_inner();
     while let Some(sample) = samples.message().await.map_err(failed)? {
         let seconds = started.elapsed().as_secs_f64();
-        write(output, seconds, &sample).context("cannot write the utilisation")?;
+        match write(output, seconds, &sample) {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(()),
+            written => written.context("cannot write the utilisation")?,
+        }
     }
     Err(anyhow!("{server} has ended the stream"))
 }

@@ -71,7 +71,7 @@ impl Announcer {
         match self.client.remove_computer(self.info).await {
             Ok(_) => tracing::info!(%controller, "removed from the controller"),
             Err(status) => {
-                let reason = status.message();
+                let reason = control::explain(&status);
                 tracing::warn!(%controller, reason, "could not be removed from the controller");
             }
         }
@@ -98,7 +98,7 @@ async fn renew(
                 tracing::info!(%controller, computer = info.edge_server_endpoint, "announced");
             }
             Err(status) if works != Some(false) => {
-                let reason = status.message();
+                let reason = control::explain(status);
                 tracing::warn!(%controller, reason, "cannot be announced, trying on");
             }
             _ => {}

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use edge_proto::rpc::LambdaResponse;
 use edge_proto::rpc::callback_server_client::CallbackServerClient;
-use edge_transport::Endpoint;
+use edge_transport::{Endpoint, control};
 use tonic::Code;
 
 use super::channels::Channels;
@@ -31,7 +31,7 @@ pub(super) async fn deliver(
         };
         if attempt == ATTEMPTS || status.code() == Code::Unimplemented {
             tracing::warn!(
-                callback = %endpoint, %uuid, attempt, reason = status.message(),
+                callback = %endpoint, %uuid, attempt, reason = control::explain(&status),
                 "an answer is lost: its callback failed"
             );
             return false;

@@ -42,6 +42,28 @@ fn the_client_prints_the_stream_until_it_breaks() {
 }
 
 #[test]
+fn the_client_ends_with_its_reader() {
+    let server = free_port();
+    let endpoint = server.local_addr().to_string();
+    drop(server);
+    let stream = format!("--utilization-endpoint={endpoint}");
+    let computer = Computer::start(&[&stream]);
+    computer.wait_for("edgecomputer listens");
+    let mut client = Command::new(env!("CARGO_BIN_EXE_edgecomputerclient"))
+        .args(["--server", &endpoint])
+        .env_clear()
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(client.stdout.take());
+    let output = client.wait_with_output().unwrap();
+    assert_eq!(text(&output.stderr), "");
+    assert_eq!(output.status.code(), Some(0));
+}
+
+#[test]
 fn the_client_needs_a_server_and_explains_itself() {
     let client = |arguments: &[&str]| {
         let program = env!("CARGO_BIN_EXE_edgecomputerclient");
