@@ -1,6 +1,9 @@
 //! The destinations of one broker: each known once, whatever lambdas and tables route to it.
 
-use crate::Health;
+use crate::average::{Average, sample};
+use crate::load::Load;
+use crate::refusal_budget::RefusalBudget;
+use crate::{Health, Nanos, Report};
 use crossbeam_utils::CachePadded;
 use foldhash::fast::FixedState;
 use std::collections::HashMap;
@@ -19,6 +22,7 @@ pub struct Destination {
 #[derive(Debug)]
 struct Hot {
     in_flight: AtomicU32,
+    load: Load,
     health: Health,
 }
 
@@ -41,6 +45,7 @@ impl Destination {
     }
 
     /// Requests under way from this broker, over all lambdas and tables.
+    #[inline]
     #[must_use]
     pub fn in_flight(&self) -> u32 {
         self.hot.in_flight.load(Relaxed)
@@ -48,12 +53,28 @@ impl Destination {
 
     /// Whether it may be chosen.
     #[must_use]
+    #[inline]
     pub fn health(&self) -> &Health {
         &self.hot.health
     }
 
-    pub(crate) fn begin(&self) {
-        self.hot.in_flight.fetch_add(1, Relaxed);
+    /// What is known of how busy it is.
+    #[inline]
+    pub(crate) fn load(&self) -> &Load {
+        &self.hot.load
+    }
+
+    /// Requests that it executes at the same time, as last reported; none if it does not report.
+    #[must_use]
+    pub fn workers(&self) -> Option<u32> {
+        let load = self.load();
+        load.reports().then(|| load.workers() as u32)
+    }
+
+    pub(crate) fn begin(&self, now: Nanos) {
+        if self.hot.in_flight.fetch_add(1, Relaxed) == 0 {
+            self.hot.load.woken(now);
+        }
     }
 
     /// Undoes one [`Destination::begin`].
@@ -68,7 +89,12 @@ impl Destination {
 pub struct Destinations {
     registry: Mutex<Registry>,
     ejected: Arc<AtomicUsize>,
+    service: Average,
+    refusals: RefusalBudget,
 }
+
+/// Weight of a new sample in the mean service time of everything.
+const SERVICE_WEIGHT: f32 = 0.02;
 
 #[derive(Debug, Default)]
 struct Registry {
@@ -109,6 +135,7 @@ impl Destinations {
             id: registry.next_id,
             hot: CachePadded::new(Hot {
                 in_flight: AtomicU32::new(0),
+                load: Load::new(),
                 health: Health::new(Arc::clone(&self.ejected)),
             }),
         });
@@ -137,6 +164,24 @@ impl Destinations {
         (self.ejected.load(Relaxed) as isize).max(0) as usize
     }
 
+    /// Mean service time in seconds over all lambdas and destinations; 0 before the first sample.
+    #[inline]
+    pub(crate) fn service(&self) -> f32 {
+        self.service.seconds()
+    }
+
+    /// Takes what an answer says of the time it took to execute.
+    pub(crate) fn record(&self, report: &Report) {
+        if let Some(service) = report.service {
+            self.service.record(sample(service), SERVICE_WEIGHT);
+        }
+    }
+
+    /// How often destinations may turn requests of this broker down.
+    pub(crate) fn refusals(&self) -> &RefusalBudget {
+        &self.refusals
+    }
+
     fn lock(&self) -> MutexGuard<'_, Registry> {
         self.registry.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -145,7 +190,6 @@ impl Destinations {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Nanos;
 
     #[test]
     fn a_name_is_one_destination_while_somebody_uses_it() {

@@ -12,39 +12,54 @@
 //! the default policy a pick takes no lock.
 //!
 //! ```
-//! use edge_balance::{Destinations, ForwardingTable, Nanos, PolicyConfig, Tried};
+//! use edge_balance::{Destinations, ForwardingTable, Nanos, PolicyConfig, Report, Tried};
 //! use rand_pcg::{Pcg32, rand_core::SeedableRng};
 //! use std::sync::Arc;
 //!
-//! let table = ForwardingTable::new(PolicyConfig::LeastCost, Arc::new(Destinations::new()));
+//! let table = ForwardingTable::new(PolicyConfig::default(), Arc::new(Destinations::new()));
 //! table.change("resize", "edge-1:6473", 1.0, true, Nanos(0))?;
 //!
 //! let pick = table.pick("resize", &Tried::new(), Nanos(0), &mut Pcg32::seed_from_u64(1))?;
 //! assert_eq!(pick.destination().name(), "edge-1:6473");
-//! pick.succeeded(Nanos::from_secs_f64(0.012), Nanos::from_secs_f64(0.012));
+//! let (latency, now) = (Nanos::from_secs_f64(0.012), Nanos::from_secs_f64(0.012));
+//! pick.succeeded(latency, &Report::default(), now);
 //! assert_eq!(table.to_string(), "resize [0.012] edge-1:6473 (F)\n");
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod acceptance;
+mod average;
 mod destination;
+mod explanation;
 mod health;
-mod latency;
+mod lambda_state;
+mod load;
 mod nanos;
 mod optimizer;
+mod pair;
 mod pick;
 mod policy;
+mod probe;
+mod refusal_budget;
+mod report;
+mod request;
 mod retry_budget;
 mod route;
 mod stamp;
 mod table;
 mod tried;
 
+pub use acceptance::Acceptance;
 pub use destination::{Destination, Destinations};
+pub use explanation::{Candidate, Explanation};
 pub use health::{FIRST_EJECTION, Health, LONGEST_EJECTION, Standing};
 pub use nanos::Nanos;
 pub use optimizer::{InvalidOptimizer, Optimizer, OptimizerConfig, Statistic};
-pub use pick::{NoDestination, Pick};
-pub use policy::{InvalidPolicy, PolicyConfig};
+pub use pick::{NoDestination, Pick, Reason};
+pub use policy::{Acceptability, InvalidPolicy, PolicyConfig};
+pub use probe::Probe;
+pub use report::Report;
+pub use request::Request;
 pub use retry_budget::RetryBudget;
 pub use table::{ForwardingTable, RouteChange, Rows, TableEntry, TableError};
 pub use tried::Tried;

@@ -29,6 +29,18 @@ impl Nanos {
         Nanos(milliseconds.saturating_mul(1_000_000))
     }
 
+    /// Whole microseconds.
+    #[must_use]
+    pub const fn from_micros(microseconds: u64) -> Self {
+        Nanos(microseconds.saturating_mul(1_000))
+    }
+
+    /// In whole microseconds, rounded down.
+    #[must_use]
+    pub const fn as_micros(self) -> u64 {
+        self.0 / 1_000
+    }
+
     /// Seconds with a fraction, rounded to the nanosecond; negative and NaN become zero, what is too
     /// large becomes [`Nanos::MAX`].
     #[must_use]

@@ -1,8 +1,10 @@
 //! A request's hold on the destination that was picked for it, until it tells how it ended.
 
 use crate::health::Ticket;
+use crate::policy::Choice;
 use crate::route::Route;
-use crate::{Destination, Nanos};
+use crate::table::Lambda;
+use crate::{Destination, Nanos, Report};
 use std::sync::Arc;
 use thiserror::Error;
 
@@ -17,38 +19,104 @@ pub enum NoDestination {
     AllTried,
 }
 
+/// Why a destination was picked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// The policy found it the best of those that may be chosen.
+    Best,
+    /// It has been set aside, and this request finds out if it is back.
+    Trial,
+    /// Nothing is known of it that is recent, and this request finds out.
+    Exploration,
+    /// All that were not tried yet are set aside, so any of them will do.
+    LastResort,
+}
+
+impl Reason {
+    /// In one word or two.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Reason::Best => "best",
+            Reason::Trial => "trial",
+            Reason::Exploration => "exploration",
+            Reason::LastResort => "last-resort",
+        }
+    }
+}
+
 /// The destination of one request. While it lives the request counts as in flight there; say how it
-/// ended with [`succeeded`](Pick::succeeded), [`answered`](Pick::answered) or
-/// [`failed`](Pick::failed). Dropping it instead means that the request was abandoned (cancelled,
-/// its client gone), which teaches nothing.
+/// ended with [`succeeded`](Pick::succeeded), [`answered`](Pick::answered),
+/// [`refused`](Pick::refused) or [`failed`](Pick::failed). Dropping it instead means that the
+/// request was abandoned (cancelled, its client gone), which teaches nothing.
 #[derive(Debug)]
 #[must_use = "dropping a pick tells that its request was abandoned"]
 pub struct Pick {
+    lambda: Arc<Lambda>,
     route: Arc<Route>,
     ticket: Ticket,
+    reason: Reason,
+    max_wait: Option<Nanos>,
+    predicted: Option<Nanos>,
+    predicted_wait: Option<Nanos>,
+    ended: bool,
 }
 
 impl Pick {
-    pub(crate) fn new(route: Arc<Route>) -> Self {
+    pub(crate) fn new(lambda: &Arc<Lambda>, choice: Choice, any_healthy: bool, now: Nanos) -> Self {
+        let Choice {
+            route,
+            max_wait,
+            predicted,
+            predicted_wait,
+            explored,
+        } = choice;
+        let reason = match (any_healthy, explored) {
+            (false, _) => Reason::LastResort,
+            (true, true) => Reason::Exploration,
+            (true, false) => Reason::Best,
+        };
         let ticket = route.destination().health().ticket();
-        Pick::with_ticket(route, ticket)
+        route.destination().begin(now);
+        Pick {
+            lambda: Arc::clone(lambda),
+            route,
+            ticket,
+            reason,
+            max_wait,
+            predicted,
+            predicted_wait,
+            ended: false,
+        }
     }
 
-    /// The trial of an ejected destination, if this request may be it.
-    pub(crate) fn trial(route: &Arc<Route>, now: Nanos) -> Option<Self> {
+    /// The trial of an ejected destination, if this request may be it. It is unconditional: a
+    /// destination on trial is to show that it executes.
+    pub(crate) fn trial(lambda: &Arc<Lambda>, route: &Arc<Route>, now: Nanos) -> Option<Self> {
         let ticket = route.destination().health().try_trial(now)?;
-        Some(Pick::with_ticket(Arc::clone(route), ticket))
-    }
-
-    fn with_ticket(route: Arc<Route>, ticket: Ticket) -> Self {
-        route.destination().begin();
-        Pick { route, ticket }
+        route.destination().begin(now);
+        Some(Pick {
+            lambda: Arc::clone(lambda),
+            route: Arc::clone(route),
+            ticket,
+            reason: Reason::Trial,
+            max_wait: None,
+            predicted: None,
+            predicted_wait: None,
+            ended: false,
+        })
     }
 
     /// Where the request goes.
     #[must_use]
     pub fn destination(&self) -> &Arc<Destination> {
         self.route.destination()
+    }
+
+    /// Why it goes there.
+    #[must_use]
+    pub fn reason(&self) -> Reason {
+        self.reason
     }
 
     /// Whether this request finds out if an ejected destination is back. It is likelier than others
@@ -58,22 +126,73 @@ impl Pick {
         self.ticket.is_trial()
     }
 
+    /// What to tell the destination: turn the request down rather than let it wait longer than this
+    /// for its turn, since then another destination is likely to be quicker. None: however long.
+    #[must_use]
+    pub fn max_wait(&self) -> Option<Nanos> {
+        self.max_wait
+    }
+
+    /// The time until the answer, where the policy predicts it.
+    #[must_use]
+    pub fn predicted(&self) -> Option<Nanos> {
+        self.predicted
+    }
+
+    /// The share of [`Pick::predicted`] that is not execution: under way and in line.
+    #[must_use]
+    pub fn predicted_wait(&self) -> Option<Nanos> {
+        self.predicted_wait
+    }
+
     /// The answer is fine and took `latency`, which becomes a sample.
-    pub fn succeeded(self, latency: Nanos, now: Nanos) {
-        self.route.learn(latency, now);
-        self.answered(now);
+    pub fn succeeded(mut self, latency: Nanos, report: &Report, now: Nanos) {
+        let report = report.credible(latency);
+        self.end(&report, now);
+        self.destination().health().succeeded(self.ticket);
+        self.lambda.learn(&self.route, latency, &report, now);
     }
 
     /// The destination answered, but the time it took says nothing: an application error, the
-    /// acknowledgement of an asynchronous request. Only its health profits.
-    pub fn answered(self, _now: Nanos) {
+    /// acknowledgement of an asynchronous request. Only its health and what is known of its queue
+    /// profit.
+    pub fn answered(mut self, report: &Report, now: Nanos) {
+        self.end(&report.credible(Nanos::MAX), now);
         self.destination().health().succeeded(self.ticket);
+    }
+
+    /// The destination turned the request down, unexecuted, because the wait would exceed
+    /// [`Pick::max_wait`]: try elsewhere, nothing is wrong with it. Turning down everything is a
+    /// fault, though, and ends in its ejection.
+    pub fn refused(mut self, report: &Report, now: Nanos) {
+        let report = report.credible(Nanos::MAX);
+        self.end(&report, now);
+        self.lambda.broker().refusals().spend();
+        if self.destination().load().refused(&report) {
+            self.fault(now);
+        } else if !self.is_trial() {
+            self.destination().health().succeeded(self.ticket);
+        }
     }
 
     /// The transport failed, or the destination said that it is overloaded: it is ejected. An error
     /// of the application is no failure in this sense.
     pub fn failed(self, now: Nanos) {
+        self.fault(now);
+    }
+
+    fn fault(&self, now: Nanos) {
         self.destination().health().failed(self.ticket, now);
+        self.lambda.failed(&self.route, now);
+    }
+
+    fn end(&mut self, report: &Report, now: Nanos) {
+        self.ended = true;
+        let destination = self.route.destination();
+        destination.end();
+        destination
+            .load()
+            .heard(report, destination.in_flight(), now);
     }
 }
 
@@ -82,6 +201,8 @@ impl Drop for Pick {
         let destination = self.route.destination();
         // No effect after an answer or a failure, which ended the trial already.
         destination.health().abandoned(self.ticket);
-        destination.end();
+        if !self.ended {
+            destination.end();
+        }
     }
 }

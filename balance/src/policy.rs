@@ -1,157 +1,39 @@
-//! The selection policies behind one trait, and how they are named in configurations.
+//! The selection policies behind one trait.
 
+mod config;
 mod least_cost;
 mod least_impedance;
+mod predicted_completion;
 mod proportional_fairness;
 mod random;
 mod round_robin;
 
-use crate::latency::LambdaLatency;
+pub use config::{InvalidPolicy, PolicyConfig};
+pub use predicted_completion::Acceptability;
+
+use crate::lambda_state::LambdaState;
 use crate::route::Route;
-use crate::{Nanos, Tried};
+use crate::{Destinations, Nanos, Report, Request, Tried};
 use rand::Rng;
 use std::fmt;
 use std::sync::Arc;
-use thiserror::Error;
-
-/// Which policy a table chooses by. A weight is a cost: smaller is better.
-///
-/// | policy | use it when | learns from |
-/// |---|---|---|
-/// | least cost | always, unless there is a reason not to | latencies and requests in flight |
-/// | random | a static share of traffic inverse to the weights is wanted | weights |
-/// | least impedance | the best is to take it all, the others are spares | weights |
-/// | round robin | fairness among the good ones matters, as in the C++ reference's experiments | weights |
-/// | proportional fairness | the trade between fairness and speed is to be set by hand | weights |
-///
-/// The last four are those of the C++ reference. On their own they see neither load nor latency;
-/// an [`Optimizer`](crate::Optimizer) turns latencies into weights for them.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub enum PolicyConfig {
-    /// The smallest expected latency times requests in flight.
-    #[default]
-    LeastCost,
-    /// Each with a probability inverse to its weight.
-    Random,
-    /// The smallest weight.
-    LeastImpedance,
-    /// In turn, as often as their weights allow, among those within twice the smallest weight.
-    RoundRobin,
-    /// The largest of speed to the power `alpha` over service received to the power `beta`.
-    ProportionalFairness {
-        /// How much speed counts, at least 0.
-        alpha: f64,
-        /// How much fairness counts, at least 0.
-        beta: f64,
-    },
-}
-
-/// Why there is no policy to a configuration.
-#[derive(Clone, Debug, PartialEq, Error)]
-pub enum InvalidPolicy {
-    /// The type is none of [`PolicyConfig::NAMES`].
-    #[error("Invalid forwarding table type '{0}'")]
-    UnknownType(String),
-    /// Proportional fairness needs both exponents.
-    #[error("No value found for key: {0}")]
-    MissingKey(&'static str),
-    /// An exponent is negative or not a finite number.
-    #[error("Invalid value for key {key}: {value}, must be a finite number that is not negative")]
-    InvalidExponent {
-        /// `alpha` or `beta`.
-        key: &'static str,
-        /// What was given.
-        value: f64,
-    },
-}
-
-impl PolicyConfig {
-    /// The type strings of all policies, the default first.
-    pub const NAMES: [&'static str; 5] = [
-        "least-cost",
-        "random",
-        "least-impedance",
-        "round-robin",
-        "proportional-fairness",
-    ];
-
-    /// The policy of that type string; `alpha` and `beta` matter to proportional fairness only and
-    /// are ignored, even if absurd, by the others.
-    ///
-    /// # Errors
-    /// An unknown type, and for proportional fairness exponents that are missing or out of range.
-    pub fn from_name(
-        name: &str,
-        alpha: Option<f64>,
-        beta: Option<f64>,
-    ) -> Result<Self, InvalidPolicy> {
-        match name {
-            "least-cost" => Ok(PolicyConfig::LeastCost),
-            "random" => Ok(PolicyConfig::Random),
-            "least-impedance" => Ok(PolicyConfig::LeastImpedance),
-            "round-robin" => Ok(PolicyConfig::RoundRobin),
-            "proportional-fairness" => {
-                let alpha = exponent("alpha", alpha)?;
-                let beta = exponent("beta", beta)?;
-                Ok(PolicyConfig::ProportionalFairness { alpha, beta })
-            }
-            _ => Err(InvalidPolicy::UnknownType(name.to_owned())),
-        }
-    }
-
-    /// The type string.
-    #[must_use]
-    pub fn name(&self) -> &'static str {
-        match self {
-            PolicyConfig::LeastCost => "least-cost",
-            PolicyConfig::Random => "random",
-            PolicyConfig::LeastImpedance => "least-impedance",
-            PolicyConfig::RoundRobin => "round-robin",
-            PolicyConfig::ProportionalFairness { .. } => "proportional-fairness",
-        }
-    }
-
-    /// Fresh state for one lambda.
-    pub(crate) fn build(self, now: Nanos) -> Box<dyn Policy> {
-        match self {
-            PolicyConfig::LeastCost => Box::new(least_cost::LeastCost::new(now)),
-            PolicyConfig::Random => Box::new(random::Random),
-            PolicyConfig::LeastImpedance => Box::new(least_impedance::LeastImpedance),
-            PolicyConfig::RoundRobin => Box::new(round_robin::RoundRobin::default()),
-            PolicyConfig::ProportionalFairness { alpha, beta } => Box::new(
-                proportional_fairness::ProportionalFairness::new(alpha, beta),
-            ),
-        }
-    }
-}
-
-fn exponent(key: &'static str, value: Option<f64>) -> Result<f64, InvalidPolicy> {
-    match value {
-        None => Err(InvalidPolicy::MissingKey(key)),
-        Some(value) if value.is_finite() && value >= 0.0 => Ok(value),
-        Some(value) => Err(InvalidPolicy::InvalidExponent { key, value }),
-    }
-}
-
-impl fmt::Display for PolicyConfig {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())?;
-        if let PolicyConfig::ProportionalFairness { alpha, beta } = self {
-            write!(f, ",alpha={alpha},beta={beta}")?;
-        }
-        Ok(())
-    }
-}
 
 /// How the next destination of one lambda is chosen.
 pub(crate) trait Policy: Send + Sync + fmt::Debug {
     /// One of the routes that are candidates, none if there is no candidate.
-    fn choose(
-        &self,
-        routes: &[Arc<Route>],
-        candidates: &Candidates<'_>,
-        rng: &mut dyn Rng,
-    ) -> Option<Arc<Route>>;
+    fn choose(&self, scene: &Scene<'_>, rng: &mut dyn Rng) -> Option<Choice>;
+
+    /// What each candidate would cost, in the order of the routes: for people who ask why. Policies
+    /// that do not compare costs tell the weights.
+    fn costs(&self, scene: &Scene<'_>) -> Vec<Cost> {
+        let admitted = scene.routes.iter().filter(|route| scene.admits(route));
+        let cost = |route: &Arc<Route>| Cost {
+            route: Arc::clone(route),
+            cost: f64::from(route.weight()),
+            terms: Vec::new(),
+        };
+        admitted.map(cost).collect()
+    }
 
     /// Routes came or went. Those that stayed are in the same order as before, new ones follow.
     fn routes_changed(&self, _routes: &[Arc<Route>], _now: Nanos) {}
@@ -159,27 +41,97 @@ pub(crate) trait Policy: Send + Sync + fmt::Debug {
     /// The weight of a route was set, not necessarily to another value.
     fn weight_set(&self, _route: &Arc<Route>, _now: Nanos) {}
 
-    /// Where latencies go, if the policy learns from them.
-    fn latency(&self) -> Option<Arc<LambdaLatency>> {
-        None
+    /// The smallest weight of a new sample in the averages of a pair; none if the policy does not
+    /// want latencies learnt, so that tables show the weights as they were set.
+    fn sample_weight(&self) -> Option<f32> {
+        Some(0.03)
+    }
+
+    /// A request was executed within `latency`; what all policies learn from it is learnt already.
+    fn learnt(&self, _route: &Route, _latency: Nanos, _report: &Report, _now: Nanos) {}
+
+    /// The destination of a request failed.
+    fn failed(&self, _route: &Route, _now: Nanos) {}
+
+    /// Where to send probes at the occasion of a request, which has been picked.
+    fn probes(&self, _scene: &Scene<'_>, _rng: &mut dyn Rng) -> Vec<Arc<Route>> {
+        Vec::new()
+    }
+
+    /// A probe was answered after `latency`; `estimate` is how long the destination expects a
+    /// request to take.
+    fn probed(
+        &self,
+        _route: &Arc<Route>,
+        _latency: Nanos,
+        _estimate: Option<Nanos>,
+        _report: &Report,
+        _now: Nanos,
+    ) {
     }
 }
 
-/// Which routes one pick may choose.
+/// What was chosen, and what the request should know about it.
 #[derive(Debug)]
-pub(crate) struct Candidates<'a> {
+pub(crate) struct Choice {
+    pub(crate) route: Arc<Route>,
+    /// Rather than wait longer for its turn than this the request should be turned down.
+    pub(crate) max_wait: Option<Nanos>,
+    /// Predicted time until the answer.
+    pub(crate) predicted: Option<Nanos>,
+    /// Share of it that is not execution.
+    pub(crate) predicted_wait: Option<Nanos>,
+    /// Chosen to find out about it, not because it is the best.
+    pub(crate) explored: bool,
+}
+
+impl From<Arc<Route>> for Choice {
+    fn from(route: Arc<Route>) -> Self {
+        Choice {
+            route,
+            max_wait: None,
+            predicted: None,
+            predicted_wait: None,
+            explored: false,
+        }
+    }
+}
+
+/// The cost of one candidate and what it is made of, by name.
+#[derive(Clone, Debug)]
+pub(crate) struct Cost {
+    pub(crate) route: Arc<Route>,
+    pub(crate) cost: f64,
+    pub(crate) terms: Vec<(&'static str, f64)>,
+}
+
+/// All that one pick may look at.
+#[derive(Debug)]
+pub(crate) struct Scene<'a> {
+    /// All routes of the lambda, candidates or not.
+    pub(crate) routes: &'a [Arc<Route>],
+    pub(crate) request: &'a Request<'a>,
     pub(crate) tried: &'a Tried,
     /// Pass over the ejected; false when nothing else is left (or nothing is ejected).
     pub(crate) healthy_only: bool,
+    pub(crate) lambda: &'a LambdaState,
+    pub(crate) broker: &'a Destinations,
     pub(crate) now: Nanos,
 }
 
-impl Candidates<'_> {
-    pub(crate) fn admit(&self, route: &Route) -> bool {
+impl Scene<'_> {
+    /// Whether the route is a candidate.
+    #[inline]
+    pub(crate) fn admits(&self, route: &Route) -> bool {
         let destination = route.destination();
         !self.tried.contains(destination.id())
             && (!self.healthy_only || destination.health().is_healthy())
     }
+}
+
+/// Uniform in `0..n`, 0 if there is nothing to index; the bias of the multiplication is below n / 2^32.
+pub(crate) fn any_index(n: usize, rng: &mut dyn Rng) -> usize {
+    ((u64::from(rng.next_u32()) * n as u64) >> 32) as usize
 }
 
 /// A route and what a stateful policy keeps about it.

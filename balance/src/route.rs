@@ -1,6 +1,6 @@
 //! One line of a table: a lambda's way to one destination, with all that is learnt about the pair.
 
-use crate::latency::{LambdaLatency, PairLatency};
+use crate::pair::Pair;
 use crate::stamp::{Age, Stamp, pack, unpack};
 use crate::{Destination, Nanos};
 use std::sync::Arc;
@@ -14,14 +14,14 @@ const SMOOTHED_FOR: Age = Age::from_millis(5_000);
 #[derive(Debug)]
 pub(crate) struct Route {
     destination: Arc<Destination>,
+    pair: Pair,
     /// f32, finite and positive.
     weight: AtomicU32,
     is_final: AtomicBool,
-    latency: PairLatency,
+    /// Two words that belong to the policy.
+    scratch: [AtomicU64; 2],
     /// Moving average of the optimizer (f32 seconds, 0 for none) | stamp of its last sample.
     smoothed: AtomicU64,
-    /// Present where the policy learns from latencies.
-    lambda: Option<Arc<LambdaLatency>>,
 }
 
 impl Route {
@@ -29,28 +29,35 @@ impl Route {
         destination: Arc<Destination>,
         weight: f32,
         is_final: bool,
-        lambda: Option<Arc<LambdaLatency>>,
         now: Nanos,
     ) -> Self {
         Route {
             destination,
+            pair: Pair::new(now),
             weight: AtomicU32::new(weight.to_bits()),
             is_final: AtomicBool::new(is_final),
-            latency: PairLatency::new(now),
+            scratch: Default::default(),
             smoothed: AtomicU64::new(0),
-            lambda,
         }
     }
 
+    #[inline]
     pub(crate) fn destination(&self) -> &Arc<Destination> {
         &self.destination
     }
 
-    pub(crate) fn latency(&self) -> &PairLatency {
-        &self.latency
+    #[inline]
+    pub(crate) fn pair(&self) -> &Pair {
+        &self.pair
+    }
+
+    /// Memory for the policy to use as it likes, zero at first.
+    pub(crate) fn scratch(&self) -> &[AtomicU64; 2] {
+        &self.scratch
     }
 
     /// The weight that was announced, or that an optimizer set.
+    #[inline]
     pub(crate) fn weight(&self) -> f32 {
         f32::from_bits(self.weight.load(Relaxed))
     }
@@ -69,7 +76,7 @@ impl Route {
 
     /// The weight that tables show: what was measured, where the policy measures.
     pub(crate) fn shown_weight(&self) -> f32 {
-        self.latency.estimate().unwrap_or_else(|| self.weight())
+        self.pair.measured().unwrap_or_else(|| self.weight())
     }
 
     pub(crate) fn is_final(&self) -> bool {
@@ -78,13 +85,6 @@ impl Route {
 
     pub(crate) fn set_final(&self, is_final: bool) {
         self.is_final.store(is_final, Relaxed);
-    }
-
-    /// Takes a latency, if the policy wants any.
-    pub(crate) fn learn(&self, latency: Nanos, now: Nanos) {
-        if let Some(lambda) = &self.lambda {
-            lambda.record(&self.latency, latency, now);
-        }
     }
 
     /// Moves the optimizer's average, in which the old value weighs `alpha`, and returns it; it

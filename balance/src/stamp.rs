@@ -2,13 +2,13 @@
 
 use crate::Nanos;
 
-/// One tick is 2^22 ns.
-const TICK_SHIFT: u32 = 22;
+/// One tick is 2^18 ns.
+const TICK_SHIFT: u32 = 18;
 
 /// Cores read the clock a moment apart, so a stamp may lie slightly ahead of another core's now.
-const AHEAD: u32 = 1 << 10;
+const AHEAD: u32 = 1 << 14;
 
-/// A moment to about 4.2 ms. It wraps after 208 days, and all arithmetic is modulo that: an age is
+/// A moment to about 0.26 ms. It wraps after 13 days, and all arithmetic is modulo that: an age is
 /// right as long as it is shorter, and what is older than that merely looks younger than it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Stamp(pub(crate) u32);

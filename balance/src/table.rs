@@ -5,14 +5,16 @@ mod lambda;
 mod rows;
 
 pub use error::TableError;
+pub(crate) use lambda::Lambda;
 pub use rows::{Rows, TableEntry};
 
 use crate::route::Route;
-use crate::{Destinations, Nanos, NoDestination, Pick, PolicyConfig, Tried};
+use crate::{
+    Destinations, Explanation, Nanos, NoDestination, Pick, PolicyConfig, Probe, Request, Tried,
+};
 use arc_swap::ArcSwap;
 use error::{check_destination, check_factor, check_route, check_weight};
 use foldhash::fast::FixedState;
-use lambda::Lambda;
 use rand::Rng;
 use std::collections::HashMap;
 use std::fmt;
@@ -41,6 +43,7 @@ type Lambdas = HashMap<Arc<str>, Arc<Lambda>, FixedState>;
 #[derive(Debug)]
 pub struct ForwardingTable {
     policy: PolicyConfig,
+    exceptions: HashMap<String, PolicyConfig, FixedState>,
     destinations: Arc<Destinations>,
     lambdas: ArcSwap<Lambdas>,
     writer: Mutex<()>,
@@ -52,16 +55,31 @@ impl ForwardingTable {
     pub fn new(policy: PolicyConfig, destinations: Arc<Destinations>) -> Self {
         ForwardingTable {
             policy,
+            exceptions: HashMap::default(),
             destinations,
             lambdas: ArcSwap::default(),
             writer: Mutex::new(()),
         }
     }
 
-    /// What the table chooses by.
+    /// Lets another policy choose for the lambda of that name; lambdas that the table holds already
+    /// keep theirs.
+    #[must_use]
+    pub fn with_exception(mut self, lambda: &str, policy: PolicyConfig) -> Self {
+        self.exceptions.insert(lambda.to_owned(), policy);
+        self
+    }
+
+    /// What the table chooses by, apart from exceptions.
     #[must_use]
     pub fn policy(&self) -> PolicyConfig {
         self.policy
+    }
+
+    /// What the table chooses by for the lambda of that name.
+    #[must_use]
+    pub fn policy_of(&self, lambda: &str) -> PolicyConfig {
+        *self.exceptions.get(lambda).unwrap_or(&self.policy)
     }
 
     /// The registry this table shares.
@@ -116,10 +134,12 @@ impl ForwardingTable {
         let _turn = self.lock();
         let lambdas = self.lambdas.load();
         if let Some(known) = lambdas.get(lambda) {
-            known.change(changes, &self.destinations, now);
+            known.change(changes, now);
         } else {
-            let added = Arc::new(Lambda::new(lambda, self.policy, now));
-            added.change(changes, &self.destinations, now);
+            let policy = self.policy_of(lambda);
+            let broker = Arc::clone(&self.destinations);
+            let added = Arc::new(Lambda::new(lambda, policy, broker, now));
+            added.change(changes, now);
             let mut more = Lambdas::clone(&lambdas);
             more.insert(Arc::clone(added.name()), added);
             self.lambdas.store(Arc::new(more));
@@ -274,16 +294,49 @@ impl ForwardingTable {
     ///
     /// # Errors
     /// [`NoDestination`] if the lambda has no destination, or none that is not in `tried`.
-    pub fn pick(
+    pub fn pick<'a>(
         &self,
-        lambda: &str,
+        request: impl Into<Request<'a>>,
         tried: &Tried,
         now: Nanos,
         rng: &mut dyn Rng,
     ) -> Result<Pick, NoDestination> {
+        let request = request.into();
         let lambdas = self.lambdas.load();
-        let known = lambdas.get(lambda).ok_or(NoDestination::UnknownLambda)?;
-        known.pick(tried, self.destinations.ejected() > 0, now, rng)
+        let known = lambdas
+            .get(request.lambda)
+            .ok_or(NoDestination::UnknownLambda)?;
+        known.pick(&request, tried, self.destinations.ejected() > 0, now, rng)
+    }
+
+    /// What the policy thinks of every destination that the request has not been to: ask right
+    /// before a [`pick`](Self::pick) to learn why it chose. None if the lambda has no destination.
+    #[must_use]
+    pub fn explain<'a>(
+        &self,
+        request: impl Into<Request<'a>>,
+        tried: &Tried,
+        now: Nanos,
+    ) -> Option<Explanation> {
+        let request = request.into();
+        let lambdas = self.lambdas.load();
+        let known = lambdas.get(request.lambda)?;
+        Some(known.explain(&request, tried, now))
+    }
+
+    /// The destinations that the policy wants probed at the occasion of a request, after its pick.
+    /// Most policies never want any.
+    pub fn probes<'a>(
+        &self,
+        request: impl Into<Request<'a>>,
+        now: Nanos,
+        rng: &mut dyn Rng,
+    ) -> Vec<Probe> {
+        let request = request.into();
+        let lambdas = self.lambdas.load();
+        lambdas
+            .get(request.lambda)
+            .map_or_else(Vec::new, |known| known.probes(&request, now, rng))
     }
 
     fn lock(&self) -> MutexGuard<'_, ()> {

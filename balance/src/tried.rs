@@ -7,6 +7,7 @@ use smallvec::SmallVec;
 #[derive(Clone, Debug, Default)]
 pub struct Tried {
     ids: SmallVec<[u64; 8]>,
+    refusals: u32,
 }
 
 impl Tried {
@@ -21,6 +22,17 @@ impl Tried {
         if !self.contains(id) {
             self.ids.push(id);
         }
+    }
+
+    /// Notes that the destination tried last turned the request down.
+    pub fn refused(&mut self) {
+        self.refusals += 1;
+    }
+
+    /// How many destinations have turned the request down.
+    #[must_use]
+    pub fn refusals(&self) -> u32 {
+        self.refusals
     }
 
     /// Whether the destination was tried.

@@ -56,7 +56,7 @@ impl Default for Config {
             server: ServerConfig::default(),
             tables: TablesConfig::default(),
             controller: ControllerConfig::default(),
-            table: TableConfig::LeastCost {},
+            table: TableConfig::PredictedCompletion {},
             optimizer: OptimizerSection::None {},
             router: RouterConfig::default(),
             fake: FakeConfig::default(),
@@ -180,6 +180,8 @@ pub struct ControllerConfig {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", deny_unknown_fields, rename_all = "kebab-case")]
 pub enum TableConfig {
+    /// The earliest predicted answer, on condition that the destination agrees.
+    PredictedCompletion {},
     /// The smallest product of smoothed latency and requests in flight.
     LeastCost {},
     /// With probability proportional to 1 / weight.
@@ -200,6 +202,7 @@ pub enum TableConfig {
 impl TableConfig {
     pub(crate) fn policy(&self) -> PolicyConfig {
         match *self {
+            Self::PredictedCompletion {} => PolicyConfig::default(),
             Self::LeastCost {} => PolicyConfig::LeastCost,
             Self::Random {} => PolicyConfig::Random,
             Self::LeastImpedance {} => PolicyConfig::LeastImpedance,

@@ -3,12 +3,13 @@
 mod attempt;
 mod delay;
 mod pending;
+mod query;
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use bytes::Bytes;
-use edge_balance::{NoDestination, Pick, RetryBudget, Tried};
+use edge_balance::{Nanos, NoDestination, Pick, RetryBudget, Tried};
 use edge_proto::rpc::{LambdaResponse, Outcome};
 use edge_proto::view::RequestView;
 use edge_transport::{
@@ -23,10 +24,11 @@ use tonic::Status;
 use self::attempt::{Attempt, Verdict};
 pub(crate) use self::delay::Delay;
 use self::pending::PendingLimit;
+use self::query::{Query, affinity};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::metrics::Counters;
-use crate::tables::{LearningTable, Tables};
+use crate::tables::Tables;
 
 /// What a request gets when its lambda is in no table.
 const NO_DESTINATIONS: &str = "No destinations found for the entry";
@@ -102,17 +104,16 @@ impl Forwarder {
         if view.is_looping() {
             return failure(Outcome::ApplicationError, "loop detected");
         }
-        let request = Request {
+        let request = Query {
             name: view.name,
+            input_bytes: view.input_bytes,
+            affinity: affinity(&view),
             dry: view.dry,
+            max_wait: (view.max_wait_us > 0).then(|| Nanos::from_micros(view.max_wait_us)),
             may_repeat: view.idempotent || self.idempotent.iter().any(|name| name == view.name),
             learning: self.tables.serving(view.forward),
         };
-        let call = LambdaCall {
-            message: view.forwarded(&call.message),
-            ..call
-        };
-        self.attempts(&self.cores[core.index()], &request, &call)
+        self.attempts(&self.cores[core.index()], &view, &request, &call)
             .await
     }
 
@@ -121,11 +122,13 @@ impl Forwarder {
     async fn attempts(
         &self,
         core: &PerCore,
-        request: &Request<'_>,
+        view: &RequestView<'_>,
+        request: &Query<'_>,
         call: &LambdaCall,
     ) -> LambdaReply {
         self.budget.deposit(self.clock.now());
         let mut tried = Tried::new();
+        let mut failures = 0;
         let mut last = None;
         loop {
             let now = self.clock.now();
@@ -134,7 +137,7 @@ impl Forwarder {
                 request
                     .learning
                     .table
-                    .pick(request.name, &tried, now, &mut *random)
+                    .pick(request.for_pick(), &tried, now, &mut *random)
             };
             let pick = match picked {
                 Ok(pick) => pick,
@@ -143,20 +146,32 @@ impl Forwarder {
                 }
                 Err(_) => break,
             };
-            if !tried.is_empty() && !self.budget.try_withdraw(now) {
+            // Refusals have a budget of their own, which the policy keeps.
+            if failures > 0 && !self.budget.try_withdraw(now) {
                 self.counters.budget_exhausted();
                 break;
             }
+            if let Some(refusal) = request.refused_early(&pick) {
+                return refusal;
+            }
             tried.push(pick.destination().id());
-            let attempt = self.attempt(core, request, call, pick).await;
+            let max_wait = request.max_wait(&pick);
+            let attempt = self
+                .attempt(core, view, request, call, pick, max_wait)
+                .await;
             match attempt.verdict {
                 Verdict::Final => return attempt.reply,
-                Verdict::TryElsewhere if tried.len() >= self.max_attempts => return attempt.reply,
+                _ if tried.len() >= self.max_attempts => return attempt.reply,
                 Verdict::TryElsewhere => {
+                    failures += 1;
                     self.counters.retried();
-                    last = Some(attempt.reply);
+                }
+                Verdict::Refused => {
+                    tried.refused();
+                    self.counters.refused();
                 }
             }
+            last = Some(attempt.reply);
         }
         last.unwrap_or_else(|| failure(Outcome::Unavailable, NO_DESTINATIONS))
     }
@@ -164,10 +179,17 @@ impl Forwarder {
     async fn attempt(
         &self,
         core: &PerCore,
-        request: &Request<'_>,
+        view: &RequestView<'_>,
+        request: &Query<'_>,
         call: &LambdaCall,
         pick: Pick,
+        max_wait: Option<Nanos>,
     ) -> Attempt {
+        let max_wait_us = max_wait.map_or(0, |span| span.as_micros().max(1));
+        let call = LambdaCall {
+            message: view.forwarded(&call.message, max_wait_us),
+            ..call.clone()
+        };
         self.delay.wait(&core.random).await;
         let destination = pick.destination().clone();
         let started = Instant::now();
@@ -181,7 +203,7 @@ impl Forwarder {
         let answered = if self.delay.is_fake() {
             Ok(self.delay.fake_answer(&core.random))
         } else {
-            core.client.call_by_name(destination.name(), call).await
+            core.client.call_by_name(destination.name(), &call).await
         };
         let ended = Ended {
             latency: started.elapsed(),
@@ -189,15 +211,6 @@ impl Forwarder {
         };
         attempt::judge(request, pick, &destination, answered, ended)
     }
-}
-
-/// What the path needs to know of a request.
-#[derive(Debug)]
-struct Request<'a> {
-    name: &'a str,
-    dry: bool,
-    may_repeat: bool,
-    learning: &'a LearningTable,
 }
 
 /// How long an attempt took, and when it was over.

@@ -18,6 +18,7 @@ use crate::tables::Tables;
 pub(crate) struct Counters {
     cores: Box<[PerCore]>,
     retries: AtomicU64,
+    refusals: AtomicU64,
     budget_exhausted: AtomicU64,
 }
 
@@ -46,6 +47,7 @@ impl Counters {
         Self {
             cores: (0..cores).map(|_| PerCore::default()).collect(),
             retries: AtomicU64::new(0),
+            refusals: AtomicU64::new(0),
             budget_exhausted: AtomicU64::new(0),
         }
     }
@@ -62,6 +64,14 @@ impl Counters {
 
     pub(crate) fn retried(&self) {
         self.retries.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn refused(&self) {
+        self.refusals.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn refusals(&self) -> u64 {
+        self.refusals.load(Ordering::Relaxed)
     }
 
     pub(crate) fn retries(&self) -> u64 {
@@ -149,8 +159,14 @@ impl Collector for RouterCollector {
         let retries = Value::Counter(self.counters.retries());
         family(
             "edge_router_retries",
-            "Attempts beyond the first",
+            "Attempts that followed a failed one",
             &single(retries),
+        )?;
+        let refusals = Value::Counter(self.counters.refusals());
+        family(
+            "edge_router_refusals",
+            "Attempts that a destination turned down because of its queue",
+            &single(refusals),
         )?;
         let exhausted = Value::Counter(self.counters.budget_exhausted.load(Ordering::Relaxed));
         family(

@@ -275,9 +275,14 @@ impl RouterHandle {
         status::destinations(&self.tables)
     }
 
-    /// Attempts beyond the first, of all requests so far.
+    /// Attempts that followed a failed one, of all requests so far.
     pub fn retries(&self) -> u64 {
         self.counters.retries()
+    }
+
+    /// Attempts that a destination turned down because of its queue, so far.
+    pub fn refusals(&self) -> u64 {
+        self.counters.refusals()
     }
 
     fn announce(&self, config: &Config, tls: Option<Arc<edge_transport::tls::ClientConfig>>) {

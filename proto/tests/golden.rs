@@ -167,6 +167,7 @@ fn lambda_response() {
         workers: 9,
         service_us: 10,
         residence_us: 11,
+        cold_start_us: 12,
     };
     golden(
         &response,
@@ -188,6 +189,7 @@ fn lambda_response() {
             b"\xb8\x06\x09",
             b"\xc0\x06\x0a",
             b"\xc8\x06\x0b",
+            b"\xd0\x06\x0c",
         ],
     );
 }

@@ -54,11 +54,11 @@ proptest! {
     #[test]
     fn a_forwarded_request_is_one_more_hop(request in any_request()) {
         let encoded = request.encode_to_vec();
-        let forwarded = RequestView::parse(&encoded).expect("valid").forwarded(&encoded);
+        let forwarded = RequestView::parse(&encoded).expect("valid").forwarded(&encoded, 0);
         let decoded = LambdaRequest::decode(forwarded.clone()).expect("still valid");
         prop_assert_eq!(decoded, request.one_more_hop());
         // And again: within one width of the counter, the message keeps its size.
-        let again = RequestView::parse(&forwarded).expect("valid").forwarded(&forwarded);
+        let again = RequestView::parse(&forwarded).expect("valid").forwarded(&forwarded, 0);
         let grew = again.len() - forwarded.len();
         prop_assert!(grew == 0 || RequestView::parse(&again).expect("valid").hops.is_power_of_two());
     }
@@ -91,7 +91,7 @@ proptest! {
             prop_assert!(view.is_ok(), "what prost accepts, the view accepts");
         }
         if let Ok(view) = view {
-            drop(view.forwarded(&garbage));
+            drop(view.forwarded(&garbage, 7));
         }
         drop(ResponseView::parse(&garbage));
     }
@@ -124,7 +124,7 @@ fn the_last_value_wins() {
     .concat();
     let view = RequestView::parse(&twice).expect("valid");
     assert_eq!((view.name, view.hops), ("last", 2));
-    let forwarded = LambdaRequest::decode(view.forwarded(&twice)).expect("valid");
+    let forwarded = LambdaRequest::decode(view.forwarded(&twice, 0)).expect("valid");
     assert_eq!((forwarded.hops, forwarded.forward), (3, true));
 }
 

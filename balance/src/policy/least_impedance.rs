@@ -1,9 +1,7 @@
 //! Least impedance: always the destination with the smallest weight.
 
-use super::{Candidates, Policy};
-use crate::route::Route;
+use super::{Choice, Policy, Scene};
 use rand::Rng;
-use std::sync::Arc;
 
 /// Chooses the smallest weight, the earliest inserted among equals, after the table of that name
 /// in the C++ reference.
@@ -15,17 +13,18 @@ use std::sync::Arc;
 pub(super) struct LeastImpedance;
 
 impl Policy for LeastImpedance {
-    fn choose(
-        &self,
-        routes: &[Arc<Route>],
-        candidates: &Candidates<'_>,
-        _rng: &mut dyn Rng,
-    ) -> Option<Arc<Route>> {
-        routes
+    fn choose(&self, scene: &Scene<'_>, _rng: &mut dyn Rng) -> Option<Choice> {
+        scene
+            .routes
             .iter()
-            .filter(|route| candidates.admit(route))
+            .filter(|route| scene.admits(route))
             // Of equal elements `min_by` returns the first.
             .min_by(|a, b| a.weight().total_cmp(&b.weight()))
             .cloned()
+            .map(Choice::from)
+    }
+
+    fn sample_weight(&self) -> Option<f32> {
+        None
     }
 }

@@ -1,6 +1,6 @@
 //! Proportional fairness: speed against the rate at which a destination was served so far.
 
-use super::{Candidates, Policy, Slot, follow};
+use super::{Choice, Policy, Scene, Slot, follow};
 use crate::Nanos;
 use crate::route::Route;
 use rand::Rng;
@@ -51,21 +51,20 @@ impl ProportionalFairness {
 }
 
 impl Policy for ProportionalFairness {
-    fn choose(
-        &self,
-        _routes: &[Arc<Route>],
-        candidates: &Candidates<'_>,
-        _rng: &mut dyn Rng,
-    ) -> Option<Arc<Route>> {
+    fn choose(&self, scene: &Scene<'_>, _rng: &mut dyn Rng) -> Option<Choice> {
         let slots = self.slots();
         let mut best: Option<(f64, &Slot<Served>)> = None;
-        for slot in slots.iter().filter(|slot| candidates.admit(&slot.route)) {
-            let score = self.score(slot, candidates.now);
+        for slot in slots.iter().filter(|slot| scene.admits(&slot.route)) {
+            let score = self.score(slot, scene.now);
             if best.is_none_or(|(highest, _)| score > highest) {
                 best = Some((score, slot));
             }
         }
-        best.map(|(_, slot)| Arc::clone(&slot.route))
+        best.map(|(_, slot)| Choice::from(Arc::clone(&slot.route)))
+    }
+
+    fn sample_weight(&self) -> Option<f32> {
+        None
     }
 
     fn routes_changed(&self, routes: &[Arc<Route>], now: Nanos) {

@@ -1,9 +1,8 @@
 //! Random: each destination with a probability inverse to its weight.
 
-use super::{Candidates, Policy};
+use super::{Choice, Policy, Scene};
 use crate::route::Route;
 use rand::{Rng, RngExt};
-use std::sync::Arc;
 
 /// Chooses i with probability `(1/w_i) / sum(1/w)`, after the `random` table of the C++ reference.
 ///
@@ -16,13 +15,8 @@ use std::sync::Arc;
 pub(super) struct Random;
 
 impl Policy for Random {
-    fn choose(
-        &self,
-        routes: &[Arc<Route>],
-        candidates: &Candidates<'_>,
-        rng: &mut dyn Rng,
-    ) -> Option<Arc<Route>> {
-        let admitted = || routes.iter().filter(|route| candidates.admit(route));
+    fn choose(&self, scene: &Scene<'_>, rng: &mut dyn Rng) -> Option<Choice> {
+        let admitted = || scene.routes.iter().filter(|route| scene.admits(route));
         let total: f64 = admitted().map(|route| share(route)).sum();
         if total <= 0.0 {
             return None;
@@ -37,7 +31,11 @@ impl Policy for Random {
                 break;
             }
         }
-        chosen.cloned()
+        chosen.cloned().map(Choice::from)
+    }
+
+    fn sample_weight(&self) -> Option<f32> {
+        None
     }
 }
 

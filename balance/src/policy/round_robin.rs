@@ -1,6 +1,6 @@
 //! Round robin by deficit: among the good destinations, in turn and as often as their weights allow.
 
-use super::{Candidates, Policy, Slot, follow};
+use super::{Choice, Policy, Scene, Slot, follow};
 use crate::Nanos;
 use crate::route::Route;
 use rand::Rng;
@@ -116,15 +116,10 @@ fn good_weight<'a>(slots: impl Iterator<Item = &'a Slot<Turn>>) -> f32 {
 }
 
 impl Policy for RoundRobin {
-    fn choose(
-        &self,
-        _routes: &[Arc<Route>],
-        candidates: &Candidates<'_>,
-        _rng: &mut dyn Rng,
-    ) -> Option<Arc<Route>> {
+    fn choose(&self, scene: &Scene<'_>, _rng: &mut dyn Rng) -> Option<Choice> {
         let mut slots = self.slots();
-        refresh(&mut slots, candidates.now);
-        let admitted = |slot: &&mut Slot<Turn>| candidates.admit(&slot.route);
+        refresh(&mut slots, scene.now);
+        let admitted = |slot: &&mut Slot<Turn>| scene.admits(&slot.route);
         let by_turn = |a: &&mut Slot<Turn>, b: &&mut Slot<Turn>| {
             let by_deficit = a.state.deficit.total_cmp(&b.state.deficit);
             by_deficit.then_with(|| {
@@ -140,18 +135,22 @@ impl Policy for RoundRobin {
             .filter(|slot| slot.state.active);
         if let Some(next) = active.min_by(by_turn) {
             next.state.deficit += f64::from(next.route.weight());
-            return Some(Arc::clone(&next.route));
+            return Some(Arc::clone(&next.route).into());
         }
         // All active ones are ejected or tried: the good ones among the rest stand in.
-        let good = good_weight(slots.iter().filter(|slot| candidates.admit(&slot.route)));
+        let good = good_weight(slots.iter().filter(|slot| scene.admits(&slot.route)));
         let spare = slots
             .iter_mut()
             .filter(admitted)
             .filter(|slot| slot.route.weight() <= good);
         spare.min_by(by_turn).map(|next| {
             next.state.deficit += f64::from(next.route.weight());
-            Arc::clone(&next.route)
+            Arc::clone(&next.route).into()
         })
+    }
+
+    fn sample_weight(&self) -> Option<f32> {
+        None
     }
 
     fn routes_changed(&self, routes: &[Arc<Route>], now: Nanos) {

@@ -1,9 +1,14 @@
 //! One lambda of a table: its routes as a snapshot, and the state of the policy among them.
 
 use super::{RouteChange, TableEntry, TableError};
-use crate::policy::{Candidates, Policy};
+use crate::average::sample;
+use crate::explanation::Explanation;
+use crate::lambda_state::LambdaState;
+use crate::policy::{Policy, Scene};
+use crate::probe::Probe;
 use crate::route::Route;
-use crate::{Destinations, Nanos, NoDestination, Pick, PolicyConfig, Tried};
+use crate::stamp::Stamp;
+use crate::{Destinations, Nanos, NoDestination, Pick, PolicyConfig, Report, Request, Tried};
 use arc_swap::ArcSwap;
 use foldhash::fast::FixedState;
 use rand::Rng;
@@ -13,8 +18,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 type Index = HashMap<Arc<str>, Arc<Route>, FixedState>;
 
 #[derive(Debug)]
-pub(super) struct Lambda {
+pub(crate) struct Lambda {
     name: Arc<str>,
+    broker: Arc<Destinations>,
+    state: LambdaState,
     /// In the order of insertion.
     routes: ArcSwap<Vec<Arc<Route>>>,
     /// The same routes by destination. Picks do not look at it.
@@ -23,13 +30,25 @@ pub(super) struct Lambda {
 }
 
 impl Lambda {
-    pub(super) fn new(name: &str, policy: PolicyConfig, now: Nanos) -> Self {
+    pub(super) fn new(
+        name: &str,
+        policy: PolicyConfig,
+        broker: Arc<Destinations>,
+        now: Nanos,
+    ) -> Self {
         Lambda {
             name: name.into(),
+            broker,
+            state: LambdaState::new(now),
             routes: ArcSwap::default(),
             index: Mutex::default(),
-            policy: policy.build(now),
+            policy: policy.build(),
         }
+    }
+
+    /// What all lambdas of the broker share.
+    pub(crate) fn broker(&self) -> &Destinations {
+        &self.broker
     }
 
     pub(super) fn name(&self) -> &Arc<str> {
@@ -45,12 +64,7 @@ impl Lambda {
     }
 
     /// Sets weight and finality of the routes that exist and adds the others.
-    pub(super) fn change(
-        &self,
-        changes: &[RouteChange<'_>],
-        destinations: &Destinations,
-        now: Nanos,
-    ) {
+    pub(super) fn change(&self, changes: &[RouteChange<'_>], now: Nanos) {
         let mut index = self.index();
         let mut added = Vec::new();
         for change in changes {
@@ -60,9 +74,8 @@ impl Lambda {
                 self.policy.weight_set(route, now);
                 continue;
             }
-            let destination = destinations.intern(change.destination);
-            let learns = self.policy.latency();
-            let route = Route::new(destination, change.weight, change.is_final, learns, now);
+            let destination = self.broker.intern(change.destination);
+            let route = Route::new(destination, change.weight, change.is_final, now);
             let route = Arc::new(route);
             index.insert(
                 Arc::clone(route.destination().shared_name()),
@@ -124,7 +137,8 @@ impl Lambda {
 
     /// Chooses; `any_ejected` says whether health has to be looked at.
     pub(super) fn pick(
-        &self,
+        self: &Arc<Self>,
+        request: &Request<'_>,
         tried: &Tried,
         any_ejected: bool,
         now: Nanos,
@@ -140,35 +154,106 @@ impl Lambda {
             {
                 if route.destination().health().is_healthy() {
                     any_healthy = true;
-                } else if let Some(trial) = Pick::trial(route, now) {
+                } else if let Some(trial) = Pick::trial(self, route, now) {
                     return Ok(trial);
                 }
             }
         }
-        let mut choose = |healthy_only| {
-            self.policy.choose(
-                &routes,
-                &Candidates {
-                    tried,
-                    healthy_only,
-                    now,
-                },
-                rng,
-            )
-        };
-        let healthy = if any_healthy {
-            choose(any_ejected)
-        } else {
-            None
-        };
+        let mut scene = self.scene(&routes, request, tried, now);
+        if any_healthy {
+            scene.healthy_only = any_ejected;
+            if let Some(choice) = self.policy.choose(&scene, rng) {
+                return Ok(Pick::new(self, choice, true, now));
+            }
+        }
         // With none healthy, or none any more, all that were not tried will do.
-        let chosen = healthy.or_else(|| choose(false));
-        chosen.map(Pick::new).ok_or(if tried.is_empty() {
+        scene.healthy_only = false;
+        let choice = self.policy.choose(&scene, rng).ok_or(if tried.is_empty() {
             // Its last route was removed a moment ago.
             NoDestination::UnknownLambda
         } else {
             NoDestination::AllTried
-        })
+        })?;
+        Ok(Pick::new(self, choice, false, now))
+    }
+
+    fn scene<'a>(
+        &'a self,
+        routes: &'a [Arc<Route>],
+        request: &'a Request<'a>,
+        tried: &'a Tried,
+        now: Nanos,
+    ) -> Scene<'a> {
+        Scene {
+            routes,
+            request,
+            tried,
+            healthy_only: false,
+            lambda: &self.state,
+            broker: &self.broker,
+            now,
+        }
+    }
+
+    /// What the policy thinks of every destination that this request has not been to.
+    pub(super) fn explain(&self, request: &Request<'_>, tried: &Tried, now: Nanos) -> Explanation {
+        let routes = self.routes.load();
+        let costs = self.policy.costs(&self.scene(&routes, request, tried, now));
+        Explanation::new(costs)
+    }
+
+    /// The destinations that want to be probed at the occasion of `request`.
+    pub(super) fn probes(
+        self: &Arc<Self>,
+        request: &Request<'_>,
+        now: Nanos,
+        rng: &mut dyn Rng,
+    ) -> Vec<Probe> {
+        let routes = self.routes.load();
+        let tried = Tried::new();
+        let wanted = self
+            .policy
+            .probes(&self.scene(&routes, request, &tried, now), rng);
+        let probe = |route| Probe::new(Arc::clone(self), route);
+        wanted.into_iter().map(probe).collect()
+    }
+
+    /// Takes what a successful answer teaches; the report is credible.
+    pub(crate) fn learn(&self, route: &Route, latency: Nanos, report: &Report, now: Nanos) {
+        let warm = latency.since(report.cold_start.unwrap_or_default());
+        let destination = route.destination();
+        destination.load().answered(latency, report, now);
+        self.broker.record(report);
+        if let Some(weight) = self.policy.sample_weight() {
+            self.state.record(warm, report.service);
+            let service = report.service.map(sample);
+            route
+                .pair()
+                .record(sample(warm), service, weight, Stamp::at(now));
+        }
+        self.policy.learnt(route, warm, report, now);
+    }
+
+    /// Tells the policy of a failure.
+    pub(crate) fn failed(&self, route: &Route, now: Nanos) {
+        self.policy.failed(route, now);
+    }
+
+    /// Takes the answer to a probe.
+    pub(crate) fn probed(
+        &self,
+        route: &Arc<Route>,
+        latency: Nanos,
+        estimate: Option<Nanos>,
+        report: &Report,
+        now: Nanos,
+    ) {
+        let report = report.credible(latency);
+        let destination = route.destination();
+        destination
+            .load()
+            .heard(&report, destination.in_flight(), now);
+        self.policy.probed(route, latency, estimate, &report, now);
     }
 
     fn store(&self, routes: Vec<Arc<Route>>, now: Nanos) {

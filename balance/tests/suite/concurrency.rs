@@ -3,7 +3,7 @@
 use crate::{L, seeded};
 use edge_balance::{
     Destinations, ForwardingTable, Nanos, NoDestination, Optimizer, OptimizerConfig, PolicyConfig,
-    RetryBudget, Tried,
+    Report, RetryBudget, Tried,
 };
 use rand::RngExt;
 use std::sync::Arc;
@@ -29,10 +29,10 @@ fn requests(table: &ForwardingTable, optimizer: &Optimizer, clock: &AtomicU64, s
         match rng.random_range(0..20) {
             0 => pick.failed(now),
             1 => drop(pick),
-            2 => pick.answered(now),
+            2 => pick.answered(&Report::default(), now),
             _ => {
                 let name = pick.destination().name().to_owned();
-                pick.succeeded(Nanos::from_millis(5), now);
+                pick.succeeded(Nanos::from_millis(5), &Report::default(), now);
                 optimizer.record(table, L, &name, 0.005, now);
             }
         }
@@ -114,7 +114,9 @@ fn a_destination_is_on_trial_with_one_request_however_many_ask_at_once() {
             let askers: Vec<_> = (0..3).map(|seed| scope.spawn(ask(seed))).collect();
             let picks: Vec<_> = askers.into_iter().flat_map(|a| a.join().unwrap()).collect();
             let trials = picks.iter().filter(|pick| pick.is_trial()).count();
-            picks.into_iter().for_each(|pick| pick.answered(now));
+            picks
+                .into_iter()
+                .for_each(|pick| pick.answered(&Report::default(), now));
             trials
         });
         assert_eq!(trials, 1, "round {round}");

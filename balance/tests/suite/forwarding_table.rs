@@ -2,8 +2,8 @@
 
 use crate::{Bench, L, seconds};
 use edge_balance::{
-    Destinations, ForwardingTable, InvalidPolicy, Nanos, NoDestination, PolicyConfig, RouteChange,
-    TableError, Tried,
+    Destinations, ForwardingTable, InvalidPolicy, Nanos, NoDestination, PolicyConfig, Report,
+    RouteChange, TableError, Tried,
 };
 use std::sync::Arc;
 
@@ -314,7 +314,7 @@ fn clearing_forgets_routes_but_not_requests_in_flight() {
     bench.table.clear();
     assert!(bench.table.is_empty());
     assert_eq!(bench.in_flight("dest1"), 1);
-    pick.succeeded(seconds(0.1), bench.now);
+    pick.succeeded(seconds(0.1), &Report::default(), bench.now);
     assert_eq!(bench.table.destinations().in_use().len(), 0);
 }
 

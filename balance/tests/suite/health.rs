@@ -1,7 +1,7 @@
 //! Ejection, trial and recovery, on virtual time.
 
 use crate::{Bench, L, seconds};
-use edge_balance::{FIRST_EJECTION, LONGEST_EJECTION, Nanos, NoDestination, PolicyConfig};
+use edge_balance::{FIRST_EJECTION, LONGEST_EJECTION, Nanos, NoDestination, PolicyConfig, Report};
 use edge_balance::{Pick, Standing, Tried};
 
 fn two() -> Bench {
@@ -86,7 +86,7 @@ fn exactly_one_trial_follows_an_ejection_and_its_success_ends_it() {
         10,
         "others wait for the verdict"
     );
-    trial.succeeded(seconds(0.1), bench.now);
+    trial.succeeded(seconds(0.1), &Report::default(), bench.now);
     assert_eq!(standing(&bench, "bad"), Standing::Healthy);
     assert_eq!(bench.table.destinations().ejected(), 0);
     let next = bench.pick();
@@ -134,7 +134,7 @@ fn failed_trials_double_the_ejection_up_to_thirty_seconds_and_success_resets_it(
     };
     assert_eq!(standing(&bench, "bad"), longest);
     bench.pass(30.0);
-    bench.pick().answered(bench.now);
+    bench.pick().answered(&Report::default(), bench.now);
     assert_eq!(
         standing(&bench, "bad"),
         Standing::Healthy,
@@ -172,7 +172,7 @@ fn requests_from_before_an_ejection_neither_prolong_nor_end_it() {
         if i % 2 == 0 {
             pick.failed(bench.now);
         } else {
-            pick.succeeded(seconds(0.1), bench.now);
+            pick.succeeded(seconds(0.1), &Report::default(), bench.now);
         }
         assert_eq!(standing(&bench, "bad"), ejected);
     }
@@ -185,7 +185,9 @@ fn a_failure_from_before_a_recovery_does_not_eject_again() {
     let early = bench.pick();
     fail_bad(&mut bench);
     bench.pass(2.01);
-    bench.pick().succeeded(seconds(0.1), bench.now);
+    bench
+        .pick()
+        .succeeded(seconds(0.1), &Report::default(), bench.now);
     early.failed(bench.now);
     assert_eq!(standing(&bench, "bad"), Standing::Healthy);
 }
@@ -201,7 +203,9 @@ fn with_all_ejected_all_are_used_and_a_success_ends_the_ejection() {
     assert!(name(&desperate) == "bad" && !desperate.is_trial());
     desperate.failed(bench.now);
     assert_eq!(standing(&bench, "bad"), until, "not prolonged");
-    bench.pick().succeeded(seconds(0.1), bench.now);
+    bench
+        .pick()
+        .succeeded(seconds(0.1), &Report::default(), bench.now);
     assert_eq!(standing(&bench, "bad"), Standing::Healthy);
     assert_ne!(standing(&bench, "good"), Standing::Healthy);
 }
@@ -216,7 +220,7 @@ fn a_single_destination_is_used_while_its_trial_is_under_way() {
     assert!(trial.is_trial());
     let other = bench.pick();
     assert!(!other.is_trial());
-    other.succeeded(seconds(0.1), bench.now);
+    other.succeeded(seconds(0.1), &Report::default(), bench.now);
     assert_eq!(standing(&bench, "only"), Standing::Healthy);
     trial.failed(bench.now);
     assert_eq!(

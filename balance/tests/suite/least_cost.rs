@@ -1,7 +1,7 @@
 //! The default policy: what it prefers, how it learns, and that it notices changes for the better.
 
 use crate::{Bench, L, seconds};
-use edge_balance::{NoDestination, PolicyConfig, Tried};
+use edge_balance::{NoDestination, PolicyConfig, Report, Tried};
 
 fn bench(routes: &[(&str, f32)]) -> Bench {
     Bench::with(PolicyConfig::LeastCost, routes)
@@ -56,7 +56,7 @@ fn load_spreads_in_proportion_to_speed() {
             tried.push(bench.table.destinations().intern(other).id());
             bench
                 .pick_without(&tried)
-                .succeeded(seconds(latency), bench.now);
+                .succeeded(seconds(latency), &Report::default(), bench.now);
         }
     }
     let picks: Vec<_> = (0..40).map(|_| bench.pick()).collect();
@@ -71,7 +71,9 @@ fn load_spreads_in_proportion_to_speed() {
 fn tables_show_the_announced_weight_until_there_is_a_sample() {
     let mut bench = bench(&[("a", 1.0)]);
     assert_eq!(weights(&bench), [1.0]);
-    bench.pick().succeeded(seconds(0.25), bench.now);
+    bench
+        .pick()
+        .succeeded(seconds(0.25), &Report::default(), bench.now);
     assert_eq!(weights(&bench), [0.25]);
     bench.pass(100.0);
     assert_eq!(weights(&bench), [0.25], "shown as measured, however old");
@@ -99,7 +101,7 @@ fn an_answer_to_a_route_that_was_replaced_does_not_teach_the_new_one() {
     bench.table.remove(L, "a", bench.now);
     bench.add("a", 3.0);
     assert_eq!(bench.in_flight("a"), 1, "still the same place");
-    late.succeeded(seconds(9.0), bench.now);
+    late.succeeded(seconds(9.0), &Report::default(), bench.now);
     assert_eq!(weights(&bench), [3.0]);
     assert_eq!(bench.in_flight("a"), 0);
 }
@@ -107,7 +109,7 @@ fn an_answer_to_a_route_that_was_replaced_does_not_teach_the_new_one() {
 #[test]
 fn only_good_answers_are_samples() {
     let mut bench = bench(&[("a", 1.0)]);
-    bench.pick().answered(bench.now);
+    bench.pick().answered(&Report::default(), bench.now);
     drop(bench.pick());
     bench.pick().failed(bench.now);
     assert_eq!(weights(&bench), [1.0]);
@@ -134,7 +136,7 @@ fn estimates_belong_to_the_pair_of_lambda_and_destination() {
         } else {
             0.1
         };
-        pick.succeeded(seconds(latency), bench.now);
+        pick.succeeded(seconds(latency), &Report::default(), bench.now);
     }
     assert_eq!(bench.choose(), "a");
     let other = bench
@@ -236,9 +238,9 @@ fn a_route_whose_explorations_never_teach_does_not_keep_others_from_theirs() {
         let name = pick.destination().name().to_owned();
         bench.pass(0.01);
         match name.as_str() {
-            "best" => pick.succeeded(seconds(0.01), bench.now),
-            "late" => pick.succeeded(seconds(1.0), bench.now),
-            _ => pick.answered(bench.now),
+            "best" => pick.succeeded(seconds(0.01), &Report::default(), bench.now),
+            "late" => pick.succeeded(seconds(1.0), &Report::default(), bench.now),
+            _ => pick.answered(&Report::default(), bench.now),
         }
         name
     });

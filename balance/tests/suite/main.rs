@@ -11,7 +11,7 @@ mod policies;
 mod properties;
 mod retry_budget;
 
-use edge_balance::{Destinations, ForwardingTable, Nanos, Pick, PolicyConfig, Tried};
+use edge_balance::{Destinations, ForwardingTable, Nanos, Pick, PolicyConfig, Report, Tried};
 use rand_pcg::Pcg32;
 use rand_pcg::rand_core::SeedableRng;
 use std::collections::BTreeMap;
@@ -74,7 +74,7 @@ impl Bench {
         let name = pick.destination().name().to_owned();
         let latency = latency(&name);
         self.pass(latency);
-        pick.succeeded(seconds(latency), self.now);
+        pick.succeeded(seconds(latency), &Report::default(), self.now);
         name
     }
 

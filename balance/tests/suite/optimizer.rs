@@ -1,7 +1,7 @@
 //! Optimizers: weights that follow latencies.
 
 use crate::{Bench, L, seconds};
-use edge_balance::{InvalidOptimizer, Optimizer, OptimizerConfig, PolicyConfig, Statistic};
+use edge_balance::{InvalidOptimizer, Optimizer, OptimizerConfig, PolicyConfig, Report, Statistic};
 
 fn bench() -> Bench {
     Bench::with(PolicyConfig::Random, &[("a", 1.0), ("b", 1.0), ("c", 1.0)])
@@ -197,7 +197,9 @@ fn least_cost_learns_by_itself_and_optimizers_only_change_what_is_announced() {
     let optimizer = Optimizer::new(OptimizerConfig::AsyncPf);
     record(&optimizer, &bench, "a", &[0.5]);
     assert_eq!(weight(&bench, "a"), 0.5);
-    bench.pick().succeeded(seconds(0.25), bench.now);
+    bench
+        .pick()
+        .succeeded(seconds(0.25), &Report::default(), bench.now);
     record(&optimizer, &bench, "a", &[0.75]);
     assert_eq!(weight(&bench, "a"), 0.25);
 }

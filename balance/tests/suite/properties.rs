@@ -1,7 +1,7 @@
 //! Properties that hold for any weights, any order of events, any policy.
 
 use crate::{Bench, L, seconds, seeded};
-use edge_balance::{Destinations, ForwardingTable, Nanos, PolicyConfig, TableError, Tried};
+use edge_balance::{Destinations, ForwardingTable, Nanos, PolicyConfig, Report, TableError, Tried};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -125,10 +125,10 @@ proptest! {
                     }
                 }
                 Event::Succeed { pick, seconds: latency } if pick < picks.len() => {
-                    picks.swap_remove(pick).succeeded(seconds(latency), bench.now);
+                    picks.swap_remove(pick).succeeded(seconds(latency), &Report::default(), bench.now);
                 }
                 Event::Answer { pick } if pick < picks.len() => {
-                    picks.swap_remove(pick).answered(bench.now);
+                    picks.swap_remove(pick).answered(&Report::default(), bench.now);
                 }
                 Event::Fail { pick } if pick < picks.len() => {
                     picks.swap_remove(pick).failed(bench.now);

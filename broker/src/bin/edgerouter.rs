@@ -47,8 +47,8 @@ struct Flags {
     /// Transport of server and destinations: type=grpc
     #[arg(long, value_name = "CONF")]
     server_conf: Option<String>,
-    /// Picking a destination: type=least-cost, random, least-impedance, round-robin, or
-    /// proportional-fairness,alpha=A,beta=B [default: type=least-cost]
+    /// Picking a destination: type=predicted-completion, least-cost, random, least-impedance,
+    /// round-robin, or proportional-fairness,alpha=A,beta=B [default: type=predicted-completion]
     #[arg(long, value_name = "CONF")]
     table_conf: Option<String>,
     /// Adjusting weights: type=none, trivial,period=S,stat=mean|min|max, async,alpha=A, or
@@ -98,6 +98,7 @@ static TABLE_CONF: ConfSchema = ConfSchema {
     option: "--table-conf",
     section: "table",
     kinds: &[
+        bare("predicted-completion"),
         bare("least-cost"),
         bare("random"),
         bare("least-impedance"),
@@ -230,10 +231,13 @@ async fn serve(config: Config, shutdown: Shutdown) -> anyhow::Result<()> {
 
 /// Which combinations of policy and optimizer may not be what was meant.
 fn tell_about_weights(table: &TableConfig, optimizer: &OptimizerSection) {
-    let learns = *table == TableConfig::LeastCost {};
+    let learns = matches!(
+        table,
+        TableConfig::PredictedCompletion {} | TableConfig::LeastCost {}
+    );
     let adjusted = *optimizer != OptimizerSection::None {};
     if learns && adjusted {
-        tracing::warn!("the optimizer has no effect: least-cost learns by itself");
+        tracing::warn!("the optimizer has no effect: the policy learns by itself");
     } else if !learns && !adjusted {
         tracing::info!("weights stay as they are announced: there is no --optimizer-conf");
     }

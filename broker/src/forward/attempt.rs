@@ -1,12 +1,12 @@
 //! What an attempt means: for the caller, for the destination, and for what is learnt.
 
-use edge_balance::{Destination, Nanos, Pick};
+use edge_balance::{Destination, Nanos, Pick, Report};
 use edge_proto::rpc::Outcome;
 use edge_proto::view::ResponseView;
 use edge_transport::{CallError, LambdaReply};
 use tonic::Code;
 
-use super::{Ended, Request, failure};
+use super::{Ended, Query, failure};
 
 /// The end of one attempt.
 #[derive(Debug)]
@@ -24,6 +24,9 @@ pub(super) enum Verdict {
     /// Trying elsewhere can help and cannot execute the request twice, unless
     /// it may be executed twice.
     TryElsewhere,
+    /// The destination turned the request down, unexecuted, because it would
+    /// have had to wait too long: another one is likely to be quicker.
+    Refused,
 }
 
 impl Attempt {
@@ -39,7 +42,7 @@ impl Attempt {
 
 /// Judges an attempt, tells `pick` how it went, and lets the optimizer learn.
 pub(super) fn judge(
-    request: &Request<'_>,
+    request: &Query<'_>,
     pick: Pick,
     destination: &Destination,
     answered: Result<LambdaReply, CallError>,
@@ -52,7 +55,7 @@ pub(super) fn judge(
 }
 
 fn judge_answer(
-    request: &Request<'_>,
+    request: &Query<'_>,
     pick: Pick,
     destination: &Destination,
     reply: LambdaReply,
@@ -66,24 +69,29 @@ fn judge_answer(
             return unavailable(text, request.may_repeat);
         }
     };
+    let report = report(&view);
     let verdict = match view.outcome() {
         Outcome::Ok if view.asynchronous || request.dry => {
             // Tells nothing about how long the execution takes.
-            pick.answered(ended.now);
+            pick.answered(&report, ended.now);
             Verdict::Final
         }
         Outcome::Ok => {
-            learn(request, pick, destination, ended);
+            learn(request, pick, destination, &report, ended);
             Verdict::Final
         }
         // The platform works: what failed is the function or its input.
         Outcome::Unspecified | Outcome::ApplicationError | Outcome::Deadline => {
-            pick.answered(ended.now);
+            pick.answered(&report, ended.now);
             Verdict::Final
         }
+        Outcome::Refused => {
+            pick.refused(&report, ended.now);
+            Verdict::Refused
+        }
         // Turned down unexecuted by a platform that works.
-        Outcome::Refused | Outcome::NotFound => {
-            pick.answered(ended.now);
+        Outcome::NotFound => {
+            pick.answered(&report, ended.now);
             Verdict::TryElsewhere
         }
         Outcome::Overloaded => {
@@ -105,8 +113,30 @@ fn judge_answer(
     }
 }
 
-fn learn(request: &Request<'_>, pick: Pick, destination: &Destination, ended: Ended) {
-    pick.succeeded(Nanos::from(ended.latency), ended.now);
+/// What the answer says of the load of its destination. A peer of another make tells its processing
+/// time in milliseconds, queueing included, and its load in per cent.
+fn report(view: &ResponseView<'_>) -> Report {
+    let micros = |span: u64| (span > 0).then(|| Nanos::from_micros(span));
+    let reports = view.workers > 0;
+    let ptime = (view.ptime_ms > 0).then(|| Nanos::from_millis(view.ptime_ms.into()));
+    Report {
+        in_flight: reports.then_some(view.in_flight),
+        workers: reports.then_some(view.workers),
+        service: micros(view.service_us),
+        residence: micros(view.residence_us).or(ptime),
+        cold_start: micros(view.cold_start_us),
+        utilization: Some(view.load1 as f32 / 100.0),
+    }
+}
+
+fn learn(
+    request: &Query<'_>,
+    pick: Pick,
+    destination: &Destination,
+    report: &Report,
+    ended: Ended,
+) {
+    pick.succeeded(Nanos::from(ended.latency), report, ended.now);
     let learning = request.learning;
     let seconds = ended.latency.as_secs_f64();
     let name = destination.name();
@@ -115,7 +145,7 @@ fn learn(request: &Request<'_>, pick: Pick, destination: &Destination, ended: En
         .record(&learning.table, request.name, name, seconds, ended.now);
 }
 
-fn judge_error(request: &Request<'_>, pick: Pick, error: &CallError, now: Nanos) -> Attempt {
+fn judge_error(request: &Query<'_>, pick: Pick, error: &CallError, now: Nanos) -> Attempt {
     let text = error.to_string();
     match error {
         // The caller's time is up, which says little about the destination:
@@ -137,7 +167,7 @@ fn judge_error(request: &Request<'_>, pick: Pick, error: &CallError, now: Nanos)
                 Code::DeadlineExceeded => Outcome::Deadline,
                 _ => Outcome::ApplicationError,
             };
-            pick.answered(now);
+            pick.answered(&Report::default(), now);
             Attempt {
                 verdict: Verdict::Final,
                 reply: failure(outcome, text),

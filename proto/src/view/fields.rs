@@ -72,6 +72,14 @@ impl<'a> Field<'a> {
         }
     }
 
+    pub(super) fn bytes(&self) -> Result<&'a [u8], Malformed> {
+        match self.value {
+            Value::Bytes(bytes) => Ok(bytes),
+            Value::Varint { .. } => Err(self.wrong_type(0)),
+            Value::Other(found) => Err(self.wrong_type(found)),
+        }
+    }
+
     fn wrong_type(&self, found: u8) -> Malformed {
         Malformed::WireType {
             number: self.number,

@@ -7,6 +7,9 @@ use super::fields::{Fields, Malformed, Value, put_varint, varint_width};
 use crate::MAX_HOPS;
 
 const NAME: u32 = 1;
+const INPUT: u32 = 2;
+const DATAIN: u32 = 3;
+const STATES: u32 = 7;
 const DRY: u32 = 4;
 const FORWARD: u32 = 5;
 const HOPS: u32 = 6;
@@ -20,6 +23,10 @@ const MAX_WAIT_US: u32 = 101;
 pub struct RequestView<'a> {
     /// Name of the lambda.
     pub name: &'a str,
+    /// Size of the larger of the two inputs, in bytes.
+    pub input_bytes: usize,
+    /// The first entry of the states, encoded; empty if there is none.
+    pub first_state: &'a [u8],
     /// Identity of the request, as the client wrote it.
     pub uuid: &'a str,
     /// Estimate only.
@@ -36,6 +43,8 @@ pub struct RequestView<'a> {
     forward_at: Option<(usize, usize)>,
     /// Where the last value of `hops` stands, and how wide it is.
     hops_at: Option<(usize, usize)>,
+    /// Where the last value of `max_wait_us` stands, and how wide it is.
+    max_wait_at: Option<(usize, usize)>,
 }
 
 impl<'a> RequestView<'a> {
@@ -50,6 +59,8 @@ impl<'a> RequestView<'a> {
         while let Some(field) = fields.next()? {
             match field.number {
                 NAME => view.name = field.str()?,
+                INPUT | DATAIN => view.input_bytes = view.input_bytes.max(field.bytes()?.len()),
+                STATES if view.first_state.is_empty() => view.first_state = field.bytes()?,
                 UUID => view.uuid = field.str()?,
                 DRY => view.dry = field.bool()?,
                 FORWARD => {
@@ -61,7 +72,10 @@ impl<'a> RequestView<'a> {
                     view.hops_at = place(field.value);
                 }
                 IDEMPOTENT => view.idempotent = field.bool()?,
-                MAX_WAIT_US => view.max_wait_us = field.u64()?,
+                MAX_WAIT_US => {
+                    view.max_wait_us = field.u64()?;
+                    view.max_wait_at = place(field.value);
+                }
                 _ => {}
             }
         }
@@ -75,11 +89,12 @@ impl<'a> RequestView<'a> {
     }
 
     /// `message`, of which `self` is the view, as an edge node passes it on:
-    /// forwarded, with one more hop. Values are changed in place where they
-    /// stand and fit, so that messages do not grow from hop to hop.
-    pub fn forwarded(&self, message: &[u8]) -> Bytes {
+    /// forwarded, with one more hop, and to be refused rather than wait longer
+    /// than `max_wait_us` (0: any wait). Values are changed in place where
+    /// they stand and fit, so that messages do not grow from hop to hop.
+    pub fn forwarded(&self, message: &[u8], max_wait_us: u64) -> Bytes {
         let hops = u64::from(self.hops.saturating_add(1));
-        let mut out = BytesMut::with_capacity(message.len() + 8);
+        let mut out = BytesMut::with_capacity(message.len() + 20);
         out.extend_from_slice(message);
         match self.forward_at {
             Some((at, width)) => put_varint(&mut out[at..at + width], 1),
@@ -90,6 +105,13 @@ impl<'a> RequestView<'a> {
                 put_varint(&mut out[at..at + width], hops);
             }
             _ => append(&mut out, HOPS, hops),
+        }
+        match self.max_wait_at {
+            Some((at, width)) if varint_width(max_wait_us) <= width => {
+                put_varint(&mut out[at..at + width], max_wait_us);
+            }
+            None if max_wait_us == 0 => {}
+            _ => append(&mut out, MAX_WAIT_US, max_wait_us),
         }
         out.freeze()
     }

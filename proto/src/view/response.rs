@@ -18,6 +18,7 @@ const IN_FLIGHT: u32 = 102;
 const WORKERS: u32 = 103;
 const SERVICE_US: u32 = 104;
 const RESIDENCE_US: u32 = 105;
+const COLD_START_US: u32 = 106;
 
 /// The fields of an encoded [`LambdaResponse`](crate::rpc::LambdaResponse)
 /// that tell how an attempt went and what can be learnt from it.
@@ -45,6 +46,8 @@ pub struct ResponseView<'a> {
     pub service_us: u64,
     /// Arrival to departure at the computer, in microseconds.
     pub residence_us: u64,
+    /// Share of it that went into preparing to execute, in microseconds.
+    pub cold_start_us: u64,
 }
 
 impl<'a> ResponseView<'a> {
@@ -69,6 +72,7 @@ impl<'a> ResponseView<'a> {
                 WORKERS => view.workers = field.u32()?,
                 SERVICE_US => view.service_us = field.u64()?,
                 RESIDENCE_US => view.residence_us = field.u64()?,
+                COLD_START_US => view.cold_start_us = field.u64()?,
                 _ => {}
             }
         }

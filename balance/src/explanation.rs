@@ -1,0 +1,45 @@
+//! Why a request went where it went, for people who ask.
+
+use crate::Standing;
+use crate::policy::Cost;
+
+/// What a policy thought of the destinations of a lambda at one moment.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Explanation {
+    /// Those that the request had not been to, in the order of the table.
+    pub candidates: Vec<Candidate>,
+}
+
+/// One destination as a policy saw it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Candidate {
+    /// Its name.
+    pub destination: String,
+    /// Smaller is better. Seconds, where the policy thinks in time; else the weight, or whatever
+    /// the policy compares.
+    pub cost: f64,
+    /// What the cost is made of, by name; those that end in `_s` are seconds.
+    pub terms: Vec<(&'static str, f64)>,
+    /// Requests of this broker there.
+    pub in_flight: u32,
+    /// Whether it may be chosen.
+    pub standing: Standing,
+}
+
+impl Explanation {
+    pub(crate) fn new(costs: Vec<Cost>) -> Self {
+        let candidate = |cost: Cost| {
+            let destination = cost.route.destination();
+            Candidate {
+                destination: destination.name().to_owned(),
+                cost: cost.cost,
+                terms: cost.terms,
+                in_flight: destination.in_flight(),
+                standing: destination.health().standing(),
+            }
+        };
+        Explanation {
+            candidates: costs.into_iter().map(candidate).collect(),
+        }
+    }
+}

@@ -1,0 +1,199 @@
+//! What is known of one lambda at one destination: its latency and its service time there.
+
+use crate::Nanos;
+use crate::average::{ENOUGH_SAMPLES, decay, moved};
+use crate::stamp::{Age, Stamp, pack, unpack};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+
+/// An estimate is taken at its word up to this age.
+const FRESH: Age = Age::from_millis(600);
+/// Time constant, in seconds, at which older knowledge loses its credit.
+const FORGETTING: f32 = 3.0;
+
+/// Three words, read by every pick that considers the pair and written by every answer.
+///
+/// The k-th sample weighs `max(1/k, w)`. Knowledge is forgotten: after a pause k counts for less,
+/// so that a destination that has changed meanwhile is believed after its first answers.
+#[derive(Debug)]
+pub(crate) struct Pair {
+    /// Moving average of the latency in seconds (f32, 0 before the first sample) | stamp of the
+    /// last sample.
+    latency: AtomicU64,
+    /// Number of samples, up to [`ENOUGH_SAMPLES`] | stamp of the last pick, at first of the birth.
+    uses: AtomicU64,
+    /// Moving average of the service time in seconds (f32, 0 before the first sample).
+    service: AtomicU32,
+}
+
+/// The latency of a pair as a pick reads it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Latency {
+    /// Moving average in seconds; 0 before the first sample.
+    pub(crate) average: f32,
+    /// Since the last sample; meaningless before the first one.
+    pub(crate) age: Age,
+}
+
+impl Latency {
+    /// The average; one above the mean of the lambda that is old reverts to it, since nothing else
+    /// would ever refresh it. One below is used, and so kept fresh.
+    #[inline]
+    pub(crate) fn reverted_to(self, mean: f32) -> f32 {
+        reverted(self.average, self.age, mean)
+    }
+}
+
+/// An estimate above the mean loses credit with age.
+#[inline]
+pub(crate) fn reverted(estimate: f32, age: Age, mean: f32) -> f32 {
+    if estimate <= mean || age <= FRESH {
+        estimate
+    } else {
+        mean + (estimate - mean) * decay(age.as_secs() / FORGETTING)
+    }
+}
+
+impl Pair {
+    pub(crate) fn new(now: Nanos) -> Self {
+        Pair {
+            latency: AtomicU64::new(0),
+            uses: AtomicU64::new(pack(0, Stamp::at(now).0)),
+            service: AtomicU32::new(0),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn latency(&self, now: Stamp) -> Latency {
+        let (bits, sampled) = unpack(self.latency.load(Relaxed));
+        Latency {
+            average: f32::from_bits(bits),
+            age: Stamp(sampled).age(now),
+        }
+    }
+
+    /// The average of latencies in seconds as the samples left it.
+    pub(crate) fn measured(&self) -> Option<f32> {
+        let average = self.latency(Stamp(0)).average;
+        (average > 0.0).then_some(average)
+    }
+
+    /// The average of service times in seconds; 0 before the first sample.
+    #[inline]
+    pub(crate) fn service(&self) -> f32 {
+        f32::from_bits(self.service.load(Relaxed))
+    }
+
+    /// Since the last sample or pick.
+    #[inline]
+    pub(crate) fn untouched(&self, latency: Latency, now: Stamp) -> Age {
+        let picked = Stamp(unpack(self.uses.load(Relaxed)).1).age(now);
+        if latency.average == 0.0 {
+            picked
+        } else {
+            latency.age.min(picked)
+        }
+    }
+
+    /// Notes that a request was sent; a store at most once per tick.
+    pub(crate) fn picked(&self, now: Stamp) {
+        let word = self.uses.load(Relaxed);
+        let (samples, picked) = unpack(word);
+        if picked != now.0 {
+            // If another core came first, its stamp is as good.
+            let _ = self
+                .uses
+                .compare_exchange(word, pack(samples, now.0), Relaxed, Relaxed);
+        }
+    }
+
+    /// Takes a latency and, if it is known, the service time within it; a sample weighs at least
+    /// `weight`.
+    pub(crate) fn record(&self, latency: f32, service: Option<f32>, weight: f32, now: Stamp) {
+        let before = self.latency(now);
+        let k = self.count(before.age);
+        let _ = self.latency.fetch_update(Relaxed, Relaxed, |word| {
+            let average = f32::from_bits(unpack(word).0);
+            Some(pack(moved(average, latency, k, weight).to_bits(), now.0))
+        });
+        if let Some(service) = service {
+            let _ = self.service.fetch_update(Relaxed, Relaxed, |bits| {
+                Some(moved(f32::from_bits(bits), service, k, weight).to_bits())
+            });
+        }
+    }
+
+    /// Counts a sample and returns how many there are by now, forgotten ones left out.
+    fn count(&self, age: Age) -> u32 {
+        let step = |samples: u32| {
+            let remembered = if age <= FRESH {
+                samples
+            } else {
+                (samples as f32 * decay(age.as_secs() / FORGETTING)) as u32
+            };
+            (remembered + 1).min(ENOUGH_SAMPLES)
+        };
+        let counted = self.uses.fetch_update(Relaxed, Relaxed, |word| {
+            let (samples, picked) = unpack(word);
+            Some(pack(step(samples), picked))
+        });
+        counted.map_or(1, |word| step(unpack(word).0))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: f64) -> Stamp {
+        Stamp::at(Nanos::from_secs_f64(seconds))
+    }
+
+    fn close(actual: f32, expected: f32) -> bool {
+        (actual - expected).abs() < 1e-3 * expected
+    }
+
+    #[test]
+    fn the_first_samples_are_averaged_and_later_ones_weigh_little() {
+        let pair = Pair::new(Nanos::ZERO);
+        assert_eq!((pair.measured(), pair.service()), (None, 0.0));
+        for latency in [0.1, 0.3, 0.2] {
+            pair.record(latency, Some(latency / 2.0), 0.05, at(1.0));
+        }
+        assert!(close(pair.measured().unwrap(), 0.2) && close(pair.service(), 0.1));
+        for _ in 0..1000 {
+            pair.record(0.2, None, 0.05, at(1.0));
+        }
+        pair.record(1.2, None, 0.05, at(1.0));
+        assert!(close(pair.measured().unwrap(), 0.25));
+        assert!(close(pair.service(), 0.1), "not said, not changed");
+    }
+
+    #[test]
+    fn what_is_old_weighs_little_against_what_is_new() {
+        let pair = Pair::new(Nanos::ZERO);
+        for _ in 0..1000 {
+            pair.record(1.0, Some(1.0), 0.05, at(1.0));
+        }
+        pair.record(0.1, Some(0.1), 0.05, at(120.0));
+        assert!(pair.measured().unwrap() < 0.6, "{:?}", pair.measured());
+        pair.record(0.1, Some(0.1), 0.05, at(120.1));
+        assert!(pair.service() < 0.45, "{}", pair.service());
+    }
+
+    #[test]
+    fn an_old_average_above_the_mean_reverts_to_it_on_reading() {
+        let pair = Pair::new(Nanos::ZERO);
+        pair.record(1.0, None, 0.05, at(1.0));
+        let mean = 0.1;
+        let read = |seconds| pair.latency(at(seconds)).reverted_to(mean);
+        assert_eq!(read(1.5), 1.0, "still fresh");
+        assert!(close(read(4.0), mean + 0.9 * decay(1.0)) || (read(4.0) - 0.46).abs() < 0.01);
+        assert!(read(300.0) < 0.11);
+        assert_eq!(
+            pair.latency(at(300.0)).reverted_to(2.0),
+            1.0,
+            "below the mean"
+        );
+        assert_eq!(pair.measured(), Some(1.0), "nothing was stored");
+    }
+}

@@ -1,0 +1,143 @@
+//! Predicted completion with conditional acceptance, the default: the earliest predicted answer,
+//! unless the destination knows better.
+
+mod prediction;
+mod scan;
+
+use super::{Choice, Cost, Policy, Scene, any_index};
+use crate::Nanos;
+use crate::route::Route;
+use crate::stamp::Stamp;
+use prediction::{Means, Prediction};
+use rand::Rng;
+use scan::Scan;
+use std::sync::Arc;
+
+/// Up to so many routes all are looked at.
+const FULL_SCAN: usize = 128;
+/// Beyond, so many drawn at random, and the last two winners.
+const DRAWN: usize = 8;
+/// At most one in so many picks is an exploration.
+const PICKS_PER_EXPLORATION: u32 = 1024;
+
+/// When a destination may turn a request down.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Acceptability {
+    /// The wait that is accepted, in units of what the second best destination promised; at
+    /// least 0. Smaller means more refusals, shorter tails and more messages: 1 where bodies are
+    /// small and destinations plenty, 1.5 where bodies are large.
+    pub strictness: f32,
+    /// Refusals per request that the broker affords on average, at least 0; 0 for none at all.
+    pub refusal_share: f32,
+    /// How often one request may be turned down; after that it goes out unconditionally.
+    pub max_refusals: u32,
+}
+
+impl Default for Acceptability {
+    fn default() -> Self {
+        Acceptability {
+            strictness: 1.3,
+            refusal_share: 0.2,
+            max_refusals: 2,
+        }
+    }
+}
+
+/// See [`prediction`] for the formulas.
+#[derive(Debug)]
+pub(super) struct PredictedCompletion {
+    acceptability: Acceptability,
+}
+
+impl PredictedCompletion {
+    pub(super) fn new(acceptability: Acceptability) -> Self {
+        PredictedCompletion { acceptability }
+    }
+
+    /// How long the request should wait for its turn at the most.
+    fn max_wait(&self, scene: &Scene<'_>, chosen: Prediction, second: f32) -> Option<Nanos> {
+        let Acceptability {
+            strictness,
+            refusal_share,
+            max_refusals,
+        } = self.acceptability;
+        if refusal_share <= 0.0 || scene.tried.refusals() >= max_refusals || !second.is_finite() {
+            return None;
+        }
+        scene.broker.refusals().left()?;
+        let service = chosen.service?;
+        let wait = strictness * prediction::seconds(second) - service;
+        // A wait of nothing is written as a nanosecond: on the wire zero means any wait.
+        Some(Nanos::from_secs_f64(f64::from(wait)).max(Nanos(1)))
+    }
+}
+
+impl Policy for PredictedCompletion {
+    fn choose(&self, scene: &Scene<'_>, rng: &mut dyn Rng) -> Option<Choice> {
+        if scene.tried.is_empty() {
+            scene
+                .broker
+                .refusals()
+                .deposit(self.acceptability.refusal_share);
+        }
+        let now = Stamp::at(scene.now);
+        let means = Means::of(scene);
+        let mut scan = Scan::new(scene, means, now);
+        let n = scene.routes.len();
+        if n <= FULL_SCAN {
+            let start = any_index(n, rng);
+            scan.look_at(start..n);
+            scan.look_at(0..start);
+        } else {
+            scan.look_at(scene.lambda.winners().into_iter().filter(|at| *at < n));
+            for _ in 0..DRAWN {
+                scan.look_at([any_index(n, rng)]);
+            }
+            if scan.best.is_none() {
+                scan.look_at(0..n);
+            }
+        }
+        let idle = scan
+            .idle
+            .filter(|_| scene.lambda.may_explore(PICKS_PER_EXPLORATION, now));
+        let explored = idle.is_some();
+        let at = idle.or(scan.best)?;
+        let chosen = &scene.routes[at];
+        let prediction = Prediction::of(chosen, means, now);
+        let max_wait = if explored {
+            None
+        } else {
+            scene.lambda.won(at);
+            self.max_wait(scene, prediction, scan.second)
+        };
+        chosen.pair().picked(now);
+        let span = |seconds: f32| Nanos::from_secs_f64(f64::from(seconds));
+        let Prediction {
+            completion,
+            service,
+            ..
+        } = prediction;
+        Some(Choice {
+            route: Arc::clone(chosen),
+            max_wait,
+            predicted: service.map(|_| span(completion)),
+            predicted_wait: service.map(|service| span(completion - service)),
+            explored,
+        })
+    }
+
+    fn costs(&self, scene: &Scene<'_>) -> Vec<Cost> {
+        let now = Stamp::at(scene.now);
+        let means = Means::of(scene);
+        let admitted = scene.routes.iter().filter(|route| scene.admits(route));
+        let cost = |route: &Arc<Route>| {
+            let prediction = Prediction::of(route, means, now);
+            Cost {
+                route: Arc::clone(route),
+                cost: f64::from(prediction::seconds(prediction.cost)),
+                terms: prediction.terms(route),
+            }
+        };
+        admitted.map(cost).collect()
+    }
+}

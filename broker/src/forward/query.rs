@@ -1,0 +1,63 @@
+//! What the path needs to know of a request, whatever destination it goes to.
+
+use std::hash::BuildHasher as _;
+
+use edge_balance::{Nanos, Pick};
+use edge_proto::rpc::Outcome;
+use edge_proto::view::RequestView;
+use edge_transport::LambdaReply;
+use foldhash::fast::FixedState;
+
+use super::failure;
+use crate::tables::LearningTable;
+
+/// A request as the forwarding path sees it.
+#[derive(Debug)]
+pub(super) struct Query<'a> {
+    pub(super) name: &'a str,
+    pub(super) input_bytes: usize,
+    pub(super) affinity: u64,
+    pub(super) dry: bool,
+    /// What a broker in front of this one is willing to wait for.
+    pub(super) max_wait: Option<Nanos>,
+    pub(super) may_repeat: bool,
+    pub(super) learning: &'a LearningTable,
+}
+
+impl Query<'_> {
+    pub(super) fn for_pick(&self) -> edge_balance::Request<'_> {
+        edge_balance::Request {
+            lambda: self.name,
+            input_bytes: self.input_bytes,
+            affinity: self.affinity,
+        }
+    }
+
+    /// The longest wait at the destination: what the policy wants, within what the sender wants.
+    pub(super) fn max_wait(&self, pick: &Pick) -> Option<Nanos> {
+        match (pick.max_wait(), self.max_wait) {
+            (Some(ours), Some(theirs)) => Some(ours.min(theirs)),
+            (ours, theirs) => ours.or(theirs),
+        }
+    }
+
+    /// The refusal of a request that would wait longer even at the best destination than the
+    /// broker that sent it is willing to.
+    pub(super) fn refused_early(&self, pick: &Pick) -> Option<LambdaReply> {
+        let wait = pick.predicted_wait()?;
+        let max_wait = self.max_wait.filter(|max_wait| wait > *max_wait)?;
+        let text = format!(
+            "refused: lambda {} would wait {} us, the request allows {} us",
+            self.name,
+            wait.as_micros(),
+            max_wait.as_micros()
+        );
+        Some(failure(Outcome::Refused, text))
+    }
+}
+
+/// Requests of one session go to the same destination where the policy cares: those with the same
+/// states or, without any, the same lambda.
+pub(super) fn affinity(view: &RequestView<'_>) -> u64 {
+    FixedState::with_seed(0).hash_one((view.name, view.first_state))
+}
