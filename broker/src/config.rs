@@ -36,6 +36,8 @@ pub struct Config {
     pub fake: FakeConfig,
     /// When a failed request may be sent elsewhere.
     pub retry: RetryConfig,
+    /// Decisions that are kept, so that people can ask for the reasons.
+    pub explain: ExplainConfig,
     /// Lambdas about which something is known, by name.
     pub lambda: BTreeMap<String, LambdaConfig>,
     /// Encryption beyond the data path.
@@ -61,6 +63,7 @@ impl Default for Config {
             router: RouterConfig::default(),
             fake: FakeConfig::default(),
             retry: RetryConfig::default(),
+            explain: ExplainConfig::default(),
             lambda: BTreeMap::new(),
             tls: TlsConfig::default(),
             limits: LimitsConfig::default(),
@@ -385,6 +388,42 @@ impl RetryConfig {
         if !(0.0..=1e6).contains(&self.reserve_per_second) {
             let problem = format!("{} is not between 0 and 1e6", self.reserve_per_second);
             return Err(("retry.reserve-per-second", problem));
+        }
+        Ok(())
+    }
+}
+
+/// Decisions that are kept for the page `/explain` of the admin endpoint. A request with the metadata
+/// `edge-explain` is always among them.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct ExplainConfig {
+    /// Share of requests whose decisions are kept, from 0 to 1.
+    pub sample: f64,
+    /// Decisions that are kept, the latest ones; 0: none at all.
+    pub keep: usize,
+}
+
+impl Default for ExplainConfig {
+    fn default() -> Self {
+        Self {
+            sample: 0.001,
+            keep: 256,
+        }
+    }
+}
+
+impl ExplainConfig {
+    /// What is out of range, if anything: key and problem.
+    pub(crate) fn check(&self) -> Result<(), (&'static str, String)> {
+        const MOST: usize = 100_000;
+        if !(0.0..=1.0).contains(&self.sample) {
+            let problem = format!("{} is not between 0 and 1", self.sample);
+            return Err(("explain.sample", problem));
+        }
+        if self.keep > MOST {
+            let problem = format!("{} is not between 0 and {MOST}", self.keep);
+            return Err(("explain.keep", problem));
         }
         Ok(())
     }

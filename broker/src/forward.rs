@@ -5,7 +5,7 @@ mod delay;
 mod pending;
 mod query;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -17,7 +17,7 @@ use edge_transport::{
 };
 use http::HeaderMap;
 use prost::Message as _;
-use rand::Rng as _;
+use rand::{Rng as _, RngExt as _};
 use rand_pcg::Pcg64Mcg;
 use tonic::Status;
 
@@ -27,7 +27,9 @@ use self::pending::PendingLimit;
 use self::query::{Query, affinity};
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::explain::{Decisions, Pending};
 use crate::metrics::Counters;
+use crate::probes::Prober;
 use crate::tables::Tables;
 
 /// What a request gets when its lambda is in no table.
@@ -45,13 +47,21 @@ pub(crate) struct Forwarder {
     pending: Option<PendingLimit>,
     cores: Box<[PerCore]>,
     counters: Arc<Counters>,
+    decisions: Arc<Decisions>,
 }
 
 /// What one core has for itself; the locks are never contended.
 #[derive(Debug)]
 struct PerCore {
-    client: LambdaClient,
+    client: Arc<LambdaClient>,
+    prober: Prober,
     random: Mutex<Pcg64Mcg>,
+}
+
+impl PerCore {
+    fn random(&self) -> MutexGuard<'_, Pcg64Mcg> {
+        self.random.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Forwarder {
@@ -62,9 +72,11 @@ impl Forwarder {
         cores: &Cores,
         options: &Arc<ClientOptions>,
         counters: Arc<Counters>,
+        decisions: Arc<Decisions>,
     ) -> Self {
         let per_core = cores.all().iter().map(|core| PerCore {
-            client: LambdaClient::new(core.clone(), options.clone()),
+            client: Arc::new(LambdaClient::new(core.clone(), options.clone())),
+            prober: Prober::default(),
             random: Mutex::new(Pcg64Mcg::new(rand::rng().next_u64().into())),
         });
         Self {
@@ -77,6 +89,7 @@ impl Forwarder {
             pending: PendingLimit::new(config.router.max_pending_clients),
             cores: per_core.collect(),
             counters,
+            decisions,
         }
     }
 
@@ -128,17 +141,18 @@ impl Forwarder {
     ) -> LambdaReply {
         self.budget.deposit(self.clock.now());
         let mut tried = Tried::new();
+        let sampled = self
+            .decisions
+            .samples(&call.metadata, || core.random().random());
         let mut failures = 0;
         let mut last = None;
         loop {
             let now = self.clock.now();
-            let picked = {
-                let mut random = core.random.lock().unwrap_or_else(PoisonError::into_inner);
-                request
-                    .learning
-                    .table
-                    .pick(request.for_pick(), &tried, now, &mut *random)
-            };
+            let table = &request.learning.table;
+            let explanation = sampled
+                .then(|| table.explain(request.for_pick(), &tried, now))
+                .flatten();
+            let picked = table.pick(request.for_pick(), &tried, now, &mut *core.random());
             let pick = match picked {
                 Ok(pick) => pick,
                 Err(NoDestination::UnknownLambda) if last.is_none() => {
@@ -154,11 +168,24 @@ impl Forwarder {
             if let Some(refusal) = request.refused_early(&pick) {
                 return refusal;
             }
+            if tried.is_empty() {
+                self.probe(core, request, now);
+            }
             tried.push(pick.destination().id());
             let max_wait = request.max_wait(&pick);
+            let decision = explanation.map(|explanation| {
+                let identity = (request.name, view.uuid);
+                let policy = table.policy_of(request.name).name();
+                Pending::new(identity, policy, tried.len(), explanation, &pick, max_wait)
+            });
+            let started = Instant::now();
             let attempt = self
                 .attempt(core, view, request, call, pick, max_wait)
                 .await;
+            if let Some(decision) = decision {
+                let took = started.elapsed();
+                self.decisions.ended(decision, took, attempt.outcome);
+            }
             match attempt.verdict {
                 Verdict::Final => return attempt.reply,
                 _ if tried.len() >= self.max_attempts => return attempt.reply,
@@ -174,6 +201,21 @@ impl Forwarder {
             last = Some(attempt.reply);
         }
         last.unwrap_or_else(|| failure(Outcome::Unavailable, NO_DESTINATIONS))
+    }
+
+    /// Sends the probes that the policy wants at the occasion of this request.
+    fn probe(&self, core: &PerCore, request: &Query<'_>, now: Nanos) {
+        let table = &request.learning.table;
+        let probes = table.probes(request.for_pick(), now, &mut *core.random());
+        for probe in probes {
+            core.prober.send(
+                probe,
+                request.name,
+                &core.client,
+                self.clock,
+                &self.counters,
+            );
+        }
     }
 
     async fn attempt(
@@ -209,7 +251,7 @@ impl Forwarder {
             latency: started.elapsed(),
             now: self.clock.now(),
         };
-        attempt::judge(request, pick, &destination, answered, ended)
+        attempt::judge(request, pick, &destination, answered, ended, &self.counters)
     }
 }
 

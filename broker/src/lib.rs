@@ -11,14 +11,18 @@ pub mod config;
 mod announce;
 mod clock;
 mod configure;
+mod explain;
 mod forward;
 mod metrics;
+mod probes;
+mod report;
 mod router;
 mod status;
 mod table_service;
 mod tables;
 
 pub use config::Config;
+pub use explain::{Candidate, Decision};
 pub use router::{Router, RouterHandle, StartError};
 pub use status::{DestinationStatus, Standing};
 pub use tables::Tables;

@@ -19,6 +19,8 @@ pub(crate) struct Counters {
     cores: Box<[PerCore]>,
     retries: AtomicU64,
     refusals: AtomicU64,
+    probes: AtomicU64,
+    cold_starts: AtomicU64,
     budget_exhausted: AtomicU64,
 }
 
@@ -31,7 +33,7 @@ struct PerCore {
 }
 
 /// By their number on the wire; the first counts what was cancelled.
-const OUTCOMES: [&str; 8] = [
+pub(crate) const OUTCOMES: [&str; 8] = [
     "cancelled",
     "ok",
     "application_error",
@@ -48,6 +50,8 @@ impl Counters {
             cores: (0..cores).map(|_| PerCore::default()).collect(),
             retries: AtomicU64::new(0),
             refusals: AtomicU64::new(0),
+            probes: AtomicU64::new(0),
+            cold_starts: AtomicU64::new(0),
             budget_exhausted: AtomicU64::new(0),
         }
     }
@@ -68,6 +72,14 @@ impl Counters {
 
     pub(crate) fn refused(&self) {
         self.refusals.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn probed(&self) {
+        self.probes.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn cold_start(&self) {
+        self.cold_starts.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(crate) fn refusals(&self) -> u64 {
@@ -167,6 +179,18 @@ impl Collector for RouterCollector {
             "edge_router_refusals",
             "Attempts that a destination turned down because of its queue",
             &single(refusals),
+        )?;
+        let probes = Value::Counter(self.counters.probes.load(Ordering::Relaxed));
+        family(
+            "edge_router_probes",
+            "Destinations asked how busy they are, beside requests",
+            &single(probes),
+        )?;
+        let cold_starts = Value::Counter(self.counters.cold_starts.load(Ordering::Relaxed));
+        family(
+            "edge_router_cold_starts",
+            "Answers that include the time to prepare for execution",
+            &single(cold_starts),
         )?;
         let exhausted = Value::Counter(self.counters.budget_exhausted.load(Ordering::Relaxed));
         family(

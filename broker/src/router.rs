@@ -4,8 +4,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::extract::Path;
 use edge_balance::{Nanos, RouteChange, TableError};
-use edge_daemon::admin::{Admin, AdminError, RunningAdmin};
+use edge_daemon::admin::{Admin, AdminError, RunningAdmin, json_response};
 use edge_proto::rpc::RouterInfo;
 use edge_proto::rpc::edge_router_server::EdgeRouterServer;
 use edge_transport::tls::{TlsError, TlsFiles};
@@ -19,6 +20,7 @@ use tonic_health::ServingStatus;
 use crate::announce::{LEASE, keep_announced};
 use crate::clock::Clock;
 use crate::config::{ADMIN_PORT, Config, FakeConfig, NumThreads};
+use crate::explain::{Decision, Decisions};
 use crate::forward::Forwarder;
 use crate::metrics::{Counters, RouterCollector};
 use crate::status::{self, DestinationStatus};
@@ -70,6 +72,7 @@ impl Config {
             self.optimizer.check(),
             self.router.check(),
             self.retry.check(),
+            self.explain.check(),
         ];
         for checked in sections {
             checked.map_err(|(key, problem)| StartError::Config { key, problem })?;
@@ -108,6 +111,7 @@ impl Router {
             limits: limits.clone(),
             ..ClientOptions::default()
         });
+        let decisions = Arc::new(Decisions::new(&config.explain));
         let forwarder = Arc::new(Forwarder::new(
             &config,
             tables.clone(),
@@ -115,6 +119,7 @@ impl Router {
             &cores,
             &options,
             counters.clone(),
+            decisions.clone(),
         ));
 
         let mut admin = Admin::new("edgerouter", env!("CARGO_PKG_VERSION"));
@@ -125,6 +130,13 @@ impl Router {
         admin.metrics().register_collector(Box::new(collector));
         let shown = tables.clone();
         admin.json("/destinations", move || status::destinations(&shown));
+        let explained = decisions.clone();
+        admin.json("/explain", move || explained.latest(None));
+        let explained = decisions.clone();
+        let of_request = move |Path(uuid): Path<String>| {
+            std::future::ready(json_response(&explained.latest(Some(&uuid))))
+        };
+        admin.route("/explain/{uuid}", axum::routing::get(of_request));
         let readiness = admin.readiness();
         let admin = admin.start_or_go_without(&config.admin, ADMIN_PORT).await?;
 
@@ -158,6 +170,7 @@ impl Router {
             health,
             tables,
             counters,
+            decisions,
             cores,
             stop,
             tasks,
@@ -244,6 +257,7 @@ pub struct RouterHandle {
     health: services::HealthReporter,
     tables: Arc<Tables>,
     counters: Arc<Counters>,
+    decisions: Arc<Decisions>,
     cores: Arc<Cores>,
     stop: CancellationToken,
     tasks: TaskTracker,
@@ -273,6 +287,11 @@ impl RouterHandle {
     /// The routes of the overall table and the state of their destinations.
     pub fn destinations(&self) -> Vec<DestinationStatus> {
         status::destinations(&self.tables)
+    }
+
+    /// The latest decisions about sampled requests, newest first.
+    pub fn decisions(&self) -> Vec<Decision> {
+        self.decisions.latest(None)
     }
 
     /// Attempts that followed a failed one, of all requests so far.

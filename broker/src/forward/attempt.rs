@@ -7,6 +7,8 @@ use edge_transport::{CallError, LambdaReply};
 use tonic::Code;
 
 use super::{Ended, Query, failure};
+use crate::metrics::Counters;
+use crate::report::report;
 
 /// The end of one attempt.
 #[derive(Debug)]
@@ -14,6 +16,8 @@ pub(super) struct Attempt {
     pub(super) verdict: Verdict,
     /// What the caller gets, unless another attempt does better.
     pub(super) reply: LambdaReply,
+    /// What became of the request there.
+    pub(super) outcome: Outcome,
 }
 
 /// Whether another destination may be tried.
@@ -36,6 +40,7 @@ impl Attempt {
         Self {
             verdict: Verdict::Final,
             reply: failure(Outcome::Deadline, text),
+            outcome: Outcome::Deadline,
         }
     }
 }
@@ -47,9 +52,10 @@ pub(super) fn judge(
     destination: &Destination,
     answered: Result<LambdaReply, CallError>,
     ended: Ended,
+    counters: &Counters,
 ) -> Attempt {
     match answered {
-        Ok(reply) => judge_answer(request, pick, destination, reply, ended),
+        Ok(reply) => judge_answer(request, pick, destination, reply, ended, counters),
         Err(error) => judge_error(request, pick, &error, ended.now),
     }
 }
@@ -60,6 +66,7 @@ fn judge_answer(
     destination: &Destination,
     reply: LambdaReply,
     ended: Ended,
+    counters: &Counters,
 ) -> Attempt {
     let view = match ResponseView::parse(&reply.message) {
         Ok(view) => view,
@@ -70,7 +77,11 @@ fn judge_answer(
         }
     };
     let report = report(&view);
-    let verdict = match view.outcome() {
+    if report.cold_start.is_some() {
+        counters.cold_start();
+    }
+    let outcome = view.outcome();
+    let verdict = match outcome {
         Outcome::Ok if view.asynchronous || request.dry => {
             // Tells nothing about how long the execution takes.
             pick.answered(&report, ended.now);
@@ -110,22 +121,7 @@ fn judge_answer(
             message,
             trailers: reply.trailers,
         },
-    }
-}
-
-/// What the answer says of the load of its destination. A peer of another make tells its processing
-/// time in milliseconds, queueing included, and its load in per cent.
-fn report(view: &ResponseView<'_>) -> Report {
-    let micros = |span: u64| (span > 0).then(|| Nanos::from_micros(span));
-    let reports = view.workers > 0;
-    let ptime = (view.ptime_ms > 0).then(|| Nanos::from_millis(view.ptime_ms.into()));
-    Report {
-        in_flight: reports.then_some(view.in_flight),
-        workers: reports.then_some(view.workers),
-        service: micros(view.service_us),
-        residence: micros(view.residence_us).or(ptime),
-        cold_start: micros(view.cold_start_us),
-        utilization: Some(view.load1 as f32 / 100.0),
+        outcome,
     }
 }
 
@@ -155,6 +151,7 @@ fn judge_error(request: &Query<'_>, pick: Pick, error: &CallError, now: Nanos) -
             Attempt {
                 verdict: Verdict::Final,
                 reply: failure(Outcome::Deadline, text),
+                outcome: Outcome::Deadline,
             }
         }
         CallError::Status { status, .. } => {
@@ -171,6 +168,7 @@ fn judge_error(request: &Query<'_>, pick: Pick, error: &CallError, now: Nanos) -
             Attempt {
                 verdict: Verdict::Final,
                 reply: failure(outcome, text),
+                outcome,
             }
         }
         CallError::Connect(_)
@@ -187,6 +185,7 @@ fn unavailable(text: String, elsewhere: bool) -> Attempt {
     Attempt {
         verdict: repeat_if(elsewhere),
         reply: failure(Outcome::Unavailable, text),
+        outcome: Outcome::Unavailable,
     }
 }
 

@@ -1,0 +1,173 @@
+//! Why requests went where they went: the decisions about a sample of them, for the admin endpoint.
+
+use std::collections::VecDeque;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use edge_balance::{Explanation, Nanos, Pick, Standing};
+use edge_proto::rpc::Outcome;
+use http::HeaderMap;
+use serde::Serialize;
+
+use crate::config::ExplainConfig;
+
+/// A request with this metadata, whatever its value, is always sampled.
+pub(crate) const EXPLAIN_METADATA: &str = "edge-explain";
+/// Candidates of one decision that are kept, the cheapest ones.
+const MAX_CANDIDATES: usize = 64;
+
+/// The latest sampled decisions.
+#[derive(Debug)]
+pub(crate) struct Decisions {
+    sample: f64,
+    keep: usize,
+    kept: Mutex<VecDeque<Decision>>,
+}
+
+/// One attempt of one request: what was considered, what was chosen, and how it ended.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Decision {
+    /// When it was made, in milliseconds since 1970.
+    pub unix_ms: u64,
+    /// The `uuid` of the request; empty if it came without.
+    pub uuid: String,
+    /// Name of the lambda.
+    pub lambda: String,
+    /// The policy that chose.
+    pub policy: &'static str,
+    /// 1 for the first destination of this request, and so on.
+    pub attempt: usize,
+    /// Destinations that the request had not been to, the cheapest first; at most 64 of them.
+    pub candidates: Vec<Candidate>,
+    /// How many there were.
+    pub candidates_total: usize,
+    /// Where the request went.
+    pub chosen: String,
+    /// `best`, `trial`, `exploration` or `last-resort`.
+    pub reason: &'static str,
+    /// The wait that the destination was allowed, in microseconds; absent: any.
+    pub max_wait_us: Option<u64>,
+    /// Predicted time until the answer, in microseconds.
+    pub predicted_us: Option<u64>,
+    /// Time until the answer, in microseconds.
+    pub latency_us: u64,
+    /// What became of it.
+    pub outcome: &'static str,
+}
+
+/// A destination as the policy saw it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Candidate {
+    /// Its name.
+    pub destination: String,
+    /// Smaller is better: seconds, or whatever the policy compares.
+    pub cost: f64,
+    /// What the cost is made of; names that end in `_s` are seconds.
+    pub terms: serde_json::Map<String, serde_json::Value>,
+    /// Requests of this broker there.
+    pub in_flight: u32,
+    /// `healthy`, `ejected` or `on-trial`.
+    pub standing: &'static str,
+}
+
+/// A decision that waits for its outcome.
+#[derive(Debug)]
+pub(crate) struct Pending {
+    decision: Decision,
+}
+
+impl Decisions {
+    pub(crate) fn new(config: &ExplainConfig) -> Self {
+        Self {
+            sample: config.sample,
+            keep: config.keep,
+            kept: Mutex::default(),
+        }
+    }
+
+    /// Whether the request is one to remember, `draw` being uniform in 0..1.
+    pub(crate) fn samples(&self, metadata: &HeaderMap, draw: impl FnOnce() -> f64) -> bool {
+        self.keep > 0
+            && (metadata.contains_key(EXPLAIN_METADATA)
+                || (self.sample > 0.0 && draw() < self.sample))
+    }
+
+    /// Keeps a decision, and forgets the oldest one if there are too many.
+    pub(crate) fn ended(&self, pending: Pending, latency: Duration, outcome: Outcome) {
+        let decision = Decision {
+            latency_us: u64::try_from(latency.as_micros()).unwrap_or(u64::MAX),
+            outcome: outcome_name(outcome),
+            ..pending.decision
+        };
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        while kept.len() >= self.keep {
+            kept.pop_front();
+        }
+        kept.push_back(decision);
+    }
+
+    /// The latest first; of one request, or of all if `uuid` is none.
+    pub(crate) fn latest(&self, uuid: Option<&str>) -> Vec<Decision> {
+        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let wanted = |decision: &&Decision| uuid.is_none_or(|uuid| decision.uuid == uuid);
+        kept.iter().rev().filter(wanted).cloned().collect()
+    }
+}
+
+impl Pending {
+    /// `explanation` is what the policy thought right before `pick`.
+    pub(crate) fn new(
+        (lambda, uuid): (&str, &str),
+        policy: &'static str,
+        attempt: usize,
+        explanation: Explanation,
+        pick: &Pick,
+        max_wait: Option<Nanos>,
+    ) -> Self {
+        let mut candidates = explanation.candidates;
+        let candidates_total = candidates.len();
+        candidates.sort_by(|a, b| a.cost.total_cmp(&b.cost));
+        candidates.truncate(MAX_CANDIDATES);
+        let now = SystemTime::now().duration_since(UNIX_EPOCH);
+        Self {
+            decision: Decision {
+                unix_ms: now.map_or(0, |now| u64::try_from(now.as_millis()).unwrap_or(u64::MAX)),
+                uuid: uuid.to_owned(),
+                lambda: lambda.to_owned(),
+                policy,
+                attempt,
+                candidates: candidates.into_iter().map(Candidate::from).collect(),
+                candidates_total,
+                chosen: pick.destination().name().to_owned(),
+                reason: pick.reason().name(),
+                max_wait_us: max_wait.map(Nanos::as_micros),
+                predicted_us: pick.predicted().map(Nanos::as_micros),
+                latency_us: 0,
+                outcome: "",
+            },
+        }
+    }
+}
+
+impl From<edge_balance::Candidate> for Candidate {
+    fn from(candidate: edge_balance::Candidate) -> Self {
+        let terms = candidate.terms.into_iter();
+        Self {
+            destination: candidate.destination,
+            cost: candidate.cost,
+            terms: terms
+                .map(|(name, value)| (name.to_owned(), value.into()))
+                .collect(),
+            in_flight: candidate.in_flight,
+            standing: match candidate.standing {
+                Standing::Healthy => "healthy",
+                Standing::Ejected { .. } => "ejected",
+                Standing::OnTrial => "on-trial",
+            },
+        }
+    }
+}
+
+fn outcome_name(outcome: Outcome) -> &'static str {
+    crate::metrics::OUTCOMES[outcome as usize]
+}
