@@ -11,12 +11,12 @@ use std::sync::Arc;
 
 /// Requests that are under way at any time.
 const UNDER_WAY: usize = 16;
-/// Between two requests: ten thousand per second.
-const GAP: Nanos = Nanos::from_micros(100);
+/// Between two requests: a thousand per second.
+const GAP: Nanos = Nanos::from_millis(1);
 
 /// A table in its steady state: measured, reported, probed, with requests under way.
 #[derive(Debug)]
-pub struct Workload {
+pub(crate) struct Workload {
     table: ForwardingTable,
     under_way: VecDeque<Pick>,
     rng: Pcg32,
@@ -26,7 +26,7 @@ pub struct Workload {
 
 impl Workload {
     /// With `n` destinations of one lambda that the policy of that name picks among.
-    pub fn new(policy: &str, n: usize) -> Self {
+    pub(crate) fn new(policy: &str, n: usize) -> Self {
         let keys = PolicyKeys {
             alpha: Some(1.0),
             beta: Some(1.0),
@@ -57,7 +57,7 @@ impl Workload {
             sessions: 0,
         };
         // Twelve seconds, so that all weights count, and twenty requests for each destination.
-        for _ in 0..120_000.max(20 * n) {
+        for _ in 0..12_000.max(20 * n) {
             workload.request();
         }
         workload
@@ -66,7 +66,7 @@ impl Workload {
     /// One request is picked and sent, the oldest one is answered, and probes, where the policy
     /// wants any, are sent and answered.
     #[inline]
-    pub fn request(&mut self) {
+    pub(crate) fn request(&mut self) {
         self.now = self.now + GAP;
         let pick = self.pick();
         self.under_way.push_back(pick);

@@ -15,6 +15,7 @@ mod policies;
 mod power_of_d;
 mod prequal;
 mod properties;
+mod queues;
 mod retry_budget;
 mod weighted_round_robin;
 
