@@ -68,7 +68,7 @@ pub(crate) struct Flags {
     /// Decides when requests are due and how large they are
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// All of it within a minute: 3 measured seconds per cell
+    /// All of it within a minute: 3.5 measured seconds per cell
     #[arg(long, conflicts_with_all = ["seconds", "rounds", "in_turn"])]
     quick: bool,
     /// One peer after the other instead of all at the same time
@@ -151,7 +151,7 @@ impl Flags {
     }
 
     fn plan(&self, cell: Cell, brokers: usize) -> Plan {
-        let (warm_up, measured) = if self.quick { (0.4, 3.0) } else { (2.0, 20.0) };
+        let (warm_up, measured) = if self.quick { (0.4, 3.5) } else { (2.0, 20.0) };
         Plan {
             cell,
             asked: Asked {

@@ -82,7 +82,7 @@ impl Cell {
 
 /// Requests per second that keep such a share of all workers busy.
 pub(super) fn rate(utilisation: f64) -> f64 {
-    utilisation * (COMPUTERS * WORKERS) as f64 / SERVICE.as_secs_f64()
+    (COMPUTERS * WORKERS) as f64 / SERVICE.as_secs_f64() * utilisation
 }
 
 #[cfg(test)]
