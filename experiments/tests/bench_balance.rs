@@ -1,4 +1,5 @@
 //! `lab bench balance` with our router only: every request is accounted for.
+#![allow(clippy::unwrap_used, reason = "a failing helper is a failing test")]
 
 use std::process::Command;
 

@@ -81,7 +81,7 @@ impl Brokers {
         let mut sum = Some(0);
         for broker in &self.members {
             let retries = match self.kind {
-                Kind::Ours => our_retries(&page::read(&broker.admin, "/metrics").await?),
+                Kind::Ours => Some(our_retries(&page::read(&broker.admin, "/metrics").await?)?),
                 Kind::Envoy => envoy::retries(&page::read(&broker.admin, "/stats").await?),
                 Kind::Haproxy => haproxy::retries(&page::read(&broker.admin, "/;csv").await?),
             };
@@ -187,9 +187,9 @@ fn foreign(
     })
 }
 
-fn our_retries(page: &str) -> Option<u64> {
-    let line = page
-        .lines()
-        .find(|line| line.starts_with("edge_router_retries_total"))?;
-    line.split_whitespace().last()?.parse().ok()
+fn our_retries(page: &str) -> anyhow::Result<u64> {
+    const NAME: &str = "edge_router_retries_total";
+    let line = page.lines().find(|line| line.starts_with(NAME));
+    let value = line.and_then(|line| line.split_whitespace().last());
+    Ok(value.with_context(|| format!("no {NAME}"))?.parse()?)
 }
