@@ -11,7 +11,7 @@ const OTHERS_WEIGHT: f32 = 0.1;
 /// Weight of a new sample in the share of a latency that was not spent at the destination.
 const NETWORK_WEIGHT: f32 = 0.1;
 /// Weight of a new sample in the mean service time.
-const SERVICE_WEIGHT: f32 = 0.03;
+const SERVICE_WEIGHT: f32 = 0.02;
 /// The last report reverts to the average with so many mean service times as its time constant.
 const REVERSION_SERVICES: f32 = 3.0;
 /// Refusals in a row that are taken for a fault: no queue is longer than the last report every time.

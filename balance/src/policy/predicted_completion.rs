@@ -122,8 +122,13 @@ impl Policy for PredictedCompletion {
             max_wait,
             predicted: service.map(|_| span(completion)),
             predicted_wait: service.map(|service| span(completion - service)),
+            spare: scan.needed().map(|at| Arc::clone(&scene.routes[at])),
             explored,
         })
+    }
+
+    fn sample_weight(&self) -> Option<f32> {
+        Some(0.02)
     }
 
     fn costs(&self, scene: &Scene<'_>) -> Vec<Cost> {

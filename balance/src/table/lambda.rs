@@ -163,6 +163,10 @@ impl Lambda {
         if any_healthy {
             scene.healthy_only = any_ejected;
             if let Some(choice) = self.policy.choose(&scene, rng) {
+                let spare = choice.spare.as_ref();
+                if let Some(trial) = spare.and_then(|spare| Pick::early_trial(self, spare, now)) {
+                    return Ok(trial);
+                }
                 return Ok(Pick::new(self, choice, true, now));
             }
         }
@@ -236,7 +240,14 @@ impl Lambda {
     }
 
     /// Takes what a successful answer teaches; the report is credible.
-    pub(crate) fn learn(&self, route: &Route, latency: Nanos, report: &Report, now: Nanos) {
+    pub(crate) fn learn(
+        &self,
+        route: &Route,
+        latency: Nanos,
+        company: u32,
+        report: &Report,
+        now: Nanos,
+    ) {
         let warm = latency.since(report.cold_start.unwrap_or_default());
         let destination = route.destination();
         destination.load().answered(latency, report, now);
@@ -244,9 +255,13 @@ impl Lambda {
         if let Some(weight) = self.policy.sample_weight() {
             self.state.record(warm, report.service);
             let service = report.service.map(sample);
-            route
-                .pair()
-                .record(sample(warm), service, weight, Stamp::at(now));
+            route.pair().record(
+                sample(warm),
+                service,
+                company as f32,
+                weight,
+                Stamp::at(now),
+            );
         }
         self.policy.learnt(route, warm, report, now);
     }

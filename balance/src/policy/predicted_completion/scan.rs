@@ -5,6 +5,9 @@ use super::prediction::{Means, Prediction};
 use crate::lambda_state::UNTOUCHED;
 use crate::stamp::{Age, Stamp};
 
+/// A cost that is smaller by this factor: a third of the seconds.
+const MUCH_BETTER: f32 = 27.0;
+
 /// What was found so far, as positions among the routes.
 #[derive(Debug)]
 pub(super) struct Scan<'a> {
@@ -18,6 +21,9 @@ pub(super) struct Scan<'a> {
     /// The one that was neither used nor heard of for the longest time, if that is long.
     pub(super) idle: Option<usize>,
     longest: Age,
+    /// The cheapest of those that are set aside.
+    spare: Option<usize>,
+    least_spare: f32,
 }
 
 impl<'a> Scan<'a> {
@@ -31,6 +37,8 @@ impl<'a> Scan<'a> {
             second: f32::INFINITY,
             idle: None,
             longest: UNTOUCHED,
+            spare: None,
+            least_spare: f32::INFINITY,
         }
     }
 
@@ -38,10 +46,16 @@ impl<'a> Scan<'a> {
     pub(super) fn look_at(&mut self, positions: impl IntoIterator<Item = usize>) {
         for at in positions {
             let route = &self.scene.routes[at];
-            if !self.scene.admits(route) || self.best == Some(at) {
+            if self.best == Some(at) || self.scene.tried.contains(route.destination().id()) {
                 continue;
             }
             let cost = Prediction::of(route, self.means, self.now).cost;
+            if self.scene.healthy_only && !route.destination().health().is_healthy() {
+                if cost < self.least_spare {
+                    (self.spare, self.least_spare) = (Some(at), cost);
+                }
+                continue;
+            }
             if cost < self.least || self.best.is_none() {
                 (self.second, self.least) = (self.least, cost);
                 self.best = Some(at);
@@ -54,5 +68,11 @@ impl<'a> Scan<'a> {
                 (self.idle, self.longest) = (Some(at), untouched);
             }
         }
+    }
+
+    /// One that is set aside although it would be much better than the best of the others.
+    pub(super) fn needed(&self) -> Option<usize> {
+        let much_better = self.least_spare * MUCH_BETTER < self.least;
+        self.spare.filter(|_| much_better)
     }
 }
