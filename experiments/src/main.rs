@@ -2,6 +2,7 @@
 
 mod bench;
 mod demo;
+mod sim;
 
 use std::process::ExitCode;
 
@@ -27,6 +28,9 @@ enum Command {
     /// Measure: print ratios from one run
     #[command(subcommand)]
     Bench(Bench),
+    /// Simulate routers and executors in virtual time
+    #[command(subcommand)]
+    Sim(sim::Command),
     /// Serve a lambda that takes no time, for benchmarks
     #[command(hide = true)]
     Echo(bench::echo::Flags),
@@ -48,6 +52,7 @@ fn main() -> ExitCode {
                 match flags.command {
                     Command::Demo(flags) => demo::run(&flags).await,
                     Command::Bench(Bench::Hop(flags)) => bench::hop::run(&flags).await,
+                    Command::Sim(command) => sim::execute(&command),
                     Command::Echo(flags) => bench::echo::run(&flags).await,
                 }
             })

@@ -1,9 +1,39 @@
 //! Simulation: the code that brokers choose with, in virtual time.
 
+mod antagonists;
+mod arrivals;
+mod chooser;
 mod contender;
+#[cfg(test)]
+mod determinism;
+mod engine;
+mod events;
+mod executor;
+mod job;
+mod oracle;
 mod outcome;
+mod random;
 mod scenario;
+mod single;
+#[cfg(test)]
+mod theory;
+mod topology;
 
 pub(crate) use contender::Contender;
+pub(crate) use engine::run;
 pub(crate) use outcome::Outcome;
 pub(crate) use scenario::Scenario;
+
+/// What can be simulated.
+#[derive(Debug, clap::Subcommand)]
+pub(crate) enum Command {
+    /// One scenario, described by the options
+    Run(single::Flags),
+}
+
+/// Simulates.
+pub(crate) fn execute(command: &Command) -> anyhow::Result<()> {
+    match command {
+        Command::Run(flags) => single::execute(flags),
+    }
+}

@@ -1,0 +1,286 @@
+//! An executor: workers, a queue, and what an antagonist makes of them.
+
+use std::collections::VecDeque;
+
+use super::events::{Event, Events};
+use super::job::Jobs;
+use super::scenario::{Discipline, Scenario};
+
+/// One executor.
+#[derive(Debug)]
+pub(super) struct Executor {
+    workers: usize,
+    /// Speed for each lambda when nothing is wrong.
+    speeds: Box<[f64]>,
+    /// What an antagonist leaves of the speed: 1 for all, 0 for a pause.
+    factor: f64,
+    down: bool,
+    fails: f64,
+    at_work: AtWork,
+}
+
+#[derive(Debug)]
+enum AtWork {
+    Fifo {
+        running: Vec<u32>,
+        waiting: VecDeque<u32>,
+    },
+    Sharing(Sharing),
+}
+
+/// Requests that share the workers. All make the same progress, each from where it came in, which
+/// is why one number tells how far all of them are.
+#[derive(Debug, Default)]
+struct Sharing {
+    running: Vec<u32>,
+    /// Seconds of a worker that each request which was always there would have had.
+    progress: f64,
+    /// When that was true.
+    at: u64,
+    /// The one that will be done first.
+    planned: Option<u32>,
+}
+
+impl Executor {
+    pub(super) fn new(scenario: &Scenario, executor: usize) -> Self {
+        let speed = |lambda| scenario.speed(executor, lambda);
+        Executor {
+            workers: scenario.workers_of(executor) as usize,
+            speeds: (0..scenario.lambdas.len()).map(speed).collect(),
+            factor: 1.0,
+            down: false,
+            fails: 0.0,
+            at_work: match scenario.discipline {
+                Discipline::Fifo => AtWork::Fifo {
+                    running: Vec::new(),
+                    waiting: VecDeque::new(),
+                },
+                Discipline::Sharing => AtWork::Sharing(Sharing::default()),
+            },
+        }
+    }
+
+    pub(super) fn workers(&self) -> usize {
+        self.workers
+    }
+
+    /// Speed of a worker for a lambda, now.
+    pub(super) fn speed(&self, lambda: u32) -> f64 {
+        self.speeds[lambda as usize] * self.factor
+    }
+
+    /// The same when nothing is wrong.
+    pub(super) fn nominal_speed(&self, lambda: u32) -> f64 {
+        self.speeds[lambda as usize]
+    }
+
+    /// Where workers are shared: how much each worker does until a request that needs `own` of one
+    /// is done, if it comes now and nobody follows.
+    pub(super) fn shared_work(&self, own: f64, jobs: &Jobs, now: u64) -> f64 {
+        let AtWork::Sharing(sharing) = &self.at_work else {
+            return own;
+        };
+        let pace = sharing.pace(self.workers, self.factor);
+        let progress = sharing.progress + seconds(now - sharing.at) * pace;
+        let left = |id: &u32| (jobs[*id].left - progress).clamp(0.0, own);
+        let others: f64 = sharing.running.iter().map(left).sum();
+        own.max((own + others) / self.workers as f64)
+    }
+
+    /// What an antagonist leaves of the speed.
+    pub(super) fn factor(&self) -> f64 {
+        self.factor
+    }
+
+    pub(super) fn is_down(&self) -> bool {
+        self.down
+    }
+
+    /// Probability of an error.
+    pub(super) fn fails(&self) -> f64 {
+        self.fails
+    }
+
+    pub(super) fn set_fails(&mut self, probability: f64) {
+        self.fails = probability;
+    }
+
+    /// Takes a request in.
+    pub(super) fn arrive(&mut self, id: u32, now: u64, jobs: &mut Jobs, events: &mut Events) {
+        let (workers, factor) = (self.workers, self.factor);
+        match &mut self.at_work {
+            AtWork::Fifo { running, waiting } => {
+                if running.len() < workers {
+                    running.push(id);
+                    self.start(id, now, jobs, events);
+                } else {
+                    waiting.push_back(id);
+                }
+            }
+            AtWork::Sharing(sharing) => {
+                sharing.advance(now, workers, factor);
+                let job = &mut jobs[id];
+                job.started = now;
+                let need = job.request.work / self.speeds[job.request.lambda as usize];
+                job.left = sharing.progress + need;
+                sharing.running.push(id);
+                sharing.plan(now, workers, factor, jobs, events);
+            }
+        }
+    }
+
+    /// Lets a request go that is done.
+    pub(super) fn complete(&mut self, id: u32, now: u64, jobs: &mut Jobs, events: &mut Events) {
+        let (workers, factor) = (self.workers, self.factor);
+        match &mut self.at_work {
+            AtWork::Fifo { running, waiting } => {
+                leave(running, id);
+                if let Some(next) = waiting.pop_front() {
+                    running.push(next);
+                    self.start(next, now, jobs, events);
+                }
+            }
+            AtWork::Sharing(sharing) => {
+                sharing.advance(now, workers, factor);
+                leave(&mut sharing.running, id);
+                sharing.planned = None;
+                sharing.plan(now, workers, factor, jobs, events);
+            }
+        }
+    }
+
+    fn start(&self, id: u32, now: u64, jobs: &mut Jobs, events: &mut Events) {
+        let job = &mut jobs[id];
+        job.started = now;
+        job.since = now;
+        job.left = job.request.work;
+        let speed = self.speed(job.request.lambda);
+        plan(id, now, speed, jobs, events);
+    }
+
+    /// Changes the speed, also of what is running.
+    pub(super) fn set_factor(
+        &mut self,
+        factor: f64,
+        now: u64,
+        jobs: &mut Jobs,
+        events: &mut Events,
+    ) {
+        let before = self.factor;
+        if factor == before {
+            return;
+        }
+        match &mut self.at_work {
+            AtWork::Fifo { running, .. } => {
+                for id in running {
+                    let job = &mut jobs[*id];
+                    let speed = self.speeds[job.request.lambda as usize];
+                    job.left -= seconds(now - job.since) * speed * before;
+                    job.since = now;
+                    job.generation = job.generation.wrapping_add(1);
+                    plan(*id, now, speed * factor, jobs, events);
+                }
+            }
+            AtWork::Sharing(sharing) => {
+                sharing.advance(now, self.workers, before);
+                sharing.plan(now, self.workers, factor, jobs, events);
+            }
+        }
+        self.factor = factor;
+    }
+
+    /// Goes down, losing everything, or comes up again.
+    pub(super) fn set_down(&mut self, down: bool, jobs: &mut Jobs) -> Vec<u32> {
+        self.down = down;
+        if !down {
+            return Vec::new();
+        }
+        let lost: Vec<u32> = match &mut self.at_work {
+            AtWork::Fifo { running, waiting } => {
+                running.drain(..).chain(waiting.drain(..)).collect()
+            }
+            AtWork::Sharing(sharing) => {
+                sharing.planned = None;
+                sharing.running.drain(..).collect()
+            }
+        };
+        for id in &lost {
+            let generation = &mut jobs[*id].generation;
+            *generation = generation.wrapping_add(1);
+        }
+        lost
+    }
+}
+
+/// Plans when the work of a request is done, unless it makes no progress.
+fn plan(id: u32, now: u64, speed: f64, jobs: &Jobs, events: &mut Events) {
+    if speed > 0.0 {
+        let job = &jobs[id];
+        let generation = job.generation;
+        let at = now + nanos(job.left / speed);
+        events.push(
+            at,
+            Event::Complete {
+                job: id,
+                generation,
+            },
+        );
+    }
+}
+
+impl Sharing {
+    /// Progress per second.
+    fn pace(&self, workers: usize, factor: f64) -> f64 {
+        factor * (workers as f64 / self.running.len().max(1) as f64).min(1.0)
+    }
+
+    fn advance(&mut self, now: u64, workers: usize, factor: f64) {
+        self.progress += seconds(now - self.at) * self.pace(workers, factor);
+        self.at = now;
+    }
+
+    fn plan(
+        &mut self,
+        now: u64,
+        workers: usize,
+        factor: f64,
+        jobs: &mut Jobs,
+        events: &mut Events,
+    ) {
+        if let Some(id) = self.planned.take() {
+            let generation = &mut jobs[id].generation;
+            *generation = generation.wrapping_add(1);
+        }
+        let first = self
+            .running
+            .iter()
+            .min_by(|a, b| jobs[**a].left.total_cmp(&jobs[**b].left));
+        let pace = self.pace(workers, factor);
+        if let Some(id) = first.copied().filter(|_| pace > 0.0) {
+            self.planned = Some(id);
+            let generation = jobs[id].generation;
+            let at = now + nanos((jobs[id].left - self.progress) / pace);
+            events.push(
+                at,
+                Event::Complete {
+                    job: id,
+                    generation,
+                },
+            );
+        }
+    }
+}
+
+fn leave(running: &mut Vec<u32>, id: u32) {
+    let place = running.iter().position(|other| *other == id);
+    running.swap_remove(place.expect("what completes was running"));
+}
+
+fn seconds(nanos: u64) -> f64 {
+    nanos as f64 * 1e-9
+}
+
+/// Rounded; what would be negative by an error of rounding is nothing.
+fn nanos(seconds: f64) -> u64 {
+    (seconds * 1e9).round() as u64
+}
