@@ -36,6 +36,7 @@ fn contenders() -> Vec<Contender> {
         beta: 1.0,
     };
     vec![
+        Contender::Policy(PolicyConfig::default()),
         Contender::Policy(PolicyConfig::LeastCost),
         Contender::Policy(PolicyConfig::Random),
         Contender::Policy(PolicyConfig::RoundRobin),

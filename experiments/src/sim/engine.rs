@@ -1,6 +1,6 @@
 //! The simulation of one run: requests travel to executors and answers back, in order of time.
 
-use edge_balance::Nanos;
+use edge_balance::{Nanos, Pick};
 
 use super::antagonists::Antagonists;
 use super::arrivals::{Arrival, ArrivalStream};
@@ -139,6 +139,7 @@ impl<'a> Engine<'a> {
     /// A request reaches its executor.
     fn deliver(&mut self, id: u32) {
         let job = &mut self.jobs[id];
+        job.reached = self.now;
         let executor = &mut self.executors[job.to.executor as usize];
         if executor.is_down() {
             return self.answer(id, Verdict::Failed, 0);
@@ -148,6 +149,10 @@ impl<'a> Engine<'a> {
             if drawn(job.request.key, number) <= executor.fails() {
                 return self.answer(id, Verdict::Failed, FAILS_WITHIN);
             }
+        }
+        if executor.refuses(job.pick.as_ref().and_then(Pick::max_wait)) {
+            job.report = executor.report();
+            return self.answer(id, Verdict::Refused, 0);
         }
         executor.arrive(id, self.now, &mut self.jobs, &mut self.events);
     }
@@ -179,10 +184,23 @@ impl<'a> Engine<'a> {
         match job.verdict {
             Verdict::Done => {
                 if let Some(pick) = pick {
-                    pick.succeeded(latency, now);
+                    pick.succeeded(latency, &job.report, now);
                 }
                 self.tally.done(job, self.now);
                 self.jobs.remove(id);
+            }
+            Verdict::Refused => {
+                if let Some(pick) = pick {
+                    pick.refused(&job.report, now);
+                }
+                self.tally.refused(job);
+                job.tried.push(job.destination);
+                job.tried.refused();
+                if job.attempts < MOST_ATTEMPTS {
+                    self.dispatch(id);
+                } else {
+                    self.give_up(id);
+                }
             }
             Verdict::Failed => {
                 if let Some(pick) = pick {

@@ -2,8 +2,10 @@
 
 use std::collections::VecDeque;
 
+use edge_balance::{Acceptance, Nanos, Report};
+
 use super::events::{Event, Events};
-use super::job::Jobs;
+use super::job::{Job, Jobs};
 use super::scenario::{Discipline, Scenario};
 
 /// One executor.
@@ -16,6 +18,8 @@ pub(super) struct Executor {
     factor: f64,
     down: bool,
     fails: f64,
+    /// What real executors decide by whether to turn a request down.
+    acceptance: Acceptance,
     at_work: AtWork,
 }
 
@@ -50,6 +54,7 @@ impl Executor {
             factor: 1.0,
             down: false,
             fails: 0.0,
+            acceptance: Acceptance::new(scenario.workers_of(executor)),
             at_work: match scenario.discipline {
                 Discipline::Fifo => AtWork::Fifo {
                     running: Vec::new(),
@@ -105,8 +110,34 @@ impl Executor {
         self.fails = probability;
     }
 
+    /// Whether a request would have to wait longer than it is willing to.
+    pub(super) fn refuses(&self, max_wait: Option<Nanos>) -> bool {
+        self.acceptance.refuses(max_wait)
+    }
+
+    /// What an answer says of the load.
+    pub(super) fn report(&self) -> Report {
+        Report {
+            in_flight: Some(self.acceptance.in_system()),
+            workers: Some(self.workers as u32),
+            ..Report::default()
+        }
+    }
+
+    /// How long a request that is done has executed; where workers are shared, as if it had had one
+    /// of its own.
+    fn service(&self, job: &Job, now: u64) -> Nanos {
+        match self.at_work {
+            AtWork::Fifo { .. } => Nanos(now - job.started),
+            AtWork::Sharing(_) => {
+                Nanos::from_secs_f64(job.request.work / self.speed(job.request.lambda))
+            }
+        }
+    }
+
     /// Takes a request in.
     pub(super) fn arrive(&mut self, id: u32, now: u64, jobs: &mut Jobs, events: &mut Events) {
+        self.acceptance.arrived(jobs[id].request.lambda as usize);
         let (workers, factor) = (self.workers, self.factor);
         match &mut self.at_work {
             AtWork::Fifo { running, waiting } => {
@@ -129,8 +160,16 @@ impl Executor {
         }
     }
 
-    /// Lets a request go that is done.
+    /// Lets a request go that is done, with a report.
     pub(super) fn complete(&mut self, id: u32, now: u64, jobs: &mut Jobs, events: &mut Events) {
+        let job = &jobs[id];
+        let service = Some(self.service(job, now));
+        self.acceptance.left(job.request.lambda as usize, service);
+        jobs[id].report = Report {
+            service,
+            residence: Some(Nanos(now - jobs[id].reached)),
+            ..self.report()
+        };
         let (workers, factor) = (self.workers, self.factor);
         match &mut self.at_work {
             AtWork::Fifo { running, waiting } => {
@@ -195,6 +234,7 @@ impl Executor {
         if !down {
             return Vec::new();
         }
+        self.acceptance.emptied();
         let lost: Vec<u32> = match &mut self.at_work {
             AtWork::Fifo { running, waiting } => {
                 running.drain(..).chain(waiting.drain(..)).collect()

@@ -1,6 +1,6 @@
 //! Requests on their way, in slots that are used again.
 
-use edge_balance::{Pick, Tried};
+use edge_balance::{Pick, Report, Tried};
 
 use super::arrivals::Arrival;
 use super::topology::Neighbour;
@@ -10,6 +10,8 @@ use super::topology::Neighbour;
 pub(super) enum Verdict {
     /// Executed.
     Done,
+    /// Turned down because of the wait.
+    Refused,
     /// Refused a connection, answered with an error, or lost in a crash.
     Failed,
 }
@@ -27,6 +29,10 @@ pub(super) struct Job {
     pub(super) destination: u64,
     pub(super) pick: Option<Pick>,
     pub(super) verdict: Verdict,
+    /// When it reached its executor.
+    pub(super) reached: u64,
+    /// What the executor says of itself.
+    pub(super) report: Report,
     /// When a worker took it.
     pub(super) started: u64,
     /// Since when `left` has been worked on.
@@ -73,6 +79,8 @@ impl Jobs {
             destination: 0,
             pick: None,
             verdict: Verdict::Done,
+            reached: 0,
+            report: Report::default(),
             started: 0,
             since: 0,
             left: 0.0,

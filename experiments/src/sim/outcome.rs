@@ -73,6 +73,10 @@ impl Tally {
         }
     }
 
+    pub(super) fn refused(&mut self, job: &Job) {
+        self.refusals += u64::from(job.counts);
+    }
+
     pub(super) fn failed(&mut self, job: &Job, now: u64) {
         if self.ended(job, now, FAILURE_COSTS) {
             self.errors += 1;

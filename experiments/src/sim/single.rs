@@ -15,7 +15,11 @@ use super::{Contender, Outcome, run};
 pub(crate) struct Flags {
     /// Who chooses: a policy of the forwarding table, `oracle`, `oracle-work`, `uniform`, or several
     /// of them
-    #[arg(long, value_delimiter = ',', default_value = "least-cost,oracle")]
+    #[arg(
+        long,
+        value_delimiter = ',',
+        default_value = "predicted-completion,least-cost,oracle"
+    )]
     policy: Vec<String>,
     /// Number of routers
     #[arg(long, default_value = "1")]
