@@ -56,7 +56,7 @@ impl ArrivalStream {
         let lambda = self.lambdas.pick(random);
         let work = self.work.draw(random) * self.lambdas.sizes[lambda];
         Arrival {
-            at: (at * 1e9).round() as u64,
+            at: (at * 1e9 + 0.5) as u64,
             router: router as u32,
             lambda: lambda as u32,
             work,

@@ -10,7 +10,7 @@ use rand_pcg::Pcg64Mcg;
 
 use super::Contender;
 use super::executor::Executor;
-use super::job::{Job, Jobs};
+use super::job::Job;
 use super::oracle::{Oracle, WorkOracle};
 use super::random::{Stream, stream};
 use super::scenario::Scenario;
@@ -46,7 +46,6 @@ struct Router {
 pub(super) struct World<'a> {
     pub(super) topology: &'a Topology,
     pub(super) executors: &'a [Executor],
-    pub(super) jobs: &'a Jobs,
     /// Nanoseconds.
     pub(super) now: u64,
 }
@@ -126,7 +125,7 @@ impl Chooser {
                 });
             }
             Kind::Oracle(oracle) => oracle.choose(job, known, executors)?,
-            Kind::WorkOracle(oracle) => oracle.choose(job, known, executors, world.jobs, now)?,
+            Kind::WorkOracle(oracle) => oracle.choose(job, known, executors, now)?,
             Kind::Uniform(random) => uniform(known.len(), &job.tried, &mut random[router])?,
         };
         let to = known[position];

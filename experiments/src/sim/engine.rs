@@ -116,7 +116,6 @@ impl<'a> Engine<'a> {
         let world = World {
             topology: &self.topology,
             executors: &self.executors,
-            jobs: &self.jobs,
             now: self.now,
         };
         let Some(choice) = self.chooser.choose(&self.jobs[id], world) else {

@@ -1,7 +1,9 @@
 //! An executor: workers, a queue, and what an antagonist makes of them.
 
+use std::cmp::{Ordering, Reverse};
 use std::collections::VecDeque;
 
+use dary_heap::QuaternaryHeap;
 use edge_balance::{Acceptance, Nanos, Report};
 
 use super::events::{Event, Events};
@@ -36,13 +38,35 @@ enum AtWork {
 /// is why one number tells how far all of them are.
 #[derive(Debug, Default)]
 struct Sharing {
-    running: Vec<u32>,
+    /// The one that will be done first is on top.
+    running: QuaternaryHeap<Reverse<Share>>,
     /// Seconds of a worker that each request which was always there would have had.
     progress: f64,
     /// When that was true.
     at: u64,
-    /// The one that will be done first.
+    /// Whether an event has been planned for the first, and which that was.
     planned: Option<u32>,
+}
+
+/// A request, in the order of the progress at which it will be done.
+#[derive(Debug, PartialEq)]
+struct Share {
+    until: f64,
+    id: u32,
+}
+
+impl Eq for Share {}
+
+impl PartialOrd for Share {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Share {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.until.total_cmp(&other.until)
+    }
 }
 
 impl Executor {
@@ -81,13 +105,13 @@ impl Executor {
 
     /// Where workers are shared: how much each worker does until a request that needs `own` of one
     /// is done, if it comes now and nobody follows.
-    pub(super) fn shared_work(&self, own: f64, jobs: &Jobs, now: u64) -> f64 {
+    pub(super) fn shared_work(&self, own: f64, now: u64) -> f64 {
         let AtWork::Sharing(sharing) = &self.at_work else {
             return own;
         };
         let pace = sharing.pace(self.workers, self.factor);
         let progress = sharing.progress + seconds(now - sharing.at) * pace;
-        let left = |id: &u32| (jobs[*id].left - progress).clamp(0.0, own);
+        let left = |share: &Reverse<Share>| (share.0.until - progress).clamp(0.0, own);
         let others: f64 = sharing.running.iter().map(left).sum();
         own.max((own + others) / self.workers as f64)
     }
@@ -151,10 +175,9 @@ impl Executor {
             AtWork::Sharing(sharing) => {
                 sharing.advance(now, workers, factor);
                 let job = &mut jobs[id];
-                job.started = now;
                 let need = job.request.work / self.speeds[job.request.lambda as usize];
-                job.left = sharing.progress + need;
-                sharing.running.push(id);
+                let until = sharing.progress + need;
+                sharing.running.push(Reverse(Share { until, id }));
                 sharing.plan(now, workers, factor, jobs, events);
             }
         }
@@ -181,7 +204,8 @@ impl Executor {
             }
             AtWork::Sharing(sharing) => {
                 sharing.advance(now, workers, factor);
-                leave(&mut sharing.running, id);
+                let first = sharing.running.pop();
+                debug_assert!(first.is_some_and(|share| share.0.id == id));
                 sharing.planned = None;
                 sharing.plan(now, workers, factor, jobs, events);
             }
@@ -241,7 +265,8 @@ impl Executor {
             }
             AtWork::Sharing(sharing) => {
                 sharing.planned = None;
-                sharing.running.drain(..).collect()
+                let all = std::mem::take(&mut sharing.running);
+                all.into_sorted_vec().iter().map(|s| s.0.id).collect()
             }
         };
         for id in &lost {
@@ -291,22 +316,13 @@ impl Sharing {
             let generation = &mut jobs[id].generation;
             *generation = generation.wrapping_add(1);
         }
-        let first = self
-            .running
-            .iter()
-            .min_by(|a, b| jobs[**a].left.total_cmp(&jobs[**b].left));
         let pace = self.pace(workers, factor);
-        if let Some(id) = first.copied().filter(|_| pace > 0.0) {
-            self.planned = Some(id);
-            let generation = jobs[id].generation;
-            let at = now + nanos((jobs[id].left - self.progress) / pace);
-            events.push(
-                at,
-                Event::Complete {
-                    job: id,
-                    generation,
-                },
-            );
+        if let Some(Reverse(first)) = self.running.peek().filter(|_| pace > 0.0) {
+            let job = first.id;
+            self.planned = Some(job);
+            let generation = jobs[job].generation;
+            let at = now + nanos((first.until - self.progress) / pace);
+            events.push(at, Event::Complete { job, generation });
         }
     }
 }
@@ -322,5 +338,6 @@ fn seconds(nanos: u64) -> f64 {
 
 /// Rounded; what would be negative by an error of rounding is nothing.
 fn nanos(seconds: f64) -> u64 {
-    (seconds * 1e9).round() as u64
+    // Without a call of the mathematical library, which `round` is on most targets.
+    (seconds * 1e9 + 0.5) as u64
 }

@@ -37,7 +37,7 @@ pub(super) struct Job {
     pub(super) started: u64,
     /// Since when `left` has been worked on.
     pub(super) since: u64,
-    /// Work left at `since`; where workers are shared, the progress at which it will be done.
+    /// Work left at `since`.
     pub(super) left: f64,
     /// Of the plan when it will be done.
     pub(super) generation: u32,

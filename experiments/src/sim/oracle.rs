@@ -1,7 +1,7 @@
 //! Choosers that know what no broker can know: the yardstick for those that run.
 
 use super::executor::Executor;
-use super::job::{Job, Jobs};
+use super::job::Job;
 use super::scenario::{Discipline, Scenario};
 use super::topology::Neighbour;
 
@@ -132,7 +132,6 @@ impl WorkOracle {
         job: &Job,
         known: &[Neighbour],
         executors: &[Executor],
-        jobs: &Jobs,
         now: u64,
     ) -> Option<usize> {
         least(job, known, executors, |neighbour| {
@@ -141,7 +140,7 @@ impl WorkOracle {
             let own = self.own(job, executor);
             if self.sharing {
                 // What is on its way is not looked at.
-                2.0 * half + executor.shared_work(own, jobs, now) / executor.factor()
+                2.0 * half + executor.shared_work(own, now) / executor.factor()
             } else {
                 let (_, start) = self.start(neighbour.executor as usize, half, now);
                 half + (start + own) / executor.factor()
