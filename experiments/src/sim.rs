@@ -12,6 +12,7 @@ mod executor;
 mod job;
 mod oracle;
 mod outcome;
+mod probing;
 mod random;
 mod scenario;
 mod single;

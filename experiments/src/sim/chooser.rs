@@ -3,12 +3,14 @@
 use std::sync::Arc;
 
 use edge_balance::{
-    Destinations, ForwardingTable, Nanos, Pick, PolicyConfig, RetryBudget, RouteChange, Tried,
+    Destinations, ForwardingTable, Nanos, Pick, PolicyConfig, Probe, RetryBudget, RouteChange,
+    Tried,
 };
 use rand::RngExt as _;
 use rand_pcg::Pcg64Mcg;
 
 use super::Contender;
+use super::arrivals::Arrival;
 use super::executor::Executor;
 use super::job::Job;
 use super::oracle::{Oracle, WorkOracle};
@@ -141,6 +143,15 @@ impl Chooser {
             id: position as u64,
             pick: None,
         })
+    }
+
+    /// The probes that a router wants to send at the occasion of a request.
+    pub(super) fn probes(&mut self, occasion: &Arrival, now: u64) -> Vec<Probe> {
+        let Kind::Tables { routers, lambdas } = &mut self.kind else {
+            return Vec::new();
+        };
+        let Router { table, random } = &mut routers[occasion.router as usize];
+        table.probes(&lambdas[occasion.lambda as usize], Nanos(now), random)
     }
 
     /// An attempt is over for the executor that it was sent to.

@@ -9,6 +9,7 @@ use super::events::{Event, Events};
 use super::executor::Executor;
 use super::job::{Jobs, Verdict};
 use super::outcome::Tally;
+use super::probing::{Probing, Target};
 use super::random::drawn;
 use super::topology::Topology;
 use super::{Contender, Outcome, Scenario};
@@ -17,6 +18,9 @@ use super::{Contender, Outcome, Scenario};
 const MOST_ATTEMPTS: u32 = 5;
 /// How soon an executor that fails fast answers, in nanoseconds.
 const FAILS_WITHIN: u64 = 200_000;
+
+/// Number of the first draw that belongs to probes, after those of all attempts.
+const PROBES: u64 = 4 * (MOST_ATTEMPTS as u64 + 1);
 
 /// Runs a scenario. The same arguments give the same outcome, bit for bit, and all contenders of
 /// a seed meet the same requests, delays and antagonists.
@@ -32,6 +36,7 @@ struct Engine<'a> {
     executors: Vec<Executor>,
     chooser: Chooser,
     jobs: Jobs,
+    probing: Probing,
     events: Events,
     now: u64,
     tally: Tally,
@@ -64,6 +69,7 @@ impl<'a> Engine<'a> {
             chooser: Chooser::new(scenario, contender, &topology, seed),
             topology,
             jobs: Jobs::default(),
+            probing: Probing::new(scenario.routers),
             events,
             now: 0,
             tally: Tally::new(scenario),
@@ -102,6 +108,8 @@ impl<'a> Engine<'a> {
             }
             Event::Reply(id) => self.reply(id),
             Event::Disturb(number) => self.disturb(number),
+            Event::Ask(id) => self.ask(id),
+            Event::Tell(id) => self.probing.end(id, self.now),
         }
     }
 
@@ -109,6 +117,41 @@ impl<'a> Engine<'a> {
         self.chooser.welcome(arrival.router, self.now);
         let id = self.jobs.add(arrival, counts);
         self.dispatch(id);
+        self.probe(&arrival);
+    }
+
+    /// Sends the probes that the router wants at the occasion of a request.
+    fn probe(&mut self, occasion: &Arrival) {
+        let probes = self.chooser.probes(occasion, self.now);
+        for (nth, probe) in (0..).zip(probes) {
+            if !self.probing.may_send(occasion.router) {
+                break;
+            }
+            let position = probe.destination().id() as usize;
+            let target = Target {
+                lambda: occasion.lambda,
+                to: self.topology.of(occasion.router as usize)[position],
+                key: occasion.key,
+                number: PROBES + 2 * nth,
+            };
+            let delay = self.topology.delay(target.to, target.key, target.number);
+            let id = self.probing.send(probe, occasion.router, target, self.now);
+            self.tally.probed();
+            self.events.push(self.now + delay, Event::Ask(id));
+        }
+    }
+
+    /// A probe reaches its executor, which answers if it can.
+    fn ask(&mut self, id: u32) {
+        let question = &mut self.probing[id];
+        let executor = &self.executors[question.to.executor as usize];
+        if !executor.is_down() && executor.fails() == 0.0 {
+            question.answer = Some((executor.report(), executor.estimate(question.lambda)));
+        }
+        let delay = self
+            .topology
+            .delay(question.to, question.key, question.number + 1);
+        self.events.push(self.now + delay, Event::Tell(id));
     }
 
     /// Sends a request to an executor, or gives it up.

@@ -13,13 +13,17 @@ pub(super) enum Event {
     Complete {
         /// The request.
         job: u32,
-        /// Its generation when this was planned, to 30 bits.
+        /// Its generation when this was planned, to 29 bits.
         generation: u32,
     },
     /// An answer reaches the router.
     Reply(u32),
     /// An antagonist starts or ends.
     Disturb(u32),
+    /// A probe reaches its executor.
+    Ask(u32),
+    /// The answer to a probe reaches the router.
+    Tell(u32),
 }
 
 /// Time in nanoseconds and the event in a word: 16 bytes, so that many fit into the cache.
@@ -29,7 +33,8 @@ struct Entry {
     word: u64,
 }
 
-const GENERATION_BITS: u32 = 30;
+/// Of a word, beside 3 bits of kind and 32 of index.
+pub(super) const GENERATION_BITS: u32 = 29;
 
 impl Event {
     fn pack(self) -> u64 {
@@ -38,20 +43,24 @@ impl Event {
             Event::Complete { job, generation } => (1, generation, job),
             Event::Reply(job) => (2, 0, job),
             Event::Disturb(antagonist) => (3, 0, antagonist),
+            Event::Ask(probe) => (4, 0, probe),
+            Event::Tell(probe) => (5, 0, probe),
         };
-        kind << 62 | u64::from(generation & ((1 << GENERATION_BITS) - 1)) << 32 | u64::from(index)
+        kind << 61 | u64::from(generation & ((1 << GENERATION_BITS) - 1)) << 32 | u64::from(index)
     }
 
     fn unpack(word: u64) -> Self {
         let index = word as u32;
-        match word >> 62 {
+        match word >> 61 {
             0 => Event::Deliver(index),
             1 => Event::Complete {
                 job: index,
                 generation: (word >> 32) as u32 & ((1 << GENERATION_BITS) - 1),
             },
             2 => Event::Reply(index),
-            _ => Event::Disturb(index),
+            3 => Event::Disturb(index),
+            4 => Event::Ask(index),
+            _ => Event::Tell(index),
         }
     }
 }
@@ -115,6 +124,8 @@ mod tests {
         events.push(10, planned);
         events.push(20, Event::Deliver(u32::MAX));
         events.push(40, Event::Disturb(3));
+        events.push(60, Event::Tell(u32::MAX));
+        events.push(50, Event::Ask(1));
         assert_eq!(events.next_at(), Some(10));
         let order: Vec<_> = std::iter::from_fn(|| events.pop()).collect();
         let expected = [
@@ -122,6 +133,8 @@ mod tests {
             (20, Event::Deliver(u32::MAX)),
             (30, Event::Reply(7)),
             (40, Event::Disturb(3)),
+            (50, Event::Ask(1)),
+            (60, Event::Tell(u32::MAX)),
         ];
         assert_eq!(order, expected);
     }

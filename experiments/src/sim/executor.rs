@@ -16,6 +16,8 @@ pub(super) struct Executor {
     workers: usize,
     /// Speed for each lambda when nothing is wrong.
     speeds: Box<[f64]>,
+    /// Seconds at speed 1 that a request of each lambda takes in the mean.
+    mean_work: Box<[f64]>,
     /// What an antagonist leaves of the speed: 1 for all, 0 for a pause.
     factor: f64,
     down: bool,
@@ -72,9 +74,11 @@ impl Ord for Share {
 impl Executor {
     pub(super) fn new(scenario: &Scenario, executor: usize) -> Self {
         let speed = |lambda| scenario.speed(executor, lambda);
+        let lambdas = scenario.lambdas.iter();
         Executor {
             workers: scenario.workers_of(executor) as usize,
             speeds: (0..scenario.lambdas.len()).map(speed).collect(),
+            mean_work: lambdas.map(|l| scenario.service.mean() * l.size).collect(),
             factor: 1.0,
             down: false,
             fails: 0.0,
@@ -146,6 +150,14 @@ impl Executor {
             workers: Some(self.workers as u32),
             ..Report::default()
         }
+    }
+
+    /// How long it expects a request to take, waiting included, in whole milliseconds, since that is
+    /// what answers to dry requests tell.
+    pub(super) fn estimate(&self, lambda: u32) -> Nanos {
+        let wait = self.acceptance.estimated_wait();
+        let service = Nanos::from_secs_f64(self.mean_work[lambda as usize] / self.speed(lambda));
+        Nanos::from_millis((wait + service).0 / 1_000_000)
     }
 
     /// How long a request that is done has executed; where workers are shared, as if it had had one

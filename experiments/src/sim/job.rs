@@ -3,6 +3,7 @@
 use edge_balance::{Pick, Report, Tried};
 
 use super::arrivals::Arrival;
+use super::events::GENERATION_BITS;
 use super::topology::Neighbour;
 
 /// How an attempt ended, known to the router when the answer is there.
@@ -45,9 +46,9 @@ pub(super) struct Job {
 }
 
 impl Job {
-    /// Whether a plan of that generation, of which an event keeps 30 bits, still holds.
+    /// Whether a plan of that generation, as far as an event keeps it, still holds.
     pub(super) fn is_planned(&self, generation: u32) -> bool {
-        (self.generation ^ generation) << 2 == 0
+        (self.generation ^ generation) << (32 - GENERATION_BITS) == 0
     }
 }
 

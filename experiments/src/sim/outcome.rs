@@ -73,6 +73,10 @@ impl Tally {
         }
     }
 
+    pub(super) fn probed(&mut self) {
+        self.probes += 1;
+    }
+
     pub(super) fn refused(&mut self, job: &Job) {
         self.refusals += u64::from(job.counts);
     }

@@ -123,7 +123,7 @@ pub(crate) struct Antagonist {
 pub(crate) enum Disturbance {
     /// Everything, also what is running, takes so many times longer.
     SlowDown(f64),
-    /// Nothing makes progress.
+    /// Nothing makes progress; requests are still taken in, or turned down.
     Pause,
     /// Connections are refused; what was there is lost and the executor comes back empty.
     Crash,
