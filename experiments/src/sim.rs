@@ -14,6 +14,7 @@ mod oracle;
 mod outcome;
 mod probing;
 mod random;
+mod scale;
 mod scenario;
 mod single;
 #[cfg(test)]
@@ -30,11 +31,14 @@ pub(crate) use scenario::Scenario;
 pub(crate) enum Command {
     /// One scenario, described by the options
     Run(single::Flags),
+    /// Thousands of routers and a hundred thousand executors: what growth costs
+    Scale(scale::Flags),
 }
 
 /// Simulates.
 pub(crate) fn execute(command: &Command) -> anyhow::Result<()> {
     match command {
         Command::Run(flags) => single::execute(flags),
+        Command::Scale(flags) => scale::execute(flags),
     }
 }

@@ -25,10 +25,14 @@ const PROBES: u64 = 4 * (MOST_ATTEMPTS as u64 + 1);
 /// Runs a scenario. The same arguments give the same outcome, bit for bit, and all contenders of
 /// a seed meet the same requests, delays and antagonists.
 pub(crate) fn run(scenario: &Scenario, contender: &Contender, seed: u64) -> Outcome {
-    Engine::new(scenario, contender, seed).run()
+    Engine::new(scenario, contender, seed).run(|_| ())
 }
 
-struct Engine<'a> {
+/// How often the progress of a run is told, in requests; a power of two.
+const TOLD_EVERY: usize = 1 << 16;
+
+/// A run, ready to go.
+pub(super) struct Engine<'a> {
     scenario: &'a Scenario,
     topology: Topology,
     arrivals: ArrivalStream,
@@ -51,7 +55,7 @@ enum Draw {
 }
 
 impl<'a> Engine<'a> {
-    fn new(scenario: &'a Scenario, contender: &Contender, seed: u64) -> Self {
+    pub(super) fn new(scenario: &'a Scenario, contender: &Contender, seed: u64) -> Self {
         let topology = Topology::new(scenario, seed);
         let antagonists = Antagonists::new(scenario);
         let mut events = Events::default();
@@ -76,7 +80,13 @@ impl<'a> Engine<'a> {
         }
     }
 
-    fn run(mut self) -> Outcome {
+    /// Pairs of a router and an executor that it knows.
+    pub(super) fn pairs(&self) -> usize {
+        self.topology.len()
+    }
+
+    /// Runs to the end; `progress` gets the number of requests so far, now and then.
+    pub(super) fn run(mut self, progress: impl Fn(usize)) -> Outcome {
         let requests = self.scenario.requests;
         let uncounted = (self.scenario.warm_up * requests as f64) as usize;
         for number in 0..requests {
@@ -86,6 +96,9 @@ impl<'a> Engine<'a> {
             }
             self.now = arrival.at;
             self.arrive(arrival, number >= uncounted);
+            if number.is_multiple_of(TOLD_EVERY) {
+                progress(number);
+            }
         }
         while self.tally.answered() < requests {
             self.step();

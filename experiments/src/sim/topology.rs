@@ -1,6 +1,8 @@
 //! Which router knows which executors, how far away they are, and how long a message takes.
 
 use rand::RngExt as _;
+use rstar::RTree;
+use rstar::primitives::GeomWithData;
 
 use super::random::{Stream, drawn, stream};
 use super::scenario::{Network, Scenario};
@@ -31,15 +33,11 @@ impl Topology {
         let mut neighbours = Vec::new();
         let mut starts = vec![0];
         for router in 0..scenario.routers {
-            let mut row = distances.row(router, seed);
-            if let Some(nearest) = scenario.nearest.filter(|nearest| *nearest < row.len()) {
-                let by_distance = |a: &Neighbour, b: &Neighbour| {
-                    a.half.total_cmp(&b.half).then(a.executor.cmp(&b.executor))
-                };
-                row.select_nth_unstable_by(nearest, by_distance);
-                row.truncate(nearest);
-                row.sort_unstable_by_key(|neighbour| neighbour.executor);
-            }
+            let nearest = scenario.nearest.filter(|n| *n < scenario.speeds.len());
+            let mut row = match nearest {
+                None => distances.row(router, seed),
+                Some(nearest) => distances.nearest(router, seed, nearest),
+            };
             neighbours.append(&mut row);
             starts.push(neighbours.len());
         }
@@ -52,6 +50,11 @@ impl Topology {
             starts,
             stretched,
         }
+    }
+
+    /// Pairs of a router and an executor that it knows.
+    pub(super) fn len(&self) -> usize {
+        self.neighbours.len()
     }
 
     /// The executors that a router knows, in order of their index.
@@ -87,8 +90,18 @@ enum Distances {
 struct Plane {
     routers: Vec<[f64; 2]>,
     executors: Vec<[f64; 2]>,
+    /// The executors, to be found by place.
+    places: RTree<GeomWithData<[f64; 2], u32>>,
     base: f64,
     per_unit: f64,
+}
+
+impl Plane {
+    fn half(&self, router: usize, executor: usize) -> f64 {
+        let ([x, y], [other_x, other_y]) = (self.routers[router], self.executors[executor]);
+        let distance = (x - other_x).hypot(y - other_y);
+        (self.base + self.per_unit * distance) / 2.0
+    }
 }
 
 impl Distances {
@@ -113,9 +126,14 @@ impl Distances {
                     let mut random = stream(seed, Stream::Network, index);
                     (0..n).map(|_| [random.random(), random.random()]).collect()
                 };
+                let executors: Vec<[f64; 2]> = places(executors, 1);
+                let numbered = (0..)
+                    .zip(&executors)
+                    .map(|(executor, place)| GeomWithData::new(*place, executor));
                 Distances::Plane(Plane {
                     routers: places(scenario.routers, 0),
-                    executors: places(executors, 1),
+                    places: RTree::bulk_load(numbered.collect()),
+                    executors,
                     base,
                     per_unit,
                 })
@@ -144,15 +162,33 @@ impl Distances {
                     min * (max / min).powf(random.random::<f64>()) / 2.0
                 })
             }
-            Distances::Plane(plane) => {
-                let [x, y] = plane.routers[router];
-                row(plane.executors.len(), &mut |executor| {
-                    let [other_x, other_y] = plane.executors[executor];
-                    let distance = (x - other_x).hypot(y - other_y);
-                    (plane.base + plane.per_unit * distance) / 2.0
-                })
-            }
+            Distances::Plane(plane) => row(plane.executors.len(), &mut |executor| {
+                plane.half(router, executor)
+            }),
         }
+    }
+
+    /// Some executors, those that are nearest to a router, in order of their index.
+    fn nearest(&self, router: usize, seed: u64, nearest: usize) -> Vec<Neighbour> {
+        let mut row = if let Distances::Plane(plane) = self {
+            // Looking at all of them would take routers times executors.
+            plane
+                .places
+                .nearest_neighbor_iter(plane.routers[router])
+                .take(nearest)
+                .map(|place| Neighbour {
+                    executor: place.data,
+                    half: plane.half(router, place.data as usize) as f32,
+                })
+                .collect()
+        } else {
+            let mut row = self.row(router, seed);
+            row.sort_by(|a, b| a.half.total_cmp(&b.half));
+            row.truncate(nearest);
+            row
+        };
+        row.sort_unstable_by_key(|neighbour| neighbour.executor);
+        row
     }
 }
 
