@@ -34,12 +34,20 @@ enum Command {
     /// Serve a lambda that takes no time, for benchmarks
     #[command(hide = true)]
     Echo(bench::echo::Flags),
+    /// Simulate a computer that can be slowed down, for benchmarks
+    #[command(hide = true)]
+    BenchComputer(bench::balance::computer::Flags),
+    /// Run a router, for benchmarks
+    #[command(hide = true)]
+    BenchRouter(bench::balance::router::Flags),
 }
 
 #[derive(Debug, Subcommand)]
 enum Bench {
     /// What the router adds to a request, beside a direct call
     Hop(bench::hop::Flags),
+    /// The router beside Envoy and HAProxy: equal and unequal computers, slowed, paused, killed
+    Balance(bench::balance::Flags),
 }
 
 fn main() -> ExitCode {
@@ -52,7 +60,10 @@ fn main() -> ExitCode {
                 match flags.command {
                     Command::Demo(flags) => demo::run(&flags).await,
                     Command::Bench(Bench::Hop(flags)) => bench::hop::run(&flags).await,
-                    Command::Sim(command) => sim::execute(&command),
+                    Command::Sim(command) => sim::execute(&command).await,
+                    Command::Bench(Bench::Balance(flags)) => bench::balance::run(&flags).await,
+                    Command::BenchComputer(flags) => bench::balance::computer::run(&flags).await,
+                    Command::BenchRouter(flags) => bench::balance::router::run(flags).await,
                     Command::Echo(flags) => bench::echo::run(&flags).await,
                 }
             })

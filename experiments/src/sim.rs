@@ -20,6 +20,7 @@ mod single;
 #[cfg(test)]
 mod theory;
 mod topology;
+mod validate;
 
 pub(crate) use contender::Contender;
 pub(crate) use engine::run;
@@ -33,12 +34,15 @@ pub(crate) enum Command {
     Run(single::Flags),
     /// Thousands of routers and a hundred thousand executors: what growth costs
     Scale(scale::Flags),
+    /// Compare the simulator with real daemons on loopback; takes some minutes
+    Validate(validate::Flags),
 }
 
 /// Simulates.
-pub(crate) fn execute(command: &Command) -> anyhow::Result<()> {
+pub(crate) async fn execute(command: &Command) -> anyhow::Result<()> {
     match command {
         Command::Run(flags) => single::execute(flags),
         Command::Scale(flags) => scale::execute(flags),
+        Command::Validate(flags) => validate::execute(flags).await,
     }
 }

@@ -1,6 +1,6 @@
 //! One lambda of a table: its routes as a snapshot, and the state of the policy among them.
 
-use super::{RouteChange, TableEntry, TableError};
+use super::{Occupancy, RouteChange, TableEntry, TableError};
 use crate::average::sample;
 use crate::explanation::Explanation;
 use crate::lambda_state::LambdaState;
@@ -193,6 +193,23 @@ impl Lambda {
             broker: &self.broker,
             now,
         }
+    }
+
+    /// Requests at all destinations that report, and their workers.
+    pub(super) fn occupancy(&self, now: Nanos) -> Occupancy {
+        let now = Stamp::at(now);
+        let mut total = Occupancy::default();
+        for route in self.routes.load().iter() {
+            let destination = route.destination();
+            let load = destination.load();
+            if load.reports() && destination.health().is_healthy() {
+                let others = load.others(load.service(), now) as u32;
+                let there = destination.in_flight().saturating_add(others);
+                total.in_flight = total.in_flight.saturating_add(there);
+                total.workers = total.workers.saturating_add(load.workers() as u32);
+            }
+        }
+        total
     }
 
     /// What the policy thinks of every destination that this request has not been to.

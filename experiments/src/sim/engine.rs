@@ -86,7 +86,12 @@ impl<'a> Engine<'a> {
     }
 
     /// Runs to the end; `progress` gets the number of requests so far, now and then.
-    pub(super) fn run(mut self, progress: impl Fn(usize)) -> Outcome {
+    pub(super) fn run(self, progress: impl Fn(usize)) -> Outcome {
+        self.tally(progress).outcome()
+    }
+
+    /// The same, for those who want to know more.
+    pub(super) fn tally(mut self, progress: impl Fn(usize)) -> Tally {
         let requests = self.scenario.requests;
         let uncounted = (self.scenario.warm_up * requests as f64) as usize;
         for number in 0..requests {
@@ -103,7 +108,7 @@ impl<'a> Engine<'a> {
         while self.tally.answered() < requests {
             self.step();
         }
-        self.tally.outcome(self.now)
+        self.tally
     }
 
     fn step(&mut self) {

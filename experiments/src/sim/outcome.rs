@@ -38,6 +38,8 @@ const FAILURE_COSTS: f64 = 2.0;
 #[derive(Debug)]
 pub(super) struct Tally {
     answered: usize,
+    /// When the last answer came, in nanoseconds.
+    last: u64,
     /// Seconds; exact to 7 digits.
     latencies: Vec<f32>,
     sum: f64,
@@ -52,6 +54,7 @@ impl Tally {
     pub(super) fn new(scenario: &Scenario) -> Self {
         Tally {
             answered: 0,
+            last: 0,
             latencies: Vec::with_capacity(scenario.requests),
             sum: 0.0,
             errors: 0,
@@ -89,6 +92,7 @@ impl Tally {
 
     fn ended(&mut self, job: &Job, now: u64, extra: f64) -> bool {
         self.answered += 1;
+        self.last = now;
         if job.counts {
             let latency = (now - job.request.at) as f64 * 1e-9 + extra;
             self.latencies.push(latency as f32);
@@ -98,7 +102,12 @@ impl Tally {
         job.counts
     }
 
-    pub(super) fn outcome(mut self, now: u64) -> Outcome {
+    /// A latency in seconds that a share `q` of the requests that count did not exceed.
+    pub(super) fn percentile(&mut self, q: f64) -> f64 {
+        percentile(&mut self.latencies, q)
+    }
+
+    pub(super) fn outcome(mut self) -> Outcome {
         let requests = self.latencies.len();
         let completed = self.completed.iter().sum::<u64>().max(1) as f64;
         Outcome {
@@ -116,7 +125,7 @@ impl Tally {
                 .iter()
                 .map(|n| *n as f64 / completed)
                 .collect(),
-            simulated_seconds: now as f64 * 1e-9,
+            simulated_seconds: self.last as f64 * 1e-9,
         }
     }
 }
