@@ -2,6 +2,7 @@
 
 mod bench;
 mod demo;
+mod sim;
 
 use std::process::ExitCode;
 
@@ -27,6 +28,9 @@ enum Command {
     /// Measure: print ratios from one run
     #[command(subcommand)]
     Bench(Bench),
+    /// Simulate routers and executors in virtual time
+    #[command(subcommand)]
+    Sim(sim::Command),
     /// Serve a lambda that takes no time, for benchmarks
     #[command(hide = true)]
     Echo(bench::echo::Flags),
@@ -56,6 +60,7 @@ fn main() -> ExitCode {
                 match flags.command {
                     Command::Demo(flags) => demo::run(&flags).await,
                     Command::Bench(Bench::Hop(flags)) => bench::hop::run(&flags).await,
+                    Command::Sim(command) => sim::execute(&command).await,
                     Command::Bench(Bench::Balance(flags)) => bench::balance::run(&flags).await,
                     Command::BenchComputer(flags) => bench::balance::computer::run(&flags).await,
                     Command::BenchRouter(flags) => bench::balance::router::run(flags).await,
