@@ -52,7 +52,7 @@ fn main() -> ExitCode {
                 match flags.command {
                     Command::Demo(flags) => demo::run(&flags).await,
                     Command::Bench(Bench::Hop(flags)) => bench::hop::run(&flags).await,
-                    Command::Sim(command) => sim::execute(&command),
+                    Command::Sim(command) => sim::execute(&command).await,
                     Command::Echo(flags) => bench::echo::run(&flags).await,
                 }
             })

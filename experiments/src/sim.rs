@@ -10,6 +10,7 @@ mod engine;
 mod events;
 mod executor;
 mod job;
+mod matrix;
 mod oracle;
 mod outcome;
 mod probing;
@@ -33,12 +34,15 @@ pub(crate) enum Command {
     Run(single::Flags),
     /// Thousands of routers and a hundred thousand executors: what growth costs
     Scale(scale::Flags),
+    /// All policies against an omniscient dispatcher, in a factorial design of scenarios
+    Matrix(matrix::Flags),
 }
 
 /// Simulates.
-pub(crate) fn execute(command: &Command) -> anyhow::Result<()> {
+pub(crate) async fn execute(command: &Command) -> anyhow::Result<()> {
     match command {
         Command::Run(flags) => single::execute(flags),
         Command::Scale(flags) => scale::execute(flags),
+        Command::Matrix(flags) => matrix::run(flags).await,
     }
 }
