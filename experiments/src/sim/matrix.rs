@@ -89,7 +89,7 @@ pub(crate) async fn run(flags: &Flags) -> anyhow::Result<()> {
 
     print!("{}", text::summary(&comparison, &defeats));
     println!(
-        "\n{} runs of {:.1} million requests in {wall:.1} s: {:.2} million requests per second and core",
+        "\n{} runs, {:.1} million requests, in {wall:.1} s: {:.2} million requests per second and core",
         runs.plan.run_count(),
         runs.cost.requests as f64 / 1e6,
         runs.cost.requests_per_second_and_core() / 1e6,

@@ -8,7 +8,7 @@ use super::super::text::short;
 use super::colour;
 
 /// Width of the bars' part, in pixels.
-const WIDTH: f64 = 260.0;
+const WIDTH: f64 = 200.0;
 const HEIGHT: f64 = 14.0;
 
 /// All blocks, folded; a link to one unfolds it.
