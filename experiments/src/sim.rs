@@ -10,6 +10,7 @@ mod engine;
 mod events;
 mod executor;
 mod job;
+mod matrix;
 mod oracle;
 mod outcome;
 mod probing;
@@ -36,6 +37,8 @@ pub(crate) enum Command {
     Scale(scale::Flags),
     /// Compare the simulator with real daemons on loopback; takes some minutes
     Validate(validate::Flags),
+    /// All policies against an omniscient dispatcher, in a factorial design of scenarios
+    Matrix(matrix::Flags),
 }
 
 /// Simulates.
@@ -44,5 +47,6 @@ pub(crate) async fn execute(command: &Command) -> anyhow::Result<()> {
         Command::Run(flags) => single::execute(flags),
         Command::Scale(flags) => scale::execute(flags),
         Command::Validate(flags) => validate::execute(flags).await,
+        Command::Matrix(flags) => matrix::run(flags).await,
     }
 }

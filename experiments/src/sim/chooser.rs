@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use edge_balance::{
-    Destinations, ForwardingTable, Nanos, Pick, PolicyConfig, Probe, RetryBudget, RouteChange,
-    Tried,
+    Destinations, ForwardingTable, Nanos, Optimizer, OptimizerConfig, Pick, PolicyConfig, Probe,
+    RetryBudget, RouteChange, Tried,
 };
 use rand::RngExt as _;
 use rand_pcg::Pcg64Mcg;
@@ -40,6 +40,7 @@ enum Kind {
 #[derive(Debug)]
 struct Router {
     table: ForwardingTable,
+    optimizer: Optimizer,
     random: Pcg64Mcg,
 }
 
@@ -77,11 +78,17 @@ impl Chooser {
         let random = |router| stream(seed, Stream::Choices, router as u64);
         let all = 0..scenario.routers;
         let kind = match contender {
-            Contender::Policy(policy) => Kind::Tables {
+            Contender::Policy { config, optimizer } => Kind::Tables {
                 routers: all
                     .clone()
                     .map(|router| {
-                        Router::new(*policy, &lambdas, topology.of(router), random(router))
+                        Router::new(
+                            *config,
+                            *optimizer,
+                            &lambdas,
+                            topology.of(router),
+                            random(router),
+                        )
                     })
                     .collect(),
                 lambdas,
@@ -117,7 +124,7 @@ impl Chooser {
         let position = match &mut self.kind {
             Kind::Tables { routers, lambdas } => {
                 let lambda = &lambdas[job.request.lambda as usize];
-                let Router { table, random } = &mut routers[router];
+                let Router { table, random, .. } = &mut routers[router];
                 let pick = table.pick(lambda, &job.tried, Nanos(now), random).ok()?;
                 let id = pick.destination().id();
                 return Some(Choice {
@@ -150,8 +157,23 @@ impl Chooser {
         let Kind::Tables { routers, lambdas } = &mut self.kind else {
             return Vec::new();
         };
-        let Router { table, random } = &mut routers[occasion.router as usize];
+        let Router { table, random, .. } = &mut routers[occasion.router as usize];
         table.probes(&lambdas[occasion.lambda as usize], Nanos(now), random)
+    }
+
+    /// An answer was fine; the optimizer of the router makes a weight of it.
+    pub(super) fn record(&self, job: &Job, pick: &Pick, latency: Nanos, now: Nanos) {
+        let Kind::Tables { routers, lambdas } = &self.kind else {
+            return;
+        };
+        let router = &routers[job.request.router as usize];
+        router.optimizer.record(
+            &router.table,
+            &lambdas[job.request.lambda as usize],
+            pick.destination().name(),
+            latency.as_secs_f64(),
+            now,
+        );
     }
 
     /// An attempt is over for the executor that it was sent to.
@@ -172,6 +194,7 @@ impl Chooser {
 impl Router {
     fn new(
         policy: PolicyConfig,
+        optimizer: OptimizerConfig,
         lambdas: &[String],
         known: &[Neighbour],
         random: Pcg64Mcg,
@@ -199,7 +222,11 @@ impl Router {
                 "destinations are numbered in the order in which they are added"
             );
         }
-        Router { table, random }
+        Router {
+            table,
+            optimizer: Optimizer::new(optimizer),
+            random,
+        }
     }
 }
 

@@ -1,12 +1,17 @@
 //! Who chooses the executors of a run.
 
-use edge_balance::PolicyConfig;
+use edge_balance::{OptimizerConfig, PolicyConfig};
 
 /// A way to choose executors.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Contender {
     /// Each router has a forwarding table with this policy: the code that brokers run.
-    Policy(PolicyConfig),
+    Policy {
+        /// How it chooses.
+        config: PolicyConfig,
+        /// What learns the weights, for policies that look at nothing else.
+        optimizer: OptimizerConfig,
+    },
     /// Knows every queue, messages under way included, current speeds, mean services and round
     /// trips, and takes the least expected completion. Greedy, so it can be beaten.
     Oracle,
@@ -17,10 +22,18 @@ pub(crate) enum Contender {
 }
 
 impl Contender {
+    /// A policy that learns by itself what it wants to know.
+    pub(crate) fn policy(config: PolicyConfig) -> Self {
+        Contender::Policy {
+            config,
+            optimizer: OptimizerConfig::None,
+        }
+    }
+
     /// For tables and the command line.
     pub(crate) fn name(&self) -> String {
         match self {
-            Contender::Policy(policy) => policy.to_string(),
+            Contender::Policy { config, .. } => config.to_string(),
             Contender::Oracle => "oracle".to_owned(),
             Contender::OracleWork => "oracle-work".to_owned(),
             Contender::Uniform => "uniform".to_owned(),

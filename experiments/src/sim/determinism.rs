@@ -36,12 +36,12 @@ fn contenders() -> Vec<Contender> {
         beta: 1.0,
     };
     vec![
-        Contender::Policy(PolicyConfig::default()),
-        Contender::Policy(PolicyConfig::LeastCost),
-        Contender::Policy(PolicyConfig::Random),
-        Contender::Policy(PolicyConfig::RoundRobin),
-        Contender::Policy(PolicyConfig::LeastImpedance),
-        Contender::Policy(proportional),
+        Contender::policy(PolicyConfig::default()),
+        Contender::policy(PolicyConfig::LeastCost),
+        Contender::policy(PolicyConfig::Random),
+        Contender::policy(PolicyConfig::RoundRobin),
+        Contender::policy(PolicyConfig::LeastImpedance),
+        Contender::policy(proportional),
         Contender::Oracle,
         Contender::OracleWork,
         Contender::Uniform,

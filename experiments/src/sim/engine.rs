@@ -244,6 +244,7 @@ impl<'a> Engine<'a> {
         match job.verdict {
             Verdict::Done => {
                 if let Some(pick) = pick {
+                    self.chooser.record(job, &pick, latency, now);
                     pick.succeeded(latency, &job.report, now);
                 }
                 self.tally.done(job, self.now);

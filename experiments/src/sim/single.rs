@@ -163,7 +163,7 @@ pub(crate) fn contender(name: &str) -> anyhow::Result<Contender> {
         "oracle" => Contender::Oracle,
         "oracle-work" => Contender::OracleWork,
         "uniform" => Contender::Uniform,
-        _ => Contender::Policy(
+        _ => Contender::policy(
             PolicyConfig::from_name(name, Some(1.0), Some(1.0))
                 .with_context(|| format!("no contender is called '{name}'"))?,
         ),

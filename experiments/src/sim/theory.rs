@@ -224,7 +224,7 @@ fn a_network_adds_its_round_trip_and_nothing_else() {
         network: super::scenario::Network::Constant(0.02),
         ..near.clone()
     };
-    let policy = Contender::Policy(PolicyConfig::LeastCost);
+    let policy = Contender::policy(PolicyConfig::LeastCost);
     let (near, far) = (run(&near, &policy, 1), run(&far, &policy, 1));
     assert!((far.mean - near.mean - 0.02).abs() < 1e-6);
     assert!((far.p99 - near.p99 - 0.02).abs() < 1e-6);
