@@ -1,7 +1,7 @@
 //! What a broker knows of the load of one destination, over all lambdas: from its own requests and
 //! from what the answers report.
 
-use crate::average::{Average, decay, sample};
+use crate::average::{Average, SHORTEST, decay_over, sample};
 use crate::stamp::{Age, Stamp, pack, unpack};
 use crate::{Nanos, Report};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
@@ -90,8 +90,8 @@ impl Load {
         let (last, average) = unpack(self.others.load(Relaxed));
         let (last, average) = (f32::from_bits(last), f32::from_bits(average));
         let age = Stamp(self.heard.load(Relaxed)).age(now).as_secs();
-        let z = age / (REVERSION_SERVICES * service).max(f32::MIN_POSITIVE);
-        average + (last - average) * decay(z)
+        let span = (REVERSION_SERVICES * service).max(SHORTEST);
+        average + (last - average) * decay_over(age, span)
     }
 
     /// Seconds since it made progress.

@@ -23,9 +23,9 @@ pub(crate) struct Pair {
     uses: AtomicU64,
     /// Moving average of the service time in seconds (f32, 0 before the first sample).
     service: AtomicU32,
-    /// Moving average of how many requests of the broker were there when one was sent, that one
-    /// included (f32, 0 before the first sample).
-    company: AtomicU32,
+    /// The inverse of the moving average of how many requests of the broker were there when one was
+    /// sent, that one included (f32, from 0 to 1).
+    per_company: AtomicU32,
 }
 
 /// The latency of a pair as a pick reads it.
@@ -62,7 +62,7 @@ impl Pair {
             latency: AtomicU64::new(0),
             uses: AtomicU64::new(pack(0, Stamp::at(now).0)),
             service: AtomicU32::new(0),
-            company: AtomicU32::new(0),
+            per_company: AtomicU32::new(1.0_f32.to_bits()),
         }
     }
 
@@ -87,10 +87,11 @@ impl Pair {
         f32::from_bits(self.service.load(Relaxed))
     }
 
-    /// How many requests of the broker were there on average when one was sent, that one included.
+    /// One over how many requests of the broker were there on average when one was sent, that one
+    /// included; 1 before the first sample.
     #[inline]
-    pub(crate) fn company(&self) -> f32 {
-        f32::from_bits(self.company.load(Relaxed)).max(1.0)
+    pub(crate) fn per_company(&self) -> f32 {
+        f32::from_bits(self.per_company.load(Relaxed))
     }
 
     /// Since the last sample or pick.
@@ -132,8 +133,9 @@ impl Pair {
             let average = f32::from_bits(unpack(word).0);
             Some(pack(moved(average, latency, k, weight).to_bits(), now.0))
         });
-        let _ = self.company.fetch_update(Relaxed, Relaxed, |bits| {
-            Some(moved(f32::from_bits(bits), company, k, weight).to_bits())
+        let _ = self.per_company.fetch_update(Relaxed, Relaxed, |bits| {
+            let average = moved(1.0 / f32::from_bits(bits), company.max(1.0), k, weight);
+            Some((1.0 / average).to_bits())
         });
         if let Some(service) = service {
             let _ = self.service.fetch_update(Relaxed, Relaxed, |bits| {

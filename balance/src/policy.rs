@@ -127,7 +127,7 @@ impl Scene<'_> {
     #[inline]
     pub(crate) fn admits(&self, route: &Route) -> bool {
         let destination = route.destination();
-        !self.tried.contains(destination.id())
+        (self.tried.is_empty() || !self.tried.contains(destination.id()))
             && (!self.healthy_only || destination.health().is_healthy())
     }
 }

@@ -6,6 +6,7 @@ mod scan;
 
 use super::{Choice, Cost, Policy, Scene, any_index};
 use crate::Nanos;
+use crate::lambda_state::UNTOUCHED;
 use crate::route::Route;
 use crate::stamp::Stamp;
 use prediction::{Means, Prediction};
@@ -17,7 +18,7 @@ use std::sync::Arc;
 const FULL_SCAN: usize = 128;
 /// Beyond, so many drawn at random, and the last two winners.
 const DRAWN: usize = 8;
-/// At most one in so many picks is an exploration.
+/// One in so many picks is an exploration, if there is anything to explore.
 const PICKS_PER_EXPLORATION: u32 = 1024;
 
 /// When a destination may turn a request down.
@@ -72,6 +73,26 @@ impl PredictedCompletion {
     }
 }
 
+/// True once in `n` times.
+fn one_in(n: u32, rng: &mut dyn Rng) -> bool {
+    rng.next_u32() < u32::MAX / n
+}
+
+/// The candidate that was neither used nor heard of for the longest time, if that is long.
+fn idlest(scene: &Scene<'_>, now: Stamp) -> Option<usize> {
+    let untouched = |route: &Route| {
+        let pair = route.pair();
+        pair.untouched(pair.latency(now), now)
+    };
+    let candidates = scene.routes.iter().enumerate();
+    candidates
+        .filter(|(_, route)| scene.admits(route))
+        .map(|(at, route)| (at, untouched(route)))
+        .filter(|(_, age)| *age > UNTOUCHED)
+        .max_by_key(|(_, age)| *age)
+        .map(|(at, _)| at)
+}
+
 impl Policy for PredictedCompletion {
     fn choose(&self, scene: &Scene<'_>, rng: &mut dyn Rng) -> Option<Choice> {
         if scene.tried.is_empty() {
@@ -82,24 +103,29 @@ impl Policy for PredictedCompletion {
         }
         let now = Stamp::at(scene.now);
         let means = Means::of(scene);
-        let mut scan = Scan::new(scene, means, now);
+        let mut scan = Scan::new();
         let n = scene.routes.len();
         if n <= FULL_SCAN {
             let start = any_index(n, rng);
-            scan.look_at(start..n);
-            scan.look_at(0..start);
+            scan.look_at(scene, means, now, start..n);
+            scan.look_at(scene, means, now, 0..start);
         } else {
-            scan.look_at(scene.lambda.winners().into_iter().filter(|at| *at < n));
-            for _ in 0..DRAWN {
-                scan.look_at([any_index(n, rng)]);
-            }
+            let winners = scene.lambda.winners().into_iter().filter(|at| *at < n);
+            scan.look_at(scene, means, now, winners);
+            let drawn: [usize; DRAWN] = std::array::from_fn(|_| any_index(n, rng));
+            scan.look_at(scene, means, now, drawn);
             if scan.best.is_none() {
-                scan.look_at(0..n);
+                scan.look_at(scene, means, now, 0..n);
             }
         }
-        let idle = scan
-            .idle
-            .filter(|_| scene.lambda.may_explore(PICKS_PER_EXPLORATION, now));
+        let idle = if scene
+            .lambda
+            .explores(one_in(PICKS_PER_EXPLORATION, rng), now)
+        {
+            idlest(scene, now)
+        } else {
+            None
+        };
         let explored = idle.is_some();
         let at = idle.or(scan.best)?;
         let chosen = &scene.routes[at];

@@ -75,7 +75,7 @@ pub(super) fn seconds(cost: f32) -> f32 {
 }
 
 impl Prediction {
-    #[inline]
+    #[inline(always)]
     pub(super) fn of(route: &Route, means: Means, now: Stamp) -> Self {
         let destination = route.destination();
         let load = destination.load();
@@ -104,15 +104,16 @@ impl Prediction {
             known => known,
         };
         let workers = load.workers();
+        let turn = shared / workers;
         let ahead = own + load.others(shared, now) + 1.0 - workers;
-        let mut completion = network + service + shared * ahead.max(0.0) / workers;
+        let mut completion = network + service + turn * ahead.max(0.0);
         if own > 0.0 {
-            let due = network + service.max(shared * (1.0 + own) / workers);
+            let due = network + service.max(turn * (1.0 + own));
             completion += (load.stalled(now) - STALL * due).max(0.0);
         }
         let pressure = match latency.average {
             0.0 => completion,
-            known => known * (own + 1.0) / route.pair().company(),
+            known => known * (own + 1.0) * route.pair().per_company(),
         };
         Prediction {
             cost: completion * completion * pressure,
@@ -121,8 +122,9 @@ impl Prediction {
         }
     }
 
+    #[cold]
     fn of_silent(route: &Route, means: Means, own: f32, now: Stamp) -> Self {
-        let relative = (own + 1.0) / route.pair().company();
+        let relative = (own + 1.0) * route.pair().per_company();
         let expected = expected_latency(route, means.latency, now) * relative;
         Prediction {
             cost: expected * expected * expected,
