@@ -30,6 +30,13 @@ pub(crate) fn decay(z: f32) -> f32 {
     1.0 / (1.0 + z + 0.5 * z * z)
 }
 
+/// [`decay`] of `age / span`, with a single division.
+#[inline]
+pub(crate) fn decay_over(age: f32, span: f32) -> f32 {
+    let squared = span * span;
+    squared / (squared + span * age + 0.5 * age * age)
+}
+
 /// Seconds (f32, 0 before the first sample) | number of samples, up to [`ENOUGH_SAMPLES`].
 #[derive(Debug, Default)]
 pub(crate) struct Average(AtomicU64);

@@ -71,10 +71,13 @@ impl Destination {
         load.reports().then(|| load.workers() as u32)
     }
 
-    pub(crate) fn begin(&self, now: Nanos) {
-        if self.hot.in_flight.fetch_add(1, Relaxed) == 0 {
+    /// Counts a request as in flight; returns how many there are now.
+    pub(crate) fn begin(&self, now: Nanos) -> u32 {
+        let before = self.hot.in_flight.fetch_add(1, Relaxed);
+        if before == 0 {
             self.hot.load.woken(now);
         }
+        before.saturating_add(1)
     }
 
     /// Undoes one [`Destination::begin`].

@@ -9,6 +9,9 @@ pub const FIRST_EJECTION: Nanos = Nanos::from_secs(2);
 /// What doubling stops at.
 pub const LONGEST_EJECTION: Nanos = Nanos::from_secs(30);
 
+/// A destination that is badly needed may be tried again after this, see [`Health`].
+pub(crate) const SHORTEST_REST: Nanos = Nanos::from_millis(250);
+
 /// The level whose ejection reaches [`LONGEST_EJECTION`]: 2, 4, 8, 16, 30 s.
 const HIGHEST_LEVEL: u64 = 5;
 
@@ -20,6 +23,9 @@ const HIGHEST_LEVEL: u64 = 5;
 /// long, up to [`LONGEST_EJECTION`]; a trial that was cancelled lets the next request be the trial.
 /// (Waiting for several failures in a row, as circuit breakers usually do, hardly helps against
 /// destinations that fail only some requests.)
+///
+/// Where the others are so busy that the ejected destination is badly needed, a policy may ask for
+/// its trial early, every quarter of a second; such a trial does not prolong the back-off.
 ///
 /// A request knows only the past: one that was picked before an ejection neither prolongs it by
 /// failing nor ends it by succeeding. A request that was sent to an ejected destination because no
@@ -100,9 +106,13 @@ impl State {
     }
 
     fn ejected(self, now: Nanos) -> Self {
-        let level = (self.level + 1).min(HIGHEST_LEVEL);
-        let span = Nanos(FIRST_EJECTION.0 << (level - 1)).min(LONGEST_EJECTION);
-        let until_ms = (now + span)
+        let early = self.trial && now < self.until();
+        let level = if early {
+            self.level
+        } else {
+            (self.level + 1).min(HIGHEST_LEVEL)
+        };
+        let until_ms = (now + State::span(level))
             .0
             .div_ceil(1_000_000)
             .min((1 << UNTIL_BITS) - 1);
@@ -112,6 +122,11 @@ impl State {
             epoch: self.epoch + 1,
             until_ms,
         }
+    }
+
+    /// How long an ejection of that level lasts.
+    fn span(level: u64) -> Nanos {
+        Nanos(FIRST_EJECTION.0 << level.saturating_sub(1)).min(LONGEST_EJECTION)
     }
 
     fn until(self) -> Nanos {
@@ -161,8 +176,19 @@ impl Health {
 
     /// For the one request that may be the trial, if the ejection is over and there is none yet.
     pub(crate) fn try_trial(&self, now: Nanos) -> Option<Ticket> {
+        self.try_trial_from(now, State::until)
+    }
+
+    /// The same for a destination that is badly needed: soon after it was ejected.
+    pub(crate) fn try_early_trial(&self, now: Nanos) -> Option<Ticket> {
+        self.try_trial_from(now, |state| {
+            state.until() - State::span(state.level) + SHORTEST_REST
+        })
+    }
+
+    fn try_trial_from(&self, now: Nanos, due: impl Fn(State) -> Nanos) -> Option<Ticket> {
         let state = self.transition(|state| {
-            let due = state.level > 0 && !state.trial && state.until() <= now;
+            let due = state.level > 0 && !state.trial && due(state) <= now;
             due.then_some(State {
                 trial: true,
                 ..state

@@ -68,6 +68,20 @@ impl LambdaState {
             .is_ok()
     }
 
+    /// Whether a pick of which one in many looks for a route to explore should do so, `drawn` saying
+    /// whether it is that one; without it, one in a long time does.
+    pub(crate) fn explores(&self, drawn: bool, now: Stamp) -> bool {
+        let word = self.exploration.load(Relaxed);
+        let (last, passed_over) = unpack(word);
+        if !drawn && Stamp(last).age(now) < EXPLORATION_PAUSE {
+            return false;
+        }
+        // Of several cores that get here together, one explores.
+        self.exploration
+            .compare_exchange(word, pack(now.0, passed_over), Relaxed, Relaxed)
+            .is_ok()
+    }
+
     /// Positions of the last two routes that won, which may not exist any more.
     pub(crate) fn winners(&self) -> [usize; 2] {
         let (last, before) = unpack(self.winners.load(Relaxed));

@@ -61,5 +61,5 @@ pub use probe::Probe;
 pub use report::Report;
 pub use request::Request;
 pub use retry_budget::RetryBudget;
-pub use table::{ForwardingTable, RouteChange, Rows, TableEntry, TableError};
+pub use table::{ForwardingTable, Occupancy, RouteChange, Rows, TableEntry, TableError};
 pub use tried::Tried;

@@ -1,7 +1,7 @@
 //! What a broker knows of the load of one destination, over all lambdas: from its own requests and
 //! from what the answers report.
 
-use crate::average::{Average, decay, sample};
+use crate::average::{Average, SHORTEST, decay_over, sample};
 use crate::stamp::{Age, Stamp, pack, unpack};
 use crate::{Nanos, Report};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
@@ -11,7 +11,7 @@ const OTHERS_WEIGHT: f32 = 0.1;
 /// Weight of a new sample in the share of a latency that was not spent at the destination.
 const NETWORK_WEIGHT: f32 = 0.1;
 /// Weight of a new sample in the mean service time.
-const SERVICE_WEIGHT: f32 = 0.03;
+const SERVICE_WEIGHT: f32 = 0.02;
 /// The last report reverts to the average with so many mean service times as its time constant.
 const REVERSION_SERVICES: f32 = 3.0;
 /// Refusals in a row that are taken for a fault: no queue is longer than the last report every time.
@@ -90,8 +90,8 @@ impl Load {
         let (last, average) = unpack(self.others.load(Relaxed));
         let (last, average) = (f32::from_bits(last), f32::from_bits(average));
         let age = Stamp(self.heard.load(Relaxed)).age(now).as_secs();
-        let z = age / (REVERSION_SERVICES * service).max(f32::MIN_POSITIVE);
-        average + (last - average) * decay(z)
+        let span = (REVERSION_SERVICES * service).max(SHORTEST);
+        average + (last - average) * decay_over(age, span)
     }
 
     /// Seconds since it made progress.

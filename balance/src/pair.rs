@@ -23,6 +23,9 @@ pub(crate) struct Pair {
     uses: AtomicU64,
     /// Moving average of the service time in seconds (f32, 0 before the first sample).
     service: AtomicU32,
+    /// The inverse of the moving average of how many requests of the broker were there when one was
+    /// sent, that one included (f32, from 0 to 1).
+    per_company: AtomicU32,
 }
 
 /// The latency of a pair as a pick reads it.
@@ -59,6 +62,7 @@ impl Pair {
             latency: AtomicU64::new(0),
             uses: AtomicU64::new(pack(0, Stamp::at(now).0)),
             service: AtomicU32::new(0),
+            per_company: AtomicU32::new(1.0_f32.to_bits()),
         }
     }
 
@@ -81,6 +85,13 @@ impl Pair {
     #[inline]
     pub(crate) fn service(&self) -> f32 {
         f32::from_bits(self.service.load(Relaxed))
+    }
+
+    /// One over how many requests of the broker were there on average when one was sent, that one
+    /// included; 1 before the first sample.
+    #[inline]
+    pub(crate) fn per_company(&self) -> f32 {
+        f32::from_bits(self.per_company.load(Relaxed))
     }
 
     /// Since the last sample or pick.
@@ -108,12 +119,23 @@ impl Pair {
 
     /// Takes a latency and, if it is known, the service time within it; a sample weighs at least
     /// `weight`.
-    pub(crate) fn record(&self, latency: f32, service: Option<f32>, weight: f32, now: Stamp) {
+    pub(crate) fn record(
+        &self,
+        latency: f32,
+        service: Option<f32>,
+        company: f32,
+        weight: f32,
+        now: Stamp,
+    ) {
         let before = self.latency(now);
         let k = self.count(before.age);
         let _ = self.latency.fetch_update(Relaxed, Relaxed, |word| {
             let average = f32::from_bits(unpack(word).0);
             Some(pack(moved(average, latency, k, weight).to_bits(), now.0))
+        });
+        let _ = self.per_company.fetch_update(Relaxed, Relaxed, |bits| {
+            let average = moved(1.0 / f32::from_bits(bits), company.max(1.0), k, weight);
+            Some((1.0 / average).to_bits())
         });
         if let Some(service) = service {
             let _ = self.service.fetch_update(Relaxed, Relaxed, |bits| {
@@ -157,13 +179,13 @@ mod tests {
         let pair = Pair::new(Nanos::ZERO);
         assert_eq!((pair.measured(), pair.service()), (None, 0.0));
         for latency in [0.1, 0.3, 0.2] {
-            pair.record(latency, Some(latency / 2.0), 0.05, at(1.0));
+            pair.record(latency, Some(latency / 2.0), 1.0, 0.05, at(1.0));
         }
         assert!(close(pair.measured().unwrap(), 0.2) && close(pair.service(), 0.1));
         for _ in 0..1000 {
-            pair.record(0.2, None, 0.05, at(1.0));
+            pair.record(0.2, None, 1.0, 0.05, at(1.0));
         }
-        pair.record(1.2, None, 0.05, at(1.0));
+        pair.record(1.2, None, 1.0, 0.05, at(1.0));
         assert!(close(pair.measured().unwrap(), 0.25));
         assert!(close(pair.service(), 0.1), "not said, not changed");
     }
@@ -172,18 +194,18 @@ mod tests {
     fn what_is_old_weighs_little_against_what_is_new() {
         let pair = Pair::new(Nanos::ZERO);
         for _ in 0..1000 {
-            pair.record(1.0, Some(1.0), 0.05, at(1.0));
+            pair.record(1.0, Some(1.0), 1.0, 0.05, at(1.0));
         }
-        pair.record(0.1, Some(0.1), 0.05, at(120.0));
+        pair.record(0.1, Some(0.1), 1.0, 0.05, at(120.0));
         assert!(pair.measured().unwrap() < 0.6, "{:?}", pair.measured());
-        pair.record(0.1, Some(0.1), 0.05, at(120.1));
+        pair.record(0.1, Some(0.1), 1.0, 0.05, at(120.1));
         assert!(pair.service() < 0.45, "{}", pair.service());
     }
 
     #[test]
     fn an_old_average_above_the_mean_reverts_to_it_on_reading() {
         let pair = Pair::new(Nanos::ZERO);
-        pair.record(1.0, None, 0.05, at(1.0));
+        pair.record(1.0, None, 1.0, 0.05, at(1.0));
         let mean = 0.1;
         let read = |seconds| pair.latency(at(seconds)).reverted_to(mean);
         assert_eq!(read(1.5), 1.0, "still fresh");

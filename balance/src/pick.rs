@@ -59,6 +59,8 @@ pub struct Pick {
     max_wait: Option<Nanos>,
     predicted: Option<Nanos>,
     predicted_wait: Option<Nanos>,
+    /// Requests of this broker there when this one was sent, this one included.
+    company: u32,
     ended: bool,
 }
 
@@ -70,6 +72,7 @@ impl Pick {
             predicted,
             predicted_wait,
             explored,
+            spare: _,
         } = choice;
         let reason = match (any_healthy, explored) {
             (false, _) => Reason::LastResort,
@@ -77,8 +80,9 @@ impl Pick {
             (true, false) => Reason::Best,
         };
         let ticket = route.destination().health().ticket();
-        route.destination().begin(now);
+        let company = route.destination().begin(now);
         Pick {
+            company,
             lambda: Arc::clone(lambda),
             route,
             ticket,
@@ -94,8 +98,23 @@ impl Pick {
     /// destination on trial is to show that it executes.
     pub(crate) fn trial(lambda: &Arc<Lambda>, route: &Arc<Route>, now: Nanos) -> Option<Self> {
         let ticket = route.destination().health().try_trial(now)?;
-        route.destination().begin(now);
-        Some(Pick {
+        Some(Pick::on_trial(lambda, route, ticket, now))
+    }
+
+    /// The same for one that is badly needed, before its time.
+    pub(crate) fn early_trial(
+        lambda: &Arc<Lambda>,
+        route: &Arc<Route>,
+        now: Nanos,
+    ) -> Option<Self> {
+        let ticket = route.destination().health().try_early_trial(now)?;
+        Some(Pick::on_trial(lambda, route, ticket, now))
+    }
+
+    fn on_trial(lambda: &Arc<Lambda>, route: &Arc<Route>, ticket: Ticket, now: Nanos) -> Self {
+        let company = route.destination().begin(now);
+        Pick {
+            company,
             lambda: Arc::clone(lambda),
             route: Arc::clone(route),
             ticket,
@@ -104,7 +123,7 @@ impl Pick {
             predicted: None,
             predicted_wait: None,
             ended: false,
-        })
+        }
     }
 
     /// Where the request goes.
@@ -150,7 +169,8 @@ impl Pick {
         let report = report.credible(latency);
         self.end(&report, now);
         self.destination().health().succeeded(self.ticket);
-        self.lambda.learn(&self.route, latency, &report, now);
+        self.lambda
+            .learn(&self.route, latency, self.company, &report, now);
     }
 
     /// The destination answered, but the time it took says nothing: an application error, the

@@ -84,6 +84,8 @@ pub(crate) struct Choice {
     pub(crate) predicted: Option<Nanos>,
     /// Share of it that is not execution.
     pub(crate) predicted_wait: Option<Nanos>,
+    /// One that has been set aside but would be so much better that it is worth a trial now.
+    pub(crate) spare: Option<Arc<Route>>,
     /// Chosen to find out about it, not because it is the best.
     pub(crate) explored: bool,
 }
@@ -95,6 +97,7 @@ impl From<Arc<Route>> for Choice {
             max_wait: None,
             predicted: None,
             predicted_wait: None,
+            spare: None,
             explored: false,
         }
     }
@@ -144,7 +147,7 @@ impl Scene<'_> {
     #[inline]
     pub(crate) fn admits(&self, route: &Route) -> bool {
         let destination = route.destination();
-        !self.tried.contains(destination.id())
+        (self.tried.is_empty() || !self.tried.contains(destination.id()))
             && (!self.healthy_only || destination.health().is_healthy())
     }
 }

@@ -31,6 +31,15 @@ pub struct RouteChange<'a> {
     pub is_final: bool,
 }
 
+/// How busy the destinations of a lambda are, all together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Occupancy {
+    /// Requests there, of this broker and, by the latest reports, of others.
+    pub in_flight: u32,
+    /// Requests that they execute at the same time; 0 if none of them reports it.
+    pub workers: u32,
+}
+
 /// By name. The hash has a fixed seed so that runs repeat; only operators and controllers insert, so
 /// nobody can crowd it from outside.
 type Lambdas = HashMap<Arc<str>, Arc<Lambda>, FixedState>;
@@ -322,6 +331,16 @@ impl ForwardingTable {
         let lambdas = self.lambdas.load();
         let known = lambdas.get(request.lambda)?;
         Some(known.explain(&request, tried, now))
+    }
+
+    /// How busy the healthy destinations of a lambda are that report it: what a broker in front of
+    /// this one wants to know.
+    #[must_use]
+    pub fn occupancy(&self, lambda: &str, now: Nanos) -> Occupancy {
+        let lambdas = self.lambdas.load();
+        lambdas
+            .get(lambda)
+            .map_or_else(Occupancy::default, |known| known.occupancy(now))
     }
 
     /// The destinations that the policy wants probed at the occasion of a request, after its pick.

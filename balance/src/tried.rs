@@ -36,9 +36,10 @@ impl Tried {
     }
 
     /// Whether the destination was tried.
+    #[inline]
     #[must_use]
     pub fn contains(&self, id: u64) -> bool {
-        self.ids.contains(&id)
+        !self.ids.is_empty() && self.ids.contains(&id)
     }
 
     /// How many were tried.

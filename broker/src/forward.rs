@@ -11,7 +11,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use edge_balance::{Nanos, NoDestination, Pick, RetryBudget, Tried};
 use edge_proto::rpc::{LambdaResponse, Outcome};
-use edge_proto::view::RequestView;
+use edge_proto::view::{BrokerLoad, RequestView, ResponseView};
 use edge_transport::{
     ClientOptions, Core, Cores, LambdaCall, LambdaClient, LambdaReply, LambdaService, malformed,
 };
@@ -106,6 +106,7 @@ impl Forwarder {
     }
 
     async fn forward(&self, core: &Core, call: LambdaCall) -> LambdaReply {
+        let arrived = Instant::now();
         let view = match RequestView::parse(&call.message) {
             Ok(view) => view,
             Err(error) => return encoded(&malformed(&error)),
@@ -126,8 +127,34 @@ impl Forwarder {
             may_repeat: view.idempotent || self.idempotent.iter().any(|name| name == view.name),
             learning: self.tables.serving(view.forward),
         };
-        self.attempts(&self.cores[core.index()], &view, &request, &call)
-            .await
+        let core = &self.cores[core.index()];
+        let reply = self.attempts(core, &view, &request, &call).await;
+        if view.forward {
+            return self.with_own_load(&request, reply, arrived);
+        }
+        reply
+    }
+
+    /// The reply as another broker wants it: what it says of load and time is about this broker
+    /// rather than about the computer behind it.
+    fn with_own_load(
+        &self,
+        request: &Query<'_>,
+        reply: LambdaReply,
+        arrived: Instant,
+    ) -> LambdaReply {
+        let table = &request.learning.table;
+        let occupancy = table.occupancy(request.name, self.clock.now());
+        let residence = Nanos::from(arrived.elapsed());
+        let load = BrokerLoad {
+            in_flight: occupancy.in_flight,
+            workers: occupancy.workers,
+            residence_us: residence.as_micros(),
+        };
+        LambdaReply {
+            message: ResponseView::with_load(&reply.message, load),
+            ..reply
+        }
     }
 
     /// Tries one destination after the other as long as that can help and

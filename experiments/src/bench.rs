@@ -1,5 +1,6 @@
 //! Benchmarks: each prints ratios measured in one run, because machines differ and are noisy.
 
+pub(crate) mod balance;
 pub(crate) mod echo;
 pub(crate) mod hop;
 

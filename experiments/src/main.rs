@@ -2,6 +2,7 @@
 
 mod bench;
 mod demo;
+mod sim;
 
 use std::process::ExitCode;
 
@@ -27,15 +28,26 @@ enum Command {
     /// Measure: print ratios from one run
     #[command(subcommand)]
     Bench(Bench),
+    /// Simulate routers and executors in virtual time
+    #[command(subcommand)]
+    Sim(sim::Command),
     /// Serve a lambda that takes no time, for benchmarks
     #[command(hide = true)]
     Echo(bench::echo::Flags),
+    /// Simulate a computer that can be slowed down, for benchmarks
+    #[command(hide = true)]
+    BenchComputer(bench::balance::computer::Flags),
+    /// Run a router, for benchmarks
+    #[command(hide = true)]
+    BenchRouter(bench::balance::router::Flags),
 }
 
 #[derive(Debug, Subcommand)]
 enum Bench {
     /// What the router adds to a request, beside a direct call
     Hop(bench::hop::Flags),
+    /// The router beside Envoy and HAProxy: equal and unequal computers, slowed, paused, killed
+    Balance(bench::balance::Flags),
 }
 
 fn main() -> ExitCode {
@@ -48,6 +60,10 @@ fn main() -> ExitCode {
                 match flags.command {
                     Command::Demo(flags) => demo::run(&flags).await,
                     Command::Bench(Bench::Hop(flags)) => bench::hop::run(&flags).await,
+                    Command::Sim(command) => sim::execute(&command).await,
+                    Command::Bench(Bench::Balance(flags)) => bench::balance::run(&flags).await,
+                    Command::BenchComputer(flags) => bench::balance::computer::run(&flags).await,
+                    Command::BenchRouter(flags) => bench::balance::router::run(flags).await,
                     Command::Echo(flags) => bench::echo::run(&flags).await,
                 }
             })

@@ -10,4 +10,4 @@ mod response;
 
 pub use fields::Malformed;
 pub use request::RequestView;
-pub use response::ResponseView;
+pub use response::{BrokerLoad, ResponseView};

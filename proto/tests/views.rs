@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use edge_proto::rpc::{FunctionList, LambdaRequest, LambdaResponse, Outcome, State};
-use edge_proto::view::{Malformed, RequestView, ResponseView};
+use edge_proto::view::{BrokerLoad, Malformed, RequestView, ResponseView};
 use proptest::prelude::*;
 use prost::Message as _;
 
@@ -52,13 +52,13 @@ proptest! {
     }
 
     #[test]
-    fn a_forwarded_request_is_one_more_hop(request in any_request()) {
+    fn a_forwarded_request_is_one_more_hop_with_another_limit(request in any_request(), max_wait_us: u64) {
         let encoded = request.encode_to_vec();
-        let forwarded = RequestView::parse(&encoded).expect("valid").forwarded(&encoded, 0);
+        let forwarded = RequestView::parse(&encoded).expect("valid").forwarded(&encoded, max_wait_us);
         let decoded = LambdaRequest::decode(forwarded.clone()).expect("still valid");
-        prop_assert_eq!(decoded, request.one_more_hop());
+        prop_assert_eq!(decoded, LambdaRequest { max_wait_us, ..request.one_more_hop() });
         // And again: within one width of the counter, the message keeps its size.
-        let again = RequestView::parse(&forwarded).expect("valid").forwarded(&forwarded, 0);
+        let again = RequestView::parse(&forwarded).expect("valid").forwarded(&forwarded, max_wait_us);
         let grew = again.len() - forwarded.len();
         prop_assert!(grew == 0 || RequestView::parse(&again).expect("valid").hops.is_power_of_two());
     }
@@ -166,4 +166,29 @@ fn a_peer_that_knows_only_retcode_is_understood() {
         Outcome::Overloaded
     );
     assert_eq!(outcome("boom", 99), Outcome::ApplicationError);
+}
+
+#[test]
+fn what_a_broker_says_of_itself_replaces_what_the_computer_said() {
+    let response = LambdaResponse {
+        in_flight: 7,
+        workers: 1,
+        service_us: 5,
+        residence_us: 6,
+        output: "kept".into(),
+        ..LambdaResponse::default()
+    };
+    let load = BrokerLoad {
+        in_flight: 70,
+        workers: 8,
+        residence_us: 900,
+    };
+    let message = ResponseView::with_load(&response.encode_to_vec(), load);
+    let expected = LambdaResponse {
+        in_flight: 70,
+        workers: 8,
+        residence_us: 900,
+        ..response
+    };
+    assert_eq!(LambdaResponse::decode(message).expect("valid"), expected);
 }

@@ -6,6 +6,8 @@ mod scan;
 
 use super::{Choice, Cost, Policy, Scene, any_index, costs_of};
 use crate::Nanos;
+use crate::lambda_state::UNTOUCHED;
+use crate::route::Route;
 use crate::stamp::Stamp;
 use prediction::{Means, Prediction};
 use rand::Rng;
@@ -16,14 +18,15 @@ use std::sync::Arc;
 const FULL_SCAN: usize = 128;
 /// Beyond, so many drawn at random, and the last two winners.
 const DRAWN: usize = 8;
-/// At most one in so many picks is an exploration.
+/// One in so many picks is an exploration, if there is anything to explore.
 const PICKS_PER_EXPLORATION: u32 = 1024;
 
 /// When a destination may turn a request down.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Acceptability {
-    /// The wait that is accepted, in units of what the second best destination promised: 0 to 100. Smaller means more refusals, shorter tails and more messages: 1 where bodies are
-    /// small and destinations plenty, 1.5 where bodies are large.
+    /// The wait that is accepted, in units of what the second best destination promised: 0 to 100.
+    /// Smaller means more refusals, shorter tails and more messages: 1 where bodies are small and
+    /// destinations plenty, 1.5 where bodies are large.
     pub strictness: f64,
     /// Refusals per request that the broker affords on average: 0 (none at all) to 1.
     pub refusal_share: f64,
@@ -70,6 +73,26 @@ impl PredictedCompletion {
     }
 }
 
+/// True once in `n` times.
+fn one_in(n: u32, rng: &mut dyn Rng) -> bool {
+    rng.next_u32() < u32::MAX / n
+}
+
+/// The candidate that was neither used nor heard of for the longest time, if that is long.
+fn idlest(scene: &Scene<'_>, now: Stamp) -> Option<usize> {
+    let untouched = |route: &Route| {
+        let pair = route.pair();
+        pair.untouched(pair.latency(now), now)
+    };
+    let candidates = scene.routes.iter().enumerate();
+    candidates
+        .filter(|(_, route)| scene.admits(route))
+        .map(|(at, route)| (at, untouched(route)))
+        .filter(|(_, age)| *age > UNTOUCHED)
+        .max_by_key(|(_, age)| *age)
+        .map(|(at, _)| at)
+}
+
 impl Policy for PredictedCompletion {
     fn choose(&self, scene: &Scene<'_>, rng: &mut dyn Rng) -> Option<Choice> {
         if scene.tried.is_empty() {
@@ -80,24 +103,29 @@ impl Policy for PredictedCompletion {
         }
         let now = Stamp::at(scene.now);
         let means = Means::of(scene);
-        let mut scan = Scan::new(scene, means, now);
+        let mut scan = Scan::new();
         let n = scene.routes.len();
         if n <= FULL_SCAN {
             let start = any_index(n, rng);
-            scan.look_at(start..n);
-            scan.look_at(0..start);
+            scan.look_at(scene, means, now, start..n);
+            scan.look_at(scene, means, now, 0..start);
         } else {
-            scan.look_at(scene.lambda.winners().into_iter().filter(|at| *at < n));
-            for _ in 0..DRAWN {
-                scan.look_at([any_index(n, rng)]);
-            }
+            let winners = scene.lambda.winners().into_iter().filter(|at| *at < n);
+            scan.look_at(scene, means, now, winners);
+            let drawn: [usize; DRAWN] = std::array::from_fn(|_| any_index(n, rng));
+            scan.look_at(scene, means, now, drawn);
             if scan.best.is_none() {
-                scan.look_at(0..n);
+                scan.look_at(scene, means, now, 0..n);
             }
         }
-        let idle = scan
-            .idle
-            .filter(|_| scene.lambda.may_explore(PICKS_PER_EXPLORATION, now));
+        let idle = if scene
+            .lambda
+            .explores(one_in(PICKS_PER_EXPLORATION, rng), now)
+        {
+            idlest(scene, now)
+        } else {
+            None
+        };
         let explored = idle.is_some();
         let at = idle.or(scan.best)?;
         let chosen = &scene.routes[at];
@@ -120,8 +148,13 @@ impl Policy for PredictedCompletion {
             max_wait,
             predicted: service.map(|_| span(completion)),
             predicted_wait: service.map(|service| span(completion - service)),
+            spare: scan.needed().map(|at| Arc::clone(&scene.routes[at])),
             explored,
         })
+    }
+
+    fn sample_weight(&self) -> Option<f32> {
+        Some(0.02)
     }
 
     fn costs(&self, scene: &Scene<'_>) -> Vec<Cost> {

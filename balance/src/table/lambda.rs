@@ -1,6 +1,6 @@
 //! One lambda of a table: its routes as a snapshot, and the state of the policy among them.
 
-use super::{RouteChange, TableEntry, TableError};
+use super::{Occupancy, RouteChange, TableEntry, TableError};
 use crate::average::sample;
 use crate::explanation::Explanation;
 use crate::lambda_state::LambdaState;
@@ -163,6 +163,10 @@ impl Lambda {
         if any_healthy {
             scene.healthy_only = any_ejected;
             if let Some(choice) = self.policy.choose(&scene, rng) {
+                let spare = choice.spare.as_ref();
+                if let Some(trial) = spare.and_then(|spare| Pick::early_trial(self, spare, now)) {
+                    return Ok(trial);
+                }
                 return Ok(Pick::new(self, choice, true, now));
             }
         }
@@ -195,6 +199,23 @@ impl Lambda {
         }
     }
 
+    /// Requests at all destinations that report, and their workers.
+    pub(super) fn occupancy(&self, now: Nanos) -> Occupancy {
+        let now = Stamp::at(now);
+        let mut total = Occupancy::default();
+        for route in self.routes.load().iter() {
+            let destination = route.destination();
+            let load = destination.load();
+            if load.reports() && destination.health().is_healthy() {
+                let others = load.others(load.service(), now) as u32;
+                let there = destination.in_flight().saturating_add(others);
+                total.in_flight = total.in_flight.saturating_add(there);
+                total.workers = total.workers.saturating_add(load.workers() as u32);
+            }
+        }
+        total
+    }
+
     /// What the policy thinks of every destination that this request has not been to.
     pub(super) fn explain(&self, request: &Request<'_>, tried: &Tried, now: Nanos) -> Explanation {
         let routes = self.routes.load();
@@ -219,7 +240,14 @@ impl Lambda {
     }
 
     /// Takes what a successful answer teaches; the report is credible.
-    pub(crate) fn learn(&self, route: &Route, latency: Nanos, report: &Report, now: Nanos) {
+    pub(crate) fn learn(
+        &self,
+        route: &Route,
+        latency: Nanos,
+        company: u32,
+        report: &Report,
+        now: Nanos,
+    ) {
         let warm = latency.since(report.cold_start.unwrap_or_default());
         let destination = route.destination();
         destination.load().answered(latency, report, now);
@@ -227,9 +255,13 @@ impl Lambda {
         if let Some(weight) = self.policy.sample_weight() {
             self.state.record(warm, report.service);
             let service = report.service.map(sample);
-            route
-                .pair()
-                .record(sample(warm), service, weight, Stamp::at(now));
+            route.pair().record(
+                sample(warm),
+                service,
+                company as f32,
+                weight,
+                Stamp::at(now),
+            );
         }
         self.policy.learnt(route, warm, report, now);
     }

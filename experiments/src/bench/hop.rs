@@ -1,6 +1,6 @@
 //! What the router adds to a request: the same client and the same computer, without and with it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -80,7 +80,7 @@ pub(crate) async fn run(flags: &Flags) -> anyhow::Result<()> {
 }
 
 /// The program of this name that was built with this one.
-fn beside(own: &std::path::Path, name: &str) -> anyhow::Result<PathBuf> {
+fn beside(own: &Path, name: &str) -> anyhow::Result<PathBuf> {
     let path = own.with_file_name(name);
     anyhow::ensure!(
         path.is_file(),
@@ -91,10 +91,7 @@ fn beside(own: &std::path::Path, name: &str) -> anyhow::Result<PathBuf> {
 }
 
 /// A router with default options but one core, and a route to `computer`.
-async fn start_router(
-    program: &PathBuf,
-    computer: &Endpoint,
-) -> anyhow::Result<(Process, Endpoint)> {
+async fn start_router(program: &Path, computer: &Endpoint) -> anyhow::Result<(Process, Endpoint)> {
     let arguments = [
         "--server-endpoint=127.0.0.1:0",
         "--configuration-endpoint=127.0.0.1:0",
@@ -166,7 +163,7 @@ async fn measure(
     })
 }
 
-fn print(router: &std::path::Path, lines: &[Line]) {
+fn print(router: &Path, lines: &[Line]) {
     println!("router: {}, default options, one core", router.display());
     println!(
         "{:>9} {:>7} {:>10} {:>9} {:>9} {:>13} {:>9}",

@@ -1,11 +1,13 @@
 //! Processes that a benchmark starts, and the CPU time they use.
 
-use std::io::{BufRead as _, BufReader};
-use std::path::PathBuf;
+use std::fs::File;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use anyhow::Context as _;
+use rustix::process::{Pid, Signal, kill_process};
 
 /// A child that ends with us.
 #[derive(Debug)]
@@ -19,7 +21,7 @@ impl Process {
     /// Starts `program` and waits for the first line with `ready` in it, on
     /// standard output or, with `log`, on standard error.
     pub(crate) fn start(
-        program: &PathBuf,
+        program: &Path,
         arguments: &[String],
         ready: &str,
         log: bool,
@@ -29,19 +31,17 @@ impl Process {
         } else {
             (Stdio::piped(), Stdio::null())
         };
-        let mut child = Command::new(program)
-            .args(arguments)
-            .stdin(Stdio::piped())
-            .stdout(out)
-            .stderr(err)
-            .spawn()
-            .with_context(|| format!("cannot start {}", program.display()))?;
+        let mut child = spawn(program, arguments, out, err)?;
         let mut lines: Box<dyn std::io::BufRead + Send> =
             match (child.stdout.take(), child.stderr.take()) {
                 (Some(out), _) => Box::new(BufReader::new(out)),
                 (None, Some(err)) => Box::new(BufReader::new(err)),
                 (None, None) => anyhow::bail!("{} has no output", program.display()),
             };
+        let mut process = Self {
+            child,
+            greeting: String::new(),
+        };
         let mut said = String::new();
         let mut greeting = String::new();
         while !greeting.contains(ready) || greeting.is_empty() {
@@ -52,10 +52,47 @@ impl Process {
         }
         // Goes on reading, so that the child never waits for us.
         std::thread::spawn(move || std::io::copy(&mut lines, &mut std::io::sink()));
+        greeting.trim().clone_into(&mut process.greeting);
+        Ok(process)
+    }
+
+    /// Starts `program`, which does not say when it is ready; what it says goes to the file `log`.
+    pub(crate) fn start_silent(
+        program: &Path,
+        arguments: &[String],
+        log: &Path,
+    ) -> anyhow::Result<Self> {
+        let log = File::create(log).with_context(|| format!("cannot write {}", log.display()))?;
+        let out = log.try_clone()?;
         Ok(Self {
-            child,
-            greeting: greeting.trim().to_owned(),
+            child: spawn(program, arguments, out.into(), log.into())?,
+            greeting: String::new(),
         })
+    }
+
+    /// Writes a line to its standard input.
+    pub(crate) fn tell(&mut self, line: &str) -> anyhow::Result<()> {
+        let input = self.child.stdin.as_mut().context("no standard input")?;
+        writeln!(input, "{line}")?;
+        Ok(())
+    }
+
+    /// Sends it a signal. It is our child and not waited for, so that its
+    /// number belongs to nobody else, even if it has ended.
+    pub(crate) fn signal(&self, signal: Signal) -> anyhow::Result<()> {
+        Ok(kill_process(Pid::from_child(&self.child), signal)?)
+    }
+
+    /// Kills it and waits for its end.
+    pub(crate) fn kill(&mut self) -> anyhow::Result<()> {
+        self.child.kill()?;
+        self.child.wait()?;
+        Ok(())
+    }
+
+    /// True if it has ended by itself.
+    pub(crate) fn has_ended(&mut self) -> anyhow::Result<bool> {
+        Ok(self.child.try_wait()?.is_some())
     }
 
     /// CPU time of all its threads so far, from the scheduler's accounts.
@@ -81,6 +118,16 @@ impl Process {
             .context("no VmRSS")?;
         Ok(kb.parse()?)
     }
+}
+
+fn spawn(program: &Path, arguments: &[String], out: Stdio, err: Stdio) -> anyhow::Result<Child> {
+    Command::new(program)
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(out)
+        .stderr(err)
+        .spawn()
+        .with_context(|| format!("cannot start {}", program.display()))
 }
 
 impl Drop for Process {

@@ -50,6 +50,17 @@ pub struct ResponseView<'a> {
     pub cold_start_us: u64,
 }
 
+/// What a broker tells another one that sends it requests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BrokerLoad {
+    /// Requests at all its destinations.
+    pub in_flight: u32,
+    /// Requests that all its destinations execute at the same time; 0: not known.
+    pub workers: u32,
+    /// Arrival to departure of the request at the broker, in microseconds.
+    pub residence_us: u64,
+}
+
 impl<'a> ResponseView<'a> {
     /// Reads the fields out of an encoded response.
     ///
@@ -96,6 +107,24 @@ impl<'a> ResponseView<'a> {
             Some(Outcome::Unspecified) | None => Outcome::ApplicationError,
             Some(outcome) => outcome,
         }
+    }
+
+    /// `message` with what a broker in front of others says of itself in place
+    /// of what the computer said: how busy all its destinations are together,
+    /// and how long the request was with it.
+    pub fn with_load(message: &[u8], load: BrokerLoad) -> Bytes {
+        let mut out = BytesMut::with_capacity(message.len() + 24);
+        out.extend_from_slice(message);
+        let fields = [
+            (IN_FLIGHT, u64::from(load.in_flight)),
+            (WORKERS, u64::from(load.workers)),
+            (RESIDENCE_US, load.residence_us),
+        ];
+        for (number, value) in fields {
+            encode_key(number, WireType::Varint, &mut out);
+            encode_varint(value, &mut out);
+        }
+        out.freeze()
     }
 
     /// `message`, of which `self` is the view, with `destination` as its

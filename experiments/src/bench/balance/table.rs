@@ -1,0 +1,57 @@
+//! The figures as a table for people, row by row as they come.
+
+use super::figures::Figures;
+
+/// Prints the head of the table.
+pub(super) fn head() {
+    println!(
+        "{:<8} {:>7} {:<8} {:>8} {:>9} {:>9} {:>8} {:>7} {:>8} {:>8} {:>6}  better peer / ours, p99",
+        "cell",
+        "brokers",
+        "peer",
+        "p50 ms",
+        "p99 ms",
+        "p99.9 ms",
+        "answers/s",
+        "errors",
+        "attempts",
+        "CPU us",
+        "idle"
+    );
+}
+
+/// Prints the rows of one cell.
+pub(super) fn rows(figures: &[Figures]) {
+    for row in figures {
+        let attempts = row
+            .attempts_per_request
+            .map_or_else(|| "-".to_owned(), |attempts| format!("{attempts:.3}"));
+        let ratio = row
+            .better_peer_over_ours_p99
+            .map_or_else(String::new, |ratio| format!("{ratio:.2}"));
+        // Percentiles that contain errors say less than they seem to.
+        let flag = if row.errors > 0 { "*" } else { " " };
+        println!(
+            "{:<8} {:>7} {:<8} {:>8.1} {:>8.1}{flag} {:>8.1}{flag} {:>8.1} {:>7} {attempts:>8} {:>8.0} {:>5.0}%  {ratio}",
+            row.cell,
+            row.brokers,
+            row.peer,
+            row.p50_ms,
+            row.p99_ms,
+            row.p999_ms,
+            row.goodput_rps,
+            row.errors,
+            row.broker_cpu_us,
+            row.idle * 100.0,
+        );
+    }
+}
+
+/// Explains what is not obvious.
+pub(super) fn foot(deadline_s: f64, latest_ms: f64) {
+    println!(
+        "\n* contains errors, which count with the time after which they came; clients wait {deadline_s} s.\n\
+         CPU: of the brokers, per request, health checks included. idle: share of the machine.\n\
+         Requests left at most {latest_ms:.2} ms late in 99 % of the cases, in the worst cell."
+    );
+}

@@ -1,0 +1,240 @@
+//! Where the routers of a run send a request, and what they learn from the answer.
+
+use std::sync::Arc;
+
+use edge_balance::{
+    Destinations, ForwardingTable, Nanos, Optimizer, OptimizerConfig, Pick, PolicyConfig, Probe,
+    RetryBudget, RouteChange, Tried,
+};
+use rand::RngExt as _;
+use rand_pcg::Pcg64Mcg;
+
+use super::Contender;
+use super::arrivals::Arrival;
+use super::executor::Executor;
+use super::job::Job;
+use super::oracle::{Oracle, WorkOracle};
+use super::random::{Stream, stream};
+use super::scenario::Scenario;
+use super::topology::{Neighbour, Topology};
+
+/// All routers of a run.
+#[derive(Debug)]
+pub(super) struct Chooser {
+    kind: Kind,
+    budgets: Vec<RetryBudget>,
+}
+
+#[derive(Debug)]
+enum Kind {
+    Tables {
+        routers: Vec<Router>,
+        lambdas: Vec<String>,
+    },
+    Oracle(Oracle),
+    WorkOracle(WorkOracle),
+    Uniform(Vec<Pcg64Mcg>),
+}
+
+/// What a broker has: a table and randomness of its own.
+#[derive(Debug)]
+struct Router {
+    table: ForwardingTable,
+    optimizer: Optimizer,
+    random: Pcg64Mcg,
+}
+
+/// What is there to see, for those who see it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct World<'a> {
+    pub(super) topology: &'a Topology,
+    pub(super) executors: &'a [Executor],
+    /// Nanoseconds.
+    pub(super) now: u64,
+}
+
+/// A destination for an attempt.
+#[derive(Debug)]
+pub(super) struct Choice {
+    pub(super) to: Neighbour,
+    /// What identifies the destination to its router.
+    pub(super) id: u64,
+    pub(super) pick: Option<Pick>,
+}
+
+/// The broker's defaults: retries per request and per second, and the window.
+const RETRIES: (f64, f64, Nanos) = (0.2, 10.0, Nanos::from_secs(10));
+
+impl Chooser {
+    pub(super) fn new(
+        scenario: &Scenario,
+        contender: &Contender,
+        topology: &Topology,
+        seed: u64,
+    ) -> Self {
+        let lambdas: Vec<String> = (0..scenario.lambdas.len())
+            .map(|lambda| format!("lambda{lambda}"))
+            .collect();
+        let random = |router| stream(seed, Stream::Choices, router as u64);
+        let all = 0..scenario.routers;
+        let kind = match contender {
+            Contender::Policy { config, optimizer } => Kind::Tables {
+                routers: all
+                    .clone()
+                    .map(|router| {
+                        Router::new(
+                            *config,
+                            *optimizer,
+                            &lambdas,
+                            topology.of(router),
+                            random(router),
+                        )
+                    })
+                    .collect(),
+                lambdas,
+            },
+            Contender::Oracle => Kind::Oracle(Oracle::new(scenario)),
+            Contender::OracleWork => Kind::WorkOracle(WorkOracle::new(scenario)),
+            Contender::Uniform => Kind::Uniform(all.clone().map(random).collect()),
+        };
+        let (ratio, reserve, window) = RETRIES;
+        Chooser {
+            kind,
+            budgets: all
+                .map(|_| RetryBudget::new(ratio, reserve, window))
+                .collect(),
+        }
+    }
+
+    /// Notes that a new request has come to a router.
+    pub(super) fn welcome(&self, router: u32, now: u64) {
+        self.budgets[router as usize].deposit(Nanos(now));
+    }
+
+    /// Whether the router may send a request again that failed.
+    pub(super) fn may_retry(&self, router: u32, now: u64) -> bool {
+        self.budgets[router as usize].try_withdraw(Nanos(now))
+    }
+
+    /// A destination that the request was not sent to before, if there is one.
+    pub(super) fn choose(&mut self, job: &Job, world: World<'_>) -> Option<Choice> {
+        let router = job.request.router as usize;
+        let known = world.topology.of(router);
+        let World { executors, now, .. } = world;
+        let position = match &mut self.kind {
+            Kind::Tables { routers, lambdas } => {
+                let lambda = &lambdas[job.request.lambda as usize];
+                let Router { table, random, .. } = &mut routers[router];
+                let pick = table.pick(lambda, &job.tried, Nanos(now), random).ok()?;
+                let id = pick.destination().id();
+                return Some(Choice {
+                    to: known[id as usize],
+                    id,
+                    pick: Some(pick),
+                });
+            }
+            Kind::Oracle(oracle) => oracle.choose(job, known, executors)?,
+            Kind::WorkOracle(oracle) => oracle.choose(job, known, executors, now)?,
+            Kind::Uniform(random) => uniform(known.len(), &job.tried, &mut random[router])?,
+        };
+        let to = known[position];
+        match &mut self.kind {
+            Kind::Oracle(oracle) => oracle.sent(to.executor),
+            Kind::WorkOracle(oracle) => {
+                oracle.sent(job, to, &executors[to.executor as usize], now);
+            }
+            Kind::Tables { .. } | Kind::Uniform(_) => (),
+        }
+        Some(Choice {
+            to,
+            id: position as u64,
+            pick: None,
+        })
+    }
+
+    /// The probes that a router wants to send at the occasion of a request.
+    pub(super) fn probes(&mut self, occasion: &Arrival, now: u64) -> Vec<Probe> {
+        let Kind::Tables { routers, lambdas } = &mut self.kind else {
+            return Vec::new();
+        };
+        let Router { table, random, .. } = &mut routers[occasion.router as usize];
+        table.probes(&lambdas[occasion.lambda as usize], Nanos(now), random)
+    }
+
+    /// An answer was fine; the optimizer of the router makes a weight of it.
+    pub(super) fn record(&self, job: &Job, pick: &Pick, latency: Nanos, now: Nanos) {
+        let Kind::Tables { routers, lambdas } = &self.kind else {
+            return;
+        };
+        let router = &routers[job.request.router as usize];
+        router.optimizer.record(
+            &router.table,
+            &lambdas[job.request.lambda as usize],
+            pick.destination().name(),
+            latency.as_secs_f64(),
+            now,
+        );
+    }
+
+    /// An attempt is over for the executor that it was sent to.
+    pub(super) fn left(&mut self, executor: u32) {
+        if let Kind::Oracle(oracle) = &mut self.kind {
+            oracle.ended(executor);
+        }
+    }
+
+    /// An antagonist changed an executor.
+    pub(super) fn disturbed(&mut self, executor: u32, now: u64, state: &Executor) {
+        if let Kind::WorkOracle(oracle) = &mut self.kind {
+            oracle.disturbed(executor, now, state);
+        }
+    }
+}
+
+impl Router {
+    fn new(
+        policy: PolicyConfig,
+        optimizer: OptimizerConfig,
+        lambdas: &[String],
+        known: &[Neighbour],
+        random: Pcg64Mcg,
+    ) -> Self {
+        let destinations = Arc::new(Destinations::new());
+        let table = ForwardingTable::new(policy, Arc::clone(&destinations));
+        let names: Vec<String> = known.iter().map(|n| format!("e{}", n.executor)).collect();
+        let routes: Vec<_> = names
+            .iter()
+            .map(|name| RouteChange {
+                destination: name,
+                weight: 1.0,
+                is_final: true,
+            })
+            .collect();
+        for lambda in lambdas {
+            table
+                .change_many(lambda, &routes, Nanos::ZERO)
+                .expect("names are not empty and the weight is 1");
+        }
+        for destination in destinations.in_use() {
+            assert_eq!(
+                destination.name(),
+                names[destination.id() as usize],
+                "destinations are numbered in the order in which they are added"
+            );
+        }
+        Router {
+            table,
+            optimizer: Optimizer::new(optimizer),
+            random,
+        }
+    }
+}
+
+/// Any position that was not tried.
+fn uniform(known: usize, tried: &Tried, random: &mut Pcg64Mcg) -> Option<usize> {
+    let left = known.checked_sub(tried.len()).filter(|left| *left > 0)?;
+    let nth = random.random_range(..left);
+    (0..known)
+        .filter(|position| !tried.contains(*position as u64))
+        .nth(nth)
+}

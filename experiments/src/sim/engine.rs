@@ -1,0 +1,309 @@
+//! The simulation of one run: requests travel to executors and answers back, in order of time.
+
+use edge_balance::{Nanos, Pick};
+
+use super::antagonists::Antagonists;
+use super::arrivals::{Arrival, ArrivalStream};
+use super::chooser::{Chooser, World};
+use super::events::{Event, Events};
+use super::executor::Executor;
+use super::job::{Jobs, Verdict};
+use super::outcome::Tally;
+use super::probing::{Probing, Target};
+use super::random::drawn;
+use super::topology::Topology;
+use super::{Contender, Outcome, Scenario};
+
+/// Attempts per request, refusals included.
+const MOST_ATTEMPTS: u32 = 5;
+/// How soon an executor that fails fast answers, in nanoseconds.
+const FAILS_WITHIN: u64 = 200_000;
+
+/// Number of the first draw that belongs to probes, after those of all attempts.
+const PROBES: u64 = 4 * (MOST_ATTEMPTS as u64 + 1);
+
+/// Runs a scenario. The same arguments give the same outcome, bit for bit, and all contenders of
+/// a seed meet the same requests, delays and antagonists.
+pub(crate) fn run(scenario: &Scenario, contender: &Contender, seed: u64) -> Outcome {
+    Engine::new(scenario, contender, seed).run(|_| ())
+}
+
+/// How often the progress of a run is told, in requests; a power of two.
+const TOLD_EVERY: usize = 1 << 16;
+
+/// A run, ready to go.
+pub(super) struct Engine<'a> {
+    scenario: &'a Scenario,
+    topology: Topology,
+    arrivals: ArrivalStream,
+    antagonists: Antagonists<'a>,
+    executors: Vec<Executor>,
+    chooser: Chooser,
+    jobs: Jobs,
+    probing: Probing,
+    events: Events,
+    now: u64,
+    tally: Tally,
+}
+
+/// What the messages and draws of an attempt are numbered by.
+#[derive(Clone, Copy)]
+enum Draw {
+    There = 0,
+    Back = 1,
+    Failure = 2,
+}
+
+impl<'a> Engine<'a> {
+    pub(super) fn new(scenario: &'a Scenario, contender: &Contender, seed: u64) -> Self {
+        let topology = Topology::new(scenario, seed);
+        let antagonists = Antagonists::new(scenario);
+        let mut events = Events::default();
+        for (at, number) in antagonists.schedule() {
+            events.push(at, Event::Disturb(number));
+        }
+        let executors = 0..scenario.speeds.len();
+        Engine {
+            scenario,
+            arrivals: ArrivalStream::new(scenario, seed),
+            antagonists,
+            executors: executors
+                .map(|executor| Executor::new(scenario, executor))
+                .collect(),
+            chooser: Chooser::new(scenario, contender, &topology, seed),
+            topology,
+            jobs: Jobs::default(),
+            probing: Probing::new(scenario.routers),
+            events,
+            now: 0,
+            tally: Tally::new(scenario),
+        }
+    }
+
+    /// Pairs of a router and an executor that it knows.
+    pub(super) fn pairs(&self) -> usize {
+        self.topology.len()
+    }
+
+    /// Runs to the end; `progress` gets the number of requests so far, now and then.
+    pub(super) fn run(self, progress: impl Fn(usize)) -> Outcome {
+        self.tally(progress).outcome()
+    }
+
+    /// The same, for those who want to know more.
+    pub(super) fn tally(mut self, progress: impl Fn(usize)) -> Tally {
+        let requests = self.scenario.requests;
+        let uncounted = (self.scenario.warm_up * requests as f64) as usize;
+        for number in 0..requests {
+            let arrival = self.arrivals.next();
+            while self.events.next_at().is_some_and(|at| at <= arrival.at) {
+                self.step();
+            }
+            self.now = arrival.at;
+            self.arrive(arrival, number >= uncounted);
+            if number.is_multiple_of(TOLD_EVERY) {
+                progress(number);
+            }
+        }
+        while self.tally.answered() < requests {
+            self.step();
+        }
+        self.tally
+    }
+
+    fn step(&mut self) {
+        let (at, event) = self
+            .events
+            .pop()
+            .expect("antagonists end, so every request comes to an end too");
+        self.now = at;
+        match event {
+            Event::Deliver(id) => self.deliver(id),
+            Event::Complete { job, generation } => {
+                if self.jobs[job].is_planned(generation) {
+                    self.complete(job);
+                }
+            }
+            Event::Reply(id) => self.reply(id),
+            Event::Disturb(number) => self.disturb(number),
+            Event::Ask(id) => self.ask(id),
+            Event::Tell(id) => self.probing.end(id, self.now),
+        }
+    }
+
+    fn arrive(&mut self, arrival: Arrival, counts: bool) {
+        self.chooser.welcome(arrival.router, self.now);
+        let id = self.jobs.add(arrival, counts);
+        self.dispatch(id);
+        self.probe(&arrival);
+    }
+
+    /// Sends the probes that the router wants at the occasion of a request.
+    fn probe(&mut self, occasion: &Arrival) {
+        let probes = self.chooser.probes(occasion, self.now);
+        for (nth, probe) in (0..).zip(probes) {
+            if !self.probing.may_send(occasion.router) {
+                break;
+            }
+            let position = probe.destination().id() as usize;
+            let target = Target {
+                lambda: occasion.lambda,
+                to: self.topology.of(occasion.router as usize)[position],
+                key: occasion.key,
+                number: PROBES + 2 * nth,
+            };
+            let delay = self.topology.delay(target.to, target.key, target.number);
+            let id = self.probing.send(probe, occasion.router, target, self.now);
+            self.tally.probed();
+            self.events.push(self.now + delay, Event::Ask(id));
+        }
+    }
+
+    /// A probe reaches its executor, which answers if it can.
+    fn ask(&mut self, id: u32) {
+        let question = &mut self.probing[id];
+        let executor = &self.executors[question.to.executor as usize];
+        if !executor.is_down() && executor.fails() == 0.0 {
+            question.answer = Some((executor.report(), executor.estimate(question.lambda)));
+        }
+        let delay = self
+            .topology
+            .delay(question.to, question.key, question.number + 1);
+        self.events.push(self.now + delay, Event::Tell(id));
+    }
+
+    /// Sends a request to an executor, or gives it up.
+    fn dispatch(&mut self, id: u32) {
+        let world = World {
+            topology: &self.topology,
+            executors: &self.executors,
+            now: self.now,
+        };
+        let Some(choice) = self.chooser.choose(&self.jobs[id], world) else {
+            return self.give_up(id);
+        };
+        let job = &mut self.jobs[id];
+        job.attempts += 1;
+        job.destination = choice.id;
+        job.to = choice.to;
+        job.pick = choice.pick;
+        job.sent = self.now;
+        let delay = self.delay(id, Draw::There);
+        if delay == 0 {
+            self.deliver(id);
+        } else {
+            self.events.push(self.now + delay, Event::Deliver(id));
+        }
+    }
+
+    /// A request reaches its executor.
+    fn deliver(&mut self, id: u32) {
+        let job = &mut self.jobs[id];
+        job.reached = self.now;
+        let executor = &mut self.executors[job.to.executor as usize];
+        if executor.is_down() {
+            return self.answer(id, Verdict::Failed, 0);
+        }
+        if executor.fails() > 0.0 {
+            let number = draw_number(job.attempts, Draw::Failure);
+            if drawn(job.request.key, number) <= executor.fails() {
+                return self.answer(id, Verdict::Failed, FAILS_WITHIN);
+            }
+        }
+        if executor.refuses(job.pick.as_ref().and_then(Pick::max_wait)) {
+            job.report = executor.report();
+            return self.answer(id, Verdict::Refused, 0);
+        }
+        executor.arrive(id, self.now, &mut self.jobs, &mut self.events);
+    }
+
+    fn complete(&mut self, id: u32) {
+        let executor = self.jobs[id].to.executor;
+        self.executors[executor as usize].complete(id, self.now, &mut self.jobs, &mut self.events);
+        self.answer(id, Verdict::Done, 0);
+    }
+
+    /// Sends an answer on its way after a pause in nanoseconds.
+    fn answer(&mut self, id: u32, verdict: Verdict, after: u64) {
+        self.chooser.left(self.jobs[id].to.executor);
+        self.jobs[id].verdict = verdict;
+        let delay = after + self.delay(id, Draw::Back);
+        if delay == 0 {
+            self.reply(id);
+        } else {
+            self.events.push(self.now + delay, Event::Reply(id));
+        }
+    }
+
+    /// The answer reaches the router.
+    fn reply(&mut self, id: u32) {
+        let now = Nanos(self.now);
+        let job = &mut self.jobs[id];
+        let latency = Nanos(self.now - job.sent);
+        let pick = job.pick.take();
+        match job.verdict {
+            Verdict::Done => {
+                if let Some(pick) = pick {
+                    self.chooser.record(job, &pick, latency, now);
+                    pick.succeeded(latency, &job.report, now);
+                }
+                self.tally.done(job, self.now);
+                self.jobs.remove(id);
+            }
+            Verdict::Refused => {
+                if let Some(pick) = pick {
+                    pick.refused(&job.report, now);
+                }
+                self.tally.refused(job);
+                job.tried.push(job.destination);
+                job.tried.refused();
+                if job.attempts < MOST_ATTEMPTS {
+                    self.dispatch(id);
+                } else {
+                    self.give_up(id);
+                }
+            }
+            Verdict::Failed => {
+                if let Some(pick) = pick {
+                    pick.failed(now);
+                }
+                job.tried.push(job.destination);
+                let router = job.request.router;
+                if job.attempts < MOST_ATTEMPTS && self.chooser.may_retry(router, self.now) {
+                    self.dispatch(id);
+                } else {
+                    self.give_up(id);
+                }
+            }
+        }
+    }
+
+    fn give_up(&mut self, id: u32) {
+        self.tally.failed(&self.jobs[id], self.now);
+        self.jobs.remove(id);
+    }
+
+    fn disturb(&mut self, number: u32) {
+        let index = self.antagonists.toggle(number);
+        let condition = self.antagonists.condition(index);
+        let executor = &mut self.executors[index];
+        executor.set_fails(condition.fails);
+        executor.set_factor(condition.factor, self.now, &mut self.jobs, &mut self.events);
+        let lost = executor.set_down(condition.down, &mut self.jobs);
+        self.chooser.disturbed(index as u32, self.now, executor);
+        for id in lost {
+            self.answer(id, Verdict::Failed, 0);
+        }
+    }
+
+    /// Nanoseconds of a message of the current attempt.
+    fn delay(&self, id: u32, draw: Draw) -> u64 {
+        let job = &self.jobs[id];
+        let number = draw_number(job.attempts, draw);
+        self.topology.delay(job.to, job.request.key, number)
+    }
+}
+
+fn draw_number(attempt: u32, draw: Draw) -> u64 {
+    4 * u64::from(attempt) + draw as u64
+}

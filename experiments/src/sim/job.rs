@@ -1,0 +1,118 @@
+//! Requests on their way, in slots that are used again.
+
+use edge_balance::{Pick, Report, Tried};
+
+use super::arrivals::Arrival;
+use super::events::GENERATION_BITS;
+use super::topology::Neighbour;
+
+/// How an attempt ended, known to the router when the answer is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// Executed.
+    Done,
+    /// Turned down because of the wait.
+    Refused,
+    /// Refused a connection, answered with an error, or lost in a crash.
+    Failed,
+}
+
+/// A request and its current attempt. Times are in nanoseconds, work is in seconds at speed 1.
+#[derive(Debug)]
+pub(super) struct Job {
+    pub(super) request: Arrival,
+    /// Whether it is part of the outcome.
+    pub(super) counts: bool,
+    pub(super) attempts: u32,
+    pub(super) sent: u64,
+    pub(super) to: Neighbour,
+    /// What identifies the executor to the router.
+    pub(super) destination: u64,
+    pub(super) pick: Option<Pick>,
+    pub(super) verdict: Verdict,
+    /// When it reached its executor.
+    pub(super) reached: u64,
+    /// What the executor says of itself.
+    pub(super) report: Report,
+    /// When a worker took it.
+    pub(super) started: u64,
+    /// Since when `left` has been worked on.
+    pub(super) since: u64,
+    /// Work left at `since`.
+    pub(super) left: f64,
+    /// Of the plan when it will be done.
+    pub(super) generation: u32,
+    pub(super) tried: Tried,
+}
+
+impl Job {
+    /// Whether a plan of that generation, as far as an event keeps it, still holds.
+    pub(super) fn is_planned(&self, generation: u32) -> bool {
+        (self.generation ^ generation) << (32 - GENERATION_BITS) == 0
+    }
+}
+
+/// All requests on their way.
+#[derive(Debug, Default)]
+pub(super) struct Jobs {
+    slots: Vec<Job>,
+    free: Vec<u32>,
+}
+
+impl Jobs {
+    pub(super) fn add(&mut self, request: Arrival, counts: bool) -> u32 {
+        if let Some(id) = self.free.pop() {
+            let job = &mut self.slots[id as usize];
+            job.request = request;
+            job.counts = counts;
+            job.attempts = 0;
+            return id;
+        }
+        self.slots.push(Job {
+            request,
+            counts,
+            attempts: 0,
+            sent: 0,
+            to: Neighbour {
+                executor: 0,
+                half: 0.0,
+            },
+            destination: 0,
+            pick: None,
+            verdict: Verdict::Done,
+            reached: 0,
+            report: Report::default(),
+            started: 0,
+            since: 0,
+            left: 0.0,
+            generation: 0,
+            tried: Tried::new(),
+        });
+        self.slots.len() as u32 - 1
+    }
+
+    pub(super) fn remove(&mut self, id: u32) {
+        let job = &mut self[id];
+        debug_assert!(job.pick.is_none(), "the router was told how it ended");
+        // No plan made for this request may touch the next one in its slot.
+        job.generation = job.generation.wrapping_add(1);
+        if !job.tried.is_empty() {
+            job.tried = Tried::new();
+        }
+        self.free.push(id);
+    }
+}
+
+impl std::ops::Index<u32> for Jobs {
+    type Output = Job;
+
+    fn index(&self, id: u32) -> &Job {
+        &self.slots[id as usize]
+    }
+}
+
+impl std::ops::IndexMut<u32> for Jobs {
+    fn index_mut(&mut self, id: u32) -> &mut Job {
+        &mut self.slots[id as usize]
+    }
+}

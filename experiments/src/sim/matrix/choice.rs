@@ -1,0 +1,71 @@
+//! Which scenarios of the design are run.
+
+use edge_daemon::UsageError;
+
+use super::factor::{Levels, SCENARIOS};
+
+/// The quick subset is every so-manieth scenario: it has all levels of all factors.
+const QUICK_STEP: usize = 10;
+
+/// Indices of the chosen scenarios, ascending: the given ones, or those whose names have all words
+/// of the filter, or all; `quick` takes every tenth of the design from the latter two.
+///
+/// # Errors
+/// An index beyond the design, or no scenario at all.
+pub(crate) fn scenarios(
+    indices: &[usize],
+    filter: Option<&str>,
+    quick: bool,
+) -> Result<Vec<usize>, UsageError> {
+    if let Some(beyond) = indices.iter().find(|&&index| index >= SCENARIOS) {
+        let last = SCENARIOS - 1;
+        return Err(UsageError(format!(
+            "--scenarios takes 0 to {last}, not {beyond}"
+        )));
+    }
+    let words: Vec<&str> = filter.unwrap_or_default().split_whitespace().collect();
+    let chosen: Vec<usize> = (0..SCENARIOS)
+        .step_by(if quick { QUICK_STEP } else { 1 })
+        .filter(|index| indices.is_empty() || indices.contains(index))
+        .filter(|&index| {
+            let levels = Levels::of(index).words();
+            words
+                .iter()
+                .all(|word| levels.iter().any(|level| level == word))
+        })
+        .collect();
+    if chosen.is_empty() {
+        let example = Levels::of(0).name();
+        return Err(UsageError(format!(
+            "--filter matches no scenario: it takes words of names like {example}"
+        )));
+    }
+    Ok(chosen)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_a_choice_all_scenarios_are_run_and_quick_takes_every_tenth() {
+        assert_eq!(scenarios(&[], None, false).unwrap().len(), SCENARIOS);
+        let quick = scenarios(&[], None, true).unwrap();
+        assert_eq!(quick.len(), 17);
+        assert!(quick.iter().all(|index| index % 10 == 0));
+    }
+
+    #[test]
+    fn words_of_the_filter_must_all_be_words_of_the_name() {
+        let chosen = scenarios(&[], Some("R1 load0.7"), false).unwrap();
+        assert_eq!(chosen.len(), 18);
+        assert!(chosen.iter().all(|&index| Levels::of(index).routers == 1));
+        assert!(scenarios(&[], Some("R2"), false).is_err());
+    }
+
+    #[test]
+    fn indices_are_taken_once_in_ascending_order_and_must_exist() {
+        assert_eq!(scenarios(&[7, 3, 7], None, false).unwrap(), [3, 7]);
+        assert!(scenarios(&[162], None, false).is_err());
+    }
+}

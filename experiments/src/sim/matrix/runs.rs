@@ -1,0 +1,185 @@
+//! Runs every scenario with every contender and seed, on as many threads as wanted.
+
+use std::ops::RangeInclusive;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use rayon::prelude::*;
+use rustix::time::{ClockId, clock_gettime};
+
+use super::design;
+use super::factor::Levels;
+use super::lineup::Entry;
+use crate::sim::Outcome;
+use crate::sim::engine;
+
+/// What is to be run: the product of its three lists.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    /// Indices into the design.
+    pub(crate) scenarios: Vec<usize>,
+    pub(crate) entries: Vec<Entry>,
+    pub(crate) seeds: RangeInclusive<u64>,
+}
+
+/// What came of a plan.
+#[derive(Debug)]
+pub(crate) struct Runs {
+    pub(crate) plan: Plan,
+    /// Seeds innermost, then entries, scenarios outermost.
+    outcomes: Vec<Outcome>,
+    pub(crate) cost: Cost,
+}
+
+/// What the simulation took.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Cost {
+    /// Simulated requests, those of the warm-up included.
+    pub(crate) requests: u64,
+    /// CPU time of the simulating threads, in seconds. Other load on the machine does not count.
+    pub(crate) cpu_seconds: f64,
+}
+
+impl Cost {
+    pub(crate) fn requests_per_second_and_core(&self) -> f64 {
+        self.requests as f64 / self.cpu_seconds
+    }
+}
+
+impl Plan {
+    pub(crate) fn seed_count(&self) -> usize {
+        self.seeds.clone().count()
+    }
+
+    pub(crate) fn run_count(&self) -> usize {
+        self.scenarios.len() * self.entries.len() * self.seed_count()
+    }
+
+    /// Simulates all of it on `jobs` threads. Each run depends only on its scenario, contender and
+    /// seed, so the result is the same for any number of threads. `after_each` is called after each
+    /// run, on its thread. `None` if `stop` was set meanwhile: runs that have begun end first.
+    ///
+    /// # Errors
+    /// Threads cannot be started.
+    pub(crate) fn run(
+        self,
+        jobs: usize,
+        stop: &AtomicBool,
+        after_each: impl Fn() + Sync,
+    ) -> anyhow::Result<Option<Runs>> {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(jobs).build()?;
+        let finished: Option<Vec<(Outcome, Cost)>> = pool.install(|| {
+            (0..self.run_count())
+                .into_par_iter()
+                .with_max_len(1)
+                .map(|run| {
+                    if stop.load(Ordering::Relaxed) {
+                        return None;
+                    }
+                    let result = self.simulate(run);
+                    after_each();
+                    Some(result)
+                })
+                .collect()
+        });
+        Ok(finished.map(|finished| {
+            let mut cost = Cost::default();
+            let outcomes = finished
+                .into_iter()
+                .map(|(outcome, of_run)| {
+                    cost.requests += of_run.requests;
+                    cost.cpu_seconds += of_run.cpu_seconds;
+                    outcome
+                })
+                .collect();
+            Runs {
+                plan: self,
+                outcomes,
+                cost,
+            }
+        }))
+    }
+
+    fn simulate(&self, run: usize) -> (Outcome, Cost) {
+        let seeds = self.seed_count();
+        let seed = self.seeds.start() + (run % seeds) as u64;
+        let entry = &self.entries[run / seeds % self.entries.len()];
+        let levels = Levels::of(self.scenarios[run / seeds / self.entries.len()]);
+        let scenario = design::scenario(&levels, seed);
+        let before = thread_seconds();
+        let outcome = engine::run(&scenario, &entry.contender, seed);
+        let cost = Cost {
+            requests: scenario.requests as u64,
+            cpu_seconds: thread_seconds() - before,
+        };
+        (outcome, cost)
+    }
+}
+
+impl Runs {
+    /// Of outcomes that were not simulated here and cost nothing.
+    #[cfg(test)]
+    pub(crate) fn new(plan: Plan, outcomes: Vec<Outcome>) -> Self {
+        assert_eq!(outcomes.len(), plan.run_count());
+        Runs {
+            plan,
+            outcomes,
+            cost: Cost::default(),
+        }
+    }
+
+    /// The outcomes of one scenario and entry, both counted as in the plan, by seed.
+    pub(crate) fn by_seed(&self, scenario: usize, entry: usize) -> &[Outcome] {
+        let seeds = self.plan.seed_count();
+        let first = (scenario * self.plan.entries.len() + entry) * seeds;
+        &self.outcomes[first..first + seeds]
+    }
+}
+
+/// CPU time of this thread so far.
+fn thread_seconds() -> f64 {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    time.tv_sec as f64 + time.tv_nsec as f64 * 1e-9
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{comparison::Comparison, rows, sample};
+    use super::*;
+
+    #[test]
+    fn the_number_of_threads_changes_nothing() {
+        let csv = |jobs| {
+            let runs = sample::simulated(jobs);
+            let mut csv = Vec::new();
+            rows::write(&rows::rows(&Comparison::of(&runs).unwrap()), &mut csv).unwrap();
+            (runs.outcomes, csv)
+        };
+        assert_eq!(csv(1), csv(2));
+    }
+
+    #[test]
+    fn a_stop_ends_it_without_a_result() {
+        let runs = sample::runs(&[0, 1], 2, |_, _, _| 1.0);
+        assert!(
+            runs.plan
+                .run(2, &AtomicBool::new(true), || ())
+                .unwrap()
+                .is_none()
+        );
+    }
+
+    #[test]
+    fn outcomes_are_found_by_scenario_and_entry() {
+        let runs = sample::runs(&[4, 9], 3, |scenario, name, seed| {
+            (scenario * 100 + name.len() * 10) as f64 + seed as f64
+        });
+        let name = runs.plan.entries[1].name;
+        let p99: Vec<f64> = runs
+            .by_seed(1, 1)
+            .iter()
+            .map(|outcome| outcome.p99)
+            .collect();
+        let first = (900 + name.len() * 10) as f64;
+        assert_eq!(p99, [first + 1.0, first + 2.0, first + 3.0]);
+    }
+}

@@ -1,0 +1,108 @@
+//! Probes under way: questions of routers to executors that no request waits for.
+
+use edge_balance::{Nanos, Probe, Report};
+
+use super::topology::Neighbour;
+
+/// Probes that one router has under way at the most, as brokers per core.
+const MOST_UNDER_WAY: u32 = 64;
+/// What takes longer tells nothing any more, as for brokers.
+const DEADLINE: Nanos = Nanos::from_secs(1);
+
+/// A probe, on its way or back.
+#[derive(Debug)]
+pub(super) struct Question {
+    probe: Option<Probe>,
+    router: u32,
+    sent: u64,
+    pub(super) lambda: u32,
+    pub(super) to: Neighbour,
+    /// For the draws that belong to it, and the number of the first.
+    pub(super) key: u64,
+    pub(super) number: u64,
+    pub(super) answer: Option<(Report, Nanos)>,
+}
+
+/// The probes of all routers, in slots that are used again.
+#[derive(Debug)]
+pub(super) struct Probing {
+    slots: Vec<Question>,
+    free: Vec<u32>,
+    under_way: Vec<u32>,
+}
+
+impl Probing {
+    pub(super) fn new(routers: usize) -> Self {
+        Probing {
+            slots: Vec::new(),
+            free: Vec::new(),
+            under_way: vec![0; routers],
+        }
+    }
+
+    /// Whether the router may send another one.
+    pub(super) fn may_send(&self, router: u32) -> bool {
+        self.under_way[router as usize] < MOST_UNDER_WAY
+    }
+
+    pub(super) fn send(&mut self, probe: Probe, router: u32, question: Target, now: u64) -> u32 {
+        self.under_way[router as usize] += 1;
+        let Target {
+            lambda,
+            to,
+            key,
+            number,
+        } = question;
+        let question = Question {
+            probe: Some(probe),
+            router,
+            sent: now,
+            lambda,
+            to,
+            key,
+            number,
+            answer: None,
+        };
+        if let Some(id) = self.free.pop() {
+            self.slots[id as usize] = question;
+            return id;
+        }
+        self.slots.push(question);
+        self.slots.len() as u32 - 1
+    }
+
+    /// The answer, if there is one, has come back.
+    pub(super) fn end(&mut self, id: u32, now: u64) {
+        let question = &mut self.slots[id as usize];
+        self.under_way[question.router as usize] -= 1;
+        self.free.push(id);
+        let latency = Nanos(now - question.sent);
+        let answered = question.probe.take().zip(question.answer.take());
+        if let Some((probe, (report, estimate))) = answered.filter(|_| latency <= DEADLINE) {
+            probe.answered(latency, Some(estimate), &report, Nanos(now));
+        }
+    }
+}
+
+/// What a probe asks about, and whom.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Target {
+    pub(super) lambda: u32,
+    pub(super) to: Neighbour,
+    pub(super) key: u64,
+    pub(super) number: u64,
+}
+
+impl std::ops::Index<u32> for Probing {
+    type Output = Question;
+
+    fn index(&self, id: u32) -> &Question {
+        &self.slots[id as usize]
+    }
+}
+
+impl std::ops::IndexMut<u32> for Probing {
+    fn index_mut(&mut self, id: u32) -> &mut Question {
+        &mut self.slots[id as usize]
+    }
+}

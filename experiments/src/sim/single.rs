@@ -1,0 +1,232 @@
+//! `lab sim run`: one scenario, described on the command line.
+
+use std::num::NonZeroUsize;
+use std::time::Instant;
+
+use anyhow::{Context as _, ensure};
+use clap::{Args, ValueEnum};
+
+use super::scenario::{Arrivals, Discipline, LambdaMix, Network, Scenario, Service};
+use super::{Contender, Outcome, run};
+
+/// Options of `lab sim run`.
+#[derive(Debug, Args)]
+pub(crate) struct Flags {
+    /// Who chooses: a policy of the forwarding table, `oracle`, `oracle-work`, `uniform`, or several
+    /// of them
+    #[arg(
+        long,
+        value_delimiter = ',',
+        default_value = "predicted-completion,least-cost,oracle"
+    )]
+    policy: Vec<String>,
+    /// Number of routers
+    #[arg(long, default_value = "1")]
+    routers: NonZeroUsize,
+    /// Number of executors
+    #[arg(long, default_value = "4")]
+    executors: NonZeroUsize,
+    /// Speeds, which the executors take in turn
+    #[arg(long, value_delimiter = ':', default_value = "1")]
+    speeds: Vec<f64>,
+    /// Workers of each executor
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    workers: u32,
+    /// Offered work over capacity
+    #[arg(long, default_value_t = 0.7)]
+    load: f64,
+    /// Distribution of service times
+    #[arg(long, value_enum, default_value_t = Distribution::Exponential)]
+    service: Distribution,
+    /// Mean service time at speed 1, in milliseconds
+    #[arg(long, default_value_t = 10.0, value_name = "MS")]
+    mean_ms: f64,
+    /// How requests come
+    #[arg(long, value_enum, default_value_t = Process::Poisson)]
+    arrivals: Process,
+    /// Round trip in milliseconds; with two numbers log-uniform between them, and noisy
+    #[arg(
+        long,
+        value_delimiter = ':',
+        value_name = "MS[:MS]",
+        default_value = "0.5:10"
+    )]
+    rtt_ms: Vec<f64>,
+    /// Executors share their workers among all requests instead of letting some wait
+    #[arg(long)]
+    sharing: bool,
+    /// Number of lambdas
+    #[arg(long, default_value = "1")]
+    lambdas: NonZeroUsize,
+    /// Number of requests
+    #[arg(long, default_value = "60000")]
+    requests: NonZeroUsize,
+    /// Share of the requests to leave out, the first ones
+    #[arg(long, default_value_t = 0.15)]
+    warm_up: f64,
+    /// Where the randomness starts
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Print what is simulated, and which executor got how much
+    #[arg(long)]
+    explain: bool,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Distribution {
+    Constant,
+    Exponential,
+    /// Log-normal with a coefficient of variation of 2
+    HeavyTail,
+    /// Nine short ones, one long one
+    Bimodal,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Process {
+    Poisson,
+    /// Bursts that all routers see
+    Bursts,
+    /// Bursts of each router
+    Ipp,
+}
+
+/// Runs it.
+pub(crate) fn execute(flags: &Flags) -> anyhow::Result<()> {
+    let scenario = flags.scenario()?;
+    let contenders: Vec<Contender> = flags
+        .policy
+        .iter()
+        .map(|name| contender(name))
+        .collect::<anyhow::Result<_>>()?;
+    if flags.explain {
+        println!("{scenario:#?}");
+        println!("requests per second: {:.1}\n", scenario.rate());
+    }
+    println!(
+        "{:<28} {:>9} {:>9} {:>9} {:>9} {:>8} {:>8} {:>8} {:>12}",
+        "policy",
+        "mean ms",
+        "p50 ms",
+        "p99 ms",
+        "p99.9 ms",
+        "attempts",
+        "refused",
+        "errors",
+        "simulated/s"
+    );
+    for contender in contenders {
+        let started = Instant::now();
+        let outcome = run(&scenario, &contender, flags.seed);
+        let speed = scenario.requests as f64 / started.elapsed().as_secs_f64();
+        print(&contender, &outcome, speed);
+        if flags.explain {
+            explain(&scenario, &outcome);
+        }
+    }
+    Ok(())
+}
+
+fn print(contender: &Contender, outcome: &Outcome, speed: f64) {
+    let ms = |seconds: f64| format!("{:.3}", seconds * 1e3);
+    let per_request = |n: u64| n as f64 / outcome.requests.max(1) as f64;
+    println!(
+        "{:<28} {:>9} {:>9} {:>9} {:>9} {:>8.3} {:>8.3} {:>8} {:>12.0}",
+        contender.name(),
+        ms(outcome.mean),
+        ms(outcome.p50),
+        ms(outcome.p99),
+        ms(outcome.p999),
+        per_request(outcome.attempts),
+        per_request(outcome.refusals),
+        outcome.errors,
+        speed,
+    );
+}
+
+fn explain(scenario: &Scenario, outcome: &Outcome) {
+    for (executor, share) in outcome.share.iter().enumerate() {
+        let capacity: f64 = scenario.speeds.iter().sum();
+        println!(
+            "  executor {executor:>4}  speed {:>6.2}  {:>6.2} % of the capacity  {:>6.2} % of the requests",
+            scenario.speeds[executor],
+            scenario.speeds[executor] / capacity * 100.0,
+            share * 100.0
+        );
+    }
+}
+
+/// The contender of that name.
+pub(crate) fn contender(name: &str) -> anyhow::Result<Contender> {
+    Ok(match name {
+        "oracle" => Contender::Oracle,
+        "oracle-work" => Contender::OracleWork,
+        "uniform" => Contender::Uniform,
+        _ => Contender::policy(
+            Contender::policy_named(name)
+                .with_context(|| format!("no contender is called '{name}'"))?,
+        ),
+    })
+}
+
+impl Flags {
+    fn scenario(&self) -> anyhow::Result<Scenario> {
+        let positive = |what, value: f64| {
+            ensure!(
+                value.is_finite() && value > 0.0,
+                "{what} must be above 0, not {value}"
+            );
+            Ok(value)
+        };
+        let mean = positive("the mean service time", self.mean_ms)? * 1e-3;
+        for speed in &self.speeds {
+            positive("a speed", *speed)?;
+        }
+        ensure!(
+            (0.0..1.0).contains(&self.warm_up),
+            "the warm-up must be from 0 to below 1"
+        );
+        Ok(Scenario {
+            name: "command line".to_owned(),
+            routers: self.routers.get(),
+            speeds: (0..self.executors.get())
+                .map(|executor| self.speeds[executor % self.speeds.len()])
+                .collect(),
+            workers: self.workers,
+            load: positive("the load", self.load)?,
+            service: match self.service {
+                Distribution::Constant => Service::Constant { mean },
+                Distribution::Exponential => Service::Exponential { mean },
+                Distribution::HeavyTail => Service::HeavyTail { mean },
+                Distribution::Bimodal => Service::Bimodal { mean },
+            },
+            arrivals: match self.arrivals {
+                Process::Poisson => Arrivals::Poisson,
+                Process::Bursts => Arrivals::Bursts,
+                Process::Ipp => Arrivals::Ipp,
+            },
+            network: self.network()?,
+            requests: self.requests.get(),
+            warm_up: self.warm_up,
+            lambdas: vec![LambdaMix::ONLY; self.lambdas.get()],
+            discipline: if self.sharing {
+                Discipline::Sharing
+            } else {
+                Discipline::Fifo
+            },
+            ..Scenario::default()
+        })
+    }
+
+    fn network(&self) -> anyhow::Result<Network> {
+        match self.rtt_ms[..] {
+            [0.0] => Ok(Network::None),
+            [rtt] if rtt.is_finite() && rtt > 0.0 => Ok(Network::Constant(rtt * 1e-3)),
+            [min, max] if max.is_finite() && min > 0.0 && max >= min => Ok(Network::LogUniform {
+                min: min * 1e-3,
+                max: max * 1e-3,
+            }),
+            _ => anyhow::bail!("--rtt-ms takes one time or two, the smaller first and above 0"),
+        }
+    }
+}
