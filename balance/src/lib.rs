@@ -56,7 +56,7 @@ pub use health::{FIRST_EJECTION, Health, LONGEST_EJECTION, Standing};
 pub use nanos::Nanos;
 pub use optimizer::{InvalidOptimizer, Optimizer, OptimizerConfig, Statistic};
 pub use pick::{NoDestination, Pick, Reason};
-pub use policy::{Acceptability, InvalidPolicy, PolicyConfig};
+pub use policy::{Acceptability, InvalidPolicy, PolicyConfig, PolicyKeys};
 pub use probe::Probe;
 pub use report::Report;
 pub use request::Request;

@@ -1,14 +1,23 @@
 //! The selection policies behind one trait.
 
+mod c3;
 mod config;
+mod consistent_hash;
+mod draw;
 mod least_cost;
 mod least_impedance;
+mod least_request;
+mod peak_ewma;
+mod power_of_d;
 mod predicted_completion;
+mod prequal;
 mod proportional_fairness;
 mod random;
 mod round_robin;
+mod scan;
+mod weighted_round_robin;
 
-pub use config::{InvalidPolicy, PolicyConfig};
+pub use config::{InvalidPolicy, PolicyConfig, PolicyKeys};
 pub use predicted_completion::Acceptability;
 
 use crate::lambda_state::LambdaState;
@@ -26,13 +35,7 @@ pub(crate) trait Policy: Send + Sync + fmt::Debug {
     /// What each candidate would cost, in the order of the routes: for people who ask why. Policies
     /// that do not compare costs tell the weights.
     fn costs(&self, scene: &Scene<'_>) -> Vec<Cost> {
-        let admitted = scene.routes.iter().filter(|route| scene.admits(route));
-        let cost = |route: &Arc<Route>| Cost {
-            route: Arc::clone(route),
-            cost: f64::from(route.weight()),
-            terms: Vec::new(),
-        };
-        admitted.map(cost).collect()
+        costs_of(scene, |route| (f64::from(route.weight()), Vec::new()))
     }
 
     /// Routes came or went. Those that stayed are in the same order as before, new ones follow.
@@ -106,6 +109,23 @@ pub(crate) struct Cost {
     pub(crate) route: Arc<Route>,
     pub(crate) cost: f64,
     pub(crate) terms: Vec<(&'static str, f64)>,
+}
+
+/// The costs of all candidates: each one's cost and terms as `judge` sees them.
+fn costs_of(
+    scene: &Scene<'_>,
+    judge: impl Fn(&Route) -> (f64, Vec<(&'static str, f64)>),
+) -> Vec<Cost> {
+    let admitted = scene.routes.iter().filter(|route| scene.admits(route));
+    let cost = |route: &Arc<Route>| {
+        let (cost, terms) = judge(route);
+        Cost {
+            route: Arc::clone(route),
+            cost,
+            terms,
+        }
+    };
+    admitted.map(cost).collect()
 }
 
 /// All that one pick may look at.

@@ -1,16 +1,19 @@
 //! The configuration of `edgerouter`, as it stands in its TOML file.
 
+mod table;
+
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
-use edge_balance::{Nanos, OptimizerConfig, PolicyConfig, RetryBudget, Statistic};
+use edge_balance::{Nanos, OptimizerConfig, RetryBudget, Statistic};
 use edge_daemon::admin::AdminConfig;
 use edge_daemon::lifecycle::DrainConfig;
 use edge_daemon::log::LogConfig;
 use edge_transport::{Endpoint, Limits};
 use serde::{Deserialize, Serialize};
 
+pub use self::table::TableConfig;
 use crate::forward::Delay;
 
 /// Admin port of a router.
@@ -58,7 +61,7 @@ impl Default for Config {
             server: ServerConfig::default(),
             tables: TablesConfig::default(),
             controller: ControllerConfig::default(),
-            table: TableConfig::PredictedCompletion {},
+            table: TableConfig::default(),
             optimizer: OptimizerSection::None {},
             router: RouterConfig::default(),
             fake: FakeConfig::default(),
@@ -79,6 +82,13 @@ impl Config {
     pub(crate) fn idempotent_lambdas(&self) -> Box<[String]> {
         let idempotent = self.lambda.iter().filter(|(_, lambda)| lambda.idempotent);
         idempotent.map(|(name, _)| name.clone()).collect()
+    }
+
+    /// The lambdas with a policy of their own.
+    pub(crate) fn exceptions(&self) -> impl Iterator<Item = (&str, &TableConfig)> {
+        self.lambda
+            .iter()
+            .filter_map(|(name, lambda)| Some((name.as_str(), lambda.policy.as_ref()?)))
     }
 }
 
@@ -177,44 +187,6 @@ pub struct ControllerConfig {
     /// Where it is; absent: tables are filled by hand.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub endpoint: Option<Endpoint>,
-}
-
-/// How a destination is picked.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "type", deny_unknown_fields, rename_all = "kebab-case")]
-pub enum TableConfig {
-    /// The earliest predicted answer, on condition that the destination agrees.
-    PredictedCompletion {},
-    /// The smallest product of smoothed latency and requests in flight.
-    LeastCost {},
-    /// With probability proportional to 1 / weight.
-    Random {},
-    /// The smallest weight.
-    LeastImpedance {},
-    /// In turns, more often the smaller the weight.
-    RoundRobin {},
-    /// The largest ratio of (1 / weight)^alpha to (rate of service)^beta.
-    ProportionalFairness {
-        /// Exponent of the weight.
-        alpha: f64,
-        /// Exponent of the rate of service.
-        beta: f64,
-    },
-}
-
-impl TableConfig {
-    pub(crate) fn policy(&self) -> PolicyConfig {
-        match *self {
-            Self::PredictedCompletion {} => PolicyConfig::default(),
-            Self::LeastCost {} => PolicyConfig::LeastCost,
-            Self::Random {} => PolicyConfig::Random,
-            Self::LeastImpedance {} => PolicyConfig::LeastImpedance,
-            Self::RoundRobin {} => PolicyConfig::RoundRobin,
-            Self::ProportionalFairness { alpha, beta } => {
-                PolicyConfig::ProportionalFairness { alpha, beta }
-            }
-        }
-    }
 }
 
 /// How weights follow latencies.
@@ -436,6 +408,9 @@ pub struct LambdaConfig {
     /// Executing it twice does no harm, so that it may be sent elsewhere even
     /// when a computer may already have begun with it.
     pub idempotent: bool,
+    /// How its destination is picked, where not as `[table]` says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub policy: Option<TableConfig>,
 }
 
 /// Encryption beyond the data path.

@@ -41,7 +41,7 @@ pub enum StartError {
     #[error("{key}: {problem}")]
     Config {
         /// The key.
-        key: &'static str,
+        key: String,
         /// What is wrong with its value.
         problem: String,
     },
@@ -75,7 +75,17 @@ impl Config {
             self.explain.check(),
         ];
         for checked in sections {
-            checked.map_err(|(key, problem)| StartError::Config { key, problem })?;
+            checked.map_err(|(key, problem)| StartError::Config {
+                key: key.to_owned(),
+                problem,
+            })?;
+        }
+        let invalid = |(key, problem)| StartError::Config { key, problem };
+        self.table.check("table").map_err(invalid)?;
+        for (lambda, policy) in self.exceptions() {
+            policy
+                .check(&format!("lambda.{lambda}.policy"))
+                .map_err(invalid)?;
         }
         Ok(())
     }
@@ -94,8 +104,13 @@ impl Router {
         let tls = Tls::load(&config)?;
 
         let clock = Clock::start();
+        let exceptions: Vec<_> = config
+            .exceptions()
+            .map(|(lambda, policy)| (lambda, policy.policy()))
+            .collect();
         let tables = Arc::new(Tables::new(
             &config.table.policy(),
+            &exceptions,
             &config.optimizer.config(),
         ));
         preload(&tables, &config.fake, clock.now())?;

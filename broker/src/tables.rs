@@ -28,12 +28,23 @@ pub struct Tables {
 }
 
 impl Tables {
-    /// Two empty tables of one kind.
-    pub fn new(policy: &PolicyConfig, optimizer: &OptimizerConfig) -> Self {
+    /// Two empty tables of one kind; `exceptions` are lambdas whose destinations another policy
+    /// picks.
+    pub fn new(
+        policy: &PolicyConfig,
+        exceptions: &[(&str, PolicyConfig)],
+        optimizer: &OptimizerConfig,
+    ) -> Self {
         let destinations = Arc::new(Destinations::new());
-        let table = || LearningTable {
-            table: ForwardingTable::new(*policy, destinations.clone()),
-            optimizer: Optimizer::new(*optimizer),
+        let table = || {
+            let table = ForwardingTable::new(*policy, destinations.clone());
+            let table = exceptions.iter().fold(table, |table, (lambda, policy)| {
+                table.with_exception(lambda, *policy)
+            });
+            LearningTable {
+                table,
+                optimizer: Optimizer::new(*optimizer),
+            }
         };
         Self {
             overall: table(),

@@ -173,6 +173,7 @@ async fn die_while_executing(request: LambdaRequest, declared: bool) -> (LambdaR
         "f".into(),
         LambdaConfig {
             idempotent: declared,
+            policy: None,
         },
     );
     let mut router = start(config).await;

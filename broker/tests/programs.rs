@@ -112,6 +112,22 @@ fn errors_of_usage_say_what_is_wrong_and_what_would_be_right() {
             &["beta"],
         ),
         (
+            &["--table-conf", "type=consistent-hash,load-factor=1"],
+            &["table.load-factor", "1 is not between 1.01 and 1000"],
+        ),
+        (
+            &["--table-conf", "type=power-of-d,choices=65"],
+            &["table.choices", "65", "2", "64"],
+        ),
+        (
+            &["--table-conf", "type=predicted-completion,max-refusals=-1"],
+            &["max-refusals", "-1"],
+        ),
+        (
+            &["--table-conf", "type=c3,clients=2.5"],
+            &["clients", "2.5", "whole number"],
+        ),
+        (
             &["--optimizer-conf", "type=trivial,period=0,stat=mean"],
             &["period", "0.001"],
         ),
@@ -164,6 +180,98 @@ fn an_unknown_key_in_a_file_is_named_with_its_line() {
     .unwrap();
     let output = program("edgerouter", &["--conf", file.to_str().unwrap()]);
     fails(&output, 2, &["router.toml", "5", "tipe", "type"]);
+}
+
+#[test]
+fn every_policy_and_its_parameters_are_read_from_the_option_and_from_the_file() {
+    let cases = [
+        (
+            "predicted-completion",
+            &[
+                "strictness = 1.5",
+                "refusal-share = 0.1",
+                "max-refusals = 1",
+            ][..],
+        ),
+        ("least-cost", &[]),
+        ("consistent-hash", &["load-factor = 2.0"]),
+        ("least-request", &["bias = 0.5"]),
+        ("weighted-round-robin", &["penalty = 3.0"]),
+        ("prequal", &["probes = 1.5"]),
+        ("c3", &["clients = 12"]),
+        ("peak-ewma", &[]),
+        ("p2c", &[]),
+        ("power-of-d", &["choices = 5"]),
+        ("random", &[]),
+        ("least-impedance", &[]),
+        ("round-robin", &[]),
+        ("proportional-fairness", &["alpha = 2.0", "beta = 0.5"]),
+    ];
+    assert_eq!(
+        cases.map(|(name, _)| name),
+        edge_balance::PolicyConfig::NAMES
+    );
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("router.toml");
+    let printed = |arguments: &[&str]| {
+        let output = program("edgerouter", &[arguments, &["--print-config"]].concat());
+        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(0), "{stderr}");
+        let text = String::from_utf8(output.stdout).unwrap();
+        let (_, section) = text.split_once("[table]\n").unwrap();
+        section.split("\n\n").next().unwrap().to_owned()
+    };
+    for (name, keys) in cases {
+        let expected = [format!("type = \"{name}\"")]
+            .into_iter()
+            .chain(keys.iter().map(|&key| key.to_owned()))
+            .collect::<Vec<_>>()
+            .join("\n");
+        let option = expected
+            .replace(" = ", "=")
+            .replace('"', "")
+            .replace('\n', ",");
+        std::fs::write(&file, format!("[table]\n{expected}\n")).unwrap();
+        let by_option = printed(&["--table-conf", &option]);
+        let by_file = printed(&["--conf", file.to_str().unwrap()]);
+        assert_eq!(by_option, expected);
+        assert_eq!(by_file, expected);
+    }
+}
+
+#[test]
+fn the_policy_of_one_lambda_is_checked_like_that_of_all() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("router.toml");
+    let checked = |policy: &str| {
+        std::fs::write(&file, format!("[lambda.f]\npolicy = {{ {policy} }}\n")).unwrap();
+        let file = file.to_str().unwrap();
+        program("edgerouter", &["--conf", file, "--check-config"])
+    };
+    let fine = checked("type = 'consistent-hash', load-factor = 2");
+    assert_eq!(fine.status.code(), Some(0));
+    let key = ["lambda.f.policy.load-factor", "0.5 is not between 1.01"];
+    fails(
+        &checked("type = 'consistent-hash', load-factor = 0.5"),
+        2,
+        &key,
+    );
+    fails(
+        &checked("type = 'consistent-hush'"),
+        2,
+        &["consistent-hush"],
+    );
+    fails(&checked("type = 'p2c', choices = 3"), 2, &["choices"]);
+    fails(
+        &checked("type = 'power-of-d', choices = 'all'"),
+        2,
+        &["choices", "all"],
+    );
+    fails(
+        &checked("type = 'proportional-fairness', alpha = 1"),
+        2,
+        &["beta"],
+    );
 }
 
 #[test]

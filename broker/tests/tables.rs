@@ -200,6 +200,38 @@ async fn least_cost_shows_the_announced_weight_until_there_is_a_sample() {
 }
 
 #[tokio::test]
+async fn a_lambda_can_have_a_policy_of_its_own() {
+    let computers = [Computer::echo(), Computer::echo(), Computer::echo()];
+    let mut apart = config();
+    apart.table = TableConfig::RoundRobin {};
+    apart.lambda.entry("kept".into()).or_default().policy =
+        Some(TableConfig::ConsistentHash { load_factor: 2.0 });
+    let mut router = start(apart).await;
+    for computer in &computers {
+        router.route("kept", &computer.name(), true).await;
+        router.route("spread", &computer.name(), true).await;
+    }
+    for _ in 0..6 {
+        assert_eq!(router.ask(&request("kept")).await.retcode, "OK");
+    }
+    let served = || {
+        computers
+            .each_ref()
+            .map(|computer| computer.received().len())
+    };
+    let mut kept = served();
+    kept.sort_unstable();
+    assert_eq!(kept, [0, 0, 6]);
+    let before = served();
+    for _ in 0..6 {
+        assert_eq!(router.ask(&request("spread")).await.retcode, "OK");
+    }
+    for (after, before) in served().into_iter().zip(before) {
+        assert_eq!(after - before, 2);
+    }
+}
+
+#[tokio::test]
 async fn an_optimizer_turns_latencies_into_weights() {
     let computer = Computer::echo();
     let mut learning = config();

@@ -1,12 +1,15 @@
 //! How policies are named and parametrised in configurations.
 
+mod keys;
+
 use super::Policy;
-use super::predicted_completion::Acceptability;
+use super::predicted_completion::{Acceptability, PredictedCompletion};
 use super::{
-    least_cost, least_impedance, predicted_completion, proportional_fairness, random, round_robin,
+    c3, consistent_hash, least_cost, least_impedance, least_request, peak_ewma, power_of_d,
+    prequal, proportional_fairness, random, round_robin, weighted_round_robin,
 };
+pub use keys::{InvalidPolicy, PolicyKeys};
 use std::fmt;
-use thiserror::Error;
 
 /// Which policy a table chooses by. A weight is a cost: smaller is better.
 ///
@@ -14,6 +17,13 @@ use thiserror::Error;
 /// |---|---|---|
 /// | predicted completion | always, unless there is a reason not to | everything that answers report |
 /// | least cost | destinations report nothing and simplicity is wanted | latencies and requests in flight |
+/// | consistent hash | a lambda keeps state or caches where it ran before | requests in flight |
+/// | least request | capacities are known and announced as weights | weights and requests in flight |
+/// | weighted round robin | requests are many and small, capacities differ, distances do not | utilisations and failures |
+/// | prequal | many brokers share many destinations, and messages are cheap | probes |
+/// | C3 | many brokers share destinations that are equally far and have one worker | latencies, service times and queues |
+/// | peak EWMA | what linkerd does is wanted; destinations are very many | latencies, failures and requests in flight |
+/// | power of d | destinations are alike and very many | requests in flight |
 /// | random | a static share of traffic inverse to the weights is wanted | weights |
 /// | least impedance | the best is to take it all, the others are spares | weights |
 /// | round robin | fairness among the good ones matters, as in the C++ reference's experiments | weights |
@@ -21,13 +31,49 @@ use thiserror::Error;
 ///
 /// Random, least impedance, round robin and proportional fairness are those of the C++ reference. On
 /// their own they see neither load nor latency;
-/// an [`Optimizer`](crate::Optimizer) turns latencies into weights for them.
+/// an [`Optimizer`](crate::Optimizer) turns latencies into weights for them, and for least request
+/// and consistent hash, too.
+///
+/// [`check`](PolicyConfig::check) tells if parameters are in range.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum PolicyConfig {
     /// The earliest predicted answer, on condition that the destination agrees.
     PredictedCompletion(Acceptability),
     /// The smallest expected latency times requests in flight.
     LeastCost,
+    /// The first by a hash of the request's affinity that is not loaded above its share.
+    ConsistentHash {
+        /// Requests in flight that a destination may have, as a multiple of its share: 1.01 to 1000.
+        load_factor: f64,
+    },
+    /// The smallest weight times requests in flight.
+    LeastRequest {
+        /// Exponent of the requests in flight (plus one): 0 to 16.
+        bias: f64,
+    },
+    /// In turn, in proportion to the rate that full utilisation would allow.
+    WeightedRoundRobin {
+        /// What the share of errors adds to the utilisation: 0 to 1000.
+        penalty: f64,
+    },
+    /// The quickest that is not among the busiest, as told by probes.
+    Prequal {
+        /// Probes per request, on average: 0.01 to 16.
+        probes: f64,
+    },
+    /// The smallest latency plus service times the cube of the queue.
+    C3 {
+        /// Brokers that are expected to send as much to each destination: 1 to 1,000,000.
+        clients: u32,
+    },
+    /// Of two drawn at random, the smaller decaying peak latency times requests in flight.
+    PeakEwma,
+    /// Of some drawn at random, the one with the fewest requests in flight. With two choices it is
+    /// called `p2c`.
+    PowerOfD {
+        /// How many are drawn: 2 to 64.
+        choices: u32,
+    },
     /// Each with a probability inverse to its weight.
     Random,
     /// The smallest weight.
@@ -36,66 +82,79 @@ pub enum PolicyConfig {
     RoundRobin,
     /// The largest of speed to the power `alpha` over service received to the power `beta`.
     ProportionalFairness {
-        /// How much speed counts, at least 0.
+        /// How much speed counts: 0 to 1000.
         alpha: f64,
-        /// How much fairness counts, at least 0.
+        /// How much fairness counts: 0 to 1000.
         beta: f64,
-    },
-}
-
-/// Why there is no policy to a configuration.
-#[derive(Clone, Debug, PartialEq, Error)]
-pub enum InvalidPolicy {
-    /// The type is none of [`PolicyConfig::NAMES`].
-    #[error("Invalid forwarding table type '{0}'")]
-    UnknownType(String),
-    /// Proportional fairness needs both exponents.
-    #[error("No value found for key: {0}")]
-    MissingKey(&'static str),
-    /// An exponent is negative or not a finite number.
-    #[error("Invalid value for key {key}: {value}, must be a finite number that is not negative")]
-    InvalidExponent {
-        /// `alpha` or `beta`.
-        key: &'static str,
-        /// What was given.
-        value: f64,
     },
 }
 
 impl PolicyConfig {
     /// The type strings of all policies, the default first.
-    pub const NAMES: [&'static str; 6] = [
+    pub const NAMES: [&'static str; 14] = [
         "predicted-completion",
         "least-cost",
+        "consistent-hash",
+        "least-request",
+        "weighted-round-robin",
+        "prequal",
+        "c3",
+        "peak-ewma",
+        "p2c",
+        "power-of-d",
         "random",
         "least-impedance",
         "round-robin",
         "proportional-fairness",
     ];
 
-    /// The policy of that type string; `alpha` and `beta` matter to proportional fairness only and
-    /// are ignored, even if absurd, by the others.
+    /// The policy of that type string.
     ///
     /// # Errors
-    /// An unknown type, and for proportional fairness exponents that are missing or out of range.
-    pub fn from_name(
-        name: &str,
-        alpha: Option<f64>,
-        beta: Option<f64>,
-    ) -> Result<Self, InvalidPolicy> {
-        match name {
-            "predicted-completion" => Ok(PolicyConfig::default()),
-            "least-cost" => Ok(PolicyConfig::LeastCost),
-            "random" => Ok(PolicyConfig::Random),
-            "least-impedance" => Ok(PolicyConfig::LeastImpedance),
-            "round-robin" => Ok(PolicyConfig::RoundRobin),
-            "proportional-fairness" => {
-                let alpha = exponent("alpha", alpha)?;
-                let beta = exponent("beta", beta)?;
-                Ok(PolicyConfig::ProportionalFairness { alpha, beta })
+    /// An unknown type, a parameter of it that is out of range, and for proportional fairness one
+    /// that is missing.
+    pub fn from_name(name: &str, keys: &PolicyKeys) -> Result<Self, InvalidPolicy> {
+        let policy = match name {
+            "predicted-completion" => {
+                let default = Acceptability::default();
+                PolicyConfig::PredictedCompletion(Acceptability {
+                    strictness: keys.strictness.unwrap_or(default.strictness),
+                    refusal_share: keys.refusal_share.unwrap_or(default.refusal_share),
+                    max_refusals: keys.max_refusals.unwrap_or(default.max_refusals),
+                })
             }
-            _ => Err(InvalidPolicy::UnknownType(name.to_owned())),
-        }
+            "least-cost" => PolicyConfig::LeastCost,
+            "consistent-hash" => PolicyConfig::ConsistentHash {
+                load_factor: keys.load_factor.unwrap_or(Self::LOAD_FACTOR),
+            },
+            "least-request" => PolicyConfig::LeastRequest {
+                bias: keys.bias.unwrap_or(Self::BIAS),
+            },
+            "weighted-round-robin" => PolicyConfig::WeightedRoundRobin {
+                penalty: keys.penalty.unwrap_or(Self::PENALTY),
+            },
+            "prequal" => PolicyConfig::Prequal {
+                probes: keys.probes.unwrap_or(Self::PROBES),
+            },
+            "c3" => PolicyConfig::C3 {
+                clients: keys.clients.unwrap_or(Self::CLIENTS),
+            },
+            "peak-ewma" => PolicyConfig::PeakEwma,
+            "p2c" => PolicyConfig::PowerOfD { choices: 2 },
+            "power-of-d" => PolicyConfig::PowerOfD {
+                choices: keys.choices.unwrap_or(Self::CHOICES),
+            },
+            "random" => PolicyConfig::Random,
+            "least-impedance" => PolicyConfig::LeastImpedance,
+            "round-robin" => PolicyConfig::RoundRobin,
+            "proportional-fairness" => PolicyConfig::ProportionalFairness {
+                alpha: keys.alpha.ok_or(InvalidPolicy::MissingKey("alpha"))?,
+                beta: keys.beta.ok_or(InvalidPolicy::MissingKey("beta"))?,
+            },
+            _ => return Err(InvalidPolicy::UnknownType(name.to_owned())),
+        };
+        policy.check()?;
+        Ok(policy)
     }
 
     /// The type string.
@@ -104,6 +163,14 @@ impl PolicyConfig {
         match self {
             PolicyConfig::PredictedCompletion(_) => "predicted-completion",
             PolicyConfig::LeastCost => "least-cost",
+            PolicyConfig::ConsistentHash { .. } => "consistent-hash",
+            PolicyConfig::LeastRequest { .. } => "least-request",
+            PolicyConfig::WeightedRoundRobin { .. } => "weighted-round-robin",
+            PolicyConfig::Prequal { .. } => "prequal",
+            PolicyConfig::C3 { .. } => "c3",
+            PolicyConfig::PeakEwma => "peak-ewma",
+            PolicyConfig::PowerOfD { choices: 2 } => "p2c",
+            PolicyConfig::PowerOfD { .. } => "power-of-d",
             PolicyConfig::Random => "random",
             PolicyConfig::LeastImpedance => "least-impedance",
             PolicyConfig::RoundRobin => "round-robin",
@@ -111,13 +178,45 @@ impl PolicyConfig {
         }
     }
 
+    /// Whether an optimizer's weights make no difference, since the policy does not look at them
+    /// or, once it has measured, not any more.
+    #[must_use]
+    pub fn ignores_weights(&self) -> bool {
+        match self {
+            PolicyConfig::PredictedCompletion(_)
+            | PolicyConfig::LeastCost
+            | PolicyConfig::WeightedRoundRobin { .. }
+            | PolicyConfig::Prequal { .. }
+            | PolicyConfig::C3 { .. }
+            | PolicyConfig::PeakEwma
+            | PolicyConfig::PowerOfD { .. } => true,
+            PolicyConfig::ConsistentHash { .. }
+            | PolicyConfig::LeastRequest { .. }
+            | PolicyConfig::Random
+            | PolicyConfig::LeastImpedance
+            | PolicyConfig::RoundRobin
+            | PolicyConfig::ProportionalFairness { .. } => false,
+        }
+    }
+
     /// Fresh state for one lambda.
     pub(crate) fn build(self) -> Box<dyn Policy> {
         match self {
-            PolicyConfig::PredictedCompletion(acceptability) => Box::new(
-                predicted_completion::PredictedCompletion::new(acceptability),
-            ),
+            PolicyConfig::PredictedCompletion(acceptability) => {
+                Box::new(PredictedCompletion::new(acceptability))
+            }
             PolicyConfig::LeastCost => Box::new(least_cost::LeastCost),
+            PolicyConfig::ConsistentHash { load_factor } => {
+                Box::new(consistent_hash::ConsistentHash::new(load_factor))
+            }
+            PolicyConfig::LeastRequest { bias } => Box::new(least_request::LeastRequest::new(bias)),
+            PolicyConfig::WeightedRoundRobin { penalty } => {
+                Box::new(weighted_round_robin::WeightedRoundRobin::new(penalty))
+            }
+            PolicyConfig::Prequal { probes } => Box::new(prequal::Prequal::new(probes)),
+            PolicyConfig::C3 { clients } => Box::new(c3::C3::new(clients)),
+            PolicyConfig::PeakEwma => Box::new(peak_ewma::PeakEwma),
+            PolicyConfig::PowerOfD { choices } => Box::new(power_of_d::PowerOfD::new(choices)),
             PolicyConfig::Random => Box::new(random::Random),
             PolicyConfig::LeastImpedance => Box::new(least_impedance::LeastImpedance),
             PolicyConfig::RoundRobin => Box::new(round_robin::RoundRobin::default()),
@@ -134,20 +233,53 @@ impl Default for PolicyConfig {
     }
 }
 
-fn exponent(key: &'static str, value: Option<f64>) -> Result<f64, InvalidPolicy> {
-    match value {
-        None => Err(InvalidPolicy::MissingKey(key)),
-        Some(value) if value.is_finite() && value >= 0.0 => Ok(value),
-        Some(value) => Err(InvalidPolicy::InvalidExponent { key, value }),
-    }
-}
-
 impl fmt::Display for PolicyConfig {
+    /// As a conf string without `type=`; parameters that are as by default are left out.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())?;
-        if let PolicyConfig::ProportionalFairness { alpha, beta } = self {
-            write!(f, ",alpha={alpha},beta={beta}")?;
+        let mut key = |name: &str, value: f64, default: Option<f64>| {
+            if Some(value) == default {
+                return Ok(());
+            }
+            write!(f, ",{name}={value}")
+        };
+        match *self {
+            PolicyConfig::PredictedCompletion(acceptability) => {
+                let default = Acceptability::default();
+                let (strictness, share) = (acceptability.strictness, acceptability.refusal_share);
+                key("strictness", strictness, Some(default.strictness))?;
+                key("refusal-share", share, Some(default.refusal_share))?;
+                let refusals = |of: Acceptability| f64::from(of.max_refusals);
+                key(
+                    "max-refusals",
+                    refusals(acceptability),
+                    Some(refusals(default)),
+                )
+            }
+            PolicyConfig::ConsistentHash { load_factor } => {
+                key("load-factor", load_factor, Some(Self::LOAD_FACTOR))
+            }
+            PolicyConfig::LeastRequest { bias } => key("bias", bias, Some(Self::BIAS)),
+            PolicyConfig::WeightedRoundRobin { penalty } => {
+                key("penalty", penalty, Some(Self::PENALTY))
+            }
+            PolicyConfig::Prequal { probes } => key("probes", probes, Some(Self::PROBES)),
+            PolicyConfig::C3 { clients } => {
+                key("clients", clients.into(), Some(Self::CLIENTS.into()))
+            }
+            PolicyConfig::PowerOfD { choices: 2 } => Ok(()),
+            PolicyConfig::PowerOfD { choices } => {
+                key("choices", choices.into(), Some(Self::CHOICES.into()))
+            }
+            PolicyConfig::ProportionalFairness { alpha, beta } => {
+                key("alpha", alpha, None)?;
+                key("beta", beta, None)
+            }
+            PolicyConfig::LeastCost
+            | PolicyConfig::PeakEwma
+            | PolicyConfig::Random
+            | PolicyConfig::LeastImpedance
+            | PolicyConfig::RoundRobin => Ok(()),
         }
-        Ok(())
     }
 }

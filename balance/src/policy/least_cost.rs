@@ -1,11 +1,9 @@
 //! Least cost: expected latency times requests in flight, over all destinations.
 
-use super::{Choice, Cost, Policy, Scene, any_index};
-use crate::lambda_state::UNTOUCHED;
+use super::{Choice, Cost, Policy, Scene, costs_of, scan};
 use crate::route::Route;
 use crate::stamp::Stamp;
 use rand::Rng;
-use std::sync::Arc;
 
 /// What a destination without sample is expected to take, relative to the mean: worth a try.
 const OPTIMISM: f32 = 0.7;
@@ -55,44 +53,19 @@ impl Policy for LeastCost {
     fn choose(&self, scene: &Scene<'_>, rng: &mut dyn Rng) -> Option<Choice> {
         let now = Stamp::at(scene.now);
         let mean = scene.lambda.latency();
-        let mut best = None;
-        let mut least = f32::INFINITY;
-        let mut idle = None;
-        let mut longest = UNTOUCHED;
-
-        let start = any_index(scene.routes.len(), rng);
-        let (before, after) = scene.routes.split_at(start);
-        let candidates = after.iter().chain(before);
-        for route in candidates.filter(|route| scene.admits(route)) {
-            let cost = cost(route, mean, now);
-            if cost < least || best.is_none() {
-                (best, least) = (Some(route), cost);
-            }
-            let untouched = route.pair().untouched(route.pair().latency(now), now);
-            if untouched > longest || (idle.is_none() && untouched == longest) {
-                (idle, longest) = (Some(route), untouched);
-            }
-        }
-
-        let explored = idle.filter(|_| scene.lambda.may_explore(PICKS_PER_EXPLORATION, now));
-        let chosen = explored.or(best)?;
-        chosen.pair().picked(now);
-        Some(Choice {
-            explored: explored.is_some(),
-            ..Choice::from(Arc::clone(chosen))
+        scan::least_or_neglected(scene, rng, PICKS_PER_EXPLORATION, |route| {
+            cost(route, mean, now)
         })
     }
 
     fn costs(&self, scene: &Scene<'_>) -> Vec<Cost> {
         let now = Stamp::at(scene.now);
         let mean = scene.lambda.latency();
-        let admitted = scene.routes.iter().filter(|route| scene.admits(route));
-        let cost = |route: &Arc<Route>| Cost {
-            route: Arc::clone(route),
-            cost: f64::from(cost(route, mean, now)),
-            terms: vec![("latency_s", f64::from(expected_latency(route, mean, now)))],
-        };
-        admitted.map(cost).collect()
+        costs_of(scene, |route| {
+            let expected = expected_latency(route, mean, now);
+            let terms = vec![("latency_s", f64::from(expected))];
+            (f64::from(cost(route, mean, now)), terms)
+        })
     }
 
     fn sample_weight(&self) -> Option<f32> {

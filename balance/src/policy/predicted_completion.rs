@@ -4,7 +4,7 @@
 mod prediction;
 mod scan;
 
-use super::{Choice, Cost, Policy, Scene, any_index};
+use super::{Choice, Cost, Policy, Scene, any_index, costs_of};
 use crate::Nanos;
 use crate::lambda_state::UNTOUCHED;
 use crate::route::Route;
@@ -24,13 +24,13 @@ const PICKS_PER_EXPLORATION: u32 = 1024;
 /// When a destination may turn a request down.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Acceptability {
-    /// The wait that is accepted, in units of what the second best destination promised; at
-    /// least 0. Smaller means more refusals, shorter tails and more messages: 1 where bodies are
-    /// small and destinations plenty, 1.5 where bodies are large.
-    pub strictness: f32,
-    /// Refusals per request that the broker affords on average, at least 0; 0 for none at all.
-    pub refusal_share: f32,
-    /// How often one request may be turned down; after that it goes out unconditionally.
+    /// The wait that is accepted, in units of what the second best destination promised: 0 to 100.
+    /// Smaller means more refusals, shorter tails and more messages: 1 where bodies are small and
+    /// destinations plenty, 1.5 where bodies are large.
+    pub strictness: f64,
+    /// Refusals per request that the broker affords on average: 0 (none at all) to 1.
+    pub refusal_share: f64,
+    /// How often one request may be turned down, 0 to 64; after that it goes out unconditionally.
     pub max_refusals: u32,
 }
 
@@ -67,9 +67,9 @@ impl PredictedCompletion {
         }
         scene.broker.refusals().left()?;
         let service = chosen.service?;
-        let wait = strictness * prediction::seconds(second) - service;
+        let wait = strictness * f64::from(prediction::seconds(second)) - f64::from(service);
         // A wait of nothing is written as a nanosecond: on the wire zero means any wait.
-        Some(Nanos::from_secs_f64(f64::from(wait)).max(Nanos(1)))
+        Some(Nanos::from_secs_f64(wait).max(Nanos(1)))
     }
 }
 
@@ -99,7 +99,7 @@ impl Policy for PredictedCompletion {
             scene
                 .broker
                 .refusals()
-                .deposit(self.acceptability.refusal_share);
+                .deposit(self.acceptability.refusal_share as f32);
         }
         let now = Stamp::at(scene.now);
         let means = Means::of(scene);
@@ -160,15 +160,10 @@ impl Policy for PredictedCompletion {
     fn costs(&self, scene: &Scene<'_>) -> Vec<Cost> {
         let now = Stamp::at(scene.now);
         let means = Means::of(scene);
-        let admitted = scene.routes.iter().filter(|route| scene.admits(route));
-        let cost = |route: &Arc<Route>| {
+        costs_of(scene, |route| {
             let prediction = Prediction::of(route, means, now);
-            Cost {
-                route: Arc::clone(route),
-                cost: f64::from(prediction::seconds(prediction.cost)),
-                terms: prediction.terms(route),
-            }
-        };
-        admitted.map(cost).collect()
+            let seconds = prediction::seconds(prediction.cost);
+            (f64::from(seconds), prediction.terms(route))
+        })
     }
 }

@@ -1,6 +1,6 @@
 //! Many threads on one table: counters stay right and nobody sees half a change.
 
-use crate::{L, seeded};
+use crate::{L, all_policies, seeded};
 use edge_balance::{
     Destinations, ForwardingTable, Nanos, NoDestination, Optimizer, OptimizerConfig, PolicyConfig,
     Report, RetryBudget, Tried,
@@ -41,8 +41,7 @@ fn requests(table: &ForwardingTable, optimizer: &Optimizer, clock: &AtomicU64, s
 
 #[test]
 fn picks_changes_and_removals_from_several_threads_keep_the_counters_right() {
-    for policy in PolicyConfig::NAMES {
-        let policy = PolicyConfig::from_name(policy, Some(1.0), Some(1.0)).unwrap();
+    for policy in all_policies() {
         let table = ForwardingTable::new(policy, Arc::new(Destinations::new()));
         let optimizer = Optimizer::new(OptimizerConfig::moving_average(0.95).unwrap());
         let (clock, done) = (AtomicU64::new(0), AtomicBool::new(false));

@@ -1,6 +1,6 @@
 //! Ejection, trial and recovery, on virtual time.
 
-use crate::{Bench, L, seconds};
+use crate::{Bench, L, all_policies, seconds};
 use edge_balance::{FIRST_EJECTION, LONGEST_EJECTION, Nanos, NoDestination, PolicyConfig, Report};
 use edge_balance::{Pick, Standing, Tried};
 
@@ -45,8 +45,7 @@ fn one_failure_ejects_for_two_seconds() {
 
 #[test]
 fn every_policy_passes_over_ejected_and_tried_destinations() {
-    for policy in PolicyConfig::NAMES {
-        let policy = PolicyConfig::from_name(policy, Some(1.0), Some(1.0)).unwrap();
+    for policy in all_policies() {
         let mut bench = Bench::with(policy, &[("a", 1.0), ("b", 1.0), ("c", 1.0)]);
         let ejected = bench.pick();
         let out = name(&ejected).to_owned();

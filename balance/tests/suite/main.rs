@@ -2,16 +2,26 @@
 //! virtual time.
 #![allow(clippy::unwrap_used)] // Clippy knows tests only by their attribute.
 
+mod c3;
 mod concurrency;
+mod consistent_hash;
 mod forwarding_table;
 mod health;
 mod least_cost;
+mod least_request;
 mod optimizer;
+mod peak_ewma;
 mod policies;
+mod power_of_d;
+mod prequal;
 mod properties;
+mod queues;
 mod retry_budget;
+mod weighted_round_robin;
 
-use edge_balance::{Destinations, ForwardingTable, Nanos, Pick, PolicyConfig, Report, Tried};
+use edge_balance::{
+    Destinations, ForwardingTable, Nanos, Pick, PolicyConfig, PolicyKeys, Report, Tried,
+};
 use rand_pcg::Pcg32;
 use rand_pcg::rand_core::SeedableRng;
 use std::collections::BTreeMap;
@@ -78,6 +88,20 @@ impl Bench {
         name
     }
 
+    /// One request that goes to `name`, takes `latency` seconds and succeeds, at one moment.
+    fn teach(&mut self, name: &str, latency: f64, report: &Report) {
+        let mut tried = Tried::new();
+        for entry in self.table.page(0, usize::MAX) {
+            if entry.destination != name {
+                let other = self.table.destinations().intern(&entry.destination);
+                tried.push(other.id());
+            }
+        }
+        let pick = self.pick_without(&tried);
+        assert_eq!(pick.destination().name(), name);
+        pick.succeeded(seconds(latency), report, self.now);
+    }
+
     /// How often each destination comes up in `n` repetitions.
     fn shares(&mut self, n: usize, mut once: impl FnMut(&mut Self) -> String) -> Shares {
         let mut shares = BTreeMap::new();
@@ -99,6 +123,21 @@ impl Shares {
     fn of(&self, destination: &str) -> usize {
         self.0.get(destination).copied().unwrap_or(0)
     }
+}
+
+/// What no policy can do without.
+fn exponents() -> PolicyKeys {
+    PolicyKeys {
+        alpha: Some(1.0),
+        beta: Some(1.0),
+        ..PolicyKeys::default()
+    }
+}
+
+/// Every policy, as by default.
+fn all_policies() -> impl Iterator<Item = PolicyConfig> {
+    let policy = |name| PolicyConfig::from_name(name, &exponents()).unwrap();
+    PolicyConfig::NAMES.into_iter().map(policy)
 }
 
 fn seconds(seconds: f64) -> Nanos {

@@ -1,18 +1,16 @@
 //! Properties that hold for any weights, any order of events, any policy.
 
-use crate::{Bench, L, seconds, seeded};
+use crate::{Bench, L, all_policies, seconds, seeded};
 use edge_balance::{Destinations, ForwardingTable, Nanos, PolicyConfig, Report, TableError, Tried};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 fn any_policy() -> impl Strategy<Value = PolicyConfig> {
+    let all: Vec<_> = all_policies().collect();
     prop_oneof![
-        Just(PolicyConfig::LeastCost),
-        Just(PolicyConfig::Random),
-        Just(PolicyConfig::LeastImpedance),
-        Just(PolicyConfig::RoundRobin),
-        (0.0..3.0, 0.0..3.0)
+        4 => prop::sample::select(all),
+        1 => (0.0..3.0, 0.0..3.0)
             .prop_map(|(alpha, beta)| PolicyConfig::ProportionalFairness { alpha, beta }),
     ]
 }
@@ -41,20 +39,65 @@ fn any_weight() -> impl Strategy<Value = f32> {
 
 #[derive(Clone, Debug)]
 enum Event {
-    Change { destination: u8, weight: f32 },
-    Weigh { destination: u8, weight: f32 },
-    Multiply { destination: u8, factor: f32 },
-    Remove { destination: u8 },
+    Change {
+        destination: u8,
+        weight: f32,
+    },
+    Weigh {
+        destination: u8,
+        weight: f32,
+    },
+    Multiply {
+        destination: u8,
+        factor: f32,
+    },
+    Remove {
+        destination: u8,
+    },
     Pick,
-    Succeed { pick: usize, seconds: f64 },
-    Answer { pick: usize },
-    Fail { pick: usize },
-    Drop { pick: usize },
-    Pass { seconds: f64 },
+    Succeed {
+        pick: usize,
+        seconds: f64,
+        report: Report,
+    },
+    Probe {
+        seconds: f64,
+        estimate: u64,
+        report: Report,
+    },
+    Answer {
+        pick: usize,
+    },
+    Fail {
+        pick: usize,
+    },
+    Drop {
+        pick: usize,
+    },
+    Pass {
+        seconds: f64,
+    },
 }
 
 fn any_number() -> impl Strategy<Value = f32> {
     prop_oneof![4 => any_weight(), 1 => any::<f32>(), 1 => Just(f32::NAN), 1 => Just(0.0)]
+}
+
+/// What a destination may say that is broken, or not honest.
+fn any_report() -> impl Strategy<Value = Report> {
+    let span = || prop::option::of(any::<u64>().prop_map(Nanos));
+    let count = || prop::option::of(prop_oneof![0..4_u32, any::<u32>()]);
+    let utilization = prop::option::of(any::<f32>());
+    (count(), count(), span(), span(), span(), utilization).prop_map(
+        |(in_flight, workers, service, residence, cold_start, utilization)| Report {
+            in_flight,
+            workers,
+            service,
+            residence,
+            cold_start,
+            utilization,
+        },
+    )
 }
 
 fn any_event() -> impl Strategy<Value = Event> {
@@ -69,7 +112,10 @@ fn any_event() -> impl Strategy<Value = Event> {
             .prop_map(|(destination, factor)| Event::Multiply { destination, factor }),
         1 => destination().prop_map(|destination| Event::Remove { destination }),
         8 => Just(Event::Pick),
-        3 => (pick(), 0.0..5.0).prop_map(|(pick, seconds)| Event::Succeed { pick, seconds }),
+        3 => (pick(), 0.0..5.0, any_report())
+            .prop_map(|(pick, seconds, report)| Event::Succeed { pick, seconds, report }),
+        2 => (0.0..5.0, any::<u64>(), any_report())
+            .prop_map(|(seconds, estimate, report)| Event::Probe { seconds, estimate, report }),
         1 => pick().prop_map(|pick| Event::Answer { pick }),
         2 => pick().prop_map(|pick| Event::Fail { pick }),
         1 => pick().prop_map(|pick| Event::Drop { pick }),
@@ -124,8 +170,15 @@ proptest! {
                         Err(_) => prop_assert!(listed.is_empty()),
                     }
                 }
-                Event::Succeed { pick, seconds: latency } if pick < picks.len() => {
-                    picks.swap_remove(pick).succeeded(seconds(latency), &Report::default(), bench.now);
+                Event::Succeed { pick, seconds: latency, report } if pick < picks.len() => {
+                    picks.swap_remove(pick).succeeded(seconds(latency), &report, bench.now);
+                }
+                Event::Probe { seconds: latency, estimate, report } => {
+                    for probe in bench.table.probes(L, bench.now, &mut bench.rng) {
+                        prop_assert!(listed.contains(probe.destination().name()));
+                        let estimate = estimate.checked_sub(9).map(Nanos);
+                        probe.answered(seconds(latency), estimate, &report, bench.now);
+                    }
                 }
                 Event::Answer { pick } if pick < picks.len() => {
                     picks.swap_remove(pick).answered(&Report::default(), bench.now);
@@ -139,6 +192,11 @@ proptest! {
             }
             for entry in bench.table.page(0, usize::MAX) {
                 prop_assert!(entry.weight.is_finite() && entry.weight > 0.0, "{:?}", entry);
+            }
+            if let Some(explanation) = bench.table.explain(L, &Tried::new(), bench.now) {
+                for candidate in explanation.candidates {
+                    prop_assert!(!candidate.cost.is_nan(), "{policy}: {candidate:?}");
+                }
             }
             let in_flight: u32 = destinations.iter().map(|d| d.in_flight()).sum();
             prop_assert_eq!(in_flight as usize, picks.len());

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use edge_broker::Router;
-use edge_broker::config::{Config, OptimizerSection, TableConfig};
+use edge_broker::config::{Config, OptimizerSection};
 use edge_daemon::cli::{self, CommonFlags};
 use edge_daemon::conf_string::{ConfSchema, Key, Kind};
 use edge_daemon::layers::{Layers, Loaded};
@@ -47,8 +47,11 @@ struct Flags {
     /// Transport of server and destinations: type=grpc
     #[arg(long, value_name = "CONF")]
     server_conf: Option<String>,
-    /// Picking a destination: type=predicted-completion, least-cost, random, least-impedance,
-    /// round-robin, or proportional-fairness,alpha=A,beta=B [default: type=predicted-completion]
+    /// Picking a destination: type=predicted-completion,strictness=S,refusal-share=R,max-refusals=N,
+    /// least-cost, consistent-hash,load-factor=C, least-request,bias=B,
+    /// weighted-round-robin,penalty=P, prequal,probes=N, c3,clients=N, peak-ewma, p2c,
+    /// power-of-d,choices=N, random, least-impedance, round-robin, or
+    /// proportional-fairness,alpha=A,beta=B [default: type=predicted-completion]
     #[arg(long, value_name = "CONF")]
     table_conf: Option<String>,
     /// Adjusting weights: type=none, trivial,period=S,stat=mean|min|max, async,alpha=A, or
@@ -98,8 +101,41 @@ static TABLE_CONF: ConfSchema = ConfSchema {
     option: "--table-conf",
     section: "table",
     kinds: &[
-        bare("predicted-completion"),
+        Kind {
+            name: "predicted-completion",
+            keys: &[
+                Key::float("strictness"),
+                Key::float("refusal-share"),
+                Key::integer("max-refusals"),
+            ],
+        },
         bare("least-cost"),
+        Kind {
+            name: "consistent-hash",
+            keys: &[Key::float("load-factor")],
+        },
+        Kind {
+            name: "least-request",
+            keys: &[Key::float("bias")],
+        },
+        Kind {
+            name: "weighted-round-robin",
+            keys: &[Key::float("penalty")],
+        },
+        Kind {
+            name: "prequal",
+            keys: &[Key::float("probes")],
+        },
+        Kind {
+            name: "c3",
+            keys: &[Key::integer("clients")],
+        },
+        bare("peak-ewma"),
+        bare("p2c"),
+        Kind {
+            name: "power-of-d",
+            keys: &[Key::integer("choices")],
+        },
         bare("random"),
         bare("least-impedance"),
         bare("round-robin"),
@@ -211,6 +247,13 @@ fn load(flags: &Flags) -> anyhow::Result<Loaded<Config>> {
 async fn serve(config: Config, shutdown: Shutdown) -> anyhow::Result<()> {
     let patience = config.drain.deadline;
     let (table, optimizer) = (config.table.clone(), config.optimizer.clone());
+    let own = config
+        .lambda
+        .values()
+        .filter_map(|lambda| lambda.policy.as_ref());
+    let weights_matter = own
+        .chain([&config.table])
+        .any(|table| !table.policy().ignores_weights());
     let router = Router::start(config).await?;
     tracing::info!(
         lambda = %router.lambda_address(),
@@ -219,7 +262,7 @@ async fn serve(config: Config, shutdown: Shutdown) -> anyhow::Result<()> {
         ?optimizer,
         "edgerouter serves"
     );
-    tell_about_weights(&table, &optimizer);
+    tell_about_weights(weights_matter, &optimizer);
     let reason = shutdown.requested().await;
     tracing::info!(reason, "draining");
     anyhow::ensure!(
@@ -229,16 +272,12 @@ async fn serve(config: Config, shutdown: Shutdown) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Which combinations of policy and optimizer may not be what was meant.
-fn tell_about_weights(table: &TableConfig, optimizer: &OptimizerSection) {
-    let learns = matches!(
-        table,
-        TableConfig::PredictedCompletion {} | TableConfig::LeastCost {}
-    );
+/// Which combinations of policies and optimizer may not be what was meant.
+fn tell_about_weights(weights_matter: bool, optimizer: &OptimizerSection) {
     let adjusted = *optimizer != OptimizerSection::None {};
-    if learns && adjusted {
-        tracing::warn!("the optimizer has no effect: the policy learns by itself");
-    } else if !learns && !adjusted {
+    if !weights_matter && adjusted {
+        tracing::warn!("the optimizer has no effect: no policy looks at weights");
+    } else if weights_matter && !adjusted {
         tracing::info!("weights stay as they are announced: there is no --optimizer-conf");
     }
 }

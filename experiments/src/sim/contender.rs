@@ -1,6 +1,6 @@
 //! Who chooses the executors of a run.
 
-use edge_balance::{OptimizerConfig, PolicyConfig};
+use edge_balance::{InvalidPolicy, OptimizerConfig, PolicyConfig, PolicyKeys};
 
 /// A way to choose executors.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -28,6 +28,17 @@ impl Contender {
             config,
             optimizer: OptimizerConfig::None,
         }
+    }
+
+    /// The policy of that name with parameters as by default; proportional fairness, which has no
+    /// default, weighs speed and fairness alike.
+    pub(crate) fn policy_named(name: &str) -> Result<PolicyConfig, InvalidPolicy> {
+        let keys = PolicyKeys {
+            alpha: Some(1.0),
+            beta: Some(1.0),
+            ..PolicyKeys::default()
+        };
+        PolicyConfig::from_name(name, &keys)
     }
 
     /// For tables and the command line.

@@ -5,7 +5,6 @@ use std::time::Instant;
 
 use anyhow::{Context as _, ensure};
 use clap::{Args, ValueEnum};
-use edge_balance::PolicyConfig;
 
 use super::scenario::{Arrivals, Discipline, LambdaMix, Network, Scenario, Service};
 use super::{Contender, Outcome, run};
@@ -164,7 +163,7 @@ pub(crate) fn contender(name: &str) -> anyhow::Result<Contender> {
         "oracle-work" => Contender::OracleWork,
         "uniform" => Contender::Uniform,
         _ => Contender::policy(
-            PolicyConfig::from_name(name, Some(1.0), Some(1.0))
+            Contender::policy_named(name)
                 .with_context(|| format!("no contender is called '{name}'"))?,
         ),
     })

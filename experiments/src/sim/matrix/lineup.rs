@@ -40,7 +40,7 @@ impl Entry {
 pub(crate) fn all() -> anyhow::Result<Vec<Entry>> {
     let mut entries = Vec::new();
     for name in PolicyConfig::NAMES {
-        let config = PolicyConfig::from_name(name, Some(1.0), Some(1.0))?;
+        let config = Contender::policy_named(name)?;
         let contender = Contender::Policy {
             config,
             optimizer: optimizer(&config),

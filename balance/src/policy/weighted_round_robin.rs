@@ -1,0 +1,140 @@
+//! Weighted round robin: turns in proportion to what a destination gets done per share of its
+//! processors.
+
+mod turns;
+
+use super::{Choice, Cost, Policy, Scene, Slot, costs_of, follow};
+use crate::route::Route;
+use crate::stamp::pack;
+use crate::{Nanos, Report};
+use rand::{Rng, RngExt};
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use turns::{Turn, Turns};
+
+/// One answer and one failure in the word that counts both.
+const ANSWER: u64 = 1;
+const FAILURE: u64 = 1 << 32;
+
+/// Gives each destination turns in proportion to `rate / (utilisation + penalty x errors / rate)`,
+/// after the client-side weighted round robin of gRPC (gRFC A58): a destination that serves a
+/// hundred requests per second with half of its processors can serve two hundred.
+///
+/// Use it where requests are many and small, destinations differ in capacity but not in distance,
+/// and report their utilisation. It needs neither probes nor latencies, and does not look at the
+/// queue: a burst or a slow request is not avoided. `penalty` says how much a destination that fails
+/// some of its requests loses.
+///
+/// * Weights are computed every second, from rate, errors and utilisation averaged over about ten
+///   seconds of those that had an answer with a utilisation above 0.
+/// * A weight counts from 10 s after the first report on, and until 3 min after the last.
+/// * Destinations without a weight get the mean of the others; with fewer than two weights all
+///   get the same. Weights are kept between 0.01 and 10 times the mean.
+/// * Turns are given by due times: who is due first gets the request, and is due again after a
+///   period inverse to its weight. They begin at random, so that brokers do not march in step.
+///
+/// In gRPC servers report their whole rate. Answers here do not, so it is the rate of this broker:
+/// destinations that others keep busy too get less, and in balance all are utilised equally.
+///
+/// Counting takes no lock; picking takes one per lambda and looks at all destinations.
+#[derive(Debug)]
+pub(super) struct WeightedRoundRobin {
+    penalty: f64,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    slots: Vec<Slot<Turn>>,
+    turns: Turns,
+}
+
+impl WeightedRoundRobin {
+    pub(super) fn new(penalty: f64) -> Self {
+        WeightedRoundRobin {
+            penalty,
+            state: Mutex::default(),
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn update(&mut self, penalty: f64, now: Nanos) {
+        let Some(span) = self.turns.begin_update(now) else {
+            return;
+        };
+        for slot in &mut self.slots {
+            let scratch = slot.route.scratch();
+            let counts = scratch[0].swap(0, Relaxed);
+            let report = scratch[1].swap(0, Relaxed);
+            slot.state.observe(counts, report, span, penalty, now);
+        }
+        let weights = self.slots.iter().map(|slot| slot.state.weight(now));
+        let mean = turns::mean(weights);
+        for slot in &mut self.slots {
+            self.turns.set_period(&mut slot.state, mean, now);
+        }
+    }
+}
+
+impl Policy for WeightedRoundRobin {
+    fn choose(&self, scene: &Scene<'_>, rng: &mut dyn Rng) -> Option<Choice> {
+        let mut state = self.state();
+        state.update(self.penalty, scene.now);
+        let State { slots, turns } = &mut *state;
+        let admitted = slots.iter_mut().filter(|slot| scene.admits(&slot.route));
+        let mut next: Option<&mut Slot<Turn>> = None;
+        for slot in admitted {
+            turns.enter(&mut slot.state, || rng.random());
+            if next
+                .as_ref()
+                .is_none_or(|next| turns.precedes(&slot.state, &next.state))
+            {
+                next = Some(slot);
+            }
+        }
+        let next = next?;
+        turns.take(&mut next.state);
+        Some(Choice::from(Arc::clone(&next.route)))
+    }
+
+    /// The cost is the period between turns, relative to the mean.
+    fn costs(&self, scene: &Scene<'_>) -> Vec<Cost> {
+        let state = self.state();
+        costs_of(scene, |route| {
+            let slot = state
+                .slots
+                .iter()
+                .find(|slot| std::ptr::eq(Arc::as_ptr(&slot.route), route));
+            slot.map_or((1.0, Vec::new()), |slot| {
+                let weight = slot.state.weight(scene.now);
+                let terms = weight.map(|weight| ("requests_per_second_at_full_use", weight));
+                (slot.state.period(), terms.into_iter().collect())
+            })
+        })
+    }
+
+    fn sample_weight(&self) -> Option<f32> {
+        None
+    }
+
+    fn routes_changed(&self, routes: &[Arc<Route>], _now: Nanos) {
+        follow(&mut self.state().slots, routes, Turn::default);
+    }
+
+    fn learnt(&self, route: &Route, _latency: Nanos, report: &Report, _now: Nanos) {
+        let scratch = route.scratch();
+        scratch[0].fetch_add(ANSWER, Relaxed);
+        if let Some(utilization) = report.utilization.filter(|share| *share > 0.0) {
+            scratch[1].store(pack(utilization.to_bits(), 0), Relaxed);
+        }
+    }
+
+    fn failed(&self, route: &Route, _now: Nanos) {
+        route.scratch()[0].fetch_add(FAILURE, Relaxed);
+    }
+}
