@@ -1,7 +1,7 @@
 //! How policies are named and parametrised in configurations.
 
-use super::Policy;
 use super::predicted_completion::Acceptability;
+use super::{EstimatorConfig, Policy};
 use super::{
     least_cost, least_impedance, predicted_completion, proportional_fairness, random, round_robin,
 };
@@ -41,6 +41,8 @@ pub enum PolicyConfig {
         /// How much fairness counts, at least 0.
         beta: f64,
     },
+    /// The smallest prediction of an estimator: for dispatchers, and in none of the names here.
+    Estimator(EstimatorConfig),
 }
 
 /// Why there is no policy to a configuration.
@@ -108,6 +110,7 @@ impl PolicyConfig {
             PolicyConfig::LeastImpedance => "least-impedance",
             PolicyConfig::RoundRobin => "round-robin",
             PolicyConfig::ProportionalFairness { .. } => "proportional-fairness",
+            PolicyConfig::Estimator(estimator) => estimator.name(),
         }
     }
 
@@ -124,6 +127,7 @@ impl PolicyConfig {
             PolicyConfig::ProportionalFairness { alpha, beta } => Box::new(
                 proportional_fairness::ProportionalFairness::new(alpha, beta),
             ),
+            PolicyConfig::Estimator(estimator) => estimator.build(),
         }
     }
 }

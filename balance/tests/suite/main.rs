@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)] // Clippy knows tests only by their attribute.
 
 mod concurrency;
+mod estimators;
 mod forwarding_table;
 mod health;
 mod least_cost;
