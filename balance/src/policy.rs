@@ -77,6 +77,9 @@ pub(crate) trait Policy: Send + Sync + fmt::Debug {
         Vec::new()
     }
 
+    /// A probe that was made at `asked` is not going to be answered.
+    fn unanswered(&self, _route: &Arc<Route>, _asked: Nanos) {}
+
     /// A probe was answered after `latency`; `estimate` is how long the destination expects a
     /// request to take.
     fn probed(

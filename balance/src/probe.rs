@@ -6,22 +6,26 @@ use crate::{Destination, Nanos, Report};
 use std::sync::Arc;
 
 /// A probe that a policy wants sent, beside a request or before it. Say what came back with [`answered`](Probe::answered); one that
-/// is dropped was lost, which teaches nothing: requests find out soon enough.
+/// is dropped was lost, which ejects nobody: requests find out soon enough.
 #[derive(Debug)]
 pub struct Probe {
     lambda: Arc<Lambda>,
     route: Arc<Route>,
     /// Own requests at the destination when the probe was made.
     in_flight: u32,
+    made: Nanos,
+    answered: bool,
 }
 
 impl Probe {
-    pub(crate) fn new(lambda: Arc<Lambda>, route: Arc<Route>) -> Self {
+    pub(crate) fn new(lambda: Arc<Lambda>, route: Arc<Route>, now: Nanos) -> Self {
         let in_flight = route.destination().in_flight();
         Probe {
             lambda,
             route,
             in_flight,
+            made: now,
+            answered: false,
         }
     }
 
@@ -40,9 +44,24 @@ impl Probe {
 
     /// The answer came after `latency`; `estimate` is how long the destination expects a request to
     /// take there, waiting included.
-    pub fn answered(self, latency: Nanos, estimate: Option<Nanos>, report: &Report, now: Nanos) {
+    pub fn answered(
+        mut self,
+        latency: Nanos,
+        estimate: Option<Nanos>,
+        report: &Report,
+        now: Nanos,
+    ) {
+        self.answered = true;
         self.lambda
             .probed(&self.route, latency, estimate, report, now);
+    }
+}
+
+impl Drop for Probe {
+    fn drop(&mut self) {
+        if !self.answered {
+            self.lambda.unanswered(&self.route, self.made);
+        }
     }
 }
 

@@ -242,7 +242,7 @@ impl Lambda {
         let tried = Tried::new();
         let scene = self.scene(&routes, request, &tried, Answers::NONE, now);
         let wanted = self.policy.probes(&scene, rng);
-        let probe = |route| Probe::new(Arc::clone(self), route);
+        let probe = |route| Probe::new(Arc::clone(self), route, now);
         wanted.into_iter().map(probe).collect()
     }
 
@@ -258,7 +258,7 @@ impl Lambda {
         let mut scene = self.scene(&routes, request, tried, Answers::NONE, now);
         scene.healthy_only = true;
         let wanted = self.policy.inquire(&scene, rng);
-        let probe = |route| Probe::new(Arc::clone(self), route);
+        let probe = |route| Probe::new(Arc::clone(self), route, now);
         wanted.into_iter().map(probe).collect()
     }
 
@@ -311,6 +311,11 @@ impl Lambda {
             .load()
             .heard(&report, destination.in_flight(), now);
         self.policy.probed(route, latency, estimate, &report, now);
+    }
+
+    /// Tells the policy of a probe that was lost.
+    pub(crate) fn unanswered(&self, route: &Arc<Route>, asked: Nanos) {
+        self.policy.unanswered(route, asked);
     }
 
     fn store(&self, routes: Vec<Arc<Route>>, now: Nanos) {

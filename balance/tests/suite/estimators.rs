@@ -276,7 +276,7 @@ fn weights_are_shown_as_they_were_set() {
 }
 
 /// Asks about a request, and lets `says` answer: latency and estimate in milliseconds.
-fn ask(bench: &mut Bench, says: impl Fn(&str) -> Option<(u64, u64)>) -> Answers {
+fn ask(bench: &mut Bench, mut says: impl FnMut(&str) -> Option<(u64, u64)>) -> Answers {
     let mut answers = Answers::default();
     let probes = bench
         .table
@@ -335,6 +335,23 @@ fn probe_takes_silence_for_the_worst_that_is_known() {
 }
 
 #[test]
+fn probe_does_not_ask_the_silent_for_a_while() {
+    let mut bench = bench(EstimatorConfig::Probe, &["silent", "talks"]);
+    let says = |name: &str| (name == "talks").then_some((1, 10));
+    assert_eq!(ask(&mut bench, says).len(), 1);
+    let mut asked_again = Vec::new();
+    for _ in 0..40 {
+        bench.pass(0.1);
+        ask(&mut bench, |name| {
+            asked_again.push(name.to_owned());
+            says(name)
+        });
+    }
+    let silent = asked_again.iter().filter(|name| *name == "silent").count();
+    assert_eq!((silent, asked_again.len()), (4, 44));
+}
+
+#[test]
 fn probe_adds_what_left_since_the_question() {
     let mut bench = bench(EstimatorConfig::Probe, &["a", "b"]);
     // All ask before any is picked, so that all hear of idle destinations.
@@ -367,6 +384,7 @@ fn probe_asks_only_candidates_that_execute() {
         .inquire(request(1), &Tried::new(), bench.now, &mut bench.rng);
     bench.table.remove(L, "gone", bench.now);
     drop(lost);
+    bench.pass(1.0);
     let probes = bench
         .table
         .inquire(request(1), &Tried::new(), bench.now, &mut bench.rng);
@@ -384,6 +402,7 @@ fn probe_asks_a_bounded_number() {
     let names: Vec<_> = names.iter().map(String::as_str).collect();
     let mut bench = bench(EstimatorConfig::Probe, &names);
     let mut inquire = || {
+        bench.pass(1.0);
         let now = bench.now;
         let probes = bench
             .table

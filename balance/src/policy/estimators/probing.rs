@@ -10,6 +10,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Destinations that are asked about one request at the most, drawn at random where there are more.
 const MOST_ASKED: usize = 64;
+/// One that did not answer is not asked for so long, since every request waits for all answers.
+const REST: Nanos = Nanos::from_secs(1);
 /// How long an answer is remembered for requests that get none.
 const KNOWN_FOR: Nanos = Nanos::from_secs(10);
 
@@ -22,7 +24,15 @@ const KNOWN_FOR: Nanos = Nanos::from_secs(10);
 /// [`ForwardingTable::inquire`](crate::ForwardingTable::inquire).
 #[derive(Debug, Default)]
 pub(super) struct Probing {
-    slots: Mutex<Vec<Slot<Option<Known>>>>,
+    slots: Mutex<Vec<Slot<Asked>>>,
+}
+
+/// What came of questions about one lambda to one destination.
+#[derive(Debug, Default)]
+struct Asked {
+    known: Option<Known>,
+    /// When the last question was asked, if it was not answered.
+    silent: Option<Nanos>,
 }
 
 /// The last answer of a destination about a lambda, whatever the size of the input was.
@@ -34,17 +44,17 @@ struct Known {
 }
 
 impl Probing {
-    fn slots(&self) -> MutexGuard<'_, Vec<Slot<Option<Known>>>> {
+    fn slots(&self) -> MutexGuard<'_, Vec<Slot<Asked>>> {
         self.slots.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn candidates<'a>(slots: &'a mut [Slot<Option<Known>>], scene: &Scene<'_>) -> Candidates<'a> {
+fn candidates<'a>(slots: &'a mut [Slot<Asked>], scene: &Scene<'_>) -> Candidates<'a> {
     let input_bytes = scene.request.input_bytes;
     let mut worst: Option<Forecast> = None;
     let mut silent = Vec::new();
     let mut at = 0;
-    let mut candidates = spread::candidates(slots.iter_mut(), scene, |route, known| {
+    let mut candidates = spread::candidates(slots.iter_mut(), scene, |route, asked| {
         let in_flight = route.destination().in_flight();
         let answer = scene.answers.of(route);
         let (forecast, unseen) = match answer {
@@ -62,7 +72,9 @@ fn candidates<'a>(slots: &'a mut [Slot<Option<Known>>], scene: &Scene<'_>) -> Ca
             }
             None => {
                 silent.push(at);
-                let recent = known.filter(|known| scene.now.since(known.at) < KNOWN_FOR);
+                let recent = asked
+                    .known
+                    .filter(|known| scene.now.since(known.at) < KNOWN_FOR);
                 let forecast = recent.map(|known| Forecast {
                     input_bytes,
                     network: known.network,
@@ -110,17 +122,26 @@ impl Policy for Probing {
     }
 
     fn routes_changed(&self, routes: &[Arc<Route>], _now: Nanos) {
-        follow(&mut self.slots(), routes, || None);
+        follow(&mut self.slots(), routes, Asked::default);
     }
 
     fn sample_weight(&self) -> Option<f32> {
         None
     }
 
-    /// All candidates that execute lambdas themselves: others may take the question for a request.
+    /// All candidates that execute lambdas themselves, since others may take the question for a
+    /// request, and that answered the last time.
     fn inquire(&self, scene: &Scene<'_>, rng: &mut dyn Rng) -> Vec<Arc<Route>> {
-        let askable = |route: &&Arc<Route>| route.is_final() && scene.admits(route);
-        let mut asked: Vec<_> = scene.routes.iter().filter(askable).cloned().collect();
+        let askable = |slot: &&Slot<Asked>| {
+            let silent = slot.state.silent;
+            slot.route.is_final()
+                && scene.admits(&slot.route)
+                && silent.is_none_or(|asked| scene.now.since(asked) >= REST)
+        };
+        let slots = self.slots();
+        let askable = slots.iter().filter(askable);
+        let mut asked: Vec<_> = askable.map(|slot| Arc::clone(&slot.route)).collect();
+        drop(slots);
         let start = any_index(asked.len(), rng);
         asked.rotate_left(start);
         for at in 0..asked.len().min(MOST_ASKED) {
@@ -145,11 +166,21 @@ impl Policy for Probing {
         // A route that is gone stays gone.
         let mut slots = self.slots();
         for slot in slots.iter_mut().filter(|s| Arc::ptr_eq(&s.route, route)) {
-            slot.state = Some(Known {
-                network: latency.as_secs_f64(),
-                processing: estimate.as_secs_f64(),
-                at: now,
-            });
+            slot.state = Asked {
+                known: Some(Known {
+                    network: latency.as_secs_f64(),
+                    processing: estimate.as_secs_f64(),
+                    at: now,
+                }),
+                silent: None,
+            };
+        }
+    }
+
+    fn unanswered(&self, route: &Arc<Route>, asked: Nanos) {
+        let mut slots = self.slots();
+        for slot in slots.iter_mut().filter(|s| Arc::ptr_eq(&s.route, route)) {
+            slot.state.silent = Some(asked);
         }
     }
 }
