@@ -52,11 +52,13 @@ pub(crate) trait Policy: Send + Sync + fmt::Debug {
     /// A request was executed within `latency`; what all policies learn from it is learnt already.
     fn learnt(&self, _route: &Route, _latency: Nanos, _report: &Report, _now: Nanos) {}
 
-    /// The same, for policies to which the size of the input in bytes matters.
+    /// The same, for policies to which the size of the input in bytes matters, or how many requests
+    /// of this broker were there when this one was sent, this one included.
     fn learnt_sized(
         &self,
         route: &Route,
         _input_bytes: usize,
+        _company: u32,
         latency: Nanos,
         report: &Report,
         now: Nanos,

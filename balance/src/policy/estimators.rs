@@ -97,13 +97,13 @@ pub struct Forecast {
     pub load: f64,
     /// Seconds on the network; 0 if unknown, or unused.
     pub network: f64,
-    /// Seconds at the destination (under `delay`, until the answer), without those that our own
-    /// requests in flight may add; 0 if unknown, or unused.
+    /// Seconds at the destination (under `delay`, until the answer), with what the requests of this
+    /// broker add that are under way there; 0 if unknown, or unused.
     pub processing: f64,
 }
 
 impl Forecast {
-    /// Seconds until the answer of a request that has the destination for itself.
+    /// Seconds until the answer.
     fn seconds(&self) -> f64 {
         self.network + self.processing
     }

@@ -288,7 +288,7 @@ impl Lambda {
             );
         }
         self.policy
-            .learnt_sized(route, input_bytes, warm, report, now);
+            .learnt_sized(route, input_bytes, company, warm, report, now);
     }
 
     /// Tells the policy of a failure.

@@ -186,7 +186,7 @@ impl Policy for Predicting {
             (unmeasured[any_index(unmeasured.len(), rng)], None)
         } else {
             let chosen = candidates[spread::cheapest(&candidates, rng)?];
-            (chosen.route, chosen.forecast)
+            (chosen.route, chosen.promised())
         };
         let route = Arc::clone(route);
         let any_measured = candidates.iter().any(|c| c.forecast.is_some());
@@ -233,6 +233,7 @@ impl Policy for Predicting {
         &self,
         route: &Route,
         input_bytes: usize,
+        company: u32,
         latency: Nanos,
         report: &Report,
         now: Nanos,
@@ -260,7 +261,10 @@ impl Policy for Predicting {
                 .utilization
                 .map_or_else(|| self.spans.load(route.destination(), now), f64::from);
             let time = if self.spans.whole { latency } else { warm };
-            model.processing.record(point(load, time), span, now);
+            let mut point = point(load, time);
+            // What the prediction is going to be multiplied by must not be in the samples already.
+            point.seconds /= spread::sharing(route, company.saturating_sub(1));
+            model.processing.record(point, span, now);
         }
     }
 }

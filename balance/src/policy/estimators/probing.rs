@@ -106,13 +106,14 @@ impl Policy for Probing {
         let mut slots = self.slots();
         let candidates = candidates(&mut slots, scene);
         let chosen = candidates[spread::cheapest(&candidates, rng)?];
+        let forecast = chosen.promised();
         let unknown = Forecast {
             input_bytes: scene.request.input_bytes,
             ..Forecast::default()
         };
         Some(Choice {
-            predicted: chosen.forecast.and_then(|forecast| forecast.span()),
-            forecast: Some(chosen.forecast.unwrap_or(unknown)),
+            predicted: forecast.and_then(|forecast| forecast.span()),
+            forecast: Some(forecast.unwrap_or(unknown)),
             ..Choice::from(Arc::clone(chosen.route))
         })
     }

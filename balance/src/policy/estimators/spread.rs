@@ -27,26 +27,40 @@ pub(super) struct Candidate<'a> {
 /// All of them, in the order of the routes.
 pub(super) type Candidates<'a> = SmallVec<[Candidate<'a>; 16]>;
 
-/// Seconds until the answer, given `unseen` requests that share `workers` with this one: each of
-/// them adds its part of a processing time, while the network takes its time once. Where only the
-/// network is predicted it stands for the whole.
+/// How many times as long processing takes when so many `other` requests share the workers of the
+/// destination; one that does not report them counts as having one.
+pub(super) fn sharing(route: &Route, others: u32) -> f64 {
+    let workers = route.destination().workers().unwrap_or(1).max(1);
+    1.0 + f64::from(others) / f64::from(workers)
+}
+
+/// Seconds until the answer where processing is shared so many times, while the network takes its
+/// time once. Where only the network is predicted it stands for the whole.
 ///
-/// The choice between multiplying all and adding processing only fell by simulation, see the test
-/// `adding_service_times_beats_multiplying_the_whole`.
-pub(super) fn cost(forecast: &Forecast, unseen: u32, workers: f64) -> f64 {
+/// The choice between multiplying all and multiplying processing only fell by simulation, see the
+/// test `multiplying_processing_only_beats_multiplying_all`.
+fn cost(forecast: &Forecast, sharing: f64) -> f64 {
     let (once, shared) = if forecast.processing > 0.0 {
         (forecast.network, forecast.processing)
     } else {
         (0.0, forecast.network)
     };
-    once + shared.max(SHORTEST) * (1.0 + f64::from(unseen) / workers)
+    once + shared.max(SHORTEST) * sharing
 }
 
 impl Candidate<'_> {
     fn cost(&self, mean: &Forecast) -> f64 {
-        let workers = self.route.destination().workers().unwrap_or(1);
         let forecast = self.forecast.as_ref().unwrap_or(mean);
-        cost(forecast, self.unseen, f64::from(workers))
+        cost(forecast, sharing(self.route, self.unseen))
+    }
+
+    /// The forecast with what the unseen requests add.
+    pub(super) fn promised(&self) -> Option<Forecast> {
+        let forecast = self.forecast?;
+        Some(Forecast {
+            processing: forecast.processing * sharing(self.route, self.unseen),
+            ..forecast
+        })
     }
 }
 
@@ -147,34 +161,31 @@ mod tests {
         total / REQUESTS as f64
     }
 
-    fn added(network: f64, processing: f64, in_flight: u32) -> f64 {
+    fn processing_only(network: f64, processing: f64, in_flight: u32) -> f64 {
         let forecast = Forecast {
             network,
             processing,
             ..Forecast::default()
         };
-        cost(&forecast, in_flight, 1.0)
+        cost(&forecast, 1.0 + f64::from(in_flight))
     }
 
-    fn multiplied(network: f64, processing: f64, in_flight: u32) -> f64 {
+    fn all(network: f64, processing: f64, in_flight: u32) -> f64 {
         (network + processing) * (f64::from(in_flight) + 1.0)
     }
 
     #[test]
-    fn adding_service_times_beats_multiplying_the_whole() {
+    fn multiplying_processing_only_beats_multiplying_all() {
         for gap in [0.05, 0.01, 0.005, 0.003] {
-            let (adding, multiplying) = (mean_time(gap, added), mean_time(gap, multiplied));
-            assert!(
-                adding <= multiplying,
-                "every {gap} s: {adding} > {multiplying}"
-            );
+            let (ours, simpler) = (mean_time(gap, processing_only), mean_time(gap, all));
+            assert!(ours <= simpler, "every {gap} s: {ours} > {simpler}");
         }
-        assert!(mean_time(0.003, added) < 0.9 * mean_time(0.003, multiplied));
+        assert!(mean_time(0.003, processing_only) < 0.9 * mean_time(0.003, all));
     }
 
     #[test]
     fn requests_in_flight_count_where_the_prediction_is_nothing() {
         let nothing = Forecast::default();
-        assert!(cost(&nothing, 1, 1.0) > cost(&nothing, 0, 1.0));
+        assert!(cost(&nothing, 2.0) > cost(&nothing, 1.0));
     }
 }
