@@ -56,8 +56,10 @@ pub use health::{FIRST_EJECTION, Health, LONGEST_EJECTION, Standing};
 pub use nanos::Nanos;
 pub use optimizer::{InvalidOptimizer, Optimizer, OptimizerConfig, Statistic};
 pub use pick::{NoDestination, Pick, Reason};
-pub use policy::{Acceptability, InvalidPolicy, PolicyConfig, PolicyKeys};
-pub use probe::Probe;
+pub use policy::{
+    Acceptability, EstimatorConfig, Forecast, InvalidPolicy, PolicyConfig, PolicyKeys,
+};
+pub use probe::{Answers, Probe};
 pub use report::Report;
 pub use request::Request;
 pub use retry_budget::RetryBudget;

@@ -36,6 +36,8 @@ pub(crate) struct Load {
     service: Average,
     /// Stamp of the last service time.
     served: AtomicU32,
+    /// Last reported share of busy processors (f32, NaN until then) | stamp of that report.
+    utilization: AtomicU64,
 }
 
 impl Load {
@@ -49,6 +51,7 @@ impl Load {
             network: Average::default(),
             service: Average::default(),
             served: AtomicU32::new(0),
+            utilization: AtomicU64::new(pack(f32::NAN.to_bits(), 0)),
         }
     }
 
@@ -92,6 +95,13 @@ impl Load {
         let age = Stamp(self.heard.load(Relaxed)).age(now).as_secs();
         let span = (REVERSION_SERVICES * service).max(SHORTEST);
         average + (last - average) * decay_over(age, span)
+    }
+
+    /// The share of busy processors that it reported last, and how old that is.
+    pub(crate) fn utilization(&self, now: Stamp) -> Option<(f32, Age)> {
+        let (bits, stamp) = unpack(self.utilization.load(Relaxed));
+        let share = f32::from_bits(bits);
+        (!share.is_nan()).then(|| (share, Stamp(stamp).age(now)))
     }
 
     /// Seconds since it made progress.
@@ -139,6 +149,10 @@ impl Load {
         if let Some(service) = report.service {
             self.service.record(sample(service), SERVICE_WEIGHT);
             self.served.store(Stamp::at(now).0, Relaxed);
+        }
+        if let Some(share) = report.utilization {
+            let word = pack(share.to_bits(), Stamp::at(now).0);
+            self.utilization.store(word, Relaxed);
         }
     }
 

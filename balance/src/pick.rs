@@ -1,10 +1,10 @@
 //! A request's hold on the destination that was picked for it, until it tells how it ended.
 
 use crate::health::Ticket;
-use crate::policy::Choice;
+use crate::policy::{Choice, Forecast};
 use crate::route::Route;
 use crate::table::Lambda;
-use crate::{Destination, Nanos, Report};
+use crate::{Destination, Nanos, Report, Request};
 use std::sync::Arc;
 use thiserror::Error;
 
@@ -61,11 +61,19 @@ pub struct Pick {
     predicted_wait: Option<Nanos>,
     /// Requests of this broker there when this one was sent, this one included.
     company: u32,
+    input_bytes: usize,
+    forecast: Option<Forecast>,
     ended: bool,
 }
 
 impl Pick {
-    pub(crate) fn new(lambda: &Arc<Lambda>, choice: Choice, any_healthy: bool, now: Nanos) -> Self {
+    pub(crate) fn new(
+        lambda: &Arc<Lambda>,
+        request: &Request<'_>,
+        choice: Choice,
+        any_healthy: bool,
+        now: Nanos,
+    ) -> Self {
         let Choice {
             route,
             max_wait,
@@ -73,6 +81,7 @@ impl Pick {
             predicted_wait,
             explored,
             spare: _,
+            forecast,
         } = choice;
         let reason = match (any_healthy, explored) {
             (false, _) => Reason::LastResort,
@@ -90,28 +99,42 @@ impl Pick {
             max_wait,
             predicted,
             predicted_wait,
+            input_bytes: request.input_bytes,
+            forecast,
             ended: false,
         }
     }
 
     /// The trial of an ejected destination, if this request may be it. It is unconditional: a
     /// destination on trial is to show that it executes.
-    pub(crate) fn trial(lambda: &Arc<Lambda>, route: &Arc<Route>, now: Nanos) -> Option<Self> {
+    pub(crate) fn trial(
+        lambda: &Arc<Lambda>,
+        request: &Request<'_>,
+        route: &Arc<Route>,
+        now: Nanos,
+    ) -> Option<Self> {
         let ticket = route.destination().health().try_trial(now)?;
-        Some(Pick::on_trial(lambda, route, ticket, now))
+        Some(Pick::on_trial(lambda, request, route, ticket, now))
     }
 
     /// The same for one that is badly needed, before its time.
     pub(crate) fn early_trial(
         lambda: &Arc<Lambda>,
+        request: &Request<'_>,
         route: &Arc<Route>,
         now: Nanos,
     ) -> Option<Self> {
         let ticket = route.destination().health().try_early_trial(now)?;
-        Some(Pick::on_trial(lambda, route, ticket, now))
+        Some(Pick::on_trial(lambda, request, route, ticket, now))
     }
 
-    fn on_trial(lambda: &Arc<Lambda>, route: &Arc<Route>, ticket: Ticket, now: Nanos) -> Self {
+    fn on_trial(
+        lambda: &Arc<Lambda>,
+        request: &Request<'_>,
+        route: &Arc<Route>,
+        ticket: Ticket,
+        now: Nanos,
+    ) -> Self {
         let company = route.destination().begin(now);
         Pick {
             company,
@@ -122,6 +145,8 @@ impl Pick {
             max_wait: None,
             predicted: None,
             predicted_wait: None,
+            input_bytes: request.input_bytes,
+            forecast: None,
             ended: false,
         }
     }
@@ -164,13 +189,25 @@ impl Pick {
         self.predicted_wait
     }
 
+    /// What an estimator predicted; none for other policies, and for a trial.
+    #[must_use]
+    pub fn forecast(&self) -> Option<&Forecast> {
+        self.forecast.as_ref()
+    }
+
     /// The answer is fine and took `latency`, which becomes a sample.
     pub fn succeeded(mut self, latency: Nanos, report: &Report, now: Nanos) {
         let report = report.credible(latency);
         self.end(&report, now);
         self.destination().health().succeeded(self.ticket);
-        self.lambda
-            .learn(&self.route, latency, self.company, &report, now);
+        self.lambda.learn(
+            &self.route,
+            self.input_bytes,
+            latency,
+            self.company,
+            &report,
+            now,
+        );
     }
 
     /// The destination answered, but the time it took says nothing: an application error, the

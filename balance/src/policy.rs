@@ -4,6 +4,7 @@ mod c3;
 mod config;
 mod consistent_hash;
 mod draw;
+mod estimators;
 mod least_cost;
 mod least_impedance;
 mod least_request;
@@ -18,11 +19,12 @@ mod scan;
 mod weighted_round_robin;
 
 pub use config::{InvalidPolicy, PolicyConfig, PolicyKeys};
+pub use estimators::{EstimatorConfig, Forecast};
 pub use predicted_completion::Acceptability;
 
 use crate::lambda_state::LambdaState;
 use crate::route::Route;
-use crate::{Destinations, Nanos, Report, Request, Tried};
+use crate::{Answers, Destinations, Nanos, Report, Request, Tried};
 use rand::Rng;
 use std::fmt;
 use std::sync::Arc;
@@ -53,13 +55,35 @@ pub(crate) trait Policy: Send + Sync + fmt::Debug {
     /// A request was executed within `latency`; what all policies learn from it is learnt already.
     fn learnt(&self, _route: &Route, _latency: Nanos, _report: &Report, _now: Nanos) {}
 
+    /// The same, for policies to which the size of the input in bytes matters, or how many requests
+    /// of this broker were there when this one was sent, this one included.
+    fn learnt_sized(
+        &self,
+        route: &Route,
+        _input_bytes: usize,
+        _company: u32,
+        latency: Nanos,
+        report: &Report,
+        now: Nanos,
+    ) {
+        self.learnt(route, latency, report, now);
+    }
+
     /// The destination of a request failed.
     fn failed(&self, _route: &Route, _now: Nanos) {}
+
+    /// Whom to ask before this request is picked; the answers are in the scene of the pick.
+    fn inquire(&self, _scene: &Scene<'_>, _rng: &mut dyn Rng) -> Vec<Arc<Route>> {
+        Vec::new()
+    }
 
     /// Where to send probes at the occasion of a request, which has been picked.
     fn probes(&self, _scene: &Scene<'_>, _rng: &mut dyn Rng) -> Vec<Arc<Route>> {
         Vec::new()
     }
+
+    /// A probe that was made at `asked` is not going to be answered.
+    fn unanswered(&self, _route: &Arc<Route>, _asked: Nanos) {}
 
     /// A probe was answered after `latency`; `estimate` is how long the destination expects a
     /// request to take.
@@ -88,6 +112,8 @@ pub(crate) struct Choice {
     pub(crate) spare: Option<Arc<Route>>,
     /// Chosen to find out about it, not because it is the best.
     pub(crate) explored: bool,
+    /// What an estimator predicted.
+    pub(crate) forecast: Option<Forecast>,
 }
 
 impl From<Arc<Route>> for Choice {
@@ -99,6 +125,7 @@ impl From<Arc<Route>> for Choice {
             predicted_wait: None,
             spare: None,
             explored: false,
+            forecast: None,
         }
     }
 }
@@ -135,6 +162,8 @@ pub(crate) struct Scene<'a> {
     pub(crate) routes: &'a [Arc<Route>],
     pub(crate) request: &'a Request<'a>,
     pub(crate) tried: &'a Tried,
+    /// What destinations said about this very request; empty unless the policy inquired.
+    pub(crate) answers: &'a Answers,
     /// Pass over the ejected; false when nothing else is left (or nothing is ejected).
     pub(crate) healthy_only: bool,
     pub(crate) lambda: &'a LambdaState,

@@ -1,21 +1,32 @@
-//! A question to a destination that no request waits for: how busy are you?
+//! Questions to destinations: how busy are you, and what would this request take?
 
 use crate::route::Route;
 use crate::table::Lambda;
 use crate::{Destination, Nanos, Report};
 use std::sync::Arc;
 
-/// A probe that a policy wants sent. Say what came back with [`answered`](Probe::answered); one that
-/// is dropped was lost, which teaches nothing: requests find out soon enough.
+/// A probe that a policy wants sent, beside a request or before it. Say what came back with [`answered`](Probe::answered); one that
+/// is dropped was lost, which ejects nobody: requests find out soon enough.
 #[derive(Debug)]
 pub struct Probe {
     lambda: Arc<Lambda>,
     route: Arc<Route>,
+    /// Own requests at the destination when the probe was made.
+    in_flight: u32,
+    made: Nanos,
+    answered: bool,
 }
 
 impl Probe {
-    pub(crate) fn new(lambda: Arc<Lambda>, route: Arc<Route>) -> Self {
-        Probe { lambda, route }
+    pub(crate) fn new(lambda: Arc<Lambda>, route: Arc<Route>, now: Nanos) -> Self {
+        let in_flight = route.destination().in_flight();
+        Probe {
+            lambda,
+            route,
+            in_flight,
+            made: now,
+            answered: false,
+        }
     }
 
     /// Whom to ask.
@@ -33,8 +44,83 @@ impl Probe {
 
     /// The answer came after `latency`; `estimate` is how long the destination expects a request to
     /// take there, waiting included.
-    pub fn answered(self, latency: Nanos, estimate: Option<Nanos>, report: &Report, now: Nanos) {
+    pub fn answered(
+        mut self,
+        latency: Nanos,
+        estimate: Option<Nanos>,
+        report: &Report,
+        now: Nanos,
+    ) {
+        self.answered = true;
         self.lambda
             .probed(&self.route, latency, estimate, report, now);
+    }
+}
+
+impl Drop for Probe {
+    fn drop(&mut self) {
+        if !self.answered {
+            self.lambda.unanswered(&self.route, self.made);
+        }
+    }
+}
+
+/// What destinations say about one request, which has not been picked yet.
+#[derive(Debug, Default)]
+pub struct Answers {
+    answers: Vec<Answer>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Answer {
+    route: Arc<Route>,
+    /// Until the answer came.
+    pub(crate) latency: Nanos,
+    /// How long the destination expects the request to take there, waiting included.
+    pub(crate) estimate: Nanos,
+    /// Own requests there when it was asked: what came since, the estimate may not know of.
+    pub(crate) in_flight: u32,
+}
+
+impl Answers {
+    /// Nobody was asked, or nobody answered.
+    pub(crate) const NONE: &'static Answers = &Answers {
+        answers: Vec::new(),
+    };
+
+    /// The answer came after `latency`; see [`Probe::answered`], which this implies.
+    pub fn take(
+        &mut self,
+        probe: Probe,
+        latency: Nanos,
+        estimate: Nanos,
+        report: &Report,
+        now: Nanos,
+    ) {
+        self.answers.push(Answer {
+            route: Arc::clone(&probe.route),
+            latency,
+            estimate,
+            in_flight: probe.in_flight,
+        });
+        probe.answered(latency, Some(estimate), report, now);
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.answers.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.answers.is_empty()
+    }
+
+    pub(crate) fn of(&self, route: &Arc<Route>) -> Option<&Answer> {
+        self.answers
+            .iter()
+            .find(|answer| Arc::ptr_eq(&answer.route, route))
     }
 }

@@ -10,7 +10,8 @@ pub use rows::{Rows, TableEntry};
 
 use crate::route::Route;
 use crate::{
-    Destinations, Explanation, Nanos, NoDestination, Pick, PolicyConfig, Probe, Request, Tried,
+    Answers, Destinations, Explanation, Nanos, NoDestination, Pick, PolicyConfig, Probe, Request,
+    Tried,
 };
 use arc_swap::ArcSwap;
 use error::{check_destination, check_factor, check_route, check_weight};
@@ -310,12 +311,46 @@ impl ForwardingTable {
         now: Nanos,
         rng: &mut dyn Rng,
     ) -> Result<Pick, NoDestination> {
+        self.pick_knowing(request, tried, Answers::NONE, now, rng)
+    }
+
+    /// Chooses as [`pick`](Self::pick) does, for a request about which destinations have answered
+    /// the probes of [`inquire`](Self::inquire).
+    ///
+    /// # Errors
+    /// Those of `pick`.
+    pub fn pick_knowing<'a>(
+        &self,
+        request: impl Into<Request<'a>>,
+        tried: &Tried,
+        answers: &Answers,
+        now: Nanos,
+        rng: &mut dyn Rng,
+    ) -> Result<Pick, NoDestination> {
         let request = request.into();
         let lambdas = self.lambdas.load();
         let known = lambdas
             .get(request.lambda)
             .ok_or(NoDestination::UnknownLambda)?;
-        known.pick(&request, tried, self.destinations.ejected() > 0, now, rng)
+        let any_ejected = self.destinations.ejected() > 0;
+        known.pick(&request, tried, answers, any_ejected, now, rng)
+    }
+
+    /// The destinations that the policy wants to be asked about this very request, all at the same
+    /// time and not for long, before it is picked: collect what they say in [`Answers`] and call
+    /// [`pick_knowing`](Self::pick_knowing). Empty for all policies but the estimator `probe`.
+    pub fn inquire<'a>(
+        &self,
+        request: impl Into<Request<'a>>,
+        tried: &Tried,
+        now: Nanos,
+        rng: &mut dyn Rng,
+    ) -> Vec<Probe> {
+        let request = request.into();
+        let lambdas = self.lambdas.load();
+        lambdas
+            .get(request.lambda)
+            .map_or_else(Vec::new, |known| known.inquire(&request, tried, now, rng))
     }
 
     /// What the policy thinks of every destination that the request has not been to: ask right

@@ -1,4 +1,7 @@
-//! The configuration of `edgerouter`, as it stands in its TOML file.
+//! The configuration of the brokers, as it stands in their TOML files; here that of `edgerouter`.
+
+mod dispatcher;
+mod estimator;
 
 mod table;
 
@@ -13,6 +16,8 @@ use edge_daemon::log::LogConfig;
 use edge_transport::{Endpoint, Limits};
 use serde::{Deserialize, Serialize};
 
+pub use self::dispatcher::{DISPATCHER_ADMIN_PORT, DispatcherConfig};
+pub use self::estimator::EstimatorConfig;
 pub use self::table::TableConfig;
 use crate::forward::Delay;
 

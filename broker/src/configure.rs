@@ -23,9 +23,20 @@ pub(crate) enum ConfigureError {
     Table(#[from] TableError),
 }
 
+/// What the weight of an operation means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Weights {
+    /// A cost, which must make sense.
+    Costs,
+    /// Nothing, as in the dispatcher of the reference: any number will do, and
+    /// the table shows 1.
+    Ignored,
+}
+
 /// Carries out one operation.
 pub(crate) fn configure(
     tables: &Tables,
+    weights: Weights,
     operation: &EdgeRouterConf,
     now: Nanos,
 ) -> Result<(), ConfigureError> {
@@ -47,7 +58,11 @@ pub(crate) fn configure(
             if !destination.is_empty() {
                 destination.parse::<Endpoint>()?;
             }
-            tables.change(lambda, destination, *weight, operation.r#final, now)?;
+            let weight = match weights {
+                Weights::Costs => *weight,
+                Weights::Ignored => 1.0,
+            };
+            tables.change(lambda, destination, weight, operation.r#final, now)?;
         }
     }
     Ok(())

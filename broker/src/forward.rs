@@ -2,6 +2,7 @@
 
 mod attempt;
 mod delay;
+mod inquiry;
 mod pending;
 mod query;
 
@@ -9,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use bytes::Bytes;
-use edge_balance::{Nanos, NoDestination, Pick, RetryBudget, Tried};
+use edge_balance::{Answers, Nanos, NoDestination, Pick, RetryBudget, Tried};
 use edge_proto::rpc::{LambdaResponse, Outcome};
 use edge_proto::view::{BrokerLoad, RequestView, ResponseView};
 use edge_transport::{
@@ -23,14 +24,16 @@ use tonic::Status;
 
 use self::attempt::{Attempt, Verdict};
 pub(crate) use self::delay::Delay;
+use self::inquiry::Inquirer;
 use self::pending::PendingLimit;
 use self::query::{Query, affinity};
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{Config, EstimatorConfig};
 use crate::explain::{Decisions, Pending};
 use crate::metrics::Counters;
 use crate::probes::Prober;
 use crate::tables::Tables;
+use crate::trace::Trace;
 
 /// What a request gets when its lambda is in no table.
 const NO_DESTINATIONS: &str = "No destinations found for the entry";
@@ -48,6 +51,9 @@ pub(crate) struct Forwarder {
     cores: Box<[PerCore]>,
     counters: Arc<Counters>,
     decisions: Arc<Decisions>,
+    /// Of a dispatcher that asks before it picks.
+    inquirer: Option<Inquirer>,
+    trace: Option<Arc<Trace>>,
 }
 
 /// What one core has for itself; the locks are never contended.
@@ -90,6 +96,26 @@ impl Forwarder {
             cores: per_core.collect(),
             counters,
             decisions,
+            inquirer: None,
+            trace: None,
+        }
+    }
+
+    /// Lets a dispatcher ask before it picks, if its estimator wants that, and
+    /// write down how good its predictions were.
+    pub(crate) fn with_estimator(
+        self,
+        estimator: &EstimatorConfig,
+        trace: Option<Arc<Trace>>,
+    ) -> Self {
+        let inquirer = estimator
+            .asking()
+            .filter(|_| !self.delay.is_fake())
+            .map(|(most, patience)| Inquirer::new(most, patience));
+        Self {
+            inquirer,
+            trace,
+            ..self
         }
     }
 
@@ -102,6 +128,9 @@ impl Forwarder {
         }
         if let Some(pending) = &self.pending {
             pending.retain(&used);
+        }
+        if let Some(inquirer) = &self.inquirer {
+            inquirer.retain(&used);
         }
     }
 
@@ -126,6 +155,7 @@ impl Forwarder {
             max_wait: (view.max_wait_us > 0).then(|| Nanos::from_micros(view.max_wait_us)),
             may_repeat: view.idempotent || self.idempotent.iter().any(|name| name == view.name),
             learning: self.tables.serving(view.forward),
+            trace: self.trace.as_deref(),
         };
         let core = &self.cores[core.index()];
         let reply = self.attempts(core, &view, &request, &call).await;
@@ -171,6 +201,7 @@ impl Forwarder {
         let sampled = self
             .decisions
             .samples(&call.metadata, || core.random().random());
+        let answers = self.inquire(core, view, request, call).await;
         let mut failures = 0;
         let mut last = None;
         loop {
@@ -179,7 +210,13 @@ impl Forwarder {
             let explanation = sampled
                 .then(|| table.explain(request.for_pick(), &tried, now))
                 .flatten();
-            let picked = table.pick(request.for_pick(), &tried, now, &mut *core.random());
+            let picked = table.pick_knowing(
+                request.for_pick(),
+                &tried,
+                &answers,
+                now,
+                &mut *core.random(),
+            );
             let pick = match picked {
                 Ok(pick) => pick,
                 Err(NoDestination::UnknownLambda) if last.is_none() => {
@@ -228,6 +265,34 @@ impl Forwarder {
             last = Some(attempt.reply);
         }
         last.unwrap_or_else(|| failure(Outcome::Unavailable, NO_DESTINATIONS))
+    }
+
+    /// What destinations say about this request, if the policy wants to know
+    /// before it picks.
+    async fn inquire(
+        &self,
+        core: &PerCore,
+        view: &RequestView<'_>,
+        request: &Query<'_>,
+        call: &LambdaCall,
+    ) -> Answers {
+        let Some(inquirer) = &self.inquirer else {
+            return Answers::default();
+        };
+        let table = &request.learning.table;
+        let now = self.clock.now();
+        let probes = table.inquire(request.for_pick(), &Tried::new(), now, &mut *core.random());
+        let question = view.asking(&call.message);
+        inquirer
+            .ask(
+                probes,
+                &question,
+                call.deadline,
+                &core.client,
+                self.clock,
+                &self.counters,
+            )
+            .await
     }
 
     /// Sends the probes that the policy wants at the occasion of this request.

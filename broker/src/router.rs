@@ -1,6 +1,7 @@
 //! A router from start to stop.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,13 +20,17 @@ use tonic_health::ServingStatus;
 
 use crate::announce::{LEASE, keep_announced};
 use crate::clock::Clock;
-use crate::config::{ADMIN_PORT, Config, FakeConfig, NumThreads};
+use crate::config::{
+    ADMIN_PORT, Config, DISPATCHER_ADMIN_PORT, EstimatorConfig, FakeConfig, NumThreads,
+};
+use crate::configure::Weights;
 use crate::explain::{Decision, Decisions};
 use crate::forward::Forwarder;
 use crate::metrics::{Counters, RouterCollector};
 use crate::status::{self, DestinationStatus};
 use crate::table_service::TableService;
 use crate::tables::Tables;
+use crate::trace;
 
 /// How often connections to destinations that are gone are closed.
 const SWEEP_EVERY: Duration = Duration::from_secs(5);
@@ -57,6 +62,14 @@ pub enum StartError {
     /// The system refuses threads or sockets.
     #[error("cannot start the cores' threads")]
     Cores(#[source] std::io::Error),
+    /// The file for predictions and measurements cannot be created.
+    #[error("cannot write to {}", path.display())]
+    Trace {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
     /// A made-up entry is not acceptable.
     #[error("cannot fill the table with made-up entries")]
     Fake(#[from] TableError),
@@ -98,21 +111,40 @@ impl Router {
     /// If the configuration is not acceptable, or something that it needs
     /// cannot be had.
     pub async fn start(config: Config) -> Result<RouterHandle, StartError> {
+        Self::start_as(config, None).await
+    }
+
+    /// Starts a router or, with an estimator, a dispatcher, to which the policy and
+    /// the optimizer of `config` mean nothing.
+    pub(crate) async fn start_as(
+        config: Config,
+        estimator: Option<&EstimatorConfig>,
+    ) -> Result<RouterHandle, StartError> {
         config.check()?;
+        let (program, admin_port, weights) = match estimator {
+            None => ("edgerouter", ADMIN_PORT, Weights::Costs),
+            Some(_) => ("edgedispatcher", DISPATCHER_ADMIN_PORT, Weights::Ignored),
+        };
         let listener = Listener::bind(&config.server.endpoint)?;
         let table_listener = Listener::bind(&config.tables.endpoint)?;
         let tls = Tls::load(&config)?;
 
         let clock = Clock::start();
-        let exceptions: Vec<_> = config
-            .exceptions()
-            .map(|(lambda, policy)| (lambda, policy.policy()))
-            .collect();
-        let tables = Arc::new(Tables::new(
-            &config.table.policy(),
-            &exceptions,
-            &config.optimizer.config(),
-        ));
+        let tables = Arc::new(match estimator {
+            None => {
+                let exceptions: Vec<_> = config
+                    .exceptions()
+                    .map(|(lambda, policy)| (lambda, policy.policy()))
+                    .collect();
+                Tables::new(
+                    &config.table.policy(),
+                    &exceptions,
+                    &config.optimizer.config(),
+                )
+            }
+            Some(estimator) => Tables::single(estimator.policy()),
+        });
+        let trace = start_trace(estimator)?;
         preload(&tables, &config.fake, clock.now())?;
         let count = config
             .server
@@ -127,7 +159,7 @@ impl Router {
             ..ClientOptions::default()
         });
         let decisions = Arc::new(Decisions::new(&config.explain));
-        let forwarder = Arc::new(Forwarder::new(
+        let mut forwarder = Forwarder::new(
             &config,
             tables.clone(),
             clock,
@@ -135,9 +167,14 @@ impl Router {
             &options,
             counters.clone(),
             decisions.clone(),
-        ));
+        );
+        if let Some(estimator) = estimator {
+            let trace = trace.as_ref().map(trace::Writer::trace);
+            forwarder = forwarder.with_estimator(estimator, trace);
+        }
+        let forwarder = Arc::new(forwarder);
 
-        let mut admin = Admin::new("edgerouter", env!("CARGO_PKG_VERSION"));
+        let mut admin = Admin::new(program, env!("CARGO_PKG_VERSION"));
         let collector = RouterCollector {
             counters: counters.clone(),
             tables: tables.clone(),
@@ -153,11 +190,12 @@ impl Router {
         };
         admin.route("/explain/{uuid}", axum::routing::get(of_request));
         let readiness = admin.readiness();
-        let admin = admin.start_or_go_without(&config.admin, ADMIN_PORT).await?;
+        let admin = admin.start_or_go_without(&config.admin, admin_port).await?;
 
         let service = TableService {
             tables: tables.clone(),
             clock,
+            weights,
         };
         let (health, common) = services::standard();
         let table_routes = common.clone().add_service(EdgeRouterServer::new(service));
@@ -187,11 +225,25 @@ impl Router {
             counters,
             decisions,
             cores,
+            trace,
             stop,
             tasks,
         };
         handle.announce(&config, tls.control_client);
         Ok(handle)
+    }
+}
+
+fn start_trace(estimator: Option<&EstimatorConfig>) -> Result<Option<trace::Writer>, StartError> {
+    let Some((estimator, path)) = estimator.and_then(|e| Some((e, e.output()?))) else {
+        return Ok(None);
+    };
+    match trace::start(path, estimator.policy()) {
+        Ok(writer) => Ok(Some(writer)),
+        Err(source) => Err(StartError::Trace {
+            path: path.clone(),
+            source,
+        }),
     }
 }
 
@@ -274,6 +326,7 @@ pub struct RouterHandle {
     counters: Arc<Counters>,
     decisions: Arc<Decisions>,
     cores: Arc<Cores>,
+    trace: Option<trace::Writer>,
     stop: CancellationToken,
     tasks: TaskTracker,
 }
@@ -381,5 +434,9 @@ impl RouterHandle {
             admin.stop().await;
         }
         self.cores.join().await;
+        if let Some(trace) = self.trace {
+            // It panics only if the thread does, which says so itself.
+            let _finished = tokio::task::spawn_blocking(|| trace.finish()).await;
+        }
     }
 }

@@ -9,14 +9,15 @@ use edge_proto::rpc::{
 use tonic::{Request, Response, Status};
 
 use crate::clock::Clock;
-use crate::configure::configure;
+use crate::configure::{Weights, configure};
 use crate::tables::Tables;
 
-/// Serves the tables of a router.
+/// Serves the tables of a broker.
 #[derive(Debug, Clone)]
 pub(crate) struct TableService {
     pub(crate) tables: Arc<Tables>,
     pub(crate) clock: Clock,
+    pub(crate) weights: Weights,
 }
 
 #[tonic::async_trait]
@@ -27,7 +28,7 @@ impl EdgeRouter for TableService {
         request: Request<EdgeRouterConf>,
     ) -> Result<Response<Return>, Status> {
         let operation = request.into_inner();
-        let msg = match configure(&self.tables, &operation, self.clock.now()) {
+        let msg = match configure(&self.tables, self.weights, &operation, self.clock.now()) {
             Ok(()) => "OK".to_owned(),
             Err(error) => {
                 tracing::warn!(%error, ?operation, "table operation refused");
@@ -69,7 +70,7 @@ impl EdgeRouter for TableService {
 
     async fn get_num_tables(&self, _: Request<Void>) -> Result<Response<NumTables>, Status> {
         Ok(Response::new(NumTables {
-            value: Tables::COUNT,
+            value: self.tables.count(),
         }))
     }
 }

@@ -1,10 +1,10 @@
-//! The two forwarding tables of a router, and what keeps them in step.
+//! The two forwarding tables of a router, and what keeps them in step; the one of a dispatcher.
 
 use std::sync::Arc;
 
 use edge_balance::{
-    Destination, Destinations, ForwardingTable, Nanos, Optimizer, OptimizerConfig, PolicyConfig,
-    RouteChange, TableError,
+    Destination, Destinations, EstimatorConfig, ForwardingTable, Nanos, Optimizer, OptimizerConfig,
+    PolicyConfig, RouteChange, TableError,
 };
 
 /// A table and the optimizer that adjusts its weights.
@@ -19,12 +19,13 @@ pub struct LearningTable {
 /// Table 0, "overall", serves requests of clients; table 1, "final", serves
 /// requests that come from another edge node and holds computers only. So a
 /// request passes at most two routers. Health and load of a destination are
-/// shared by both, weights and estimates are not.
+/// shared by both, weights and estimates are not. A dispatcher has only one
+/// table, which serves all.
 #[derive(Debug)]
 pub struct Tables {
     destinations: Arc<Destinations>,
     overall: LearningTable,
-    computers: LearningTable,
+    computers: Option<LearningTable>,
 }
 
 impl Tables {
@@ -48,20 +49,35 @@ impl Tables {
         };
         Self {
             overall: table(),
-            computers: table(),
+            computers: Some(table()),
+            destinations,
+        }
+    }
+
+    /// The empty table of a dispatcher.
+    pub fn single(estimator: EstimatorConfig) -> Self {
+        let destinations = Arc::new(Destinations::new());
+        let policy = PolicyConfig::Estimator(estimator);
+        Self {
+            overall: LearningTable {
+                table: ForwardingTable::new(policy, destinations.clone()),
+                optimizer: Optimizer::new(OptimizerConfig::None),
+            },
+            computers: None,
             destinations,
         }
     }
 
     /// Number of tables.
-    pub const COUNT: u32 = 2;
+    pub fn count(&self) -> u32 {
+        1 + u32::from(self.computers.is_some())
+    }
 
     /// The table that serves requests with this `forward` mark.
     pub fn serving(&self, forward: bool) -> &LearningTable {
-        if forward {
-            &self.computers
-        } else {
-            &self.overall
+        match &self.computers {
+            Some(computers) if forward => computers,
+            _ => &self.overall,
         }
     }
 
@@ -69,7 +85,7 @@ impl Tables {
     pub fn by_id(&self, id: u32) -> Option<&ForwardingTable> {
         match id {
             0 => Some(&self.overall.table),
-            1 => Some(&self.computers.table),
+            1 => self.computers.as_ref().map(|learning| &learning.table),
             _ => None,
         }
     }
@@ -90,12 +106,14 @@ impl Tables {
         self.overall
             .table
             .change(lambda, destination, weight, is_final, now)?;
-        if is_final {
-            self.computers
-                .table
-                .change(lambda, destination, weight, true, now)?;
-        } else {
-            self.computers.table.remove(lambda, destination, now);
+        if let Some(computers) = &self.computers {
+            if is_final {
+                computers
+                    .table
+                    .change(lambda, destination, weight, true, now)?;
+            } else {
+                computers.table.remove(lambda, destination, now);
+            }
         }
         Ok(())
     }
@@ -113,31 +131,36 @@ impl Tables {
         self.overall.table.change_many(lambda, routes, now)
     }
 
-    /// Removes a destination of one lambda from both tables.
+    /// Removes a destination of one lambda from all tables.
     pub fn remove(&self, lambda: &str, destination: &str, now: Nanos) {
-        self.overall.table.remove(lambda, destination, now);
-        self.computers.table.remove(lambda, destination, now);
+        for learning in self.all() {
+            learning.table.remove(lambda, destination, now);
+        }
     }
 
-    /// Removes everything from both tables.
+    /// Removes everything from all tables.
     pub fn flush(&self) {
-        self.overall.table.clear();
-        self.computers.table.clear();
+        for learning in self.all() {
+            learning.table.clear();
+        }
     }
 
-    /// Lets both optimizers do what is due.
+    /// Lets the optimizers do what is due.
     pub fn tick(&self, now: Nanos) {
-        for learning in [&self.overall, &self.computers] {
+        for learning in self.all() {
             learning.optimizer.tick(&learning.table, now);
         }
     }
 
     /// When [`Self::tick`] wants to be called next; `None` if never.
     pub fn next_tick(&self, now: Nanos) -> Option<Nanos> {
-        [&self.overall, &self.computers]
-            .into_iter()
+        self.all()
             .filter_map(|learning| learning.optimizer.next_tick(now))
             .min()
+    }
+
+    fn all(&self) -> impl Iterator<Item = &LearningTable> {
+        std::iter::once(&self.overall).chain(&self.computers)
     }
 
     /// All destinations that a table holds.

@@ -64,6 +64,15 @@ proptest! {
     }
 
     #[test]
+    fn a_question_is_the_forwarded_request_not_to_be_executed(request in any_request()) {
+        let encoded = request.encode_to_vec();
+        let view = RequestView::parse(&encoded).unwrap();
+        let asked = LambdaRequest::decode(view.asking(&encoded)).unwrap();
+        let forwarded = LambdaRequest::decode(view.forwarded(&encoded, 0)).unwrap();
+        prop_assert_eq!(asked, LambdaRequest { dry: true, ..forwarded });
+    }
+
+    #[test]
     fn a_response_view_agrees_with_decoding(response in any_response()) {
         let encoded = response.encode_to_vec();
         let view = ResponseView::parse(&encoded).expect("valid");

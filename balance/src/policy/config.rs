@@ -2,8 +2,8 @@
 
 mod keys;
 
-use super::Policy;
 use super::predicted_completion::{Acceptability, PredictedCompletion};
+use super::{EstimatorConfig, Policy};
 use super::{
     c3, consistent_hash, least_cost, least_impedance, least_request, peak_ewma, power_of_d,
     prequal, proportional_fairness, random, round_robin, weighted_round_robin,
@@ -87,6 +87,8 @@ pub enum PolicyConfig {
         /// How much fairness counts: 0 to 1000.
         beta: f64,
     },
+    /// The smallest prediction of an estimator: for dispatchers, and in none of the names here.
+    Estimator(EstimatorConfig),
 }
 
 impl PolicyConfig {
@@ -175,6 +177,7 @@ impl PolicyConfig {
             PolicyConfig::LeastImpedance => "least-impedance",
             PolicyConfig::RoundRobin => "round-robin",
             PolicyConfig::ProportionalFairness { .. } => "proportional-fairness",
+            PolicyConfig::Estimator(estimator) => estimator.name(),
         }
     }
 
@@ -189,7 +192,8 @@ impl PolicyConfig {
             | PolicyConfig::Prequal { .. }
             | PolicyConfig::C3 { .. }
             | PolicyConfig::PeakEwma
-            | PolicyConfig::PowerOfD { .. } => true,
+            | PolicyConfig::PowerOfD { .. }
+            | PolicyConfig::Estimator(_) => true,
             PolicyConfig::ConsistentHash { .. }
             | PolicyConfig::LeastRequest { .. }
             | PolicyConfig::Random
@@ -223,6 +227,7 @@ impl PolicyConfig {
             PolicyConfig::ProportionalFairness { alpha, beta } => Box::new(
                 proportional_fairness::ProportionalFairness::new(alpha, beta),
             ),
+            PolicyConfig::Estimator(estimator) => estimator.build(),
         }
     }
 }
@@ -279,7 +284,8 @@ impl fmt::Display for PolicyConfig {
             | PolicyConfig::PeakEwma
             | PolicyConfig::Random
             | PolicyConfig::LeastImpedance
-            | PolicyConfig::RoundRobin => Ok(()),
+            | PolicyConfig::RoundRobin
+            | PolicyConfig::Estimator(_) => Ok(()),
         }
     }
 }

@@ -150,6 +150,7 @@ impl Policy for PredictedCompletion {
             predicted_wait: service.map(|service| span(completion - service)),
             spare: scan.needed().map(|at| Arc::clone(&scene.routes[at])),
             explored,
+            forecast: None,
         })
     }
 

@@ -8,7 +8,9 @@ use crate::policy::{Policy, Scene};
 use crate::probe::Probe;
 use crate::route::Route;
 use crate::stamp::Stamp;
-use crate::{Destinations, Nanos, NoDestination, Pick, PolicyConfig, Report, Request, Tried};
+use crate::{
+    Answers, Destinations, Nanos, NoDestination, Pick, PolicyConfig, Report, Request, Tried,
+};
 use arc_swap::ArcSwap;
 use foldhash::fast::FixedState;
 use rand::Rng;
@@ -140,6 +142,7 @@ impl Lambda {
         self: &Arc<Self>,
         request: &Request<'_>,
         tried: &Tried,
+        answers: &Answers,
         any_ejected: bool,
         now: Nanos,
         rng: &mut dyn Rng,
@@ -154,20 +157,22 @@ impl Lambda {
             {
                 if route.destination().health().is_healthy() {
                     any_healthy = true;
-                } else if let Some(trial) = Pick::trial(self, route, now) {
+                } else if let Some(trial) = Pick::trial(self, request, route, now) {
                     return Ok(trial);
                 }
             }
         }
-        let mut scene = self.scene(&routes, request, tried, now);
+        let mut scene = self.scene(&routes, request, tried, answers, now);
         if any_healthy {
             scene.healthy_only = any_ejected;
             if let Some(choice) = self.policy.choose(&scene, rng) {
                 let spare = choice.spare.as_ref();
-                if let Some(trial) = spare.and_then(|spare| Pick::early_trial(self, spare, now)) {
+                if let Some(trial) =
+                    spare.and_then(|spare| Pick::early_trial(self, request, spare, now))
+                {
                     return Ok(trial);
                 }
-                return Ok(Pick::new(self, choice, true, now));
+                return Ok(Pick::new(self, request, choice, true, now));
             }
         }
         // With none healthy, or none any more, all that were not tried will do.
@@ -178,7 +183,7 @@ impl Lambda {
         } else {
             NoDestination::AllTried
         })?;
-        Ok(Pick::new(self, choice, false, now))
+        Ok(Pick::new(self, request, choice, false, now))
     }
 
     fn scene<'a>(
@@ -186,12 +191,14 @@ impl Lambda {
         routes: &'a [Arc<Route>],
         request: &'a Request<'a>,
         tried: &'a Tried,
+        answers: &'a Answers,
         now: Nanos,
     ) -> Scene<'a> {
         Scene {
             routes,
             request,
             tried,
+            answers,
             healthy_only: false,
             lambda: &self.state,
             broker: &self.broker,
@@ -219,7 +226,8 @@ impl Lambda {
     /// What the policy thinks of every destination that this request has not been to.
     pub(super) fn explain(&self, request: &Request<'_>, tried: &Tried, now: Nanos) -> Explanation {
         let routes = self.routes.load();
-        let costs = self.policy.costs(&self.scene(&routes, request, tried, now));
+        let scene = self.scene(&routes, request, tried, Answers::NONE, now);
+        let costs = self.policy.costs(&scene);
         Explanation::new(costs)
     }
 
@@ -232,10 +240,25 @@ impl Lambda {
     ) -> Vec<Probe> {
         let routes = self.routes.load();
         let tried = Tried::new();
-        let wanted = self
-            .policy
-            .probes(&self.scene(&routes, request, &tried, now), rng);
-        let probe = |route| Probe::new(Arc::clone(self), route);
+        let scene = self.scene(&routes, request, &tried, Answers::NONE, now);
+        let wanted = self.policy.probes(&scene, rng);
+        let probe = |route| Probe::new(Arc::clone(self), route, now);
+        wanted.into_iter().map(probe).collect()
+    }
+
+    /// The destinations to ask before `request` is picked; the ejected are left alone.
+    pub(super) fn inquire(
+        self: &Arc<Self>,
+        request: &Request<'_>,
+        tried: &Tried,
+        now: Nanos,
+        rng: &mut dyn Rng,
+    ) -> Vec<Probe> {
+        let routes = self.routes.load();
+        let mut scene = self.scene(&routes, request, tried, Answers::NONE, now);
+        scene.healthy_only = true;
+        let wanted = self.policy.inquire(&scene, rng);
+        let probe = |route| Probe::new(Arc::clone(self), route, now);
         wanted.into_iter().map(probe).collect()
     }
 
@@ -243,6 +266,7 @@ impl Lambda {
     pub(crate) fn learn(
         &self,
         route: &Route,
+        input_bytes: usize,
         latency: Nanos,
         company: u32,
         report: &Report,
@@ -263,7 +287,8 @@ impl Lambda {
                 Stamp::at(now),
             );
         }
-        self.policy.learnt(route, warm, report, now);
+        self.policy
+            .learnt_sized(route, input_bytes, company, warm, report, now);
     }
 
     /// Tells the policy of a failure.
@@ -286,6 +311,11 @@ impl Lambda {
             .load()
             .heard(&report, destination.in_flight(), now);
         self.policy.probed(route, latency, estimate, &report, now);
+    }
+
+    /// Tells the policy of a probe that was lost.
+    pub(crate) fn unanswered(&self, route: &Arc<Route>, asked: Nanos) {
+        self.policy.unanswered(route, asked);
     }
 
     fn store(&self, routes: Vec<Arc<Route>>, now: Nanos) {

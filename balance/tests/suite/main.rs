@@ -5,6 +5,7 @@
 mod c3;
 mod concurrency;
 mod consistent_hash;
+mod estimators;
 mod forwarding_table;
 mod health;
 mod least_cost;

@@ -4,9 +4,10 @@ use std::process::ExitCode;
 
 use edge_broker::Router;
 use edge_broker::config::{Config, OptimizerSection};
-use edge_daemon::cli::{self, CommonFlags};
+use edge_broker::flags::BrokerFlags;
+use edge_daemon::cli;
 use edge_daemon::conf_string::{ConfSchema, Key, Kind};
-use edge_daemon::layers::{Layers, Loaded};
+use edge_daemon::layers::Loaded;
 use edge_daemon::lifecycle::Shutdown;
 use edge_daemon::{UsageError, log, run, signals};
 
@@ -21,32 +22,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 #[command(name = "edgerouter")]
 struct Flags {
     #[command(flatten)]
-    common: CommonFlags,
-    /// Where to take lambda requests [default: 0.0.0.0:6473]
-    #[arg(long, value_name = "HOST:PORT")]
-    server_endpoint: Option<String>,
-    /// What to tell the controller instead of --server-endpoint
-    #[arg(long, value_name = "HOST:PORT")]
-    advertise: Option<String>,
-    /// Where to serve the forwarding tables [default: 0.0.0.0:6474]
-    #[arg(long, value_name = "HOST:PORT")]
-    configuration_endpoint: Option<String>,
-    /// The controller to announce this router to; empty: none
-    #[arg(long, value_name = "HOST:PORT")]
-    controller_endpoint: Option<String>,
-    /// Cores to use, 1 to 512; does not limit the requests in flight [default: all]
-    #[arg(long, value_name = "N")]
-    num_threads: Option<usize>,
-    /// Mutual TLS on the data path; see CERT_DIR, CA_CRT, SERVER_CRT, SERVER_KEY,
-    /// CLIENT_CRT, CLIENT_KEY
-    #[arg(long)]
-    secure: bool,
-    /// Mutual TLS on the control plane, too: tables and controller
-    #[arg(long)]
-    secure_control: bool,
-    /// Transport of server and destinations: type=grpc
-    #[arg(long, value_name = "CONF")]
-    server_conf: Option<String>,
+    broker: BrokerFlags,
     /// Picking a destination: type=predicted-completion,strictness=S,refusal-share=R,max-refusals=N,
     /// least-cost, consistent-hash,load-factor=C, least-request,bias=B,
     /// weighted-round-robin,penalty=P, prequal,probes=N, c3,clients=N, peak-ewma, p2c,
@@ -58,15 +34,6 @@ struct Flags {
     /// asyncPF [default: type=none]
     #[arg(long, value_name = "CONF")]
     optimizer_conf: Option<String>,
-    /// Forwarding: max-pending-clients=N,min-forward-time=S,max-forward-time=S,fake=BOOL
-    #[arg(long, value_name = "CONF")]
-    router_conf: Option<String>,
-    /// Fill the table with this many made-up lambdas
-    #[arg(long, value_name = "N")]
-    fake_num_lambdas: Option<usize>,
-    /// Give each made-up lambda this many destinations
-    #[arg(long, value_name = "N")]
-    fake_num_destinations: Option<usize>,
 }
 
 /// Long options of the reference's program: their abbreviations work here, too.
@@ -89,13 +56,6 @@ const REFERENCE_OPTIONS: &[&str] = &[
 const fn bare(name: &'static str) -> Kind {
     Kind { name, keys: &[] }
 }
-
-static SERVER_CONF: ConfSchema = ConfSchema {
-    option: "--server-conf",
-    section: "server",
-    kinds: &[bare("grpc")],
-    common: &[],
-};
 
 static TABLE_CONF: ConfSchema = ConfSchema {
     option: "--table-conf",
@@ -165,18 +125,6 @@ static OPTIMIZER_CONF: ConfSchema = ConfSchema {
     common: &[],
 };
 
-static ROUTER_CONF: ConfSchema = ConfSchema {
-    option: "--router-conf",
-    section: "router",
-    kinds: &[],
-    common: &[
-        Key::integer("max-pending-clients"),
-        Key::float("min-forward-time"),
-        Key::float("max-forward-time"),
-        Key::boolean("fake"),
-    ],
-};
-
 fn main() -> ExitCode {
     run(|| {
         let flags: Flags = cli::parse(std::env::args_os(), REFERENCE_OPTIONS)?;
@@ -185,7 +133,7 @@ fn main() -> ExitCode {
             .config
             .check()
             .map_err(|error| UsageError(error.to_string()))?;
-        if flags.common.answered(&loaded)? {
+        if flags.broker.common.answered(&loaded)? {
             return Ok(());
         }
         log::init(&loaded.config.log);
@@ -200,46 +148,10 @@ fn main() -> ExitCode {
 }
 
 fn load(flags: &Flags) -> anyhow::Result<Loaded<Config>> {
-    // An empty end-point means the same as none, as in the reference.
-    let controller = flags
-        .controller_endpoint
-        .as_ref()
-        .filter(|text| !text.is_empty());
-    let loaded = Layers::new("edgerouter")
-        .common(&flags.common, None)
-        .flag(
-            "--server-endpoint",
-            "server.endpoint",
-            flags.server_endpoint.as_ref(),
-        )
-        .flag("--advertise", "server.advertise", flags.advertise.as_ref())
-        .flag(
-            "--configuration-endpoint",
-            "tables.endpoint",
-            flags.configuration_endpoint.as_ref(),
-        )
-        .flag("--controller-endpoint", "controller.endpoint", controller)
-        .flag("--num-threads", "server.num-threads", flags.num_threads)
-        .flag("--secure", "server.secure", flags.secure.then_some(true))
-        .flag(
-            "--secure-control",
-            "tls.control",
-            flags.secure_control.then_some(true),
-        )
-        .flag(
-            "--fake-num-lambdas",
-            "fake.num-lambdas",
-            flags.fake_num_lambdas,
-        )
-        .flag(
-            "--fake-num-destinations",
-            "fake.num-destinations",
-            flags.fake_num_destinations,
-        )
-        .conf_string(&SERVER_CONF, flags.server_conf.as_deref())
+    let layers = flags.broker.layers("edgerouter");
+    let loaded = layers
         .conf_string(&TABLE_CONF, flags.table_conf.as_deref())
         .conf_string(&OPTIMIZER_CONF, flags.optimizer_conf.as_deref())
-        .conf_string(&ROUTER_CONF, flags.router_conf.as_deref())
         .load()?;
     Ok(loaded)
 }

@@ -9,6 +9,7 @@ use tonic::Code;
 use super::{Ended, Query, failure};
 use crate::metrics::Counters;
 use crate::report::report;
+use crate::trace::Line;
 
 /// The end of one attempt.
 #[derive(Debug)]
@@ -132,7 +133,18 @@ fn learn(
     report: &Report,
     ended: Ended,
 ) {
-    pick.succeeded(Nanos::from(ended.latency), report, ended.now);
+    let latency = Nanos::from(ended.latency);
+    if let (Some(trace), Some(forecast)) = (request.trace, pick.forecast()) {
+        trace.write(Line {
+            now: ended.now,
+            lambda: request.name.to_owned(),
+            destination: destination.name().to_owned(),
+            forecast: *forecast,
+            latency,
+            residence: report.credible(latency).residence.unwrap_or_default(),
+        });
+    }
+    pick.succeeded(latency, report, ended.now);
     let learning = request.learning;
     let seconds = ended.latency.as_secs_f64();
     let name = destination.name();

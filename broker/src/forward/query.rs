@@ -10,6 +10,7 @@ use foldhash::fast::FixedState;
 
 use super::failure;
 use crate::tables::LearningTable;
+use crate::trace::Trace;
 
 /// A request as the forwarding path sees it.
 #[derive(Debug)]
@@ -22,6 +23,7 @@ pub(super) struct Query<'a> {
     pub(super) max_wait: Option<Nanos>,
     pub(super) may_repeat: bool,
     pub(super) learning: &'a LearningTable,
+    pub(super) trace: Option<&'a Trace>,
 }
 
 impl Query<'_> {

@@ -13,7 +13,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use edge_broker::{Config, Router, RouterHandle};
+use edge_broker::config::{DispatcherConfig, EstimatorConfig};
+use edge_broker::{Config, Dispatcher, Router, RouterHandle};
 use edge_proto::rpc::edge_router_client::EdgeRouterClient;
 use edge_proto::rpc::edge_router_conf::Action;
 use edge_proto::rpc::{EdgeRouterConf, LambdaRequest, LambdaResponse, Outcome};
@@ -161,8 +162,32 @@ pub struct Running {
     pub tables: EdgeRouterClient<Channel>,
 }
 
+/// A dispatcher on free ports, without admin endpoint.
+pub fn dispatcher(estimator: EstimatorConfig) -> DispatcherConfig {
+    let Config {
+        server,
+        tables,
+        admin,
+        ..
+    } = config();
+    DispatcherConfig {
+        server,
+        tables,
+        admin,
+        estimator,
+        ..DispatcherConfig::default()
+    }
+}
+
 pub async fn start(config: Config) -> Running {
-    let router = Router::start(config).await.unwrap();
+    running(Router::start(config).await.unwrap())
+}
+
+pub async fn start_dispatcher(config: DispatcherConfig) -> Running {
+    running(Dispatcher::start(config).await.unwrap())
+}
+
+fn running(router: RouterHandle) -> Running {
     let limits = Limits {
         max_message_bytes: 256 << 20,
         ..Limits::default()

@@ -10,7 +10,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use edge_broker::{Router, RouterHandle};
+use edge_broker::config::{DispatcherConfig, EstimatorConfig};
+use edge_broker::{Dispatcher, Router, RouterHandle};
 use edge_computer::server::EdgeComputer;
 use edge_controller::Controller;
 use edge_proto::rpc::{LambdaRequest, LambdaResponse};
@@ -75,6 +76,18 @@ impl Site {
         config.admin.endpoint = "".parse().unwrap();
         configure(&mut config);
         Router::start(config).await.unwrap()
+    }
+
+    pub async fn dispatcher(&mut self, estimator: EstimatorConfig) -> RouterHandle {
+        let mut config = DispatcherConfig {
+            estimator,
+            ..DispatcherConfig::default()
+        };
+        config.server.endpoint = anywhere();
+        config.tables.endpoint = anywhere();
+        config.controller.endpoint = Some(self.controller_endpoint.clone());
+        config.admin.endpoint = "".parse().unwrap();
+        Dispatcher::start(config).await.unwrap()
     }
 
     /// Waits until `router` has so many destinations for `lambda`.

@@ -93,6 +93,18 @@ impl<'a> RequestView<'a> {
     /// than `max_wait_us` (0: any wait). Values are changed in place where
     /// they stand and fit, so that messages do not grow from hop to hop.
     pub fn forwarded(&self, message: &[u8], max_wait_us: u64) -> Bytes {
+        self.passed_on(message, max_wait_us).freeze()
+    }
+
+    /// `message` as a question what it would take: forwarded, but not to be
+    /// executed, whatever `dry` was.
+    pub fn asking(&self, message: &[u8]) -> Bytes {
+        let mut out = self.passed_on(message, 0);
+        append(&mut out, DRY, 1);
+        out.freeze()
+    }
+
+    fn passed_on(&self, message: &[u8], max_wait_us: u64) -> BytesMut {
         let hops = u64::from(self.hops.saturating_add(1));
         let mut out = BytesMut::with_capacity(message.len() + 20);
         out.extend_from_slice(message);
@@ -113,7 +125,7 @@ impl<'a> RequestView<'a> {
             None if max_wait_us == 0 => {}
             _ => append(&mut out, MAX_WAIT_US, max_wait_us),
         }
-        out.freeze()
+        out
     }
 }
 

@@ -74,7 +74,7 @@ impl PolicyConfig {
     /// The bound of `consistent-hash` where nothing is said.
     pub const LOAD_FACTOR: f64 = 1.25;
 
-    /// Whether all parameters are within their ranges. A policy with a parameter that is not still
+    /// Whether all parameters are within their ranges; those of estimators need no check. A policy with a parameter that is not still
     /// chooses one of the candidates, though not as one might expect.
     ///
     /// # Errors
@@ -111,7 +111,8 @@ impl PolicyConfig {
             | PolicyConfig::PeakEwma
             | PolicyConfig::Random
             | PolicyConfig::LeastImpedance
-            | PolicyConfig::RoundRobin => Ok(()),
+            | PolicyConfig::RoundRobin
+            | PolicyConfig::Estimator(_) => Ok(()),
         }
     }
 }
