@@ -9,7 +9,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
 use super::engine::Engine;
-use super::scenario::{Network, Scenario, Service};
+use super::scenario::{Foresight, Network, Scenario, Service};
 use super::single::contender;
 use load::Measured;
 use world::World;
@@ -113,6 +113,7 @@ fn scenarios(requests: usize) -> Vec<Scenario> {
     let base = Scenario {
         requests,
         load: 0.6,
+        foresight: Foresight::Exact,
         ..Scenario::default()
     };
     let exponential = |mean| Service::Exponential { mean };
