@@ -66,6 +66,24 @@ fn the_same_seed_gives_the_same_outcome_again_and_on_other_threads() {
 }
 
 #[test]
+fn exact_foresight_makes_refusals_pay_more() {
+    use super::scenario::Foresight;
+    let learnt = Scenario {
+        routers: 4,
+        speeds: vec![1.0; 8],
+        ..Scenario::default()
+    };
+    let exact = Scenario {
+        foresight: Foresight::Exact,
+        ..learnt.clone()
+    };
+    let policy = Contender::Policy(PolicyConfig::default());
+    let (learnt, exact) = (run(&learnt, &policy, 1), run(&exact, &policy, 1));
+    assert!(learnt.refusals > 0 && exact.refusals > 0);
+    assert!(exact.mean < learnt.mean, "{} {}", exact.mean, learnt.mean);
+}
+
+#[test]
 fn every_request_ends_whatever_goes_wrong() {
     let scenario = eventful();
     for contender in contenders() {

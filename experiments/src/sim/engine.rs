@@ -210,8 +210,9 @@ impl<'a> Engine<'a> {
                 return self.answer(id, Verdict::Failed, FAILS_WITHIN);
             }
         }
-        if executor.refuses(job.pick.as_ref().and_then(Pick::max_wait)) {
-            job.report = executor.report();
+        let max_wait = job.pick.as_ref().and_then(Pick::max_wait);
+        if max_wait.is_some() && executor.refuses(max_wait, &self.jobs, self.now) {
+            self.jobs[id].report = executor.report();
             return self.answer(id, Verdict::Refused, 0);
         }
         executor.arrive(id, self.now, &mut self.jobs, &mut self.events);

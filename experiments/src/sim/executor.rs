@@ -8,7 +8,7 @@ use edge_balance::{Acceptance, Nanos, Report};
 
 use super::events::{Event, Events};
 use super::job::{Job, Jobs};
-use super::scenario::{Discipline, Scenario};
+use super::scenario::{Discipline, Foresight, Scenario};
 
 /// One executor.
 #[derive(Debug)]
@@ -24,6 +24,7 @@ pub(super) struct Executor {
     fails: f64,
     /// What real executors decide by whether to turn a request down.
     acceptance: Acceptance,
+    foresight: Foresight,
     at_work: AtWork,
 }
 
@@ -83,6 +84,7 @@ impl Executor {
             down: false,
             fails: 0.0,
             acceptance: Acceptance::new(scenario.workers_of(executor)),
+            foresight: scenario.foresight,
             at_work: match scenario.discipline {
                 Discipline::Fifo => AtWork::Fifo {
                     running: Vec::new(),
@@ -139,8 +141,37 @@ impl Executor {
     }
 
     /// Whether a request would have to wait longer than it is willing to.
-    pub(super) fn refuses(&self, max_wait: Option<Nanos>) -> bool {
-        self.acceptance.refuses(max_wait)
+    pub(super) fn refuses(&self, max_wait: Option<Nanos>, jobs: &Jobs, now: u64) -> bool {
+        match self.foresight {
+            Foresight::Learnt => self.acceptance.refuses(max_wait),
+            Foresight::Exact => {
+                max_wait.is_some_and(|max_wait| self.wait(jobs, now) > max_wait.as_secs_f64())
+            }
+        }
+    }
+
+    /// Seconds until a worker would take a request that comes now.
+    fn wait(&self, jobs: &Jobs, now: u64) -> f64 {
+        let AtWork::Fifo { running, waiting } = &self.at_work else {
+            return 0.0;
+        };
+        if running.len() < self.workers {
+            return 0.0;
+        }
+        let mut free: Vec<f64> = running
+            .iter()
+            .map(|id| {
+                let job = &jobs[*id];
+                let speed = self.speed(job.request.lambda);
+                job.left / speed - seconds(now - job.since)
+            })
+            .collect();
+        for id in waiting {
+            let request = &jobs[*id].request;
+            let first = free.iter_mut().min_by(|a, b| a.total_cmp(b));
+            *first.expect("all workers are at work") += request.work / self.speed(request.lambda);
+        }
+        free.into_iter().fold(f64::INFINITY, f64::min)
     }
 
     /// What an answer says of the load.

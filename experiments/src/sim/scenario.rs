@@ -33,6 +33,8 @@ pub(crate) struct Scenario {
     pub(crate) nearest: Option<usize>,
     /// How executors share their workers.
     pub(crate) discipline: Discipline,
+    /// What executors know of the wait when they turn requests down.
+    pub(crate) foresight: Foresight,
     /// How requests are distributed over routers.
     pub(crate) shares: RouterShares,
     /// Workers of each executor, where they differ; as long as `speeds`.
@@ -160,6 +162,16 @@ pub(crate) enum Discipline {
     Sharing,
 }
 
+/// What executors know of the wait when they turn requests down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Foresight {
+    /// Mean services, learnt from the past: real functions.
+    Learnt,
+    /// The work of every request in front: the computers of this project that simulate theirs. Where
+    /// workers are shared there is nothing to wait for.
+    Exact,
+}
+
 /// How requests are distributed over routers.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum RouterShares {
@@ -207,6 +219,7 @@ impl Default for Scenario {
             lambdas: vec![LambdaMix::ONLY],
             nearest: None,
             discipline: Discipline::Fifo,
+            foresight: Foresight::Learnt,
             shares: RouterShares::Equal,
             worker_mix: None,
         }

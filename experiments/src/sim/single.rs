@@ -1,12 +1,16 @@
 //! `lab sim run`: one scenario, described on the command line.
 
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU32, NonZeroUsize};
+use std::path::PathBuf;
 use std::time::Instant;
 
 use anyhow::{Context as _, ensure};
 use clap::{Args, ValueEnum};
 
-use super::scenario::{Arrivals, Discipline, LambdaMix, Network, Scenario, Service};
+use super::scenario::{
+    Acceleration, Antagonist, Arrivals, Discipline, LambdaMix, Network, RouterShares, Scenario,
+    Service,
+};
 use super::{Contender, Outcome, run};
 
 /// Options of `lab sim run`.
@@ -29,9 +33,9 @@ pub(crate) struct Flags {
     /// Speeds, which the executors take in turn
     #[arg(long, value_delimiter = ':', default_value = "1")]
     speeds: Vec<f64>,
-    /// Workers of each executor
-    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
-    workers: u32,
+    /// Numbers of workers, which the executors take in turn
+    #[arg(long, value_delimiter = ':', default_value = "1")]
+    workers: Vec<NonZeroU32>,
     /// Offered work over capacity
     #[arg(long, default_value_t = 0.7)]
     load: f64,
@@ -44,6 +48,16 @@ pub(crate) struct Flags {
     /// How requests come
     #[arg(long, value_enum, default_value_t = Process::Poisson)]
     arrivals: Process,
+    /// Requests come at the moments in this file, in seconds, one per line, stretched to the load
+    #[arg(long, value_name = "FILE", conflicts_with = "arrivals")]
+    trace: Option<PathBuf>,
+    /// The k-th router gets requests in proportion to 1 / k to this power
+    #[arg(long, value_name = "EXPONENT")]
+    zipf: Option<f64>,
+    /// Something that goes wrong for a share of the run: slow=TIMES, pause, crash or
+    /// fail=PROBABILITY
+    #[arg(long, value_name = "EXECUTOR:KIND@FROM-TO")]
+    antagonist: Vec<Antagonist>,
     /// Round trip in milliseconds; with two numbers log-uniform between them, and noisy
     #[arg(
         long,
@@ -58,6 +72,9 @@ pub(crate) struct Flags {
     /// Number of lambdas
     #[arg(long, default_value = "1")]
     lambdas: NonZeroUsize,
+    /// Every so-manieth executor runs the first lambda faster, by this factor
+    #[arg(long, value_name = "EVERY:FACTOR", value_delimiter = ':')]
+    accelerate: Vec<f64>,
     /// Number of requests
     #[arg(long, default_value = "60000")]
     requests: NonZeroUsize,
@@ -186,13 +203,26 @@ impl Flags {
             (0.0..1.0).contains(&self.warm_up),
             "the warm-up must be from 0 to below 1"
         );
+        let executors = self.executors.get();
+        for antagonist in &self.antagonist {
+            ensure!(
+                antagonist.executor < executors,
+                "there is no executor {}, they are numbered from 0",
+                antagonist.executor
+            );
+        }
+        let workers = self.workers.iter().map(|workers| workers.get());
         Ok(Scenario {
             name: "command line".to_owned(),
             routers: self.routers.get(),
-            speeds: (0..self.executors.get())
-                .map(|executor| self.speeds[executor % self.speeds.len()])
+            speeds: self
+                .speeds
+                .iter()
+                .copied()
+                .cycle()
+                .take(executors)
                 .collect(),
-            workers: self.workers,
+            worker_mix: Some(workers.cycle().take(executors).collect()),
             load: positive("the load", self.load)?,
             service: match self.service {
                 Distribution::Constant => Service::Constant { mean },
@@ -200,15 +230,16 @@ impl Flags {
                 Distribution::HeavyTail => Service::HeavyTail { mean },
                 Distribution::Bimodal => Service::Bimodal { mean },
             },
-            arrivals: match self.arrivals {
-                Process::Poisson => Arrivals::Poisson,
-                Process::Bursts => Arrivals::Bursts,
-                Process::Ipp => Arrivals::Ipp,
+            arrivals: self.arrivals()?,
+            shares: match self.zipf {
+                None => RouterShares::Equal,
+                Some(exponent) => RouterShares::Zipf(positive("the exponent", exponent)?),
             },
+            antagonists: self.antagonist.clone(),
             network: self.network()?,
             requests: self.requests.get(),
             warm_up: self.warm_up,
-            lambdas: vec![LambdaMix::ONLY; self.lambdas.get()],
+            lambdas: self.lambdas()?,
             discipline: if self.sharing {
                 Discipline::Sharing
             } else {
@@ -216,6 +247,50 @@ impl Flags {
             },
             ..Scenario::default()
         })
+    }
+
+    fn lambdas(&self) -> anyhow::Result<Vec<LambdaMix>> {
+        let mut lambdas = vec![LambdaMix::ONLY; self.lambdas.get()];
+        match self.accelerate[..] {
+            [] => (),
+            [every, factor] if every >= 1.0 && factor.is_finite() && factor > 0.0 => {
+                lambdas[0].accelerated = Some(Acceleration {
+                    every: every as usize,
+                    factor,
+                });
+            }
+            _ => anyhow::bail!("--accelerate takes a number from 1 and a factor above 0"),
+        }
+        Ok(lambdas)
+    }
+
+    fn arrivals(&self) -> anyhow::Result<Arrivals> {
+        let Some(path) = &self.trace else {
+            return Ok(match self.arrivals {
+                Process::Poisson => Arrivals::Poisson,
+                Process::Bursts => Arrivals::Bursts,
+                Process::Ipp => Arrivals::Ipp,
+            });
+        };
+        let text = std::fs::read_to_string(path)
+            .with_context(|| format!("cannot read {}", path.display()))?;
+        let moments: Vec<f64> = text
+            .lines()
+            .enumerate()
+            .filter(|(_, line)| !line.trim().is_empty())
+            .map(|(number, line)| {
+                let at: Result<f64, _> = line.trim().parse();
+                at.with_context(|| format!("{}:{}: no number", path.display(), number + 1))
+            })
+            .collect::<anyhow::Result<_>>()?;
+        ensure!(
+            moments.iter().all(|at| at.is_finite())
+                && moments.is_sorted()
+                && moments.first() < moments.last(),
+            "{} must hold at least two moments in ascending order",
+            path.display()
+        );
+        Ok(Arrivals::Trace(moments.into()))
     }
 
     fn network(&self) -> anyhow::Result<Network> {

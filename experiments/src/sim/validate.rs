@@ -9,7 +9,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
 use super::engine::Engine;
-use super::scenario::{Network, Scenario, Service};
+use super::scenario::{Foresight, Network, Scenario, Service};
 use super::single::contender;
 use load::Measured;
 use world::World;
@@ -37,7 +37,7 @@ const P95_WITHIN: f64 = 0.10;
 #[derive(Debug, Serialize)]
 struct Point {
     name: String,
-    /// Of a request beside its execution, when nobody else is there; the simulated network.
+    /// Of a request beside its execution where it is alone; the simulated network.
     overhead_ms: f64,
     measured_mean_ms: f64,
     simulated_mean_ms: f64,
@@ -77,8 +77,10 @@ pub(crate) async fn execute(flags: &Flags) -> anyhow::Result<()> {
 
 async fn point(scenario: Scenario, seed: u64, bar: &ProgressBar) -> anyhow::Result<Point> {
     let world = World::start(&scenario).await?;
-    let overhead = load::overhead(&world).await?;
-    let measured = load::run(&world, &scenario, seed, || bar.inc(1)).await?;
+    let load::Run {
+        figures: measured,
+        overhead,
+    } = load::run(&world, &scenario, seed, || bar.inc(1)).await?;
     world.stop().await;
 
     let scenario = Scenario {
@@ -113,6 +115,7 @@ fn scenarios(requests: usize) -> Vec<Scenario> {
     let base = Scenario {
         requests,
         load: 0.6,
+        foresight: Foresight::Exact,
         ..Scenario::default()
     };
     let exponential = |mean| Service::Exponential { mean };

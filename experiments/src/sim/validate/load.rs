@@ -7,10 +7,11 @@ use edge_client::{Client, payload};
 use edge_proto::rpc::LambdaRequest;
 use edge_transport::{ClientOptions, Core, LambdaClient};
 use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
 
 use super::super::arrivals::ArrivalStream;
 use super::super::scenario::Scenario;
-use super::world::{LAMBDA, SECONDS_PER_BYTE, World};
+use super::world::{ALONE, LAMBDA, SECONDS_PER_BYTE, World};
 
 /// Figures of a run, in seconds.
 #[derive(Clone, Copy, Debug)]
@@ -19,10 +20,18 @@ pub(super) struct Measured {
     pub(super) p95: f64,
 }
 
+/// What a run comes to: its figures, and the mean of what a request took beside its execution at a
+/// computer where it was alone, measured all along because it depends on how busy the host is.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Run {
+    pub(super) figures: Measured,
+    pub(super) overhead: f64,
+}
+
 /// How long a client waits for an answer; all of them come far earlier.
 const TIMEOUT: Duration = Duration::from_secs(60);
-/// Requests that measure the overhead, and the bytes of each.
-const SAMPLES: usize = 41;
+/// Time between two requests that measure the overhead, and the bytes of each.
+const SAMPLE_EVERY: Duration = Duration::from_millis(100);
 const SAMPLE_BYTES: usize = 200;
 
 /// Sends the requests of a scenario, each when it is due, and measures those after the warm-up.
@@ -32,8 +41,10 @@ pub(super) async fn run(
     scenario: &Scenario,
     seed: u64,
     answered: impl Fn(),
-) -> anyhow::Result<Measured> {
+) -> anyhow::Result<Run> {
     let clients = clients(world);
+    let end = CancellationToken::new();
+    let overhead = tokio::spawn(overhead(clients.clone(), end.clone()));
     let latencies = Arc::new(Mutex::new(Vec::with_capacity(scenario.requests)));
     let uncounted = (scenario.warm_up * scenario.requests as f64) as usize;
     let mut arrivals = ArrivalStream::new(scenario, seed);
@@ -61,28 +72,35 @@ pub(super) async fn run(
         ended??;
         answered();
     }
-    let mut latencies = latencies.lock().unwrap_or_else(PoisonError::into_inner);
+    end.cancel();
+    let mut latencies =
+        std::mem::take(&mut *latencies.lock().unwrap_or_else(PoisonError::into_inner));
     latencies.sort_by(f64::total_cmp);
-    Ok(Measured {
+    let figures = Measured {
         mean: latencies.iter().sum::<f64>() / latencies.len() as f64,
         p95: latencies[latencies.len() * 95 / 100],
+    };
+    Ok(Run {
+        figures,
+        overhead: overhead.await??,
     })
 }
 
-/// Seconds that a request takes beside its execution, when nobody else is there: the median of
-/// some, one after the other, over all routers.
-pub(super) async fn overhead(world: &World) -> anyhow::Result<f64> {
-    let clients = clients(world);
-    let mut overheads = Vec::new();
-    for number in 0..SAMPLES {
-        let client = &clients[number % clients.len()];
-        let request = LambdaRequest::new(LAMBDA, payload::of_size(SAMPLE_BYTES));
+/// Mean seconds that a request takes beside its execution, over all routers, until the end.
+async fn overhead(clients: Vec<Client>, end: CancellationToken) -> anyhow::Result<f64> {
+    let (mut sum, mut samples) = (0.0, 0.0);
+    for client in clients.iter().cycle() {
+        let request = LambdaRequest::new(ALONE, payload::of_size(SAMPLE_BYTES));
         let answer = client.call(&request, TIMEOUT).await?;
         let execution = answer.response.service_us as f64 * 1e-6;
-        overheads.push(answer.latency.as_secs_f64() - execution);
+        sum += (answer.latency.as_secs_f64() - execution).max(0.0);
+        samples += 1.0;
+        tokio::select! {
+            () = end.cancelled() => break,
+            () = tokio::time::sleep(SAMPLE_EVERY) => {}
+        }
     }
-    overheads.sort_by(f64::total_cmp);
-    Ok(overheads[SAMPLES / 2].max(0.0))
+    Ok(sum / samples)
 }
 
 fn clients(world: &World) -> Vec<Client> {

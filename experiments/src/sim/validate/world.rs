@@ -14,6 +14,8 @@ use super::super::scenario::Scenario;
 
 /// The lambda that everybody serves.
 pub(super) const LAMBDA: &str = "work";
+/// The lambda of a computer that has nothing else to do.
+pub(super) const ALONE: &str = "alone";
 /// How long a byte of input takes at speed 1.
 pub(super) const SECONDS_PER_BYTE: f64 = 1e-4;
 
@@ -39,9 +41,17 @@ impl World {
 
         let platforms = tempfile::tempdir().context("a folder for platform files")?;
         let mut computers = Vec::new();
-        for executor in 0..scenario.speeds.len() {
-            let path = platforms.path().join(format!("{executor}.json"));
-            std::fs::write(&path, platform(scenario, executor).to_string())
+        let working = (0..scenario.speeds.len()).map(|executor| {
+            platform(
+                LAMBDA,
+                scenario.speeds[executor],
+                scenario.workers_of(executor),
+            )
+        });
+        let all = working.chain([platform(ALONE, 1.0, 1)]);
+        for (number, platform) in all.enumerate() {
+            let path = platforms.path().join(format!("{number}.json"));
+            std::fs::write(&path, platform.to_string())
                 .with_context(|| format!("cannot write {}", path.display()))?;
             let mut config = edge_computer::config::Config {
                 platform: PlatformConfig::File { path },
@@ -77,7 +87,9 @@ impl World {
         let deadline = Instant::now() + PATIENCE;
         let knows_all = |router: &RouterHandle| {
             let routes = router.destinations();
-            routes.iter().filter(|route| route.lambda == LAMBDA).count() == self.computers.len()
+            let ours = [LAMBDA, ALONE];
+            let known = routes.iter().filter(|r| ours.contains(&&*r.lambda));
+            known.count() == self.computers.len()
         };
         while !self.routers.iter().all(knows_all) {
             anyhow::ensure!(
@@ -110,14 +122,13 @@ impl World {
 }
 
 /// A processor with a core per worker, which executes one request on each.
-fn platform(scenario: &Scenario, executor: usize) -> serde_json::Value {
-    let workers = scenario.workers_of(executor);
+fn platform(lambda: &str, speed: f64, workers: u32) -> serde_json::Value {
     json!({
         "version": "1.0",
         "processors": [{
             "name": "processor",
             "type": "GenericCpu",
-            "speed": OPERATIONS * scenario.speeds[executor],
+            "speed": OPERATIONS * speed,
             "memory": 1e9,
             "cores": workers,
         }],
@@ -125,7 +136,7 @@ fn platform(scenario: &Scenario, executor: usize) -> serde_json::Value {
             "name": "container",
             "processor": "processor",
             "lambda": {
-                "name": LAMBDA,
+                "name": lambda,
                 "output-type": "fixed",
                 "output-value": "done",
                 "requirements": "proportional",
