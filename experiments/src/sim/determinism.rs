@@ -77,7 +77,7 @@ fn exact_foresight_makes_refusals_pay_more() {
         foresight: Foresight::Exact,
         ..learnt.clone()
     };
-    let policy = Contender::Policy(PolicyConfig::default());
+    let policy = Contender::policy(PolicyConfig::default());
     let (learnt, exact) = (run(&learnt, &policy, 1), run(&exact, &policy, 1));
     assert!(learnt.refusals > 0 && exact.refusals > 0);
     assert!(exact.mean < learnt.mean, "{} {}", exact.mean, learnt.mean);
