@@ -2,7 +2,7 @@
 
 use crate::Nanos;
 use crate::stamp::{pack, unpack};
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 
 /// Samples are at least a nanosecond, so that zero can mean "none yet".
 pub(crate) const SHORTEST: f32 = 1e-9;
@@ -22,6 +22,21 @@ pub(crate) fn moved(average: f32, sample: f32, k: u32, smallest_weight: f32) -> 
     }
     let weight = smallest_weight.max(1.0 / k.max(1) as f32);
     (average + weight * (sample - average)).max(SHORTEST)
+}
+
+/// Replaces a word by what `next` makes of it. Not in one step: of two cores that do it at the same
+/// moment the later one wins, and a sample is lost. An average does not mind, and everybody is
+/// spared a locked instruction for each word of each answer.
+#[inline]
+pub(crate) fn replace(word: &AtomicU64, next: impl FnOnce(u64) -> u64) {
+    word.store(next(word.load(Relaxed)), Relaxed);
+}
+
+/// [`replace`] for a value in seconds, or of another kind, in an `f32`.
+#[inline]
+pub(crate) fn replace_f32(word: &AtomicU32, next: impl FnOnce(f32) -> f32) {
+    let value = next(f32::from_bits(word.load(Relaxed)));
+    word.store(value.to_bits(), Relaxed);
 }
 
 /// `e^-z` to the second order: what decays by it falls like `2 / z^2` in the end.
@@ -50,24 +65,11 @@ impl Average {
 
     /// Takes a sample, in seconds.
     pub(crate) fn record(&self, sample: f32, smallest_weight: f32) {
-        self.record_over(sample, smallest_weight, |average| average);
-    }
-
-    /// Takes a sample that moves what `believed` makes of the average.
-    pub(crate) fn record_over(
-        &self,
-        sample: f32,
-        smallest_weight: f32,
-        believed: impl Fn(f32) -> f32,
-    ) {
-        let _ = self.0.fetch_update(Relaxed, Relaxed, |word| {
+        replace(&self.0, |word| {
             let (bits, samples) = unpack(word);
             let k = (samples + 1).min(ENOUGH_SAMPLES);
-            let average = believed(f32::from_bits(bits));
-            Some(pack(
-                moved(average, sample, k, smallest_weight).to_bits(),
-                k,
-            ))
+            let average = f32::from_bits(bits);
+            pack(moved(average, sample, k, smallest_weight).to_bits(), k)
         });
     }
 }

@@ -1,7 +1,7 @@
 //! What a broker knows of the load of one destination, over all lambdas: from its own requests and
 //! from what the answers report.
 
-use crate::average::{Average, SHORTEST, decay_over, sample};
+use crate::average::{Average, SHORTEST, decay_over, replace, sample};
 use crate::stamp::{Age, Stamp, pack, unpack};
 use crate::{Nanos, Report};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
@@ -14,6 +14,9 @@ const NETWORK_WEIGHT: f32 = 0.1;
 const SERVICE_WEIGHT: f32 = 0.02;
 /// The last report reverts to the average with so many mean service times as its time constant.
 const REVERSION_SERVICES: f32 = 3.0;
+/// Seconds without a report after which nothing is left of the average: a destination that was busy
+/// once gets another chance from a broker that has little to send. If it is busy still, it refuses.
+const REMEMBERED: f32 = 5.0;
 /// Refusals in a row that are taken for a fault: no queue is longer than the last report every time.
 const MOST_REFUSALS: u32 = 32;
 /// A refusal by a destination that reports idle workers contradicts itself and counts as so many.
@@ -87,13 +90,15 @@ impl Load {
     }
 
     /// Requests of others there, by now: the last report reverts to its average, since queues that
-    /// were long or short do not stay so for more than a few service times.
+    /// were long or short do not stay so for more than a few service times. The average is forgotten
+    /// in its turn.
     #[inline]
     pub(crate) fn others(&self, service: f32, now: Stamp) -> f32 {
         let (last, average) = unpack(self.others.load(Relaxed));
         let (last, average) = (f32::from_bits(last), f32::from_bits(average));
         let age = Stamp(self.heard.load(Relaxed)).age(now).as_secs();
         let span = (REVERSION_SERVICES * service).max(SHORTEST);
+        let average = average * (1.0 - age / REMEMBERED).max(0.0);
         average + (last - average) * decay_over(age, span)
     }
 
@@ -127,15 +132,16 @@ impl Load {
             return;
         };
         let others = in_flight.saturating_sub(own) as f32;
-        let first = self.heard.swap(now, Relaxed) == 0;
-        let _ = self.others.fetch_update(Relaxed, Relaxed, |word| {
+        let first = self.heard.load(Relaxed) == 0;
+        self.heard.store(now, Relaxed);
+        replace(&self.others, |word| {
             let average = f32::from_bits(unpack(word).1);
             let moved = if first {
                 others
             } else {
                 average + OTHERS_WEIGHT * (others - average)
             };
-            Some(pack(others.to_bits(), moved.to_bits()))
+            pack(others.to_bits(), moved.to_bits())
         });
     }
 

@@ -1,7 +1,7 @@
 //! What is known of one lambda at one destination: its latency and its service time there.
 
 use crate::Nanos;
-use crate::average::{ENOUGH_SAMPLES, decay, moved};
+use crate::average::{ENOUGH_SAMPLES, decay, moved, replace, replace_f32};
 use crate::stamp::{Age, Stamp, pack, unpack};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 
@@ -110,10 +110,7 @@ impl Pair {
         let word = self.uses.load(Relaxed);
         let (samples, picked) = unpack(word);
         if picked != now.0 {
-            // If another core came first, its stamp is as good.
-            let _ = self
-                .uses
-                .compare_exchange(word, pack(samples, now.0), Relaxed, Relaxed);
+            self.uses.store(pack(samples, now.0), Relaxed);
         }
     }
 
@@ -129,18 +126,13 @@ impl Pair {
     ) {
         let before = self.latency(now);
         let k = self.count(before.age);
-        let _ = self.latency.fetch_update(Relaxed, Relaxed, |word| {
-            let average = f32::from_bits(unpack(word).0);
-            Some(pack(moved(average, latency, k, weight).to_bits(), now.0))
-        });
-        let _ = self.per_company.fetch_update(Relaxed, Relaxed, |bits| {
-            let average = moved(1.0 / f32::from_bits(bits), company.max(1.0), k, weight);
-            Some((1.0 / average).to_bits())
+        let average = moved(before.average, latency, k, weight);
+        self.latency.store(pack(average.to_bits(), now.0), Relaxed);
+        replace_f32(&self.per_company, |inverse| {
+            1.0 / moved(1.0 / inverse, company.max(1.0), k, weight)
         });
         if let Some(service) = service {
-            let _ = self.service.fetch_update(Relaxed, Relaxed, |bits| {
-                Some(moved(f32::from_bits(bits), service, k, weight).to_bits())
-            });
+            replace_f32(&self.service, |average| moved(average, service, k, weight));
         }
     }
 
@@ -154,11 +146,13 @@ impl Pair {
             };
             (remembered + 1).min(ENOUGH_SAMPLES)
         };
-        let counted = self.uses.fetch_update(Relaxed, Relaxed, |word| {
+        let mut counted = 1;
+        replace(&self.uses, |word| {
             let (samples, picked) = unpack(word);
-            Some(pack(step(samples), picked))
+            counted = step(samples);
+            pack(counted, picked)
         });
-        counted.map_or(1, |word| step(unpack(word).0))
+        counted
     }
 }
 

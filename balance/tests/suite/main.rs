@@ -14,6 +14,7 @@ mod optimizer;
 mod peak_ewma;
 mod policies;
 mod power_of_d;
+mod predicted_completion;
 mod prequal;
 mod properties;
 mod queues;

@@ -32,7 +32,8 @@ use crate::stamp::Stamp;
 
 /// What an unknown service time is expected to be, relative to the mean: worth a try.
 const OPTIMISM: f32 = 0.7;
-/// What the network is expected to take, relative to the mean latency, where it was never measured.
+/// What the network is expected to take where it was never measured, relative to what latencies
+/// contain beside service times on average.
 const UNKNOWN_NETWORK: f32 = 0.5;
 /// Answers that stay out for so many times what they should take mean that something is wrong.
 const STALL: f32 = 3.0;
@@ -100,7 +101,7 @@ impl Prediction {
             }
         };
         let network = match load.network() {
-            0.0 => UNKNOWN_NETWORK * means.latency,
+            0.0 => UNKNOWN_NETWORK * (means.latency - means.service).max(0.0),
             known => known,
         };
         let workers = load.workers();
