@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
+use edge_balance::PolicyConfig;
 use edge_broker::{Router, RouterHandle};
 use edge_computer::server::EdgeComputer;
 use edge_controller::Controller;
@@ -99,8 +100,9 @@ impl World {
             );
         }
         println!(
-            "  router     {}, policy least-cost\n",
-            self.router.lambda_address()
+            "  router     {}, policy {}\n",
+            self.router.lambda_address(),
+            PolicyConfig::default()
         );
     }
 
