@@ -3,7 +3,7 @@
 use crate::Nanos;
 use crate::average::{Average, sample};
 use crate::stamp::{Age, Stamp, pack, unpack};
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 
 /// Weight of a new sample in the means of the lambda.
 const WEIGHT: f32 = 0.02;
@@ -19,6 +19,8 @@ pub(crate) struct LambdaState {
     service: Average,
     /// Stamp of the last exploration, at first of the birth | picks that could have been one since.
     exploration: AtomicU64,
+    explorations: Ration,
+    probes: Ration,
     /// Positions of the last two routes that won.
     winners: AtomicU64,
 }
@@ -29,6 +31,8 @@ impl LambdaState {
             latency: Average::default(),
             service: Average::default(),
             exploration: AtomicU64::new(pack(Stamp::at(now).0, 0)),
+            explorations: Ration::new(now),
+            probes: Ration::new(now),
             winners: AtomicU64::new(0),
         }
     }
@@ -68,18 +72,14 @@ impl LambdaState {
             .is_ok()
     }
 
-    /// Whether a pick of which one in many looks for a route to explore should do so, `drawn` saying
-    /// whether it is that one; without it, one in a long time does.
-    pub(crate) fn explores(&self, drawn: bool, now: Stamp) -> bool {
-        let word = self.exploration.load(Relaxed);
-        let (last, passed_over) = unpack(word);
-        if !drawn && Stamp(last).age(now) < EXPLORATION_PAUSE {
-            return false;
-        }
-        // Of several cores that get here together, one explores.
-        self.exploration
-            .compare_exchange(word, pack(now.0, passed_over), Relaxed, Relaxed)
-            .is_ok()
+    /// What limits requests that explore.
+    pub(crate) fn explorations(&self) -> &Ration {
+        &self.explorations
+    }
+
+    /// What limits probes.
+    pub(crate) fn probes(&self) -> &Ration {
+        &self.probes
     }
 
     /// Positions of the last two routes that won, which may not exist any more.
@@ -98,6 +98,34 @@ impl LambdaState {
     }
 }
 
+/// How often something is done that one in many requests does: on a draw, and where requests are rare
+/// whenever the last time is long ago.
+#[derive(Debug)]
+pub(crate) struct Ration {
+    /// Stamp of the last time, at first of the birth.
+    last: AtomicU32,
+}
+
+impl Ration {
+    fn new(now: Nanos) -> Self {
+        Ration {
+            last: AtomicU32::new(Stamp::at(now).0),
+        }
+    }
+
+    /// Whether this request is the one, `drawn` or not. Of several cores that get here together one
+    /// is told so.
+    pub(crate) fn is_next(&self, drawn: bool, apart: Age, now: Stamp) -> bool {
+        let last = self.last.load(Relaxed);
+        if !drawn && Stamp(last).age(now) < apart {
+            return false;
+        }
+        self.last
+            .compare_exchange(last, now.0, Relaxed, Relaxed)
+            .is_ok()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -112,6 +140,17 @@ mod tests {
         assert!(!explored(39.0));
         assert!(explored(40.1), "30 s since the last one");
         assert!(!explored(40.2));
+    }
+
+    #[test]
+    fn a_ration_is_for_those_that_are_drawn_and_for_one_after_a_long_time() {
+        let ration = Ration::new(Nanos::ZERO);
+        let apart = Age::from_millis(5_000);
+        let next =
+            |drawn, seconds| ration.is_next(drawn, apart, Stamp::at(Nanos::from_secs_f64(seconds)));
+        assert!(!next(false, 4.9) && next(true, 4.9));
+        assert!(!next(false, 9.8));
+        assert!(next(false, 10.0) && !next(false, 10.1));
     }
 
     #[test]

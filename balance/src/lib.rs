@@ -57,7 +57,7 @@ pub use nanos::Nanos;
 pub use optimizer::{InvalidOptimizer, Optimizer, OptimizerConfig, Statistic};
 pub use pick::{NoDestination, Pick, Reason};
 pub use policy::{
-    Acceptability, EstimatorConfig, Forecast, InvalidPolicy, PolicyConfig, PolicyKeys,
+    CompletionConfig, EstimatorConfig, Forecast, InvalidPolicy, PolicyConfig, PolicyKeys,
 };
 pub use probe::{Answers, Probe};
 pub use report::Report;

@@ -148,6 +148,10 @@ impl Load {
     /// Takes the parts of the latency of a request that was executed.
     pub(crate) fn answered(&self, latency: Nanos, report: &Report, now: Nanos) {
         self.refusals.store(0, Relaxed);
+        self.told(latency, report, now);
+    }
+
+    fn told(&self, latency: Nanos, report: &Report, now: Nanos) {
         if let Some(residence) = report.residence {
             self.network
                 .record(sample(latency.since(residence)), NETWORK_WEIGHT);
@@ -160,6 +164,16 @@ impl Load {
             let word = pack(share.to_bits(), Stamp::at(now).0);
             self.utilization.store(word, Relaxed);
         }
+    }
+
+    /// Takes the answer to a probe, which came after `latency`: all of that is network.
+    pub(crate) fn estimated(&self, latency: Nanos, service: Option<Nanos>, now: Nanos) {
+        let report = Report {
+            residence: Some(Nanos::ZERO),
+            service,
+            ..Report::default()
+        };
+        self.told(latency, &report, now);
     }
 
     /// Takes a refusal; true if there have been so many, or such implausible ones, that the

@@ -20,7 +20,7 @@ mod weighted_round_robin;
 
 pub use config::{InvalidPolicy, PolicyConfig, PolicyKeys};
 pub use estimators::{EstimatorConfig, Forecast};
-pub use predicted_completion::Acceptability;
+pub use predicted_completion::CompletionConfig;
 
 use crate::lambda_state::LambdaState;
 use crate::route::Route;

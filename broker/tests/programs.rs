@@ -196,6 +196,7 @@ fn every_policy_and_its_parameters_are_read_from_the_option_and_from_the_file() 
                 "strictness = 1.5",
                 "refusal-share = 0.1",
                 "max-refusals = 1",
+                "probes = 0.5",
             ][..],
         ),
         ("least-cost", &[]),

@@ -2,7 +2,7 @@
 
 mod keys;
 
-use super::predicted_completion::{Acceptability, PredictedCompletion};
+use super::predicted_completion::{CompletionConfig, PredictedCompletion};
 use super::{EstimatorConfig, Policy};
 use super::{
     c3, consistent_hash, least_cost, least_impedance, least_request, peak_ewma, power_of_d,
@@ -38,7 +38,7 @@ use std::fmt;
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum PolicyConfig {
     /// The earliest predicted answer, on condition that the destination agrees.
-    PredictedCompletion(Acceptability),
+    PredictedCompletion(CompletionConfig),
     /// The smallest expected latency times requests in flight.
     LeastCost,
     /// The first by a hash of the request's affinity that is not loaded above its share.
@@ -118,11 +118,12 @@ impl PolicyConfig {
     pub fn from_name(name: &str, keys: &PolicyKeys) -> Result<Self, InvalidPolicy> {
         let policy = match name {
             "predicted-completion" => {
-                let default = Acceptability::default();
-                PolicyConfig::PredictedCompletion(Acceptability {
+                let default = CompletionConfig::default();
+                PolicyConfig::PredictedCompletion(CompletionConfig {
                     strictness: keys.strictness.unwrap_or(default.strictness),
                     refusal_share: keys.refusal_share.unwrap_or(default.refusal_share),
                     max_refusals: keys.max_refusals.unwrap_or(default.max_refusals),
+                    probes: keys.probes.unwrap_or(default.probes),
                 })
             }
             "least-cost" => PolicyConfig::LeastCost,
@@ -206,9 +207,7 @@ impl PolicyConfig {
     /// Fresh state for one lambda.
     pub(crate) fn build(self) -> Box<dyn Policy> {
         match self {
-            PolicyConfig::PredictedCompletion(acceptability) => {
-                Box::new(PredictedCompletion::new(acceptability))
-            }
+            PolicyConfig::PredictedCompletion(config) => Box::new(PredictedCompletion::new(config)),
             PolicyConfig::LeastCost => Box::new(least_cost::LeastCost),
             PolicyConfig::ConsistentHash { load_factor } => {
                 Box::new(consistent_hash::ConsistentHash::new(load_factor))
@@ -234,7 +233,7 @@ impl PolicyConfig {
 
 impl Default for PolicyConfig {
     fn default() -> Self {
-        PolicyConfig::PredictedCompletion(Acceptability::default())
+        PolicyConfig::PredictedCompletion(CompletionConfig::default())
     }
 }
 
@@ -249,17 +248,14 @@ impl fmt::Display for PolicyConfig {
             write!(f, ",{name}={value}")
         };
         match *self {
-            PolicyConfig::PredictedCompletion(acceptability) => {
-                let default = Acceptability::default();
-                let (strictness, share) = (acceptability.strictness, acceptability.refusal_share);
+            PolicyConfig::PredictedCompletion(config) => {
+                let default = CompletionConfig::default();
+                let (strictness, share) = (config.strictness, config.refusal_share);
                 key("strictness", strictness, Some(default.strictness))?;
                 key("refusal-share", share, Some(default.refusal_share))?;
-                let refusals = |of: Acceptability| f64::from(of.max_refusals);
-                key(
-                    "max-refusals",
-                    refusals(acceptability),
-                    Some(refusals(default)),
-                )
+                let refusals = |of: CompletionConfig| f64::from(of.max_refusals);
+                key("max-refusals", refusals(config), Some(refusals(default)))?;
+                key("probes", config.probes, Some(default.probes))
             }
             PolicyConfig::ConsistentHash { load_factor } => {
                 key("load-factor", load_factor, Some(Self::LOAD_FACTOR))

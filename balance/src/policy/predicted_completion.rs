@@ -5,10 +5,10 @@ mod prediction;
 mod scan;
 
 use super::{Choice, Cost, Policy, Scene, any_index, costs_of};
-use crate::Nanos;
-use crate::lambda_state::UNTOUCHED;
+use crate::average::sample;
 use crate::route::Route;
-use crate::stamp::Stamp;
+use crate::stamp::{Age, Stamp};
+use crate::{Nanos, Report};
 use prediction::{Means, Prediction};
 use rand::Rng;
 use scan::Scan;
@@ -18,12 +18,23 @@ use std::sync::Arc;
 const FULL_SCAN: usize = 128;
 /// Beyond, so many drawn at random, and the last two winners.
 const DRAWN: usize = 8;
-/// One in so many picks is an exploration, if there is anything to explore.
-const PICKS_PER_EXPLORATION: u32 = 1024;
+/// A destination that was neither used nor heard of for so long gets a probe: a question that no
+/// client waits for.
+const WORTH_A_PROBE: Age = Age::from_millis(1_000);
+/// One that could not be probed, or did not answer, gets a request after so long.
+const WORTH_A_REQUEST: Age = Age::from_millis(20_000);
+/// Share of the picks that may be such requests.
+const REQUESTS_TO_EXPLORE: f64 = 1.0 / 1024.0;
+/// Where requests are rare, a probe may come this long after the last one,
+const PROBES_APART: Age = Age::from_millis(5_000);
+/// and a request that explores this long.
+const EXPLORATIONS_APART: Age = Age::from_millis(30_000);
+/// Weight of a new sample in what is kept of a pair.
+const SAMPLE_WEIGHT: f32 = 0.02;
 
-/// When a destination may turn a request down.
+/// When a destination may turn a request down, and how often one without requests is asked.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Acceptability {
+pub struct CompletionConfig {
     /// The wait that is accepted, in units of what the second best destination promised: 0 to 100.
     /// Smaller means more refusals, shorter tails and more messages: 1 where bodies are small and
     /// destinations plenty, 1.5 where bodies are large.
@@ -32,14 +43,18 @@ pub struct Acceptability {
     pub refusal_share: f64,
     /// How often one request may be turned down, 0 to 64; after that it goes out unconditionally.
     pub max_refusals: u32,
+    /// Probes per request, on average, as long as there are destinations of which nothing was
+    /// heard for a second: 0 (none) to 1.
+    pub probes: f64,
 }
 
-impl Default for Acceptability {
+impl Default for CompletionConfig {
     fn default() -> Self {
-        Acceptability {
+        CompletionConfig {
             strictness: 1.3,
             refusal_share: 0.2,
             max_refusals: 2,
+            probes: 0.0625,
         }
     }
 }
@@ -47,21 +62,22 @@ impl Default for Acceptability {
 /// See [`prediction`] for the formulas.
 #[derive(Debug)]
 pub(super) struct PredictedCompletion {
-    acceptability: Acceptability,
+    config: CompletionConfig,
 }
 
 impl PredictedCompletion {
-    pub(super) fn new(acceptability: Acceptability) -> Self {
-        PredictedCompletion { acceptability }
+    pub(super) fn new(config: CompletionConfig) -> Self {
+        PredictedCompletion { config }
     }
 
     /// How long the request should wait for its turn at the most.
     fn max_wait(&self, scene: &Scene<'_>, chosen: Prediction, second: f32) -> Option<Nanos> {
-        let Acceptability {
+        let CompletionConfig {
             strictness,
             refusal_share,
             max_refusals,
-        } = self.acceptability;
+            ..
+        } = self.config;
         if refusal_share <= 0.0 || scene.tried.refusals() >= max_refusals || !second.is_finite() {
             return None;
         }
@@ -73,13 +89,13 @@ impl PredictedCompletion {
     }
 }
 
-/// True once in `n` times.
-fn one_in(n: u32, rng: &mut dyn Rng) -> bool {
-    rng.next_u32() < u32::MAX / n
+/// True with this probability.
+fn draws(probability: f64, rng: &mut dyn Rng) -> bool {
+    f64::from(rng.next_u32()) < probability * f64::from(u32::MAX)
 }
 
 /// The candidate that was neither used nor heard of for the longest time, if that is long.
-fn idlest(scene: &Scene<'_>, now: Stamp) -> Option<usize> {
+fn idlest(scene: &Scene<'_>, long: Age, now: Stamp) -> Option<usize> {
     let untouched = |route: &Route| {
         let pair = route.pair();
         pair.untouched(pair.latency(now), now)
@@ -88,7 +104,7 @@ fn idlest(scene: &Scene<'_>, now: Stamp) -> Option<usize> {
     candidates
         .filter(|(_, route)| scene.admits(route))
         .map(|(at, route)| (at, untouched(route)))
-        .filter(|(_, age)| *age > UNTOUCHED)
+        .filter(|(_, age)| *age > long)
         .max_by_key(|(_, age)| *age)
         .map(|(at, _)| at)
 }
@@ -99,7 +115,7 @@ impl Policy for PredictedCompletion {
             scene
                 .broker
                 .refusals()
-                .deposit(self.acceptability.refusal_share as f32);
+                .deposit(self.config.refusal_share as f32);
         }
         let now = Stamp::at(scene.now);
         let means = Means::of(scene);
@@ -118,11 +134,10 @@ impl Policy for PredictedCompletion {
                 scan.look_at(scene, means, now, 0..n);
             }
         }
-        let idle = if scene
-            .lambda
-            .explores(one_in(PICKS_PER_EXPLORATION, rng), now)
-        {
-            idlest(scene, now)
+        let drawn = draws(REQUESTS_TO_EXPLORE, rng);
+        let explores = scene.lambda.explorations();
+        let idle = if explores.is_next(drawn, EXPLORATIONS_APART, now) {
+            idlest(scene, WORTH_A_REQUEST, now)
         } else {
             None
         };
@@ -155,7 +170,49 @@ impl Policy for PredictedCompletion {
     }
 
     fn sample_weight(&self) -> Option<f32> {
-        Some(0.02)
+        Some(SAMPLE_WEIGHT)
+    }
+
+    fn probes(&self, scene: &Scene<'_>, rng: &mut dyn Rng) -> Vec<Arc<Route>> {
+        let now = Stamp::at(scene.now);
+        let share = self.config.probes;
+        let drawn = draws(share, rng);
+        if share <= 0.0 || !scene.lambda.probes().is_next(drawn, PROBES_APART, now) {
+            return Vec::new();
+        }
+        let idle = idlest(scene, WORTH_A_PROBE, now).map(|at| &scene.routes[at]);
+        idle.filter(|route| route.is_final())
+            .into_iter()
+            .cloned()
+            .collect()
+    }
+
+    /// An estimate is as good as a sample until there is a real one: the longer nothing was heard,
+    /// the more the next samples count.
+    fn probed(
+        &self,
+        route: &Arc<Route>,
+        latency: Nanos,
+        estimate: Option<Nanos>,
+        report: &Report,
+        now: Nanos,
+    ) {
+        // Some estimate in whole milliseconds, and nothing is 0 there.
+        let Some(estimate) = estimate.filter(|estimate| *estimate > Nanos::ZERO) else {
+            return;
+        };
+        let destination = route.destination();
+        let free = match (report.in_flight, report.workers) {
+            (Some(in_flight), Some(workers)) => in_flight < workers,
+            _ => false,
+        };
+        let service = free.then_some(estimate);
+        destination.load().estimated(latency, service, now);
+        let total = sample(latency + estimate);
+        let company = destination.in_flight().saturating_add(1) as f32;
+        let pair = route.pair();
+        let now = Stamp::at(now);
+        pair.record(total, service.map(sample), company, SAMPLE_WEIGHT, now);
     }
 
     fn costs(&self, scene: &Scene<'_>) -> Vec<Cost> {

@@ -120,7 +120,7 @@ fn policies_are_shown_with_the_parameters_that_are_not_as_by_default() {
     };
     assert_eq!(
         shown("predicted-completion", keys),
-        "predicted-completion,strictness=1,max-refusals=1"
+        "predicted-completion,strictness=1,max-refusals=1,probes=0.5"
     );
     assert_eq!(shown("power-of-d", keys), "power-of-d,choices=5");
     assert_eq!(shown("p2c", keys), "p2c");

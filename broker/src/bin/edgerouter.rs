@@ -23,7 +23,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 struct Flags {
     #[command(flatten)]
     broker: BrokerFlags,
-    /// Picking a destination: type=predicted-completion,strictness=S,refusal-share=R,max-refusals=N,
+    /// Picking a destination: type=predicted-completion,strictness=S,refusal-share=R,max-refusals=N,probes=P,
     /// least-cost, consistent-hash,load-factor=C, least-request,bias=B,
     /// weighted-round-robin,penalty=P, prequal,probes=N, c3,clients=N, peak-ewma, p2c,
     /// power-of-d,choices=N, random, least-impedance, round-robin, or
@@ -67,6 +67,7 @@ static TABLE_CONF: ConfSchema = ConfSchema {
                 Key::float("strictness"),
                 Key::float("refusal-share"),
                 Key::integer("max-refusals"),
+                Key::float("probes"),
             ],
         },
         bare("least-cost"),

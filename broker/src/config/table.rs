@@ -1,6 +1,6 @@
 //! How a destination is picked, as the configuration says it: the policy and its parameters.
 
-use edge_balance::{Acceptability, InvalidPolicy, PolicyConfig};
+use edge_balance::{CompletionConfig, InvalidPolicy, PolicyConfig};
 use serde::{Deserialize, Serialize};
 
 /// How a key is read: what it is by default, and errors that name it, which those of serde do not
@@ -26,19 +26,19 @@ key!(
     strictness,
     "strictness",
     f64,
-    super::acceptability().strictness
+    super::completion().strictness
 );
 key!(
     refusal_share,
     "refusal-share",
     f64,
-    super::acceptability().refusal_share
+    super::completion().refusal_share
 );
 key!(
     max_refusals,
     "max-refusals",
     u32,
-    super::acceptability().max_refusals
+    super::completion().max_refusals
 );
 key!(
     load_factor,
@@ -49,13 +49,14 @@ key!(
 key!(bias, "bias", f64, super::PolicyConfig::BIAS);
 key!(penalty, "penalty", f64, super::PolicyConfig::PENALTY);
 key!(probes, "probes", f64, super::PolicyConfig::PROBES);
+key!(idle_probes, "probes", f64, super::completion().probes);
 key!(clients, "clients", u32, super::PolicyConfig::CLIENTS);
 key!(choices, "choices", u32, super::PolicyConfig::CHOICES);
 key!(alpha, "alpha", f64);
 key!(beta, "beta", f64);
 
-fn acceptability() -> Acceptability {
-    Acceptability::default()
+fn completion() -> CompletionConfig {
+    CompletionConfig::default()
 }
 
 /// How a destination is picked. `docs/forwarding.md` says when to use which.
@@ -81,6 +82,12 @@ pub enum TableConfig {
             deserialize_with = "max_refusals::read"
         )]
         max_refusals: u32,
+        /// Probes per request, on average, to destinations without recent requests: 0 (none) to 1.
+        #[serde(
+            default = "idle_probes::default",
+            deserialize_with = "idle_probes::read"
+        )]
+        probes: f64,
     },
     /// The smallest product of smoothed latency and requests in flight.
     LeastCost {},
@@ -149,15 +156,17 @@ pub enum TableConfig {
 
 impl Default for TableConfig {
     fn default() -> Self {
-        let Acceptability {
+        let CompletionConfig {
             strictness,
             refusal_share,
             max_refusals,
-        } = acceptability();
+            probes,
+        } = completion();
         Self::PredictedCompletion {
             strictness,
             refusal_share,
             max_refusals,
+            probes,
         }
     }
 }
@@ -170,10 +179,12 @@ impl TableConfig {
                 strictness,
                 refusal_share,
                 max_refusals,
-            } => PolicyConfig::PredictedCompletion(Acceptability {
+                probes,
+            } => PolicyConfig::PredictedCompletion(CompletionConfig {
                 strictness,
                 refusal_share,
                 max_refusals,
+                probes,
             }),
             Self::LeastCost {} => PolicyConfig::LeastCost,
             Self::ConsistentHash { load_factor } => PolicyConfig::ConsistentHash { load_factor },

@@ -1,7 +1,7 @@
 //! The parameters of policies by name: defaults and ranges.
 
 use super::super::draw;
-use super::super::predicted_completion::Acceptability;
+use super::super::predicted_completion::CompletionConfig;
 use super::PolicyConfig;
 use std::ops::RangeInclusive;
 use thiserror::Error;
@@ -14,17 +14,17 @@ pub struct PolicyKeys {
     pub alpha: Option<f64>,
     /// Of `proportional-fairness`.
     pub beta: Option<f64>,
-    /// Of `predicted-completion`, see [`Acceptability::strictness`].
+    /// Of `predicted-completion`, see [`CompletionConfig::strictness`].
     pub strictness: Option<f64>,
-    /// Of `predicted-completion`, see [`Acceptability::refusal_share`].
+    /// Of `predicted-completion`, see [`CompletionConfig::refusal_share`].
     pub refusal_share: Option<f64>,
-    /// Of `predicted-completion`, see [`Acceptability::max_refusals`].
+    /// Of `predicted-completion`, see [`CompletionConfig::max_refusals`].
     pub max_refusals: Option<u32>,
     /// Of `power-of-d`.
     pub choices: Option<u32>,
     /// Of `least-request`.
     pub bias: Option<f64>,
-    /// Of `prequal`.
+    /// Of `predicted-completion`, see [`CompletionConfig::probes`], and of `prequal`.
     pub probes: Option<f64>,
     /// Of `c3`.
     pub clients: Option<u32>,
@@ -81,15 +81,17 @@ impl PolicyConfig {
     /// [`InvalidPolicy::OutOfRange`] for the first parameter that is not.
     pub fn check(&self) -> Result<(), InvalidPolicy> {
         match *self {
-            PolicyConfig::PredictedCompletion(acceptability) => {
-                let Acceptability {
+            PolicyConfig::PredictedCompletion(config) => {
+                let CompletionConfig {
                     strictness,
                     refusal_share,
                     max_refusals,
-                } = acceptability;
+                    probes,
+                } = config;
                 within("strictness", strictness, 0.0..=100.0)?;
                 within("refusal-share", refusal_share, 0.0..=1.0)?;
-                within("max-refusals", max_refusals.into(), 0.0..=64.0)
+                within("max-refusals", max_refusals.into(), 0.0..=64.0)?;
+                within("probes", probes, 0.0..=1.0)
             }
             PolicyConfig::PowerOfD { choices } => {
                 within("choices", choices.into(), 2.0..=draw::MOST as f64)
