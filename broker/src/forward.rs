@@ -202,7 +202,7 @@ impl Forwarder {
             .decisions
             .samples(&call.metadata, || core.random().random());
         let answers = self.inquire(core, view, request, call).await;
-        let mut failures = 0;
+        let mut failed = false;
         let mut last = None;
         loop {
             let now = self.clock.now();
@@ -225,18 +225,19 @@ impl Forwarder {
                 Err(_) => break,
             };
             // Refusals have a budget of their own, which the policy keeps.
-            if failures > 0 && !self.budget.try_withdraw(now) {
+            if failed && !self.budget.try_withdraw(now) {
                 self.counters.budget_exhausted();
                 break;
             }
-            if let Some(refusal) = request.refused_early(&pick) {
+            if let Some(refusal) = request.refused_early(&pick, now) {
                 return refusal;
             }
             if tried.is_empty() {
                 self.probe(core, request, now);
             }
             tried.push(pick.destination().id());
-            let max_wait = request.max_wait(&pick);
+            let is_last = tried.len() >= self.max_attempts;
+            let max_wait = request.max_wait(&pick, is_last);
             let decision = explanation.map(|explanation| {
                 let identity = (request.name, view.uuid);
                 let policy = table.policy_of(request.name).name();
@@ -252,12 +253,13 @@ impl Forwarder {
             }
             match attempt.verdict {
                 Verdict::Final => return attempt.reply,
-                _ if tried.len() >= self.max_attempts => return attempt.reply,
+                _ if is_last => return attempt.reply,
                 Verdict::TryElsewhere => {
-                    failures += 1;
+                    failed = true;
                     self.counters.retried();
                 }
                 Verdict::Refused => {
+                    failed = false;
                     tried.refused();
                     self.counters.refused();
                 }
