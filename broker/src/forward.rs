@@ -7,7 +7,7 @@ mod pending;
 mod query;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use edge_balance::{Answers, Nanos, NoDestination, Pick, RetryBudget, Tried};
@@ -229,20 +229,25 @@ impl Forwarder {
                 self.counters.budget_exhausted();
                 break;
             }
+            let number = tried.len() + 1;
+            let is_last = number >= self.max_attempts;
+            let max_wait = request.max_wait(&pick, is_last);
+            let decision = explanation.map(|explanation| {
+                let identity = (request.name, view.uuid);
+                let policy = table.policy_of(request.name).name();
+                Pending::new(identity, policy, number, explanation, &pick, max_wait)
+            });
             if let Some(refusal) = request.refused_early(&pick, now) {
+                if let Some(decision) = decision {
+                    self.decisions
+                        .ended(decision, Duration::ZERO, Outcome::Refused);
+                }
                 return refusal;
             }
             if tried.is_empty() {
                 self.probe(core, request, now);
             }
             tried.push(pick.destination().id());
-            let is_last = tried.len() >= self.max_attempts;
-            let max_wait = request.max_wait(&pick, is_last);
-            let decision = explanation.map(|explanation| {
-                let identity = (request.name, view.uuid);
-                let policy = table.policy_of(request.name).name();
-                Pending::new(identity, policy, tried.len(), explanation, &pick, max_wait)
-            });
             let started = Instant::now();
             let attempt = self
                 .attempt(core, view, request, call, pick, max_wait)
@@ -352,7 +357,7 @@ impl Forwarder {
 /// How long an attempt took, and when it was over.
 #[derive(Debug, Clone, Copy)]
 struct Ended {
-    latency: std::time::Duration,
+    latency: Duration,
     now: edge_balance::Nanos,
 }
 

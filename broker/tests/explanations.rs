@@ -30,11 +30,10 @@ fn with_uuid(uuid: &str) -> LambdaRequest {
     }
 }
 
-async fn ask_explained(running: &Running, uuid: &str) -> LambdaResponse {
+async fn ask_explained(running: &Running, request: &LambdaRequest) -> LambdaResponse {
     let mut metadata = http::HeaderMap::new();
     metadata.insert("edge-explain", "1".parse().unwrap());
-    let asked = running.try_ask_with(&with_uuid(uuid), metadata).await;
-    asked.unwrap()
+    running.try_ask_with(request, metadata).await.unwrap()
 }
 
 async fn decisions(running: &Running, path: &str) -> Vec<Value> {
@@ -52,7 +51,7 @@ async fn a_request_with_the_metadata_is_explained_and_no_other() {
     .await;
     assert!(decisions(&router, "/explain").await.is_empty());
 
-    let answer = ask_explained(&router, "u-1").await;
+    let answer = ask_explained(&router, &with_uuid("u-1")).await;
     let kept = decisions(&router, "/explain").await;
     assert_eq!(decisions(&router, "/explain/u-1").await, kept);
     assert!(decisions(&router, "/explain/silent").await.is_empty());
@@ -147,6 +146,31 @@ async fn no_more_decisions_are_kept_than_wanted_and_those_the_latest() {
 async fn a_router_that_keeps_none_keeps_none_even_if_asked_to() {
     let computer = Computer::echo();
     let router = router(1.0, 0, &[&computer]).await;
-    assert!(ask_explained(&router, "u-1").await.is_ok());
+    assert!(ask_explained(&router, &with_uuid("u-1")).await.is_ok());
     assert!(decisions(&router, "/explain").await.is_empty());
+}
+
+#[tokio::test]
+async fn a_refusal_by_the_broker_itself_is_explained_too() {
+    let busy = Computer::start(Conduct::Work(SERVICE, report(SERVICE, 40, 4)));
+    let router = router(0.0, 10, &[&busy]).await;
+    let from_a_broker = LambdaRequest {
+        forward: true,
+        ..with_uuid("u-1")
+    };
+    ask_until(&router, &from_a_broker, "it is known", || busy.count() > 0).await;
+    let impatient = LambdaRequest {
+        max_wait_us: 1,
+        ..from_a_broker
+    };
+    let answer = ask_explained(&router, &impatient).await;
+    assert_eq!(answer.outcome(), Outcome::Refused);
+    let kept = decisions(&router, "/explain/u-1").await;
+    assert_eq!(kept.len(), 1, "{kept:?}");
+    assert_eq!(
+        (&kept[0]["chosen"], &kept[0]["outcome"]),
+        (&busy.name().into(), &"refused".into())
+    );
+    assert_eq!(kept[0]["latency_us"], 0);
+    assert!(kept[0]["predicted_us"].as_u64().unwrap() > 1);
 }
