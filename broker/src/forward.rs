@@ -349,16 +349,18 @@ impl Forwarder {
         let ended = Ended {
             latency: started.elapsed(),
             now: self.clock.now(),
+            max_wait,
         };
         attempt::judge(request, pick, &destination, answered, ended, &self.counters)
     }
 }
 
-/// How long an attempt took, and when it was over.
+/// How long an attempt took, when it was over, and the wait that the destination was allowed.
 #[derive(Debug, Clone, Copy)]
 struct Ended {
     latency: Duration,
-    now: edge_balance::Nanos,
+    now: Nanos,
+    max_wait: Option<Nanos>,
 }
 
 impl LambdaService for Forwarder {

@@ -96,6 +96,21 @@ async fn a_computer_that_refuses_everything_with_idle_workers_is_set_aside() {
 }
 
 #[tokio::test]
+async fn impatient_clients_cannot_have_a_busy_computer_set_aside() {
+    let busy = Computer::start(Conduct::Accept(SERVICE, report(SERVICE, 9, 4)));
+    let router = with(&[&busy]).await;
+    let impatient = LambdaRequest {
+        max_wait_us: 1,
+        ..request("f")
+    };
+    for _ in 0..100 {
+        assert_eq!(router.ask(&impatient).await.outcome(), Outcome::Refused);
+        assert_eq!(standing(&router, &busy), Standing::Healthy);
+    }
+    assert_eq!(busy.count(), 100);
+}
+
+#[tokio::test]
 async fn a_client_that_set_no_condition_sees_no_refusal_however_few_attempts_are_allowed() {
     for attempts in [1, 2, 8] {
         // Each refuses what is conditional, as real ones do, and only that.

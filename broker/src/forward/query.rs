@@ -44,6 +44,12 @@ impl Query<'_> {
         }
     }
 
+    /// Whether the sender's condition was the one in force when a destination was allowed
+    /// `max_wait`.
+    pub(super) fn sender_set(&self, max_wait: Option<Nanos>) -> bool {
+        self.max_wait.is_some() && self.max_wait == max_wait
+    }
+
     /// The refusal of a request that would wait longer even at the best destination than the
     /// broker that sent it is willing to, all workers being busy. With idle ones the destination
     /// decides: whoever refuses and reports idle workers is taken for broken.
