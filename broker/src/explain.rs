@@ -41,7 +41,7 @@ pub struct Decision {
     pub candidates: Vec<Candidate>,
     /// How many there were.
     pub candidates_total: usize,
-    /// Where the request went.
+    /// Where the request went, or would have gone had this broker not refused it.
     pub chosen: String,
     /// `best`, `trial`, `exploration` or `last-resort`.
     pub reason: &'static str,
@@ -49,7 +49,8 @@ pub struct Decision {
     pub max_wait_us: Option<u64>,
     /// Predicted time until the answer, in microseconds.
     pub predicted_us: Option<u64>,
-    /// Time until the answer, in microseconds.
+    /// Time until the answer, in microseconds; 0 if this broker refused the request itself, since
+    /// it would have waited longer than its sender wants.
     pub latency_us: u64,
     /// What became of it.
     pub outcome: &'static str,

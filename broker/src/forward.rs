@@ -7,7 +7,7 @@ mod pending;
 mod query;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use edge_balance::{Answers, Nanos, NoDestination, Pick, RetryBudget, Tried};
@@ -202,7 +202,7 @@ impl Forwarder {
             .decisions
             .samples(&call.metadata, || core.random().random());
         let answers = self.inquire(core, view, request, call).await;
-        let mut failures = 0;
+        let mut failed = false;
         let mut last = None;
         loop {
             let now = self.clock.now();
@@ -225,23 +225,29 @@ impl Forwarder {
                 Err(_) => break,
             };
             // Refusals have a budget of their own, which the policy keeps.
-            if failures > 0 && !self.budget.try_withdraw(now) {
+            if failed && !self.budget.try_withdraw(now) {
                 self.counters.budget_exhausted();
                 break;
             }
-            if let Some(refusal) = request.refused_early(&pick) {
+            let number = tried.len() + 1;
+            let is_last = number >= self.max_attempts;
+            let max_wait = request.max_wait(&pick, is_last);
+            let decision = explanation.map(|explanation| {
+                let identity = (request.name, view.uuid);
+                let policy = table.policy_of(request.name).name();
+                Pending::new(identity, policy, number, explanation, &pick, max_wait)
+            });
+            if let Some(refusal) = request.refused_early(&pick, now) {
+                if let Some(decision) = decision {
+                    self.decisions
+                        .ended(decision, Duration::ZERO, Outcome::Refused);
+                }
                 return refusal;
             }
             if tried.is_empty() {
                 self.probe(core, request, now);
             }
             tried.push(pick.destination().id());
-            let max_wait = request.max_wait(&pick);
-            let decision = explanation.map(|explanation| {
-                let identity = (request.name, view.uuid);
-                let policy = table.policy_of(request.name).name();
-                Pending::new(identity, policy, tried.len(), explanation, &pick, max_wait)
-            });
             let started = Instant::now();
             let attempt = self
                 .attempt(core, view, request, call, pick, max_wait)
@@ -252,12 +258,13 @@ impl Forwarder {
             }
             match attempt.verdict {
                 Verdict::Final => return attempt.reply,
-                _ if tried.len() >= self.max_attempts => return attempt.reply,
+                _ if is_last => return attempt.reply,
                 Verdict::TryElsewhere => {
-                    failures += 1;
+                    failed = true;
                     self.counters.retried();
                 }
                 Verdict::Refused => {
+                    failed = false;
                     tried.refused();
                     self.counters.refused();
                 }
@@ -342,16 +349,18 @@ impl Forwarder {
         let ended = Ended {
             latency: started.elapsed(),
             now: self.clock.now(),
+            max_wait,
         };
         attempt::judge(request, pick, &destination, answered, ended, &self.counters)
     }
 }
 
-/// How long an attempt took, and when it was over.
+/// How long an attempt took, when it was over, and the wait that the destination was allowed.
 #[derive(Debug, Clone, Copy)]
 struct Ended {
-    latency: std::time::Duration,
-    now: edge_balance::Nanos,
+    latency: Duration,
+    now: Nanos,
+    max_wait: Option<Nanos>,
 }
 
 impl LambdaService for Forwarder {

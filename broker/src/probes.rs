@@ -75,7 +75,8 @@ impl Prober {
             if view.is_ok() {
                 let estimate = Nanos::from_millis(view.ptime_ms.into());
                 let latency = Nanos::from(sent.elapsed());
-                probe.answered(latency, Some(estimate), &report(&view), clock.now());
+                let report = report(&view, latency);
+                probe.answered(latency, Some(estimate), &report, clock.now());
             }
         });
     }

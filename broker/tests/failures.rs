@@ -129,23 +129,6 @@ async fn an_overloaded_computer_is_relieved_by_another() {
 }
 
 #[tokio::test]
-async fn a_refusal_is_tried_elsewhere_and_held_against_nobody() {
-    let (busy, free) = (Computer::echo(), Computer::echo());
-    busy.conduct(says(Outcome::Refused, "would wait too long"));
-    let mut router = start(config()).await;
-    router.route("f", &busy.name(), true).await;
-    router.route("f", &free.name(), true).await;
-    for _ in 0..10 {
-        assert_eq!(router.ask(&request("f")).await.retcode, "OK");
-    }
-    let status = router.router.destinations();
-    assert!(
-        status.iter().all(|s| s.standing == Standing::Healthy),
-        "{status:?}"
-    );
-}
-
-#[tokio::test]
 async fn the_last_real_error_is_what_the_client_sees() {
     let (full, gone) = (Computer::echo(), Computer::echo());
     full.conduct(says(Outcome::Overloaded, "queue full"));

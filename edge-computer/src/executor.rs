@@ -66,7 +66,9 @@ pub struct Invocation {
     pub datain: Bytes,
     /// States that the function may read and change.
     pub states: BTreeMap<String, State>,
-    /// Refuse it rather than let it wait longer than this for its turn.
+    /// Refuse it rather than let it wait longer than this for its turn: if all workers are busy and
+    /// the wait is expected to be longer. Executors that do not know how long requests take before
+    /// they have executed them estimate the wait as `edge_balance::Acceptance` does.
     pub max_wait: Option<Duration>,
 }
 

@@ -1,5 +1,6 @@
 //! The simulated platform in real time: a [`Computer`] whose clock is that of the machine.
 
+mod acceptance;
 mod clock;
 mod shared;
 mod view;

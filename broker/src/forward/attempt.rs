@@ -77,7 +77,7 @@ fn judge_answer(
             return unavailable(text, request.may_repeat);
         }
     };
-    let report = report(&view);
+    let report = report(&view, ended.latency.into());
     if report.cold_start.is_some() {
         counters.cold_start();
     }
@@ -98,7 +98,13 @@ fn judge_answer(
             Verdict::Final
         }
         Outcome::Refused => {
-            pick.refused(&report, ended.now);
+            // Any client can ask for what nobody can promise, which must not pass for a fault of
+            // the destination, nor use up what the policy can afford.
+            if !request.sender_set(ended.max_wait) {
+                pick.refused(&report, ended.now);
+            } else if !pick.is_trial() {
+                pick.answered(&report, ended.now);
+            }
             Verdict::Refused
         }
         // Turned down unexecuted by a platform that works.

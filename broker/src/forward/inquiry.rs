@@ -62,7 +62,8 @@ impl Inquirer {
                 && view.is_ok()
             {
                 let estimate = Nanos::from_millis(view.ptime_ms.into());
-                answers.take(probe, latency, estimate, &report(&view), clock.now());
+                let report = report(&view, latency);
+                answers.take(probe, latency, estimate, &report, clock.now());
             }
         }
         answers

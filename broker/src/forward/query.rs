@@ -2,7 +2,7 @@
 
 use std::hash::BuildHasher as _;
 
-use edge_balance::{Nanos, Pick};
+use edge_balance::{Nanos, Occupancy, Pick};
 use edge_proto::rpc::Outcome;
 use edge_proto::view::RequestView;
 use edge_transport::LambdaReply;
@@ -36,18 +36,30 @@ impl Query<'_> {
     }
 
     /// The longest wait at the destination: what the policy wants, within what the sender wants.
-    pub(super) fn max_wait(&self, pick: &Pick) -> Option<Nanos> {
-        match (pick.max_wait(), self.max_wait) {
+    /// The last attempt is up to the sender alone, who would see a refusal by the policy's will.
+    pub(super) fn max_wait(&self, pick: &Pick, is_last: bool) -> Option<Nanos> {
+        match (pick.max_wait().filter(|_| !is_last), self.max_wait) {
             (Some(ours), Some(theirs)) => Some(ours.min(theirs)),
             (ours, theirs) => ours.or(theirs),
         }
     }
 
+    /// Whether the sender's condition was the one in force when a destination was allowed
+    /// `max_wait`.
+    pub(super) fn sender_set(&self, max_wait: Option<Nanos>) -> bool {
+        self.max_wait.is_some() && self.max_wait == max_wait
+    }
+
     /// The refusal of a request that would wait longer even at the best destination than the
-    /// broker that sent it is willing to.
-    pub(super) fn refused_early(&self, pick: &Pick) -> Option<LambdaReply> {
+    /// broker that sent it is willing to, all workers being busy. With idle ones the destination
+    /// decides: whoever refuses and reports idle workers is taken for broken.
+    pub(super) fn refused_early(&self, pick: &Pick, now: Nanos) -> Option<LambdaReply> {
         let wait = pick.predicted_wait()?;
         let max_wait = self.max_wait.filter(|max_wait| wait > *max_wait)?;
+        let Occupancy { in_flight, workers } = self.learning.table.occupancy(self.name, now);
+        if workers == 0 || in_flight < workers {
+            return None;
+        }
         let text = format!(
             "refused: lambda {} would wait {} us, the request allows {} us",
             self.name,

@@ -37,6 +37,12 @@ pub enum Conduct {
     Echo(Duration),
     /// Answers with this.
     Say(LambdaResponse),
+    /// Answers with this, after a while.
+    Work(Duration, LambdaResponse),
+    /// Answers with this, after a while; refuses what comes with a condition.
+    Accept(Duration, LambdaResponse),
+    /// Answers with these bytes, after a while; they need not be a valid message.
+    Utter(Duration, Bytes),
     /// Never answers.
     Hang,
     /// Answers with a gRPC status.
@@ -71,12 +77,38 @@ impl LambdaService for Inner {
             outcome: Outcome::Ok as i32,
             ..LambdaResponse::default()
         };
+        let conditional = request.max_wait_us > 0;
         self.received.lock().unwrap().push(request);
         self.metadata.lock().unwrap().push(call.metadata);
         let conduct = self.conduct.lock().unwrap().clone();
         match conduct {
             Conduct::Echo(pause) => tokio::time::sleep(pause).await,
             Conduct::Say(answer) => response = answer,
+            Conduct::Work(pause, answer) => {
+                tokio::time::sleep(pause).await;
+                response = answer;
+            }
+            Conduct::Accept(_, answer) if conditional => {
+                let LambdaResponse {
+                    in_flight, workers, ..
+                } = answer;
+                response = LambdaResponse {
+                    in_flight,
+                    workers,
+                    ..LambdaResponse::error(Outcome::Refused, "refused: would wait too long")
+                };
+            }
+            Conduct::Accept(pause, answer) => {
+                tokio::time::sleep(pause).await;
+                response = answer;
+            }
+            Conduct::Utter(pause, message) => {
+                tokio::time::sleep(pause).await;
+                return Ok(LambdaReply {
+                    message,
+                    trailers: http::HeaderMap::new(),
+                });
+            }
             Conduct::Hang => std::future::pending().await,
             // Blocks the only thread there is, PINGs included.
             Conduct::Freeze(frozen) => {
@@ -143,6 +175,13 @@ impl Computer {
     pub fn name(&self) -> String {
         self.endpoint.to_string()
     }
+}
+
+/// As [`config`], with an admin endpoint on a free port.
+pub fn config_with_admin() -> Config {
+    let mut config = config();
+    config.admin.endpoint = "127.0.0.1:0".parse().unwrap();
+    config
 }
 
 /// A router on free ports, without admin endpoint.
@@ -215,13 +254,35 @@ impl Running {
     }
 
     pub async fn try_ask(&self, request: &LambdaRequest) -> Result<LambdaResponse, CallError> {
+        self.try_ask_with(request, http::HeaderMap::new()).await
+    }
+
+    pub async fn try_ask_with(
+        &self,
+        request: &LambdaRequest,
+        metadata: http::HeaderMap,
+    ) -> Result<LambdaResponse, CallError> {
         let call = LambdaCall {
             message: Bytes::from(request.encode_to_vec()),
-            metadata: http::HeaderMap::new(),
+            metadata,
             deadline: Instant::now() + PATIENCE,
         };
         let reply = self.client.call(&self.endpoint, &call).await?;
         Ok(LambdaResponse::decode(reply.message).unwrap())
+    }
+
+    /// The body of the admin page at `path`.
+    pub async fn page(&self, path: &str) -> String {
+        use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+        let address = self.router.admin_address().unwrap();
+        let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
+        let request = format!("GET {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut text = String::new();
+        stream.read_to_string(&mut text).await.unwrap();
+        let (head, body) = text.split_once("\r\n\r\n").unwrap();
+        assert!(head.starts_with("HTTP/1.1 200 "), "{path}: {head}");
+        body.to_owned()
     }
 
     pub async fn configure(&mut self, operation: EdgeRouterConf) -> String {
@@ -254,6 +315,39 @@ pub fn change(lambda: &str, destination: &str, weight: f32, is_final: bool) -> E
 
 pub fn request(lambda: &str) -> LambdaRequest {
     LambdaRequest::new(lambda, "hello")
+}
+
+/// The answer of a computer that executed for `service` and says how busy it is.
+pub fn report(service: Duration, in_flight: u32, workers: u32) -> LambdaResponse {
+    let service_us = u64::try_from(service.as_micros()).unwrap();
+    LambdaResponse {
+        retcode: "OK".into(),
+        outcome: Outcome::Ok as i32,
+        in_flight,
+        workers,
+        service_us,
+        residence_us: service_us,
+        ..LambdaResponse::default()
+    }
+}
+
+/// Sends `request` until `condition` holds, several at a time so that no destination is idle for
+/// long; all are to be answered.
+pub async fn ask_until(
+    running: &Running,
+    request: &LambdaRequest,
+    what: &str,
+    condition: impl Fn() -> bool,
+) {
+    const AT_A_TIME: usize = 8;
+    let deadline = Instant::now() + PATIENCE;
+    while !condition() {
+        assert!(Instant::now() < deadline, "never happened: {what}");
+        let asked = (0..AT_A_TIME).map(|_| running.ask(request));
+        for answer in futures_util::future::join_all(asked).await {
+            assert_eq!(answer.retcode, "OK", "until {what}");
+        }
+    }
 }
 
 /// Waits until `condition` holds.

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use edge_proto::rpc::Utilization;
 use tokio::sync::{broadcast, oneshot};
 
+use super::acceptance;
 use crate::executor::{ExecutionError, Invocation};
 use crate::sim::{Completion, Computer, Estimator, SetSpeedError, SimTime, TaskId};
 
@@ -161,25 +162,7 @@ impl Inner {
             let lambda = lambda.to_owned();
             return Err(ExecutionError::Stopping { lambda });
         }
-        self.computer.accepts(now, lambda, input_bytes)?;
-        let Some(max_wait) = max_wait else {
-            return Ok(());
-        };
-        let status = self.computer.status(lambda);
-        if status.is_none_or(|status| status.active < status.workers) {
-            return Ok(());
-        }
-        let exact = Estimator::Exact;
-        let estimate = self.computer.estimate(now, lambda, input_bytes, exact)?;
-        let wait = duration(estimate.wait_seconds);
-        if wait <= max_wait {
-            return Ok(());
-        }
-        Err(ExecutionError::Refused {
-            lambda: lambda.to_owned(),
-            wait,
-            max_wait,
-        })
+        acceptance::admit(&mut self.computer, now, lambda, input_bytes, max_wait)
     }
 }
 
@@ -229,6 +212,6 @@ impl Drop for Ticket<'_> {
 }
 
 /// Seconds of an estimate; what takes for ever is the longest duration there is.
-fn duration(seconds: f64) -> Duration {
+pub(super) fn duration(seconds: f64) -> Duration {
     Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX)
 }

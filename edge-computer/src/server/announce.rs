@@ -12,8 +12,11 @@ use tonic::transport::Channel;
 
 /// How long an announcement holds.
 const LEASE: Duration = Duration::from_secs(10);
-/// How often it is renewed, or tried again.
+/// How often it is renewed.
 const EVERY: Duration = Duration::from_secs(3);
+/// How soon the first attempt follows one that failed; each further one takes twice as long, up to
+/// [`EVERY`].
+const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// How long the controller may take to answer.
 const ANSWERED_WITHIN: Duration = Duration::from_secs(2);
 
@@ -91,6 +94,7 @@ async fn renew(
     stop: CancellationToken,
 ) {
     let mut works = None;
+    let mut failures: u32 = 0;
     loop {
         let announced = client.announce_computer(info.clone()).await;
         match &announced {
@@ -104,10 +108,25 @@ async fn renew(
             _ => {}
         }
         works = Some(announced.is_ok());
-        let pause = tokio::time::sleep(EVERY);
+        failures = if announced.is_ok() {
+            0
+        } else {
+            failures.saturating_add(1)
+        };
+        let pause = tokio::time::sleep(pause_after(failures));
         if stop.run_until_cancelled(pause).await.is_none() {
             return;
         }
+    }
+}
+
+/// Until the next announcement, after so many in a row that failed.
+fn pause_after(failures: u32) -> Duration {
+    match failures.checked_sub(1) {
+        None => EVERY,
+        Some(doublings) => RETRY_AFTER
+            .saturating_mul(2_u32.saturating_pow(doublings))
+            .min(EVERY),
     }
 }
 
@@ -117,4 +136,16 @@ fn generation() -> u64 {
     since.map_or(0, |since| {
         u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failed_announcement_is_tried_again_soon_and_never_later_than_a_renewal() {
+        let seconds = |failures| pause_after(failures).as_secs();
+        assert_eq!([0, 1, 2, 3, 4].map(seconds), [3, 1, 2, 3, 3]);
+        assert_eq!(pause_after(u32::MAX), EVERY);
+    }
 }

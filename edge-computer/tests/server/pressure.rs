@@ -31,7 +31,7 @@ async fn overload_is_distinct_and_names_lambda_and_queue() {
 }
 
 #[tokio::test]
-async fn a_request_that_would_wait_too_long_is_refused_at_once() {
+async fn a_request_that_would_wait_too_long_is_refused_at_once_and_never_executed() {
     let folder = tempfile::tempdir().unwrap();
     let platform = crate::support::platform(folder.path(), 1);
     let computer = computer_of(&platform).await;
@@ -54,8 +54,15 @@ async fn a_request_that_would_wait_too_long_is_refused_at_once() {
             // Another lambda of the same processor has a free worker.
             let answer = ask(&computer, &LambdaRequest { name: "f0".to_owned(), ..impatient }).await;
             assert_eq!(answer.outcome(), Outcome::Ok);
+            // One without a condition waits, and it alone.
+            let patient = call_of(&slow, PATIENCE);
+            tokio::select! {
+                _ = caller.call(computer.endpoint(), &patient) => panic!("slow lambdas take hours"),
+                () = slow_in_flight(&computer, 2) => {}
+            }
         } => {}
     }
+    slow_in_flight(&computer, 0).await;
     let refused = r#"edge_computer_requests_total{outcome="refused"} 1"#;
     assert!(shows(&computer, refused).await);
 }
