@@ -3,7 +3,7 @@
 use crate::Nanos;
 use crate::average::{ENOUGH_SAMPLES, decay, moved, replace, replace_f32};
 use crate::stamp::{Age, Stamp, pack, unpack};
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 
 /// An estimate is taken at its word up to this age.
 const FRESH: Age = Age::from_millis(600);
@@ -26,6 +26,8 @@ pub(crate) struct Pair {
     /// The inverse of the moving average of how many requests of the broker were there when one was
     /// sent, that one included (f32, from 0 to 1).
     per_company: AtomicU32,
+    /// Whether the last answer came after a cold start.
+    cold: AtomicBool,
 }
 
 /// The latency of a pair as a pick reads it.
@@ -63,6 +65,7 @@ impl Pair {
             uses: AtomicU64::new(pack(0, Stamp::at(now).0)),
             service: AtomicU32::new(0),
             per_company: AtomicU32::new(1.0_f32.to_bits()),
+            cold: AtomicBool::new(false),
         }
     }
 
@@ -112,6 +115,15 @@ impl Pair {
         if picked != now.0 {
             self.uses.store(pack(samples, now.0), Relaxed);
         }
+    }
+
+    /// Notes whether an answer came after a cold start; returns whether the one before did.
+    pub(crate) fn now_cold(&self, cold: bool) -> bool {
+        let before = self.cold.load(Relaxed);
+        if before != cold {
+            self.cold.store(cold, Relaxed);
+        }
+        before
     }
 
     /// Takes a latency and, if it is known, the service time within it; a sample weighs at least

@@ -219,15 +219,15 @@ impl Pick {
     }
 
     /// The destination turned the request down, unexecuted, because the wait would exceed
-    /// [`Pick::max_wait`]: try elsewhere, nothing is wrong with it. Turning down everything is a
-    /// fault, though, and ends in its ejection.
+    /// [`Pick::max_wait`]: try elsewhere, nothing is wrong with it. Turning down everything, or a
+    /// trial, which has no such condition, is a fault, though, and ends in its ejection.
     pub fn refused(mut self, report: &Report, now: Nanos) {
         let report = report.credible(Nanos::MAX);
         self.end(&report, now);
         self.lambda.broker().refusals().spend();
-        if self.destination().load().refused(&report) {
+        if self.destination().load().refused(&report) || self.is_trial() {
             self.fault(now);
-        } else if !self.is_trial() {
+        } else {
             self.destination().health().succeeded(self.ticket);
         }
     }

@@ -272,7 +272,10 @@ impl Lambda {
         report: &Report,
         now: Nanos,
     ) {
-        let warm = latency.since(report.cold_start.unwrap_or_default());
+        // Where every start is cold, that is what requests take there.
+        let was_cold = route.pair().now_cold(report.cold_start.is_some());
+        let preparations = report.cold_start.filter(|_| !was_cold);
+        let warm = latency.since(preparations.unwrap_or_default());
         let destination = route.destination();
         destination.load().answered(latency, report, now);
         self.broker.record(report);

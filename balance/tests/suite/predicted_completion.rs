@@ -427,6 +427,43 @@ fn a_cold_start_says_nothing_about_the_next_request() {
 }
 
 #[test]
+fn where_every_start_is_cold_that_is_what_requests_take() {
+    let mut bench = two();
+    warm(&mut bench, |_| 0.01);
+    let shares = bench.shares(300, |bench| {
+        let pick = bench.pick();
+        let name = pick.destination().name().to_owned();
+        let (latency, cold_start) = match name.as_str() {
+            "a" => (0.1, Some(seconds(0.095))),
+            _ => (0.011, None),
+        };
+        bench.pass(latency);
+        let report = Report {
+            cold_start,
+            ..report(0, 0.005, 0.01)
+        };
+        pick.succeeded(seconds(latency), &report, bench.now);
+        name
+    });
+    assert!(shares.of("a") < 20, "{shares:?}");
+}
+
+#[test]
+fn a_trial_that_is_turned_down_has_failed() {
+    let mut bench = two();
+    warm(&mut bench, |_| 0.01);
+    let pick = bench.pick();
+    let name = pick.destination().name().to_owned();
+    pick.failed(bench.now);
+    bench.pass(2.1);
+    let trial = bench.pick();
+    assert_eq!(trial.reason(), Reason::Trial);
+    trial.refused(&report(0, 0.0, 0.0), bench.now);
+    bench.pass(2.1);
+    assert_ne!(bench.choose(), name, "the second pause is longer");
+}
+
+#[test]
 fn absurd_reports_harm_nobody_for_long() {
     let absurd = [
         report(u32::MAX, 1e9, 1e9),
