@@ -84,15 +84,16 @@ pub(crate) async fn run(flags: &Flags) -> anyhow::Result<()> {
         .entry(lineup::default_policy())
         .context("the default takes part")?;
     let defeats = comparison.defeats(judged);
-    let verdict = Verdict::of(&comparison, &defeats, &runs.cost)?;
+    let verdict = Verdict::of(&comparison, &defeats)?;
     let (csv, html) = write(&flags.out, &comparison, &defeats)?;
 
     print!("{}", text::summary(&comparison, &defeats));
+    let cost = comparison.cost();
     println!(
         "\n{} runs, {:.1} million requests, in {wall:.1} s: {:.2} million requests per second and core",
         runs.plan.run_count(),
-        runs.cost.requests as f64 / 1e6,
-        runs.cost.requests_per_second_and_core() / 1e6,
+        cost.requests as f64 / 1e6,
+        cost.requests_per_second_and_core() / 1e6,
     );
     println!("written: {} and {}", csv.display(), html.display());
     if flags.json {
