@@ -179,14 +179,11 @@ impl<'a> Engine<'a> {
             executors: &self.executors,
             now: self.now,
         };
-        let Some(choice) = self.chooser.choose(&self.jobs[id], world) else {
-            return self.give_up(id);
-        };
         let job = &mut self.jobs[id];
+        if !self.chooser.choose(job, world) {
+            return self.give_up(id);
+        }
         job.attempts += 1;
-        job.destination = choice.id;
-        job.to = choice.to;
-        job.pick = choice.pick;
         job.sent = self.now;
         let delay = self.delay(id, Draw::There);
         if delay == 0 {

@@ -95,10 +95,6 @@ impl Executor {
         }
     }
 
-    pub(super) fn workers(&self) -> usize {
-        self.workers
-    }
-
     /// Speed of a worker for a lambda, now.
     pub(super) fn speed(&self, lambda: u32) -> f64 {
         self.speeds[lambda as usize] * self.factor
