@@ -116,13 +116,15 @@ impl Chooser {
         let router = job.request.router as usize;
         let known = world.topology.of(router);
         let World { executors, now, .. } = world;
+        let nothing = Tried::new();
+        let tried = job.tried.as_deref().unwrap_or(&nothing);
         let position = match &mut self.kind {
             Kind::Tables {
                 routers, lambdas, ..
             } => {
                 let lambda = &lambdas[job.request.lambda as usize];
                 let Router { table, random, .. } = &mut routers[router];
-                let Ok(pick) = table.pick(lambda, &job.tried, Nanos(now), random) else {
+                let Ok(pick) = table.pick(lambda, tried, Nanos(now), random) else {
                     return false;
                 };
                 job.destination = pick.destination().id();
@@ -130,9 +132,9 @@ impl Chooser {
                 job.pick = Some(pick);
                 return true;
             }
-            Kind::Oracle(oracle) => oracle.choose(job),
-            Kind::WorkOracle(oracle) => oracle.choose(job, known, executors, now),
-            Kind::Uniform(random) => uniform(known.len(), &job.tried, &mut random[router]),
+            Kind::Oracle(oracle) => oracle.choose(job, tried),
+            Kind::WorkOracle(oracle) => oracle.choose(job, tried, known, executors, now),
+            Kind::Uniform(random) => uniform(known.len(), tried, &mut random[router]),
         };
         let Some(position) = position else {
             return false;

@@ -96,8 +96,8 @@ impl<'a> Engine<'a> {
         let uncounted = (self.scenario.warm_up * requests as f64) as usize;
         for number in 0..requests {
             let arrival = self.arrivals.next();
-            while self.events.next_at().is_some_and(|at| at <= arrival.at) {
-                self.step();
+            while let Some((at, event)) = self.events.pop_due(arrival.at) {
+                self.step(at, event);
             }
             self.now = arrival.at;
             self.arrive(arrival, number >= uncounted);
@@ -106,16 +106,14 @@ impl<'a> Engine<'a> {
             }
         }
         while self.tally.answered() < requests {
-            self.step();
+            let next = self.events.pop_due(u64::MAX);
+            let (at, event) = next.expect("antagonists end, so every request comes to an end too");
+            self.step(at, event);
         }
         self.tally
     }
 
-    fn step(&mut self) {
-        let (at, event) = self
-            .events
-            .pop()
-            .expect("antagonists end, so every request comes to an end too");
+    fn step(&mut self, at: u64, event: Event) {
         self.now = at;
         match event {
             Event::Deliver(id) => self.deliver(id),
@@ -209,7 +207,7 @@ impl<'a> Engine<'a> {
         }
         let max_wait = job.pick.as_ref().and_then(Pick::max_wait);
         if max_wait.is_some() && executor.refuses(max_wait, &self.jobs, self.now) {
-            self.jobs[id].report = executor.report();
+            self.jobs[id].in_flight = executor.in_flight();
             return self.answer(id, Verdict::Refused, 0);
         }
         executor.arrive(id, self.now, &mut self.jobs, &mut self.events);
@@ -238,23 +236,23 @@ impl<'a> Engine<'a> {
         let now = Nanos(self.now);
         let job = &mut self.jobs[id];
         let latency = Nanos(self.now - job.sent);
+        let workers = self.executors[job.to.executor as usize].workers();
         let pick = job.pick.take();
         match job.verdict {
             Verdict::Done => {
                 if let Some(pick) = pick {
                     self.chooser.record(job, &pick, latency, now);
-                    pick.succeeded(latency, &job.report, now);
+                    pick.succeeded(latency, &job.report(workers), now);
                 }
                 self.tally.done(job, self.now);
                 self.jobs.remove(id);
             }
             Verdict::Refused => {
                 if let Some(pick) = pick {
-                    pick.refused(&job.report, now);
+                    pick.refused(&job.report(workers), now);
                 }
                 self.tally.refused(job);
-                job.tried.push(job.destination);
-                job.tried.refused();
+                job.give_up_attempt();
                 if job.attempts < MOST_ATTEMPTS {
                     self.dispatch(id);
                 } else {
@@ -265,7 +263,7 @@ impl<'a> Engine<'a> {
                 if let Some(pick) = pick {
                     pick.failed(now);
                 }
-                job.tried.push(job.destination);
+                job.give_up_attempt();
                 let router = job.request.router;
                 if job.attempts < MOST_ATTEMPTS && self.chooser.may_retry(router, self.now) {
                     self.dispatch(id);

@@ -1,5 +1,7 @@
 //! The dispatcher that expects mean services.
 
+use edge_balance::Tried;
+
 use super::scan::{Near, least, near};
 use super::{Executor, penalty};
 use crate::sim::job::Job;
@@ -92,7 +94,7 @@ impl Oracle {
         }
     }
 
-    pub(crate) fn choose(&mut self, job: &Job) -> Option<usize> {
+    pub(crate) fn choose(&mut self, job: &Job, tried: &Tried) -> Option<usize> {
         let near = &self.near[job.request.router as usize];
         let there = &self.there[job.request.lambda as usize];
         let there = near.view(there, &mut self.gathered);
@@ -100,7 +102,7 @@ impl Oracle {
         let known = near.halves.iter().zip(there);
         self.costs
             .extend(known.map(|(half, there)| 2.0 * half + there));
-        least(&mut self.costs, &job.tried)
+        least(&mut self.costs, tried)
     }
 
     pub(crate) fn sent(&mut self, executor: u32) {

@@ -1,5 +1,7 @@
 //! The dispatcher that knows the work of every request.
 
+use edge_balance::Tried;
+
 use super::scan::{Near, least, near};
 use super::{Executor, penalty};
 use crate::sim::job::Job;
@@ -93,6 +95,7 @@ impl WorkOracle {
     pub(crate) fn choose(
         &mut self,
         job: &Job,
+        tried: &Tried,
         known: &[Neighbour],
         executors: &[Executor],
         now: u64,
@@ -121,7 +124,7 @@ impl WorkOracle {
                 half + start + work * slowness
             }));
         }
-        least(&mut self.costs, &job.tried)
+        least(&mut self.costs, tried)
     }
 
     pub(crate) fn sent(&mut self, job: &Job, to: Neighbour, executor: &Executor, now: u64) {
