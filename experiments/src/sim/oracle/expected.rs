@@ -26,29 +26,36 @@ struct Known {
     workers: f64,
     /// That a request of each lambda takes in the mean.
     own: Box<[f64]>,
-    /// That a request takes in the mean over lambdas.
+    /// That a request takes in the mean over lambdas, shared among the workers.
     any: f64,
     /// Requests there or on their way.
     committed: u32,
-    factor: f64,
+    /// How many times slower than at full speed.
+    slower: f64,
     penalty: f64,
 }
 
 impl Known {
     fn new(scenario: &Scenario, executor: usize) -> Self {
-        let lambdas = || scenario.lambdas.iter().enumerate();
-        let mean = |(lambda, mix): (usize, &crate::sim::scenario::LambdaMix)| {
-            scenario.service.mean() * mix.size / scenario.speed(executor, lambda)
+        let lambdas = &scenario.lambdas;
+        let mean = |lambda: usize| {
+            scenario.service.mean() * lambdas[lambda].size / scenario.speed(executor, lambda)
         };
-        let shares: f64 = scenario.lambdas.iter().map(|lambda| lambda.share).sum();
+        let own: Box<[f64]> = (0..lambdas.len()).map(mean).collect();
+        let shares: f64 = lambdas.iter().map(|lambda| lambda.share).sum();
+        let asked_for = lambdas.iter().map(|lambda| lambda.share / shares);
+        let any: f64 = own
+            .iter()
+            .zip(asked_for)
+            .map(|(own, share)| own * share)
+            .sum();
+        let workers = f64::from(scenario.workers_of(executor));
         Known {
-            workers: f64::from(scenario.workers_of(executor)),
-            own: lambdas().map(mean).collect(),
-            any: lambdas()
-                .map(|(lambda, mix)| mean((lambda, mix)) * mix.share / shares)
-                .sum(),
+            workers,
+            own,
+            any: any / workers,
             committed: 0,
-            factor: 1.0,
+            slower: 1.0,
             penalty: 0.0,
         }
     }
@@ -60,11 +67,9 @@ impl Known {
         let there = if sharing {
             own * (after / self.workers).max(1.0)
         } else {
-            own + self.any * (after - self.workers).max(0.0) / self.workers
+            own + self.any * (after - self.workers).max(0.0)
         };
-        // Who makes no progress has a penalty instead.
-        let factor = if self.factor > 0.0 { self.factor } else { 1.0 };
-        there / factor + self.penalty
+        there * self.slower + self.penalty
     }
 }
 
@@ -119,8 +124,89 @@ impl Oracle {
     /// An antagonist changed the executor.
     pub(crate) fn disturbed(&mut self, executor: u32, state: &Executor) {
         let known = &mut self.executors[executor as usize];
-        known.factor = state.factor();
+        let factor = state.factor();
+        // Who makes no progress has a penalty instead.
+        known.slower = if factor > 0.0 { 1.0 / factor } else { 1.0 };
         known.penalty = penalty(state);
         self.update(executor as usize);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sim::arrivals::ArrivalStream;
+    use crate::sim::events::Events;
+    use crate::sim::job::Jobs;
+
+    struct World {
+        oracle: Oracle,
+        executors: Vec<Executor>,
+        jobs: Jobs,
+        events: Events,
+    }
+
+    impl World {
+        /// Three executors, the first the fastest, the last the slowest.
+        fn new() -> Self {
+            let scenario = Scenario {
+                speeds: vec![4.0, 2.0, 1.0],
+                ..Scenario::default()
+            };
+            let mut jobs = Jobs::default();
+            jobs.add(ArrivalStream::new(&scenario, 1).next(), true);
+            World {
+                oracle: Oracle::new(&scenario, &Topology::new(&scenario, 1)),
+                executors: (0..3).map(|n| Executor::new(&scenario, n)).collect(),
+                jobs,
+                events: Events::default(),
+            }
+        }
+
+        fn choice(&mut self, tried: &[u64]) -> Option<usize> {
+            let mut excluded = Tried::new();
+            tried.iter().for_each(|id| excluded.push(*id));
+            self.oracle.choose(&self.jobs[0], &excluded)
+        }
+
+        fn disturb(&mut self, executor: u32, factor: f64, fails: f64) {
+            let state = &mut self.executors[executor as usize];
+            state.set_factor(factor, 0, &mut self.jobs, &mut self.events);
+            state.set_fails(fails);
+            self.oracle.disturbed(executor, state);
+        }
+    }
+
+    #[test]
+    fn what_is_under_way_there_counts_until_it_has_ended() {
+        let mut world = World::new();
+        assert_eq!(world.choice(&[]), Some(0));
+        // The third takes three quarters of a mean service there, a half elsewhere.
+        world.oracle.sent(0);
+        world.oracle.sent(0);
+        assert_eq!(world.choice(&[]), Some(1));
+        world.oracle.ended(0);
+        assert_eq!(world.choice(&[]), Some(0));
+    }
+
+    #[test]
+    fn one_that_makes_no_progress_is_the_last_but_for_those_that_fail() {
+        let mut world = World::new();
+        world.disturb(0, 1.0, 1.0);
+        world.disturb(1, 0.0, 0.0);
+        assert_eq!(world.choice(&[]), Some(2));
+        assert_eq!(world.choice(&[2]), Some(1));
+        assert_eq!(world.choice(&[2, 1]), Some(0));
+        assert_eq!(world.choice(&[2, 1, 0]), None);
+        world.disturb(0, 1.0, 0.0);
+        assert_eq!(world.choice(&[]), Some(0));
+    }
+
+    #[test]
+    fn a_slower_one_is_chosen_as_what_it_is() {
+        let mut world = World::new();
+        world.disturb(0, 0.125, 0.0);
+        assert_eq!(world.choice(&[]), Some(1));
+        assert_eq!(world.choice(&[1]), Some(2));
     }
 }
