@@ -271,3 +271,44 @@ fn uniform(known: usize, tried: &Tried, random: &mut Pcg64Mcg) -> Option<usize> 
         .filter(|position| !tried.contains(*position as u64))
         .nth(nth)
 }
+
+#[cfg(test)]
+mod tests {
+    use edge_balance::Report;
+
+    use super::super::random::Stream;
+    use super::*;
+
+    #[test]
+    fn who_sends_probes_is_asked_for_them_and_nobody_else() {
+        let scenario = Scenario {
+            speeds: vec![1.0; 4],
+            ..Scenario::default()
+        };
+        let topology = Topology::new(&scenario, 1);
+        let lambda = "lambda".to_owned();
+        for name in PolicyConfig::NAMES.into_iter().chain(Contender::ESTIMATORS) {
+            let Contender::Policy { config, optimizer } = Contender::named(name).unwrap() else {
+                panic!("{name} is a policy");
+            };
+            let Router {
+                table, mut random, ..
+            } = Router::new(
+                config,
+                optimizer,
+                std::slice::from_ref(&lambda),
+                topology.of(0),
+                stream(1, Stream::Choices, 0),
+            );
+            let mut sent = 0;
+            for millisecond in 1..=1000 {
+                let now = Nanos::from_millis(millisecond);
+                let pick = table.pick(&lambda, &Tried::new(), now, &mut random);
+                pick.unwrap()
+                    .succeeded(Nanos::from_millis(1), &Report::default(), now);
+                sent += table.probes(&lambda, now, &mut random).len();
+            }
+            assert_eq!(sent > 0, probes(&config), "{name}");
+        }
+    }
+}
