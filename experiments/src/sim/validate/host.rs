@@ -26,7 +26,9 @@ impl LoadAverage {
     /// For people.
     pub(super) fn text(self) -> String {
         let remark = if self.is_busy() {
-            format!(": above {BUSY} the host is too busy with other things to be judged by")
+            format!(
+                ": above {BUSY} other programs delay the daemons, and what is outside may be their doing"
+            )
         } else {
             String::new()
         };
@@ -68,7 +70,7 @@ mod tests {
         for (before, after, busy) in [(0.1, 1.4, false), (1.6, 0.2, true), (0.2, 3.0, true)] {
             let load = LoadAverage::new(before, after);
             assert_eq!(load.is_busy(), busy);
-            assert_eq!(load.text().contains("too busy"), busy);
+            assert_eq!(load.text().contains("other programs"), busy);
         }
     }
 }
