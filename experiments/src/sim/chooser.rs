@@ -124,12 +124,12 @@ impl Chooser {
             } => {
                 let lambda = &lambdas[job.request.lambda as usize];
                 let Router { table, random, .. } = &mut routers[router];
-                let Ok(pick) = table.pick(lambda, tried, Nanos(now), random) else {
+                job.pick = table.pick(lambda, tried, Nanos(now), random).ok();
+                let Some(pick) = &job.pick else {
                     return false;
                 };
                 job.destination = pick.destination().id();
                 job.to = known[job.destination as usize];
-                job.pick = Some(pick);
                 return true;
             }
             Kind::Oracle(oracle) => oracle.choose(job, tried),

@@ -237,19 +237,22 @@ impl<'a> Engine<'a> {
         let job = &mut self.jobs[id];
         let latency = Nanos(self.now - job.sent);
         let workers = self.executors[job.to.executor as usize].workers();
-        let pick = job.pick.take();
         match job.verdict {
             Verdict::Done => {
-                if let Some(pick) = pick {
-                    self.chooser.record(job, &pick, latency, now);
-                    pick.succeeded(latency, &job.report(workers), now);
+                if let Some(pick) = &job.pick {
+                    self.chooser.record(job, pick, latency, now);
+                }
+                let report = job.report(workers);
+                if let Some(pick) = job.pick.take() {
+                    pick.succeeded(latency, &report, now);
                 }
                 self.tally.done(job, self.now);
                 self.jobs.remove(id);
             }
             Verdict::Refused => {
-                if let Some(pick) = pick {
-                    pick.refused(&job.report(workers), now);
+                let report = job.report(workers);
+                if let Some(pick) = job.pick.take() {
+                    pick.refused(&report, now);
                 }
                 self.tally.refused(job);
                 job.give_up_attempt();
@@ -260,7 +263,7 @@ impl<'a> Engine<'a> {
                 }
             }
             Verdict::Failed => {
-                if let Some(pick) = pick {
+                if let Some(pick) = job.pick.take() {
                     pick.failed(now);
                 }
                 job.give_up_attempt();
