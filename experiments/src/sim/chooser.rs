@@ -30,6 +30,8 @@ enum Kind {
     Tables {
         routers: Vec<Router>,
         lambdas: Vec<String>,
+        /// Whether there is any use in asking for probes.
+        probing: bool,
     },
     Oracle(Oracle),
     WorkOracle(WorkOracle),
@@ -40,7 +42,7 @@ enum Kind {
 #[derive(Debug)]
 struct Router {
     table: ForwardingTable,
-    optimizer: Optimizer,
+    optimizer: Option<Optimizer>,
     random: Pcg64Mcg,
 }
 
@@ -51,15 +53,6 @@ pub(super) struct World<'a> {
     pub(super) executors: &'a [Executor],
     /// Nanoseconds.
     pub(super) now: u64,
-}
-
-/// A destination for an attempt.
-#[derive(Debug)]
-pub(super) struct Choice {
-    pub(super) to: Neighbour,
-    /// What identifies the destination to its router.
-    pub(super) id: u64,
-    pub(super) pick: Option<Pick>,
 }
 
 /// The broker's defaults: retries per request and per second, and the window.
@@ -92,9 +85,10 @@ impl Chooser {
                     })
                     .collect(),
                 lambdas,
+                probing: probes(config),
             },
-            Contender::Oracle => Kind::Oracle(Oracle::new(scenario)),
-            Contender::OracleWork => Kind::WorkOracle(WorkOracle::new(scenario)),
+            Contender::Oracle => Kind::Oracle(Oracle::new(scenario, topology)),
+            Contender::OracleWork => Kind::WorkOracle(WorkOracle::new(scenario, topology)),
             Contender::Uniform => Kind::Uniform(all.clone().map(random).collect()),
         };
         let (ratio, reserve, window) = RETRIES;
@@ -116,26 +110,34 @@ impl Chooser {
         self.budgets[router as usize].try_withdraw(Nanos(now))
     }
 
-    /// A destination that the request was not sent to before, if there is one.
-    pub(super) fn choose(&mut self, job: &Job, world: World<'_>) -> Option<Choice> {
+    /// Gives the request a destination that it was not sent to before, if there is one, and answers
+    /// whether there is.
+    pub(super) fn choose(&mut self, job: &mut Job, world: World<'_>) -> bool {
         let router = job.request.router as usize;
         let known = world.topology.of(router);
         let World { executors, now, .. } = world;
+        let nothing = Tried::new();
+        let tried = job.tried.as_deref().unwrap_or(&nothing);
         let position = match &mut self.kind {
-            Kind::Tables { routers, lambdas } => {
+            Kind::Tables {
+                routers, lambdas, ..
+            } => {
                 let lambda = &lambdas[job.request.lambda as usize];
                 let Router { table, random, .. } = &mut routers[router];
-                let pick = table.pick(lambda, &job.tried, Nanos(now), random).ok()?;
-                let id = pick.destination().id();
-                return Some(Choice {
-                    to: known[id as usize],
-                    id,
-                    pick: Some(pick),
-                });
+                job.pick = table.pick(lambda, tried, Nanos(now), random).ok();
+                let Some(pick) = &job.pick else {
+                    return false;
+                };
+                job.destination = pick.destination().id();
+                job.to = known[job.destination as usize];
+                return true;
             }
-            Kind::Oracle(oracle) => oracle.choose(job, known, executors)?,
-            Kind::WorkOracle(oracle) => oracle.choose(job, known, executors, now)?,
-            Kind::Uniform(random) => uniform(known.len(), &job.tried, &mut random[router])?,
+            Kind::Oracle(oracle) => oracle.choose(job, tried),
+            Kind::WorkOracle(oracle) => oracle.choose(job, tried, known, executors, now),
+            Kind::Uniform(random) => uniform(known.len(), tried, &mut random[router]),
+        };
+        let Some(position) = position else {
+            return false;
         };
         let to = known[position];
         match &mut self.kind {
@@ -145,16 +147,19 @@ impl Chooser {
             }
             Kind::Tables { .. } | Kind::Uniform(_) => (),
         }
-        Some(Choice {
-            to,
-            id: position as u64,
-            pick: None,
-        })
+        job.to = to;
+        job.destination = position as u64;
+        true
     }
 
     /// The probes that a router wants to send at the occasion of a request.
     pub(super) fn probes(&mut self, occasion: &Arrival, now: u64) -> Vec<Probe> {
-        let Kind::Tables { routers, lambdas } = &mut self.kind else {
+        let Kind::Tables {
+            routers,
+            lambdas,
+            probing: true,
+        } = &mut self.kind
+        else {
             return Vec::new();
         };
         let Router { table, random, .. } = &mut routers[occasion.router as usize];
@@ -163,11 +168,17 @@ impl Chooser {
 
     /// An answer was fine; the optimizer of the router makes a weight of it.
     pub(super) fn record(&self, job: &Job, pick: &Pick, latency: Nanos, now: Nanos) {
-        let Kind::Tables { routers, lambdas } = &self.kind else {
+        let Kind::Tables {
+            routers, lambdas, ..
+        } = &self.kind
+        else {
             return;
         };
         let router = &routers[job.request.router as usize];
-        router.optimizer.record(
+        let Some(optimizer) = &router.optimizer else {
+            return;
+        };
+        optimizer.record(
             &router.table,
             &lambdas[job.request.lambda as usize],
             pick.destination().name(),
@@ -185,8 +196,10 @@ impl Chooser {
 
     /// An antagonist changed an executor.
     pub(super) fn disturbed(&mut self, executor: u32, now: u64, state: &Executor) {
-        if let Kind::WorkOracle(oracle) = &mut self.kind {
-            oracle.disturbed(executor, now, state);
+        match &mut self.kind {
+            Kind::Oracle(oracle) => oracle.disturbed(executor, state),
+            Kind::WorkOracle(oracle) => oracle.disturbed(executor, now, state),
+            Kind::Tables { .. } | Kind::Uniform(_) => (),
         }
     }
 }
@@ -224,9 +237,29 @@ impl Router {
         }
         Router {
             table,
-            optimizer: Optimizer::new(optimizer),
+            optimizer: (optimizer != OptimizerConfig::None).then(|| Optimizer::new(optimizer)),
             random,
         }
+    }
+}
+
+/// Whether the policy sends probes. Asking those that do not costs time at every request.
+fn probes(policy: &PolicyConfig) -> bool {
+    match policy {
+        PolicyConfig::Prequal { .. } => true,
+        PolicyConfig::PredictedCompletion(_)
+        | PolicyConfig::LeastCost
+        | PolicyConfig::ConsistentHash { .. }
+        | PolicyConfig::LeastRequest { .. }
+        | PolicyConfig::WeightedRoundRobin { .. }
+        | PolicyConfig::C3 { .. }
+        | PolicyConfig::PeakEwma
+        | PolicyConfig::PowerOfD { .. }
+        | PolicyConfig::Random
+        | PolicyConfig::LeastImpedance
+        | PolicyConfig::RoundRobin
+        | PolicyConfig::ProportionalFairness { .. }
+        | PolicyConfig::Estimator(_) => false,
     }
 }
 
@@ -237,4 +270,45 @@ fn uniform(known: usize, tried: &Tried, random: &mut Pcg64Mcg) -> Option<usize> 
     (0..known)
         .filter(|position| !tried.contains(*position as u64))
         .nth(nth)
+}
+
+#[cfg(test)]
+mod tests {
+    use edge_balance::Report;
+
+    use super::super::random::Stream;
+    use super::*;
+
+    #[test]
+    fn who_sends_probes_is_asked_for_them_and_nobody_else() {
+        let scenario = Scenario {
+            speeds: vec![1.0; 4],
+            ..Scenario::default()
+        };
+        let topology = Topology::new(&scenario, 1);
+        let lambda = "lambda".to_owned();
+        for name in PolicyConfig::NAMES.into_iter().chain(Contender::ESTIMATORS) {
+            let Contender::Policy { config, optimizer } = Contender::named(name).unwrap() else {
+                panic!("{name} is a policy");
+            };
+            let Router {
+                table, mut random, ..
+            } = Router::new(
+                config,
+                optimizer,
+                std::slice::from_ref(&lambda),
+                topology.of(0),
+                stream(1, Stream::Choices, 0),
+            );
+            let mut sent = 0;
+            for millisecond in 1..=1000 {
+                let now = Nanos::from_millis(millisecond);
+                let pick = table.pick(&lambda, &Tried::new(), now, &mut random);
+                pick.unwrap()
+                    .succeeded(Nanos::from_millis(1), &Report::default(), now);
+                sent += table.probes(&lambda, now, &mut random).len();
+            }
+            assert_eq!(sent > 0, probes(&config), "{name}");
+        }
+    }
 }

@@ -96,8 +96,8 @@ impl<'a> Engine<'a> {
         let uncounted = (self.scenario.warm_up * requests as f64) as usize;
         for number in 0..requests {
             let arrival = self.arrivals.next();
-            while self.events.next_at().is_some_and(|at| at <= arrival.at) {
-                self.step();
+            while let Some((at, event)) = self.events.pop_due(arrival.at) {
+                self.step(at, event);
             }
             self.now = arrival.at;
             self.arrive(arrival, number >= uncounted);
@@ -106,16 +106,14 @@ impl<'a> Engine<'a> {
             }
         }
         while self.tally.answered() < requests {
-            self.step();
+            let next = self.events.pop_due(u64::MAX);
+            let (at, event) = next.expect("antagonists end, so every request comes to an end too");
+            self.step(at, event);
         }
         self.tally
     }
 
-    fn step(&mut self) {
-        let (at, event) = self
-            .events
-            .pop()
-            .expect("antagonists end, so every request comes to an end too");
+    fn step(&mut self, at: u64, event: Event) {
         self.now = at;
         match event {
             Event::Deliver(id) => self.deliver(id),
@@ -179,14 +177,11 @@ impl<'a> Engine<'a> {
             executors: &self.executors,
             now: self.now,
         };
-        let Some(choice) = self.chooser.choose(&self.jobs[id], world) else {
-            return self.give_up(id);
-        };
         let job = &mut self.jobs[id];
+        if !self.chooser.choose(job, world) {
+            return self.give_up(id);
+        }
         job.attempts += 1;
-        job.destination = choice.id;
-        job.to = choice.to;
-        job.pick = choice.pick;
         job.sent = self.now;
         let delay = self.delay(id, Draw::There);
         if delay == 0 {
@@ -212,7 +207,7 @@ impl<'a> Engine<'a> {
         }
         let max_wait = job.pick.as_ref().and_then(Pick::max_wait);
         if max_wait.is_some() && executor.refuses(max_wait, &self.jobs, self.now) {
-            self.jobs[id].report = executor.report();
+            self.jobs[id].in_flight = executor.in_flight();
             return self.answer(id, Verdict::Refused, 0);
         }
         executor.arrive(id, self.now, &mut self.jobs, &mut self.events);
@@ -241,23 +236,26 @@ impl<'a> Engine<'a> {
         let now = Nanos(self.now);
         let job = &mut self.jobs[id];
         let latency = Nanos(self.now - job.sent);
-        let pick = job.pick.take();
+        let workers = self.executors[job.to.executor as usize].workers();
         match job.verdict {
             Verdict::Done => {
-                if let Some(pick) = pick {
-                    self.chooser.record(job, &pick, latency, now);
-                    pick.succeeded(latency, &job.report, now);
+                if let Some(pick) = &job.pick {
+                    self.chooser.record(job, pick, latency, now);
+                }
+                let report = job.report(workers);
+                if let Some(pick) = job.pick.take() {
+                    pick.succeeded(latency, &report, now);
                 }
                 self.tally.done(job, self.now);
                 self.jobs.remove(id);
             }
             Verdict::Refused => {
-                if let Some(pick) = pick {
-                    pick.refused(&job.report, now);
+                let report = job.report(workers);
+                if let Some(pick) = job.pick.take() {
+                    pick.refused(&report, now);
                 }
                 self.tally.refused(job);
-                job.tried.push(job.destination);
-                job.tried.refused();
+                job.give_up_attempt();
                 if job.attempts < MOST_ATTEMPTS {
                     self.dispatch(id);
                 } else {
@@ -265,10 +263,10 @@ impl<'a> Engine<'a> {
                 }
             }
             Verdict::Failed => {
-                if let Some(pick) = pick {
+                if let Some(pick) = job.pick.take() {
                     pick.failed(now);
                 }
-                job.tried.push(job.destination);
+                job.give_up_attempt();
                 let router = job.request.router;
                 if job.attempts < MOST_ATTEMPTS && self.chooser.may_retry(router, self.now) {
                     self.dispatch(id);

@@ -90,21 +90,30 @@ impl Ord for Entry {
 #[derive(Debug, Default)]
 pub(super) struct Events {
     heap: QuaternaryHeap<Reverse<Entry>>,
+    /// The first one has been taken: most events lead to another, which can have its place.
+    taken: bool,
 }
 
 impl Events {
     pub(super) fn push(&mut self, at: u64, event: Event) {
         let word = event.pack();
-        self.heap.push(Reverse(Entry { at, word }));
+        let entry = Reverse(Entry { at, word });
+        if self.taken {
+            self.taken = false;
+            *self.heap.peek_mut().expect("what was taken is there") = entry;
+        } else {
+            self.heap.push(entry);
+        }
     }
 
-    /// When the next one is due, in nanoseconds.
-    pub(super) fn next_at(&self) -> Option<u64> {
-        self.heap.peek().map(|entry| entry.0.at)
-    }
-
-    pub(super) fn pop(&mut self) -> Option<(u64, Event)> {
-        let Reverse(entry) = self.heap.pop()?;
+    /// The next one, with its time, unless that is after `limit`. Nanoseconds.
+    pub(super) fn pop_due(&mut self, limit: u64) -> Option<(u64, Event)> {
+        if self.taken {
+            self.taken = false;
+            self.heap.pop();
+        }
+        let Reverse(entry) = self.heap.peek().filter(|entry| entry.0.at <= limit)?;
+        self.taken = true;
         Some((entry.at, Event::unpack(entry.word)))
     }
 }
@@ -126,8 +135,7 @@ mod tests {
         events.push(40, Event::Disturb(3));
         events.push(60, Event::Tell(u32::MAX));
         events.push(50, Event::Ask(1));
-        assert_eq!(events.next_at(), Some(10));
-        let order: Vec<_> = std::iter::from_fn(|| events.pop()).collect();
+        let order: Vec<_> = std::iter::from_fn(|| events.pop_due(60)).collect();
         let expected = [
             (10, planned),
             (20, Event::Deliver(u32::MAX)),
@@ -137,5 +145,35 @@ mod tests {
             (60, Event::Tell(u32::MAX)),
         ];
         assert_eq!(order, expected);
+    }
+
+    #[test]
+    fn an_event_that_follows_from_another_comes_in_its_turn() {
+        let mut events = Events::default();
+        for at in [10, 20, 40] {
+            events.push(at, Event::Deliver(1));
+        }
+        let mut times = Vec::new();
+        while let Some((at, _)) = events.pop_due(100) {
+            times.push(at);
+            if at < 30 {
+                events.push(at + 15, Event::Reply(1));
+            }
+            if at == 20 {
+                events.push(50, Event::Reply(2));
+            }
+        }
+        assert_eq!(times, [10, 20, 25, 35, 40, 40, 50]);
+    }
+
+    #[test]
+    fn what_is_due_later_waits() {
+        let mut events = Events::default();
+        events.push(11, Event::Deliver(1));
+        assert_eq!(events.pop_due(10), None);
+        events.push(5, Event::Deliver(2));
+        assert_eq!(events.pop_due(11), Some((5, Event::Deliver(2))));
+        assert_eq!(events.pop_due(11), Some((11, Event::Deliver(1))));
+        assert_eq!(events.pop_due(11), None);
     }
 }

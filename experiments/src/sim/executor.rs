@@ -95,10 +95,6 @@ impl Executor {
         }
     }
 
-    pub(super) fn workers(&self) -> usize {
-        self.workers
-    }
-
     /// Speed of a worker for a lambda, now.
     pub(super) fn speed(&self, lambda: u32) -> f64 {
         self.speeds[lambda as usize] * self.factor
@@ -174,11 +170,20 @@ impl Executor {
         free.into_iter().fold(f64::INFINITY, f64::min)
     }
 
+    /// Requests that wait or run.
+    pub(super) fn in_flight(&self) -> u32 {
+        self.acceptance.in_system()
+    }
+
+    pub(super) fn workers(&self) -> u32 {
+        self.workers as u32
+    }
+
     /// What an answer says of the load.
     pub(super) fn report(&self) -> Report {
         Report {
-            in_flight: Some(self.acceptance.in_system()),
-            workers: Some(self.workers as u32),
+            in_flight: Some(self.in_flight()),
+            workers: Some(self.workers()),
             ..Report::default()
         }
     }
@@ -226,16 +231,14 @@ impl Executor {
         }
     }
 
-    /// Lets a request go that is done, with a report.
+    /// Lets a request go that is done, with what its answer reports.
     pub(super) fn complete(&mut self, id: u32, now: u64, jobs: &mut Jobs, events: &mut Events) {
-        let job = &jobs[id];
-        let service = Some(self.service(job, now));
-        self.acceptance.left(job.request.lambda as usize, service);
-        jobs[id].report = Report {
-            service,
-            residence: Some(Nanos(now - jobs[id].reached)),
-            ..self.report()
-        };
+        let job = &mut jobs[id];
+        job.service = self.service(job, now);
+        job.residence = Nanos(now - job.reached);
+        self.acceptance
+            .left(job.request.lambda as usize, Some(job.service));
+        job.in_flight = self.in_flight();
         let (workers, factor) = (self.workers, self.factor);
         match &mut self.at_work {
             AtWork::Fifo { running, waiting } => {

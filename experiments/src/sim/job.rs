@@ -1,6 +1,6 @@
 //! Requests on their way, in slots that are used again.
 
-use edge_balance::{Pick, Report, Tried};
+use edge_balance::{Nanos, Pick, Report, Tried};
 
 use super::arrivals::Arrival;
 use super::events::GENERATION_BITS;
@@ -32,8 +32,12 @@ pub(super) struct Job {
     pub(super) verdict: Verdict,
     /// When it reached its executor.
     pub(super) reached: u64,
-    /// What the executor says of itself.
-    pub(super) report: Report,
+    /// Requests at its executor when it left that.
+    pub(super) in_flight: u32,
+    /// How long it executed.
+    pub(super) service: Nanos,
+    /// How long it was at its executor.
+    pub(super) residence: Nanos,
     /// When a worker took it.
     pub(super) started: u64,
     /// Since when `left` has been worked on.
@@ -42,13 +46,35 @@ pub(super) struct Job {
     pub(super) left: f64,
     /// Of the plan when it will be done.
     pub(super) generation: u32,
-    pub(super) tried: Tried,
+    /// Elsewhere, since most requests are sent once, and there are many where queues are long.
+    pub(super) tried: Option<Box<Tried>>,
 }
 
 impl Job {
     /// Whether a plan of that generation, as far as an event keeps it, still holds.
     pub(super) fn is_planned(&self, generation: u32) -> bool {
         (self.generation ^ generation) << (32 - GENERATION_BITS) == 0
+    }
+
+    /// What the answer says of an executor with so many workers.
+    pub(super) fn report(&self, workers: u32) -> Report {
+        let executed = self.verdict == Verdict::Done;
+        Report {
+            in_flight: Some(self.in_flight),
+            workers: Some(workers),
+            service: executed.then_some(self.service),
+            residence: executed.then_some(self.residence),
+            ..Report::default()
+        }
+    }
+
+    /// Notes that the current attempt was in vain.
+    pub(super) fn give_up_attempt(&mut self) {
+        let tried = self.tried.get_or_insert_default();
+        tried.push(self.destination);
+        if self.verdict == Verdict::Refused {
+            tried.refused();
+        }
     }
 }
 
@@ -81,12 +107,14 @@ impl Jobs {
             pick: None,
             verdict: Verdict::Done,
             reached: 0,
-            report: Report::default(),
+            in_flight: 0,
+            service: Nanos::ZERO,
+            residence: Nanos::ZERO,
             started: 0,
             since: 0,
             left: 0.0,
             generation: 0,
-            tried: Tried::new(),
+            tried: None,
         });
         self.slots.len() as u32 - 1
     }
@@ -96,9 +124,7 @@ impl Jobs {
         debug_assert!(job.pick.is_none(), "the router was told how it ended");
         // No plan made for this request may touch the next one in its slot.
         job.generation = job.generation.wrapping_add(1);
-        if !job.tried.is_empty() {
-            job.tried = Tried::new();
-        }
+        job.tried = None;
         self.free.push(id);
     }
 }

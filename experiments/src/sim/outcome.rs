@@ -104,11 +104,13 @@ impl Tally {
 
     /// A latency in seconds that a share `q` of the requests that count did not exceed.
     pub(super) fn percentile(&mut self, q: f64) -> f64 {
-        percentile(&mut self.latencies, q)
+        let [value] = percentiles(&mut self.latencies, [q]);
+        value
     }
 
     pub(super) fn outcome(mut self) -> Outcome {
         let requests = self.latencies.len();
+        let [p50, p99, p999] = percentiles(&mut self.latencies, [0.5, 0.99, 0.999]);
         let completed = self.completed.iter().sum::<u64>().max(1) as f64;
         Outcome {
             requests: requests as u64,
@@ -117,9 +119,9 @@ impl Tally {
             refusals: self.refusals,
             probes: self.probes,
             mean: self.sum / requests.max(1) as f64,
-            p50: percentile(&mut self.latencies, 0.5),
-            p99: percentile(&mut self.latencies, 0.99),
-            p999: percentile(&mut self.latencies, 0.999),
+            p50,
+            p99,
+            p999,
             share: self
                 .completed
                 .iter()
@@ -130,15 +132,24 @@ impl Tally {
     }
 }
 
-/// The smallest value that a share `q` of all does not exceed; 0 of none.
-fn percentile(values: &mut [f32], q: f64) -> f64 {
-    let rank = (q * values.len() as f64).ceil() as usize;
-    let Some(last) = values.len().checked_sub(1) else {
-        return 0.0;
-    };
-    let index = rank.saturating_sub(1).min(last);
-    let (_, value, _) = values.select_nth_unstable_by(index, f32::total_cmp);
-    f64::from(*value)
+/// For each share, in ascending order, the smallest value that this share of all does not exceed; 0
+/// of none.
+fn percentiles<const N: usize>(values: &mut [f32], shares: [f64; N]) -> [f64; N] {
+    let count = values.len();
+    // Those from `start` on are not less than those before it.
+    let (mut rest, mut start) = (values, 0);
+    shares.map(|share| {
+        let Some(last) = count.checked_sub(1) else {
+            return 0.0;
+        };
+        let rank = (share * count as f64).ceil() as usize;
+        let index = rank.saturating_sub(1).min(last);
+        let (_, value, _) = rest.select_nth_unstable_by(index - start, f32::total_cmp);
+        let value = f64::from(*value);
+        rest = &mut std::mem::take(&mut rest)[index - start..];
+        start = index;
+        value
+    })
 }
 
 #[cfg(test)]
@@ -148,11 +159,13 @@ mod tests {
     #[test]
     fn percentiles_are_values_that_occurred() {
         let mut values: Vec<f32> = (1..=1000).rev().map(|i| i as f32).collect();
-        assert_eq!(percentile(&mut values, 0.5), 500.0);
-        assert_eq!(percentile(&mut values, 0.99), 990.0);
-        assert_eq!(percentile(&mut values, 0.999), 999.0);
-        assert_eq!(percentile(&mut values, 1.0), 1000.0);
-        assert_eq!(percentile(&mut values[..1], 0.999), f64::from(values[0]));
-        assert_eq!(percentile(&mut [], 0.5), 0.0);
+        let shares = [0.001, 0.5, 0.99, 0.999, 1.0];
+        assert_eq!(
+            percentiles(&mut values, shares),
+            [1.0, 500.0, 990.0, 999.0, 1000.0]
+        );
+        let one = f64::from(values[7]);
+        assert_eq!(percentiles(&mut values[7..8], [0.5, 0.999]), [one, one]);
+        assert_eq!(percentiles(&mut [], [0.5]), [0.0]);
     }
 }

@@ -16,12 +16,12 @@ use super::{Contender, Outcome, run};
 /// Options of `lab sim run`.
 #[derive(Debug, Args)]
 pub(crate) struct Flags {
-    /// Who chooses: a policy of the forwarding table, `oracle`, `oracle-work`, `uniform`, or several
-    /// of them
+    /// Who chooses: a policy of the forwarding table, an estimator of the dispatcher (`rtt`, `delay`),
+    /// `uniform`, `oracleE`, `oracleW`, or several of them
     #[arg(
         long,
         value_delimiter = ',',
-        default_value = "predicted-completion,least-cost,oracle"
+        default_value = "predicted-completion,least-cost,oracleE"
     )]
     policy: Vec<String>,
     /// Number of routers
@@ -175,15 +175,7 @@ fn explain(scenario: &Scenario, outcome: &Outcome) {
 
 /// The contender of that name.
 pub(crate) fn contender(name: &str) -> anyhow::Result<Contender> {
-    Ok(match name {
-        "oracle" => Contender::Oracle,
-        "oracle-work" => Contender::OracleWork,
-        "uniform" => Contender::Uniform,
-        _ => Contender::policy(
-            Contender::policy_named(name)
-                .with_context(|| format!("no contender is called '{name}'"))?,
-        ),
-    })
+    Contender::named(name).with_context(|| format!("no contender is called '{name}'"))
 }
 
 impl Flags {

@@ -1,5 +1,6 @@
 //! `lab sim validate`: the simulator beside real daemons on loopback, with the same requests.
 
+mod host;
 mod load;
 mod world;
 
@@ -11,6 +12,7 @@ use serde::Serialize;
 use super::engine::Engine;
 use super::scenario::{Foresight, Network, Scenario, Service};
 use super::single::contender;
+use host::{LoadAverage, load_average};
 use load::Measured;
 use world::World;
 
@@ -46,23 +48,40 @@ struct Point {
     within: bool,
 }
 
+/// The JSON document.
+#[derive(Debug, Serialize)]
+struct Document<'a> {
+    points: &'a [Point],
+    load_average: LoadAverage,
+}
+
 /// Measures and simulates all points.
+///
+/// # Errors
+/// A point is outside, a request failed, daemons do not start.
 pub(crate) async fn execute(flags: &Flags) -> anyhow::Result<()> {
     let scenarios = scenarios(flags.requests as usize);
     let total = scenarios.len() * flags.requests as usize;
     let bar = ProgressBar::new(total as u64).with_style(ProgressStyle::with_template(
         "{msg:>32} {wide_bar} {human_pos}/{human_len} requests {eta:>4}",
     )?);
+    let before = load_average()?;
     let mut points = Vec::new();
     for scenario in scenarios {
         bar.set_message(scenario.name.clone());
         points.push(point(scenario, flags.seed, &bar).await?);
     }
     bar.finish_and_clear();
+    let load_average = LoadAverage::new(before, load_average()?);
     if flags.json {
-        println!("{}", serde_json::to_string_pretty(&points)?);
+        let document = Document {
+            points: &points,
+            load_average,
+        };
+        println!("{}", serde_json::to_string_pretty(&document)?);
     } else {
         print(&points);
+        println!("{}", load_average.text());
     }
     let outside = points.iter().filter(|point| !point.within).count();
     ensure!(

@@ -3,7 +3,7 @@
 use super::design;
 use super::factor::Levels;
 use super::lineup::{Entry, ORACLE};
-use super::runs::Runs;
+use super::runs::{Cost, Runs};
 use super::statistics::{Ratio, geometric_mean, mean, quantile};
 use crate::sim::Outcome;
 
@@ -13,6 +13,8 @@ pub(crate) struct Comparison {
     pub(crate) scenarios: Vec<Point>,
     pub(crate) entries: Vec<Entry>,
     pub(crate) seeds: usize,
+    /// What the simulation of each entry took.
+    costs: Vec<Cost>,
     /// By scenario, then by entry.
     cells: Vec<Vec<Cell>>,
 }
@@ -69,6 +71,8 @@ pub(crate) struct Summary {
     pub(crate) attempts: f64,
     pub(crate) refusals: f64,
     pub(crate) probes: f64,
+    /// What the simulation took.
+    pub(crate) cost: Cost,
 }
 
 /// A scenario in which another contender does better than the one that is judged.
@@ -115,6 +119,7 @@ impl Comparison {
             scenarios,
             entries,
             seeds: runs.plan.seed_count(),
+            costs: runs.costs.clone(),
             cells,
         })
     }
@@ -168,7 +173,15 @@ impl Comparison {
             attempts: average(&each(|cell| cell.attempts)),
             refusals: average(&each(|cell| cell.refusals)),
             probes: average(&each(|cell| cell.probes)),
+            cost: self.costs[entry],
         }
+    }
+
+    /// What the simulation of all entries took.
+    pub(crate) fn cost(&self) -> Cost {
+        self.costs
+            .iter()
+            .fold(Cost::default(), |sum, cost| sum + *cost)
     }
 
     /// The geometric mean of the p99 ratio over the scenarios that `which` selects, `None` if it

@@ -27,11 +27,12 @@ pub(crate) struct Runs {
     pub(crate) plan: Plan,
     /// Seeds innermost, then entries, scenarios outermost.
     outcomes: Vec<Outcome>,
-    pub(crate) cost: Cost,
+    /// By entry.
+    pub(crate) costs: Vec<Cost>,
 }
 
 /// What the simulation took.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct Cost {
     /// Simulated requests, those of the warm-up included.
     pub(crate) requests: u64,
@@ -42,6 +43,17 @@ pub(crate) struct Cost {
 impl Cost {
     pub(crate) fn requests_per_second_and_core(&self) -> f64 {
         self.requests as f64 / self.cpu_seconds
+    }
+}
+
+impl std::ops::Add for Cost {
+    type Output = Cost;
+
+    fn add(self, other: Cost) -> Cost {
+        Cost {
+            requests: self.requests + other.requests,
+            cpu_seconds: self.cpu_seconds + other.cpu_seconds,
+        }
     }
 }
 
@@ -82,27 +94,33 @@ impl Plan {
                 .collect()
         });
         Ok(finished.map(|finished| {
-            let mut cost = Cost::default();
+            let mut costs = vec![Cost::default(); self.entries.len()];
             let outcomes = finished
                 .into_iter()
-                .map(|(outcome, of_run)| {
-                    cost.requests += of_run.requests;
-                    cost.cpu_seconds += of_run.cpu_seconds;
+                .enumerate()
+                .map(|(run, (outcome, cost))| {
+                    let cost_of_entry = &mut costs[self.entry_of(run)];
+                    *cost_of_entry = *cost_of_entry + cost;
                     outcome
                 })
                 .collect();
             Runs {
                 plan: self,
                 outcomes,
-                cost,
+                costs,
             }
         }))
+    }
+
+    /// Which entry a run is of; runs are counted with seeds innermost and scenarios outermost.
+    fn entry_of(&self, run: usize) -> usize {
+        run / self.seed_count() % self.entries.len()
     }
 
     fn simulate(&self, run: usize) -> (Outcome, Cost) {
         let seeds = self.seed_count();
         let seed = self.seeds.start() + (run % seeds) as u64;
-        let entry = &self.entries[run / seeds % self.entries.len()];
+        let entry = &self.entries[self.entry_of(run)];
         let levels = Levels::of(self.scenarios[run / seeds / self.entries.len()]);
         let scenario = design::scenario(&levels, seed);
         let before = thread_seconds();
@@ -116,14 +134,20 @@ impl Plan {
 }
 
 impl Runs {
-    /// Of outcomes that were not simulated here and cost nothing.
+    /// Of outcomes that were not simulated here; each entry has cost half a second for 100 requests.
     #[cfg(test)]
     pub(crate) fn new(plan: Plan, outcomes: Vec<Outcome>) -> Self {
         assert_eq!(outcomes.len(), plan.run_count());
         Runs {
+            costs: vec![
+                Cost {
+                    requests: 100,
+                    cpu_seconds: 0.5,
+                };
+                plan.entries.len()
+            ],
             plan,
             outcomes,
-            cost: Cost::default(),
         }
     }
 

@@ -21,13 +21,14 @@ const WRITES: &str = "writing to a string does not fail";
 fn table(text: &mut String, comparison: &Comparison) -> std::fmt::Result {
     writeln!(
         text,
-        "p99 to that of oracleE, {} scenarios, {} seeds; counts per request\n",
+        "p99 to that of oracleE, {} scenarios, {} seeds; counts per request; M/s: \
+         million requests simulated per second and core\n",
         comparison.scenarios.len(),
         comparison.seeds
     )?;
     writeln!(
         text,
-        "{:22} {:>7} {:>15} {:>7} {:>8} {:>7} {:>7} {:>8} {:>8} {:>7} {:>7}  worst in",
+        "{:22} {:>7} {:>15} {:>7} {:>8} {:>7} {:>7} {:>8} {:>8} {:>7} {:>7} {:>6}  worst in",
         "policy",
         "median",
         "geo-mean",
@@ -38,13 +39,14 @@ fn table(text: &mut String, comparison: &Comparison) -> std::fmt::Result {
         "errors",
         "attempts",
         "refused",
-        "probes"
+        "probes",
+        "M/s"
     )?;
     for (name, summary) in ranking(comparison) {
         let worst = &comparison.scenarios[summary.worst_scenario];
         writeln!(
             text,
-            "{name:22} {:>7} {:>8} ±{:>4.1}% {:>7} {:>8} {:>7} {:>7} {:>8.5} {:>8.3} {:>7.3} {:>7.3}  {} {}",
+            "{name:22} {:>7} {:>8} ±{:>4.1}% {:>7} {:>8} {:>7} {:>7} {:>8.5} {:>8.3} {:>7.3} {:>7.3} {:>6.2}  {} {}",
             short(summary.median),
             short(summary.geometric.mean),
             summary.geometric.half_width() * 100.0,
@@ -56,6 +58,7 @@ fn table(text: &mut String, comparison: &Comparison) -> std::fmt::Result {
             summary.attempts,
             summary.refusals,
             summary.probes,
+            summary.cost.requests_per_second_and_core() / 1e6,
             worst.index,
             worst.levels.name(),
         )?;

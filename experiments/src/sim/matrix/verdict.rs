@@ -1,10 +1,11 @@
 //! The verdict on the default policy, as one JSON object for programs.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::comparison::{Comparison, Defeat};
 use super::lineup::{PROPORTIONAL_WEIGHTING, default_policy};
-use super::runs::Cost;
 use super::statistics::geometric_mean;
 
 /// Ratios are of the p99 to that of oracleE, per scenario the geometric mean over the seeds.
@@ -35,16 +36,14 @@ pub(crate) struct Verdict {
     pub(crate) seeds: usize,
     /// Simulated, per second of CPU time.
     pub(crate) requests_per_second_and_core: f64,
+    /// The same for each contender.
+    pub(crate) simulated: BTreeMap<String, f64>,
 }
 
 impl Verdict {
     /// # Errors
     /// The default policy did not take part.
-    pub(crate) fn of(
-        comparison: &Comparison,
-        defeats: &[Defeat],
-        cost: &Cost,
-    ) -> anyhow::Result<Self> {
+    pub(crate) fn of(comparison: &Comparison, defeats: &[Defeat]) -> anyhow::Result<Self> {
         let policy = default_policy();
         let judged = comparison
             .entry(policy)
@@ -71,9 +70,21 @@ impl Verdict {
             not_best: defeats.len(),
             not_best_share: defeats.len() as f64 / scenarios as f64,
             seeds: comparison.seeds,
-            requests_per_second_and_core: cost.requests_per_second_and_core(),
+            requests_per_second_and_core: comparison.cost().requests_per_second_and_core(),
+            simulated: simulated(comparison),
         })
     }
+}
+
+/// Requests per second of CPU time, by contender.
+fn simulated(comparison: &Comparison) -> BTreeMap<String, f64> {
+    let entries = comparison.entries.iter().enumerate();
+    entries
+        .map(|(number, entry)| {
+            let cost = comparison.summary(number).cost;
+            (entry.name.to_owned(), cost.requests_per_second_and_core())
+        })
+        .collect()
 }
 
 fn versus_proportional(comparison: &Comparison, judged: usize) -> Option<f64> {
@@ -101,11 +112,7 @@ mod tests {
             }
         });
         let defeats = comparison.defeats(comparison.entry(default_policy()).unwrap());
-        let cost = Cost {
-            requests: 300,
-            cpu_seconds: 2.0,
-        };
-        Verdict::of(&comparison, &defeats, &cost).unwrap()
+        Verdict::of(&comparison, &defeats).unwrap()
     }
 
     #[test]
@@ -124,7 +131,8 @@ mod tests {
         close("scenarios", 2.0);
         close("attempts", 1.2);
         close("not_best", 0.0);
-        close("requests_per_second_and_core", 150.0);
+        close("requests_per_second_and_core", 200.0);
+        assert_eq!(read["simulated"][ORACLE], 200.0);
         assert!(
             read["worst_scenario"]
                 .as_str()

@@ -18,12 +18,14 @@ pub(crate) fn summary(comparison: &Comparison) -> Markup {
                     th { "mean" }
                     th colspan="2" { "p99.9" }
                     th colspan="4" { "per request" }
+                    th { "simulated" }
                 }
                 tr {
                     th { "median" } th { "geo-mean" } th { "p90" } th { "worst" } th { "worst in" }
                     th { "median" }
                     th { "median" } th { "worst" }
                     th { "errors" } th { "attempts" } th { "refusals" } th { "probes" }
+                    th { "million per second and core" }
                 }
             }
             tbody {
@@ -46,6 +48,7 @@ pub(crate) fn summary(comparison: &Comparison) -> Markup {
                         td { (format!("{:.3}", summary.attempts)) }
                         td { (format!("{:.3}", summary.refusals)) }
                         td { (format!("{:.3}", summary.probes)) }
+                        td { (format!("{:.2}", summary.cost.requests_per_second_and_core() / 1e6)) }
                     }
                 }
             }
