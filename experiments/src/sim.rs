@@ -13,6 +13,8 @@ mod job;
 mod matrix;
 mod oracle;
 mod outcome;
+#[cfg(test)]
+mod populations;
 mod probing;
 mod random;
 mod scale;

@@ -1,6 +1,6 @@
 //! The simulation of one run: requests travel to executors and answers back, in order of time.
 
-use edge_balance::{Nanos, Pick};
+use edge_balance::{Nanos, Pick, Report};
 
 use super::antagonists::Antagonists;
 use super::arrivals::{Arrival, ArrivalStream};
@@ -161,7 +161,7 @@ impl<'a> Engine<'a> {
     fn ask(&mut self, id: u32) {
         let question = &mut self.probing[id];
         let executor = &self.executors[question.to.executor as usize];
-        if !executor.is_down() && executor.fails() == 0.0 {
+        if !executor.is_silent() && !executor.is_down() && executor.fails() == 0.0 {
             question.answer = Some((executor.report(), executor.estimate(question.lambda)));
         }
         let delay = self
@@ -236,13 +236,17 @@ impl<'a> Engine<'a> {
         let now = Nanos(self.now);
         let job = &mut self.jobs[id];
         let latency = Nanos(self.now - job.sent);
-        let workers = self.executors[job.to.executor as usize].workers();
+        let executor = &self.executors[job.to.executor as usize];
+        let report = if executor.is_silent() {
+            Report::default()
+        } else {
+            job.report(executor.workers())
+        };
         match job.verdict {
             Verdict::Done => {
                 if let Some(pick) = &job.pick {
                     self.chooser.record(job, pick, latency, now);
                 }
-                let report = job.report(workers);
                 if let Some(pick) = job.pick.take() {
                     pick.succeeded(latency, &report, now);
                 }
@@ -250,7 +254,6 @@ impl<'a> Engine<'a> {
                 self.jobs.remove(id);
             }
             Verdict::Refused => {
-                let report = job.report(workers);
                 if let Some(pick) = job.pick.take() {
                     pick.refused(&report, now);
                 }

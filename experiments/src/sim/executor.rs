@@ -25,6 +25,7 @@ pub(super) struct Executor {
     /// What real executors decide by whether to turn a request down.
     acceptance: Acceptance,
     foresight: Foresight,
+    silent: bool,
     at_work: AtWork,
 }
 
@@ -85,6 +86,7 @@ impl Executor {
             fails: 0.0,
             acceptance: Acceptance::new(scenario.workers_of(executor)),
             foresight: scenario.foresight,
+            silent: scenario.is_silent(executor),
             at_work: match scenario.discipline {
                 Discipline::Fifo => AtWork::Fifo {
                     running: Vec::new(),
@@ -139,6 +141,7 @@ impl Executor {
     /// Whether a request would have to wait longer than it is willing to.
     pub(super) fn refuses(&self, max_wait: Option<Nanos>, jobs: &Jobs, now: u64) -> bool {
         match self.foresight {
+            _ if self.silent => false,
             Foresight::Learnt => self.acceptance.refuses(max_wait),
             Foresight::Exact => {
                 max_wait.is_some_and(|max_wait| self.wait(jobs, now) > max_wait.as_secs_f64())
@@ -168,6 +171,11 @@ impl Executor {
             *first.expect("all workers are at work") += request.work / self.speed(request.lambda);
         }
         free.into_iter().fold(f64::INFINITY, f64::min)
+    }
+
+    /// Whether it says nothing of its load, see [`Scenario::silent_every`].
+    pub(super) fn is_silent(&self) -> bool {
+        self.silent
     }
 
     /// Requests that wait or run.

@@ -39,6 +39,9 @@ pub(crate) struct Scenario {
     pub(crate) shares: RouterShares,
     /// Workers of each executor, where they differ; as long as `speeds`.
     pub(crate) worker_mix: Option<Vec<u32>>,
+    /// Every so-manieth executor is of another make: it says nothing of its load, answers no probes
+    /// and turns nothing down. None if there is no number.
+    pub(crate) silent_every: Option<usize>,
 }
 
 /// How much work a request is: the distribution and its mean, in seconds at speed 1.
@@ -222,6 +225,7 @@ impl Default for Scenario {
             foresight: Foresight::Learnt,
             shares: RouterShares::Equal,
             worker_mix: None,
+            silent_every: None,
         }
     }
 }
@@ -232,6 +236,12 @@ impl Scenario {
         self.worker_mix
             .as_ref()
             .map_or(self.workers, |mix| mix[executor])
+    }
+
+    /// Whether one executor says nothing of its load.
+    pub(crate) fn is_silent(&self, executor: usize) -> bool {
+        self.silent_every
+            .is_some_and(|every| executor.is_multiple_of(every.max(1)))
     }
 
     /// Mean work of a request over all lambdas, in seconds at speed 1.

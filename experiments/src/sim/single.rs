@@ -51,6 +51,9 @@ pub(crate) struct Flags {
     /// Requests come at the moments in this file, in seconds, one per line, stretched to the load
     #[arg(long, value_name = "FILE", conflicts_with = "arrivals")]
     trace: Option<PathBuf>,
+    /// Every so-manieth executor says nothing of its load, answers no probes and turns nothing down
+    #[arg(long, value_name = "N")]
+    silent_every: Option<NonZeroUsize>,
     /// The k-th router gets requests in proportion to 1 / k to this power
     #[arg(long, value_name = "EXPONENT")]
     zipf: Option<f64>,
@@ -215,6 +218,7 @@ impl Flags {
                 .take(executors)
                 .collect(),
             worker_mix: Some(workers.cycle().take(executors).collect()),
+            silent_every: self.silent_every.map(NonZeroUsize::get),
             load: positive("the load", self.load)?,
             service: match self.service {
                 Distribution::Constant => Service::Constant { mean },
