@@ -1,6 +1,7 @@
 //! Predicted completion with conditional acceptance, the default: the earliest predicted answer,
 //! unless the destination knows better.
 
+mod facts;
 mod prediction;
 mod scan;
 
@@ -119,19 +120,18 @@ impl Policy for PredictedCompletion {
         }
         let now = Stamp::at(scene.now);
         let means = Means::of(scene);
-        let mut scan = Scan::new();
+        let mut scan = Scan::new(means, now);
         let n = scene.routes.len();
         if n <= FULL_SCAN {
             let start = any_index(n, rng);
-            scan.look_at(scene, means, now, start..n);
-            scan.look_at(scene, means, now, 0..start);
+            scan.look_at(scene, (start..n).chain(0..start));
         } else {
             let winners = scene.lambda.winners().into_iter().filter(|at| *at < n);
-            scan.look_at(scene, means, now, winners);
+            scan.look_at(scene, winners);
             let drawn: [usize; DRAWN] = std::array::from_fn(|_| any_index(n, rng));
-            scan.look_at(scene, means, now, drawn);
+            scan.look_at(scene, drawn);
             if scan.best.is_none() {
-                scan.look_at(scene, means, now, 0..n);
+                scan.look_at(scene, 0..n);
             }
         }
         let drawn = draws(REQUESTS_TO_EXPLORE, rng);
