@@ -7,18 +7,11 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 
 /// Weight of a new sample in the means of the lambda.
 const WEIGHT: f32 = 0.02;
-/// A route that was neither sampled nor picked for so long is due for exploration.
-pub(crate) const UNTOUCHED: Age = Age::from_millis(5_000);
-/// An exploration may come this long after the last one, however few requests there are.
-const EXPLORATION_PAUSE: Age = Age::from_millis(30_000);
-
-/// Means over all destinations of a lambda, and when the last exploration was.
+/// Means over all destinations of a lambda, and what limits the looking around.
 #[derive(Debug)]
 pub(crate) struct LambdaState {
     latency: Average,
     service: Average,
-    /// Stamp of the last exploration, at first of the birth | picks that could have been one since.
-    exploration: AtomicU64,
     explorations: Ration,
     probes: Ration,
     /// Positions of the last two routes that won.
@@ -30,7 +23,6 @@ impl LambdaState {
         LambdaState {
             latency: Average::default(),
             service: Average::default(),
-            exploration: AtomicU64::new(pack(Stamp::at(now).0, 0)),
             explorations: Ration::new(now),
             probes: Ration::new(now),
             winners: AtomicU64::new(0),
@@ -55,21 +47,6 @@ impl LambdaState {
         if let Some(service) = service {
             self.service.record(sample(service), WEIGHT);
         }
-    }
-
-    /// Whether this pick, which found a route due for exploration, may be the one to explore it:
-    /// one in `picks` of those that ask.
-    pub(crate) fn may_explore(&self, picks: u32, now: Stamp) -> bool {
-        let word = self.exploration.load(Relaxed);
-        let (last, passed_over) = unpack(word);
-        if passed_over + 1 < picks && Stamp(last).age(now) < EXPLORATION_PAUSE {
-            self.exploration.fetch_add(pack(0, 1), Relaxed);
-            return false;
-        }
-        // Of several cores that get here together, one explores.
-        self.exploration
-            .compare_exchange(word, pack(now.0, 0), Relaxed, Relaxed)
-            .is_ok()
     }
 
     /// What limits requests that explore.
@@ -129,18 +106,6 @@ impl Ration {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn exploration_is_rationed_by_picks_and_by_time() {
-        let lambda = LambdaState::new(Nanos::ZERO);
-        let explored =
-            |seconds: f64| lambda.may_explore(128, Stamp::at(Nanos::from_secs_f64(seconds)));
-        let busy: Vec<_> = (0..512).filter(|_| explored(10.0)).collect();
-        assert_eq!(busy.len(), 4);
-        assert!(!explored(39.0));
-        assert!(explored(40.1), "30 s since the last one");
-        assert!(!explored(40.2));
-    }
 
     #[test]
     fn a_ration_is_for_those_that_are_drawn_and_for_one_after_a_long_time() {

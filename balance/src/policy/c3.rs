@@ -11,8 +11,6 @@ use std::sync::atomic::Ordering::Relaxed;
 
 /// Weight of a new sample in all averages.
 const WEIGHT: f32 = 0.1;
-/// At most one in so many picks is an exploration.
-const PICKS_PER_EXPLORATION: u32 = 128;
 
 /// Chooses the smallest `R - T + q^3 T` with `q = 1 + own n + Q`, after Suresh, Canini, Schmid and
 /// Feldmann, "C3: Cutting Tail Latency in Cloud Data Stores via Adaptive Replica Selection" (NSDI
@@ -78,9 +76,7 @@ impl Terms {
 impl Policy for C3 {
     fn choose(&self, scene: &Scene<'_>, rng: &mut dyn Rng) -> Option<Choice> {
         let (mean, now) = (scene.lambda.latency(), Stamp::at(scene.now));
-        scan::least_or_neglected(scene, rng, PICKS_PER_EXPLORATION, |route| {
-            self.terms(route, mean, now).score()
-        })
+        scan::least_or_neglected(scene, rng, |route| self.terms(route, mean, now).score())
     }
 
     fn costs(&self, scene: &Scene<'_>) -> Vec<Cost> {

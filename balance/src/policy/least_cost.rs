@@ -7,8 +7,6 @@ use rand::Rng;
 
 /// What a destination without sample is expected to take, relative to the mean: worth a try.
 const OPTIMISM: f32 = 0.7;
-/// At most one in so many picks is an exploration.
-const PICKS_PER_EXPLORATION: u32 = 128;
 
 /// Chooses the smallest `L x (in flight + 1)`, where L is a slow moving average of the latency of
 /// this lambda at this destination.
@@ -24,7 +22,7 @@ const PICKS_PER_EXPLORATION: u32 = 128;
 ///   forgotten at the same pace, so that a destination that has changed is soon believed.
 /// * Without a sample L is 0.7 times the mean; where nothing was measured yet, the weight.
 /// * A route that was neither sampled nor picked for 5 s is explored: the one that is idle for the
-///   longest is picked whatever its cost, in at most one of 128 picks of the lambda, or one in 30 s
+///   longest is picked whatever its cost, in one of 128 picks of the lambda, or one in 30 s
 ///   if picks are rarer. So a destination that has become good is noticed even by one sequential
 ///   client, to whom load never makes the others attractive.
 /// * The scan starts anywhere, so that exact ties are broken at random; there is no other noise.
@@ -53,9 +51,7 @@ impl Policy for LeastCost {
     fn choose(&self, scene: &Scene<'_>, rng: &mut dyn Rng) -> Option<Choice> {
         let now = Stamp::at(scene.now);
         let mean = scene.lambda.latency();
-        scan::least_or_neglected(scene, rng, PICKS_PER_EXPLORATION, |route| {
-            cost(route, mean, now)
-        })
+        scan::least_or_neglected(scene, rng, |route| cost(route, mean, now))
     }
 
     fn costs(&self, scene: &Scene<'_>) -> Vec<Cost> {

@@ -5,6 +5,7 @@ mod facts;
 mod prediction;
 mod scan;
 
+use super::scan::{draws, idlest, neglected};
 use super::{Choice, Cost, Policy, Scene, any_index, costs_of};
 use crate::average::sample;
 use crate::route::Route;
@@ -26,10 +27,8 @@ const WORTH_A_PROBE: Age = Age::from_millis(1_000);
 const WORTH_A_REQUEST: Age = Age::from_millis(20_000);
 /// Share of the picks that may be such requests.
 const REQUESTS_TO_EXPLORE: f64 = 1.0 / 1024.0;
-/// Where requests are rare, a probe may come this long after the last one,
+/// Where requests are rare, a probe may come this long after the last one.
 const PROBES_APART: Age = Age::from_millis(5_000);
-/// and a request that explores this long.
-const EXPLORATIONS_APART: Age = Age::from_millis(30_000);
 /// Weight of a new sample in what is kept of a pair.
 const SAMPLE_WEIGHT: f32 = 0.02;
 
@@ -90,26 +89,6 @@ impl PredictedCompletion {
     }
 }
 
-/// True with this probability.
-fn draws(probability: f64, rng: &mut dyn Rng) -> bool {
-    f64::from(rng.next_u32()) < probability * f64::from(u32::MAX)
-}
-
-/// The candidate that was neither used nor heard of for the longest time, if that is long.
-fn idlest(scene: &Scene<'_>, long: Age, now: Stamp) -> Option<usize> {
-    let untouched = |route: &Route| {
-        let pair = route.pair();
-        pair.untouched(pair.latency(now), now)
-    };
-    let candidates = scene.routes.iter().enumerate();
-    candidates
-        .filter(|(_, route)| scene.admits(route))
-        .map(|(at, route)| (at, untouched(route)))
-        .filter(|(_, age)| *age > long)
-        .max_by_key(|(_, age)| *age)
-        .map(|(at, _)| at)
-}
-
 impl Policy for PredictedCompletion {
     fn choose(&self, scene: &Scene<'_>, rng: &mut dyn Rng) -> Option<Choice> {
         if scene.tried.is_empty() {
@@ -134,13 +113,7 @@ impl Policy for PredictedCompletion {
                 scan.look_at(scene, 0..n);
             }
         }
-        let drawn = draws(REQUESTS_TO_EXPLORE, rng);
-        let explores = scene.lambda.explorations();
-        let idle = if explores.is_next(drawn, EXPLORATIONS_APART, now) {
-            idlest(scene, WORTH_A_REQUEST, now)
-        } else {
-            None
-        };
+        let idle = neglected(scene, REQUESTS_TO_EXPLORE, WORTH_A_REQUEST, rng);
         let explored = idle.is_some();
         let at = idle.or(scan.best)?;
         let chosen = &scene.routes[at];

@@ -1,11 +1,17 @@
 //! A look at all candidates: the one that costs least, or now and then the most neglected.
 
 use super::{Choice, Scene, any_index};
-use crate::lambda_state::UNTOUCHED;
 use crate::route::Route;
-use crate::stamp::Stamp;
+use crate::stamp::{Age, Stamp};
 use rand::Rng;
 use std::sync::Arc;
+
+/// Share of the picks that are explorations.
+const REQUESTS_TO_EXPLORE: f64 = 1.0 / 128.0;
+/// A route that was neither sampled nor picked for so long is due for exploration.
+const UNTOUCHED: Age = Age::from_millis(5_000);
+/// An exploration may come this long after the last one, however few requests there are.
+const EXPLORATIONS_APART: Age = Age::from_millis(30_000);
 
 /// The candidate that costs least. The scan starts anywhere, so that exact ties are broken at random.
 pub(super) fn least<'a>(
@@ -27,40 +33,57 @@ pub(super) fn least<'a>(
     best
 }
 
-/// The candidate that costs least or, in at most one of `picks` picks of the lambda (or one in 30 s
-/// if picks are rarer), the one that was neither sampled nor picked for the longest time, if that is
-/// at least 5 s: so a destination that has become good is noticed.
+/// True with this probability.
+pub(super) fn draws(probability: f64, rng: &mut dyn Rng) -> bool {
+    f64::from(rng.next_u32()) < probability * f64::from(u32::MAX)
+}
+
+/// The candidate that was neither used nor heard of for the longest time, if that is long.
+pub(super) fn idlest(scene: &Scene<'_>, long: Age, now: Stamp) -> Option<usize> {
+    let untouched = |route: &Route| {
+        let pair = route.pair();
+        pair.untouched(pair.latency(now), now)
+    };
+    let candidates = scene.routes.iter().enumerate();
+    candidates
+        .filter(|(_, route)| scene.admits(route))
+        .map(|(at, route)| (at, untouched(route)))
+        .filter(|(_, age)| *age > long)
+        .max_by_key(|(_, age)| *age)
+        .map(|(at, _)| at)
+}
+
+/// The same, in so many of all picks of the lambda on average, and where picks are rarer in one
+/// every 30 s: so a destination that has become good is noticed.
+pub(super) fn neglected(
+    scene: &Scene<'_>,
+    share: f64,
+    long: Age,
+    rng: &mut dyn Rng,
+) -> Option<usize> {
+    let now = Stamp::at(scene.now);
+    let drawn = draws(share, rng);
+    let explorations = scene.lambda.explorations();
+    if !explorations.is_next(drawn, EXPLORATIONS_APART, now) {
+        return None;
+    }
+    idlest(scene, long, now)
+}
+
+/// The candidate that costs least or, now and then, one that is [`neglected`].
 pub(super) fn least_or_neglected(
     scene: &Scene<'_>,
     rng: &mut dyn Rng,
-    picks: u32,
     cost: impl Fn(&Route) -> f32,
 ) -> Option<Choice> {
-    let now = Stamp::at(scene.now);
-    let mut best = None;
-    let mut least = f32::INFINITY;
-    let mut idle = None;
-    let mut longest = UNTOUCHED;
-
-    let start = any_index(scene.routes.len(), rng);
-    let (before, after) = scene.routes.split_at(start);
-    let candidates = after.iter().chain(before);
-    for route in candidates.filter(|route| scene.admits(route)) {
-        let cost = cost(route);
-        if cost < least || best.is_none() {
-            (best, least) = (Some(route), cost);
-        }
-        let untouched = route.pair().untouched(route.pair().latency(now), now);
-        if untouched > longest || (idle.is_none() && untouched == longest) {
-            (idle, longest) = (Some(route), untouched);
-        }
-    }
-
-    let explored = idle.filter(|_| scene.lambda.may_explore(picks, now));
-    let chosen = explored.or(best)?;
-    chosen.pair().picked(now);
+    let idle = neglected(scene, REQUESTS_TO_EXPLORE, UNTOUCHED, rng).map(|at| &scene.routes[at]);
+    let chosen = match idle {
+        Some(route) => route,
+        None => least(scene, rng, cost)?,
+    };
+    chosen.pair().picked(Stamp::at(scene.now));
     Some(Choice {
-        explored: explored.is_some(),
+        explored: idle.is_some(),
         ..Choice::from(Arc::clone(chosen))
     })
 }
