@@ -23,6 +23,7 @@ mod single;
 #[cfg(test)]
 mod theory;
 mod topology;
+mod utilisation;
 mod validate;
 
 pub(crate) use contender::Contender;

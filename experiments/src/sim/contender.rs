@@ -39,10 +39,9 @@ impl Contender {
     pub(crate) const ORACLE: &str = "oracleE";
     /// The references, the omniscient last.
     pub(crate) const REFERENCES: [&str; 3] = ["uniform", Contender::ORACLE, "oracleW"];
-    /// The dispatcher's estimators that can be simulated. Requests have no input whose size an
-    /// estimator could learn from, executors do not report how busy their processors are, which is
-    /// all that `util` knows beyond `rtt`, and no request waits for probes before it is sent.
-    pub(crate) const ESTIMATORS: [&str; 2] = ["rtt", "delay"];
+    /// The dispatcher's estimators that can be simulated: no request waits for probes before it is
+    /// sent. Requests have no input whose size an estimator could learn from.
+    pub(crate) const ESTIMATORS: [&str; 3] = ["rtt", "util", "delay"];
 
     /// A policy that learns by itself what it wants to know.
     #[cfg(test)]
@@ -67,6 +66,13 @@ impl Contender {
             "rtt" => PolicyConfig::Estimator(EstimatorConfig::Rtt {
                 window_size: WINDOW,
                 stale_period: STALE_AFTER,
+            }),
+            "util" => PolicyConfig::Estimator(EstimatorConfig::Util {
+                rtt_window_size: WINDOW,
+                rtt_stale_period: STALE_AFTER,
+                util_window_size: WINDOW,
+                util_stale_period: PROCESSING_STALE_AFTER,
+                util_load_timeout: STALE_AFTER,
             }),
             "delay" => PolicyConfig::Estimator(EstimatorConfig::Delay {
                 util_window_size: WINDOW,

@@ -240,7 +240,7 @@ impl<'a> Engine<'a> {
         let report = if executor.is_silent() {
             Report::default()
         } else {
-            job.report(executor.workers())
+            job.report(executor.workers(), executor.utilisation())
         };
         match job.verdict {
             Verdict::Done => {
@@ -291,7 +291,7 @@ impl<'a> Engine<'a> {
         let executor = &mut self.executors[index];
         executor.set_fails(condition.fails);
         executor.set_factor(condition.factor, self.now, &mut self.jobs, &mut self.events);
-        let lost = executor.set_down(condition.down, &mut self.jobs);
+        let lost = executor.set_down(condition.down, self.now, &mut self.jobs);
         self.chooser.disturbed(index as u32, self.now, executor);
         for id in lost {
             self.answer(id, Verdict::Failed, 0);

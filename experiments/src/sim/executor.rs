@@ -9,6 +9,7 @@ use edge_balance::{Acceptance, Nanos, Report};
 use super::events::{Event, Events};
 use super::job::{Job, Jobs};
 use super::scenario::{Discipline, Foresight, Scenario};
+use super::utilisation::Utilisation;
 
 /// One executor.
 #[derive(Debug)]
@@ -26,6 +27,7 @@ pub(super) struct Executor {
     acceptance: Acceptance,
     foresight: Foresight,
     silent: bool,
+    utilisation: Utilisation,
     at_work: AtWork,
 }
 
@@ -87,6 +89,7 @@ impl Executor {
             acceptance: Acceptance::new(scenario.workers_of(executor)),
             foresight: scenario.foresight,
             silent: scenario.is_silent(executor),
+            utilisation: Utilisation::default(),
             at_work: match scenario.discipline {
                 Discipline::Fifo => AtWork::Fifo {
                     running: Vec::new(),
@@ -192,6 +195,7 @@ impl Executor {
         Report {
             in_flight: Some(self.in_flight()),
             workers: Some(self.workers()),
+            utilization: Some(self.utilisation.share()),
             ..Report::default()
         }
     }
@@ -215,8 +219,20 @@ impl Executor {
         }
     }
 
+    /// Before requests come or go: so far things were as they are.
+    fn note(&mut self, now: u64) {
+        let busy = self.workers.min(self.in_flight() as usize);
+        self.utilisation.note(busy, self.workers, now);
+    }
+
+    /// How busy it has been lately, from 0 to 1.
+    pub(super) fn utilisation(&self) -> f32 {
+        self.utilisation.share()
+    }
+
     /// Takes a request in.
     pub(super) fn arrive(&mut self, id: u32, now: u64, jobs: &mut Jobs, events: &mut Events) {
+        self.note(now);
         self.acceptance.arrived(jobs[id].request.lambda as usize);
         let (workers, factor) = (self.workers, self.factor);
         match &mut self.at_work {
@@ -241,6 +257,7 @@ impl Executor {
 
     /// Lets a request go that is done, with what its answer reports.
     pub(super) fn complete(&mut self, id: u32, now: u64, jobs: &mut Jobs, events: &mut Events) {
+        self.note(now);
         let job = &mut jobs[id];
         job.service = self.service(job, now);
         job.residence = Nanos(now - job.reached);
@@ -307,8 +324,9 @@ impl Executor {
     }
 
     /// Goes down, losing everything, or comes up again.
-    pub(super) fn set_down(&mut self, down: bool, jobs: &mut Jobs) -> Vec<u32> {
+    pub(super) fn set_down(&mut self, down: bool, now: u64, jobs: &mut Jobs) -> Vec<u32> {
         self.down = down;
+        self.note(now);
         if !down {
             return Vec::new();
         }

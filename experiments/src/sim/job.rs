@@ -56,12 +56,13 @@ impl Job {
         (self.generation ^ generation) << (32 - GENERATION_BITS) == 0
     }
 
-    /// What the answer says of an executor with so many workers.
-    pub(super) fn report(&self, workers: u32) -> Report {
+    /// What the answer says of an executor with so many workers, of which so many were busy.
+    pub(super) fn report(&self, workers: u32, utilisation: f32) -> Report {
         let executed = self.verdict == Verdict::Done;
         Report {
             in_flight: Some(self.in_flight),
             workers: Some(workers),
+            utilization: Some(utilisation),
             service: executed.then_some(self.service),
             residence: executed.then_some(self.residence),
             ..Report::default()

@@ -48,7 +48,7 @@ pub(crate) struct Flags {
     #[arg(long, value_name = "SEED", default_value_t = 1)]
     first_seed: u32,
     /// Policies and references to compare, beside the default policy and oracleE; without this all
-    /// but the dispatcher's estimators, rtt and delay
+    /// but the dispatcher's estimators, rtt, util and delay
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     policies: Vec<String>,
     /// Scenarios, by index

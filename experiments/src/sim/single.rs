@@ -16,7 +16,8 @@ use super::{Contender, Outcome, run};
 /// Options of `lab sim run`.
 #[derive(Debug, Args)]
 pub(crate) struct Flags {
-    /// Who chooses: a policy of the forwarding table, an estimator of the dispatcher (`rtt`, `delay`),
+    /// Who chooses: a policy of the forwarding table, an estimator of the dispatcher (`rtt`, `util`,
+    /// `delay`),
     /// `uniform`, `oracleE`, `oracleW`, or several of them
     #[arg(
         long,
