@@ -172,6 +172,12 @@ pub(crate) struct Scene<'a> {
 }
 
 impl Scene<'_> {
+    /// Whether all routes are candidates, as they usually are.
+    #[inline]
+    pub(crate) fn admits_all(&self) -> bool {
+        self.tried.is_empty() && !self.healthy_only
+    }
+
     /// Whether the route is a candidate.
     #[inline]
     pub(crate) fn admits(&self, route: &Route) -> bool {
