@@ -3,7 +3,8 @@
 
 mod turns;
 
-use super::{Choice, Cost, Policy, Scene, Slot, costs_of, follow};
+use super::slots::{Slot, follow};
+use super::{Choice, Cost, Policy, Scene, costs_of};
 use crate::route::Route;
 use crate::stamp::pack;
 use crate::{Nanos, Report};
@@ -123,7 +124,7 @@ impl Policy for WeightedRoundRobin {
     }
 
     fn routes_changed(&self, routes: &[Arc<Route>], _now: Nanos) {
-        follow(&mut self.state().slots, routes, Turn::default);
+        follow(&mut self.state().slots, routes, |_| Turn::default());
     }
 
     fn learnt(&self, route: &Route, _latency: Nanos, report: &Report, _now: Nanos) {
