@@ -36,9 +36,9 @@ impl Policy for PowerOfD {
             scene.admits(&routes[at])
         });
         let least = drawn
-            .into_iter()
-            .min_by_key(|at| routes[*at].destination().in_flight())?;
-        Some(Choice::from(Arc::clone(&routes[least])))
+            .iter()
+            .min_by_key(|at| routes[**at].destination().in_flight())?;
+        Some(Choice::from(Arc::clone(&routes[*least])))
     }
 
     fn costs(&self, scene: &Scene<'_>) -> Vec<Cost> {
