@@ -3,7 +3,7 @@
 mod pool;
 mod recent;
 
-use super::draw::draw;
+use super::draw::{Drawn, draw};
 use super::{Choice, Cost, Policy, Scene, costs_of};
 use crate::route::Route;
 use crate::{Nanos, Report};
@@ -73,7 +73,10 @@ impl Policy for Prequal {
         };
         let chosen = known.or_else(|| {
             let routes = scene.routes;
-            let drawn = draw(routes.len(), 1, rng, |at| scene.admits(&routes[at]));
+            let mut drawn = Drawn::new();
+            draw(&mut drawn, routes.len(), 1, rng, |at| {
+                scene.admits(&routes[at])
+            });
             drawn.first().map(|at| Arc::clone(&routes[*at]))
         })?;
         Some(Choice::from(chosen))
@@ -109,7 +112,8 @@ impl Policy for Prequal {
             return Vec::new();
         }
         let routes = scene.routes;
-        let drawn = draw(routes.len(), due.min(MOST_PROBES), rng, |at| {
+        let mut drawn = Drawn::new();
+        draw(&mut drawn, routes.len(), due.min(MOST_PROBES), rng, |at| {
             let route = &routes[at];
             route.is_final() && route.destination().health().is_healthy()
         });
