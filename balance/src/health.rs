@@ -144,6 +144,7 @@ impl Health {
     }
 
     /// Whether the destination is chosen like any other: neither ejected nor on trial.
+    #[inline]
     #[must_use]
     pub fn is_healthy(&self) -> bool {
         self.word.load(Relaxed) & LEVEL_MASK == 0

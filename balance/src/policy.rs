@@ -16,6 +16,7 @@ mod proportional_fairness;
 mod random;
 mod round_robin;
 mod scan;
+mod slots;
 mod weighted_round_robin;
 
 pub use config::{InvalidPolicy, PolicyConfig, PolicyKeys};
@@ -172,6 +173,12 @@ pub(crate) struct Scene<'a> {
 }
 
 impl Scene<'_> {
+    /// Whether all routes are candidates, as they usually are.
+    #[inline]
+    pub(crate) fn admits_all(&self) -> bool {
+        self.tried.is_empty() && !self.healthy_only
+    }
+
     /// Whether the route is a candidate.
     #[inline]
     pub(crate) fn admits(&self, route: &Route) -> bool {
@@ -184,23 +191,4 @@ impl Scene<'_> {
 /// Uniform in `0..n`, 0 if there is nothing to index; the bias of the multiplication is below n / 2^32.
 pub(crate) fn any_index(n: usize, rng: &mut dyn Rng) -> usize {
     ((u64::from(rng.next_u32()) * n as u64) >> 32) as usize
-}
-
-/// A route and what a stateful policy keeps about it.
-#[derive(Debug)]
-struct Slot<S> {
-    route: Arc<Route>,
-    state: S,
-}
-
-/// Brings `slots` in step with `routes`; those that stay keep their state.
-fn follow<S>(slots: &mut Vec<Slot<S>>, routes: &[Arc<Route>], fresh: impl Fn() -> S) {
-    let mut before = std::mem::take(slots).into_iter();
-    slots.extend(routes.iter().map(|route| {
-        let kept = before.find(|slot| Arc::ptr_eq(&slot.route, route));
-        kept.unwrap_or_else(|| Slot {
-            route: Arc::clone(route),
-            state: fresh(),
-        })
-    }));
 }

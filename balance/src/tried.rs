@@ -49,6 +49,7 @@ impl Tried {
     }
 
     /// Whether this is the first attempt.
+    #[inline]
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.ids.is_empty()

@@ -1,12 +1,13 @@
 //! Consistent hashing with bounded load: requests that belong together go to the same destination,
 //! unless that has more than its share.
 
+mod rendezvous;
+
 use super::{Choice, Cost, Policy, Scene, costs_of};
 use crate::route::Route;
 use rand::Rng;
+use rendezvous::Rank;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
-use xxhash_rust::xxh64::xxh64;
 
 /// Ranks the destinations for each affinity of a [`Request`](crate::Request) by a hash of both and
 /// takes the first that has less than `load-factor` times its share of the requests in flight.
@@ -26,7 +27,8 @@ use xxhash_rust::xxh64::xxh64;
 ///   one keeps sessions together; 1.25 is the usual compromise.
 /// * Requests without an affinity (0) all rank alike, so they fill one destination after the other.
 ///
-/// It takes no lock. Its cost is linear in the number of destinations.
+/// It takes no lock. Its cost is linear in the number of destinations; the logarithm is taken of the
+/// few only that may come first, `1 - u` being at most `-ln u`.
 #[derive(Debug)]
 pub(super) struct ConsistentHash {
     load_factor: f64,
@@ -38,30 +40,43 @@ struct Totals {
     capacity: f64,
 }
 
+impl Default for Totals {
+    /// This request alone.
+    fn default() -> Self {
+        Totals {
+            requests: 1.0,
+            capacity: 0.0,
+        }
+    }
+}
+
+impl Totals {
+    fn add(&mut self, route: &Route) {
+        self.requests += f64::from(route.destination().in_flight());
+        self.capacity += capacity(route);
+    }
+}
+
 /// A share is inverse to the weight, which is a cost.
 fn capacity(route: &Route) -> f64 {
     1.0 / f64::from(route.weight())
 }
 
-/// The hash of the destination's name, which is kept in the scratch.
-fn name_hash(route: &Route) -> u64 {
-    let word = &route.scratch()[0];
-    match word.load(Relaxed) {
-        0 => {
-            let hash = xxh64(route.destination().name().as_bytes(), 0);
-            word.store(hash, Relaxed);
-            hash
+/// The first of the candidates that suit.
+fn first<'a>(scene: &Scene<'a>, suits: impl Fn(&Route) -> bool) -> Option<&'a Arc<Route>> {
+    let mut first = None;
+    let mut smallest = f64::INFINITY;
+    for route in scene.routes.iter().filter(|route| scene.admits(route)) {
+        let rank = Rank::of(route, scene.request.affinity);
+        if rank.at_least() >= smallest || !suits(route) {
+            continue;
         }
-        known => known,
+        let rank = rank.value();
+        if rank < smallest {
+            (first, smallest) = (Some(route), rank);
+        }
     }
-}
-
-/// The smallest is first.
-fn rank(route: &Route, affinity: u64) -> f64 {
-    let hash = xxh64(&name_hash(route).to_le_bytes(), affinity);
-    // 52 bits and a half: never 0, never 1.
-    let unit = ((hash >> 12) as f64 + 0.5) / (1_u64 << 52) as f64;
-    -unit.ln() * f64::from(route.weight())
+    first
 }
 
 impl ConsistentHash {
@@ -70,50 +85,34 @@ impl ConsistentHash {
     }
 
     fn totals(scene: &Scene<'_>) -> Totals {
+        let mut totals = Totals::default();
         let admitted = scene.routes.iter().filter(|route| scene.admits(route));
-        let nothing = Totals {
-            requests: 1.0,
-            capacity: 0.0,
-        };
-        admitted.fold(nothing, |sums, route| Totals {
-            requests: sums.requests + f64::from(route.destination().in_flight()),
-            capacity: sums.capacity + capacity(route),
-        })
+        admitted.for_each(|route| totals.add(route));
+        totals
     }
 
-    /// Requests in flight that the route may have.
+    /// Requests in flight that the route may have, to be rounded up.
     fn bound(&self, route: &Route, totals: &Totals) -> f64 {
-        (self.load_factor * totals.requests * capacity(route) / totals.capacity).ceil()
+        self.load_factor * totals.requests * capacity(route) / totals.capacity
     }
 }
 
 impl Policy for ConsistentHash {
     fn choose(&self, scene: &Scene<'_>, _rng: &mut dyn Rng) -> Option<Choice> {
         let totals = Self::totals(scene);
-        let affinity = scene.request.affinity;
-        let mut first: Option<(f64, &Arc<Route>)> = None;
-        let mut first_of_all: Option<(f64, &Arc<Route>)> = None;
-        for route in scene.routes.iter().filter(|route| scene.admits(route)) {
-            let rank = rank(route, affinity);
-            if first_of_all.is_none_or(|(smallest, _)| rank < smallest) {
-                first_of_all = Some((rank, route));
-            }
-            if first.is_none_or(|(smallest, _)| rank < smallest)
-                && f64::from(route.destination().in_flight()) < self.bound(route, &totals)
-            {
-                first = Some((rank, route));
-            }
-        }
+        // A whole number is below a bound if it is below the bound rounded up.
+        let has_room =
+            |route: &Route| f64::from(route.destination().in_flight()) < self.bound(route, &totals);
         // Bounds add up to more than there is, but other cores send meanwhile.
-        let (_, chosen) = first.or(first_of_all)?;
+        let chosen = first(scene, has_room).or_else(|| first(scene, |_| true))?;
         Some(Choice::from(Arc::clone(chosen)))
     }
 
     fn costs(&self, scene: &Scene<'_>) -> Vec<Cost> {
         let totals = Self::totals(scene);
         costs_of(scene, |route| {
-            let terms = vec![("bound", self.bound(route, &totals))];
-            (rank(route, scene.request.affinity), terms)
+            let terms = vec![("bound", self.bound(route, &totals).ceil())];
+            (Rank::of(route, scene.request.affinity).value(), terms)
         })
     }
 

@@ -28,6 +28,7 @@ impl LeastRequest {
         LeastRequest { bias: bias as f32 }
     }
 
+    #[inline]
     fn cost(&self, route: &Route) -> f32 {
         let load = route.destination().in_flight() as f32 + 1.0;
         // The usual bias needs no power.

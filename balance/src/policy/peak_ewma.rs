@@ -1,7 +1,7 @@
 //! Peak EWMA: of two destinations drawn at random, the smaller decaying peak latency times requests
 //! in flight.
 
-use super::draw::draw;
+use super::draw::{Drawn, draw};
 use super::{Choice, Cost, Policy, Scene, costs_of};
 use crate::average::{SHORTEST, sample};
 use crate::route::Route;
@@ -75,8 +75,11 @@ fn record(route: &Route, sample: f32, now: Nanos) {
 impl Policy for PeakEwma {
     fn choose(&self, scene: &Scene<'_>, rng: &mut dyn Rng) -> Option<Choice> {
         let (routes, now) = (scene.routes, Stamp::at(scene.now));
-        let drawn = draw(routes.len(), 2, rng, |at| scene.admits(&routes[at]));
-        let costs = drawn.into_iter().map(|at| (at, cost(&routes[at], now)));
+        let mut drawn = Drawn::new();
+        draw(&mut drawn, routes.len(), 2, rng, |at| {
+            scene.admits(&routes[at])
+        });
+        let costs = drawn.iter().map(|at| (*at, cost(&routes[*at], now)));
         let (least, _) = costs.min_by(|a, b| a.1.total_cmp(&b.1))?;
         Some(Choice::from(Arc::clone(&routes[least])))
     }

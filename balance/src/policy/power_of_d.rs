@@ -1,6 +1,6 @@
 //! Power of d choices: of a few destinations drawn at random, the one with the fewest requests in flight.
 
-use super::draw::draw;
+use super::draw::{Drawn, draw};
 use super::{Choice, Cost, Policy, Scene, costs_of};
 use rand::Rng;
 use std::sync::Arc;
@@ -32,13 +32,14 @@ impl PowerOfD {
 impl Policy for PowerOfD {
     fn choose(&self, scene: &Scene<'_>, rng: &mut dyn Rng) -> Option<Choice> {
         let routes = scene.routes;
-        let drawn = draw(routes.len(), self.choices, rng, |at| {
+        let mut drawn = Drawn::new();
+        draw(&mut drawn, routes.len(), self.choices, rng, |at| {
             scene.admits(&routes[at])
         });
         let least = drawn
-            .into_iter()
-            .min_by_key(|at| routes[*at].destination().in_flight())?;
-        Some(Choice::from(Arc::clone(&routes[least])))
+            .iter()
+            .min_by_key(|at| routes[**at].destination().in_flight())?;
+        Some(Choice::from(Arc::clone(&routes[*least])))
     }
 
     fn costs(&self, scene: &Scene<'_>) -> Vec<Cost> {

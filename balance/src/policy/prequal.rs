@@ -1,14 +1,14 @@
 //! Prequal: destinations are asked how busy they are beside the requests, and the answers decide.
 
 mod pool;
+mod recent;
 
-use super::draw::draw;
+use super::draw::{Drawn, draw};
 use super::{Choice, Cost, Policy, Scene, costs_of};
 use crate::route::Route;
 use crate::{Nanos, Report};
-use pool::{MOST_PROBES, Pool, Probed};
+use pool::{MOST_PROBES, Pool};
 use rand::Rng;
-use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Probes that a pool must hold for the rule to be better than chance.
@@ -65,7 +65,7 @@ impl Policy for Prequal {
         let known = {
             let mut pool = self.pool();
             pool.forget_old(scene.now);
-            let candidates = pool.ranked(|probed| scene.admits(&probed.route));
+            let candidates = pool.ranked(|route| scene.admits(route));
             match candidates.best {
                 Some(best) if candidates.count >= ENOUGH => Some(pool.used(best)),
                 _ => None,
@@ -73,7 +73,10 @@ impl Policy for Prequal {
         };
         let chosen = known.or_else(|| {
             let routes = scene.routes;
-            let drawn = draw(routes.len(), 1, rng, |at| scene.admits(&routes[at]));
+            let mut drawn = Drawn::new();
+            draw(&mut drawn, routes.len(), 1, rng, |at| {
+                scene.admits(&routes[at])
+            });
             drawn.first().map(|at| Arc::clone(&routes[*at]))
         })?;
         Some(Choice::from(chosen))
@@ -85,15 +88,14 @@ impl Policy for Prequal {
         pool.forget_old(scene.now);
         let order = pool.in_order();
         costs_of(scene, |route| {
-            let place = order.iter().position(|probed| probed.is_of(route));
+            let position = pool.position(route);
+            let place = order.iter().position(|probed| Some(probed.at) == position);
             let terms = place.map_or_else(Vec::new, |place| {
-                let Probed {
-                    in_flight, seconds, ..
-                } = *order[place];
+                let probed = &order[place];
                 vec![
-                    ("latency_s", f64::from(seconds)),
-                    ("requests_there", f64::from(in_flight)),
-                    ("hot", f64::from(u8::from(pool.is_hot(order[place])))),
+                    ("latency_s", f64::from(probed.seconds)),
+                    ("requests_there", f64::from(probed.in_flight)),
+                    ("hot", f64::from(u8::from(pool.is_hot(probed)))),
                 ]
             });
             (place.unwrap_or(order.len()) as f64, terms)
@@ -101,12 +103,7 @@ impl Policy for Prequal {
     }
 
     fn routes_changed(&self, routes: &[Arc<Route>], _now: Nanos) {
-        let mut pool = self.pool();
-        let listed = pool.relist(routes.len());
-        for route in routes {
-            route.scratch()[0].store(listed, Relaxed);
-        }
-        pool.forget_unlisted();
+        self.pool().relist(routes);
     }
 
     fn probes(&self, scene: &Scene<'_>, rng: &mut dyn Rng) -> Vec<Arc<Route>> {
@@ -115,7 +112,8 @@ impl Policy for Prequal {
             return Vec::new();
         }
         let routes = scene.routes;
-        let drawn = draw(routes.len(), due.min(MOST_PROBES), rng, |at| {
+        let mut drawn = Drawn::new();
+        draw(&mut drawn, routes.len(), due.min(MOST_PROBES), rng, |at| {
             let route = &routes[at];
             route.is_final() && route.destination().health().is_healthy()
         });

@@ -1,6 +1,7 @@
 //! Proportional fairness: speed against the rate at which a destination was served so far.
 
-use super::{Choice, Policy, Scene, Slot, follow};
+use super::slots::Slots;
+use super::{Choice, Policy, Scene};
 use crate::Nanos;
 use crate::route::Route;
 use rand::Rng;
@@ -15,52 +16,109 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 /// what it counts. `alpha = 0, beta = 1` takes turns; `alpha = 1, beta = 0` always takes the
 /// fastest and never explores; 1 and 1 balance the two. c never decays, as in the reference, so a
 /// destination that joins later is preferred until it has caught up.
+///
+/// One lock per lambda. The power of the speed is taken when the weight is set; with a `beta` of 0, 1
+/// or another small whole number a pick takes no power and does not divide.
 #[derive(Debug)]
 pub(super) struct ProportionalFairness {
-    alpha: f64,
-    beta: f64,
-    slots: Mutex<Vec<Slot<Served>>>,
+    alpha: Exponent,
+    beta: Exponent,
+    slots: Mutex<Slots<Served>>,
 }
 
 #[derive(Debug)]
 struct Served {
+    /// `(1/w)^alpha`.
+    merit: f64,
+    /// c.
     count: u64,
+    /// 1/c.
+    share: f64,
     last: Nanos,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Exponent {
+    One,
+    Whole(i32),
+    Any(f64),
+}
+
+impl From<f64> for Exponent {
+    fn from(exponent: f64) -> Self {
+        if exponent == 1.0 {
+            Exponent::One
+        } else if exponent.fract() == 0.0 && exponent.abs() <= 4.0 {
+            Exponent::Whole(exponent as i32)
+        } else {
+            Exponent::Any(exponent)
+        }
+    }
+}
+
+impl Exponent {
+    #[inline]
+    fn of(self, base: f64) -> f64 {
+        match self {
+            Exponent::One => base,
+            Exponent::Whole(exponent) => base.powi(exponent),
+            Exponent::Any(exponent) => base.powf(exponent),
+        }
+    }
 }
 
 impl ProportionalFairness {
     pub(super) fn new(alpha: f64, beta: f64) -> Self {
         ProportionalFairness {
-            alpha,
-            beta,
+            alpha: alpha.into(),
+            beta: beta.into(),
             slots: Mutex::default(),
         }
     }
 
-    fn slots(&self) -> MutexGuard<'_, Vec<Slot<Served>>> {
+    fn slots(&self) -> MutexGuard<'_, Slots<Served>> {
         self.slots.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn score(&self, slot: &Slot<Served>, now: Nanos) -> f64 {
-        let speed = 1.0 / f64::from(slot.route.weight());
-        // At least a nanosecond, so that counts matter even to picks of the same instant.
-        let elapsed = now.since(slot.state.last).max(Nanos(1)).as_secs_f64();
-        let rate = slot.state.count as f64 / elapsed;
-        speed.powf(self.alpha) / rate.powf(self.beta)
+    fn served(&self, route: &Route, count: u64, now: Nanos) -> Served {
+        Served {
+            merit: self.alpha.of(1.0 / f64::from(route.weight())),
+            count,
+            share: 1.0 / count as f64,
+            last: now,
+        }
     }
+}
+
+/// The largest product of merit and power of t/c, the first among equals.
+fn largest<'a>(
+    slots: &'a Slots<Served>,
+    scene: &Scene<'_>,
+    power: impl Fn(f64) -> f64,
+) -> Option<&'a Arc<Route>> {
+    let mut best = None;
+    let mut largest = f64::NEG_INFINITY;
+    for slot in slots.iter().filter(|slot| scene.admits(&slot.route)) {
+        let served = &slot.state;
+        // At least a nanosecond, so that counts matter even to picks of the same instant.
+        let elapsed = scene.now.since(served.last).max(Nanos(1)).as_secs_f64();
+        let score = served.merit * power(elapsed * served.share);
+        if score > largest || best.is_none() {
+            (best, largest) = (Some(&slot.route), score);
+        }
+    }
+    best
 }
 
 impl Policy for ProportionalFairness {
     fn choose(&self, scene: &Scene<'_>, _rng: &mut dyn Rng) -> Option<Choice> {
         let slots = self.slots();
-        let mut best: Option<(f64, &Slot<Served>)> = None;
-        for slot in slots.iter().filter(|slot| scene.admits(&slot.route)) {
-            let score = self.score(slot, scene.now);
-            if best.is_none_or(|(highest, _)| score > highest) {
-                best = Some((score, slot));
-            }
-        }
-        best.map(|(_, slot)| Choice::from(Arc::clone(&slot.route)))
+        // The usual exponent makes a loop of its own.
+        let chosen = match self.beta {
+            Exponent::One => largest(&slots, scene, |base| base),
+            beta => largest(&slots, scene, |base| beta.of(base)),
+        };
+        chosen.map(|route| Choice::from(Arc::clone(route)))
     }
 
     fn sample_weight(&self) -> Option<f32> {
@@ -68,20 +126,14 @@ impl Policy for ProportionalFairness {
     }
 
     fn routes_changed(&self, routes: &[Arc<Route>], now: Nanos) {
-        follow(&mut self.slots(), routes, || Served {
-            count: 1,
-            last: now,
-        });
+        self.slots()
+            .follow(routes, |route| self.served(route, 1, now));
     }
 
     fn weight_set(&self, route: &Arc<Route>, now: Nanos) {
         let mut slots = self.slots();
-        if let Some(slot) = slots
-            .iter_mut()
-            .find(|slot| Arc::ptr_eq(&slot.route, route))
-        {
-            slot.state.count += 1;
-            slot.state.last = now;
+        if let Some(served) = slots.of(route) {
+            *served = self.served(route, served.count + 1, now);
         }
     }
 }

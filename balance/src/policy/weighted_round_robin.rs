@@ -3,7 +3,8 @@
 
 mod turns;
 
-use super::{Choice, Cost, Policy, Scene, Slot, costs_of, follow};
+use super::slots::{Slot, follow};
+use super::{Choice, Cost, Policy, Scene, costs_of};
 use crate::route::Route;
 use crate::stamp::pack;
 use crate::{Nanos, Report};
@@ -78,6 +79,20 @@ impl State {
         for slot in &mut self.slots {
             self.turns.set_period(&mut slot.state, mean, now);
         }
+        self.list();
+    }
+
+    /// Candidates that are new take part from now on.
+    fn enter(&mut self, scene: &Scene<'_>, rng: &mut dyn Rng) {
+        let slots = self.slots.iter_mut();
+        for slot in slots.filter(|slot| scene.admits(&slot.route)) {
+            self.turns.enter(&mut slot.state, || rng.random());
+        }
+        self.list();
+    }
+
+    fn list(&mut self) {
+        self.turns.list(self.slots.iter().map(|slot| &slot.state));
     }
 }
 
@@ -85,21 +100,13 @@ impl Policy for WeightedRoundRobin {
     fn choose(&self, scene: &Scene<'_>, rng: &mut dyn Rng) -> Option<Choice> {
         let mut state = self.state();
         state.update(self.penalty, scene.now);
-        let State { slots, turns } = &mut *state;
-        let admitted = slots.iter_mut().filter(|slot| scene.admits(&slot.route));
-        let mut next: Option<&mut Slot<Turn>> = None;
-        for slot in admitted {
-            turns.enter(&mut slot.state, || rng.random());
-            if next
-                .as_ref()
-                .is_none_or(|next| turns.precedes(&slot.state, &next.state))
-            {
-                next = Some(slot);
-            }
+        if state.turns.any_new() {
+            state.enter(scene, rng);
         }
-        let next = next?;
-        turns.take(&mut next.state);
-        Some(Choice::from(Arc::clone(&next.route)))
+        let State { slots, turns } = &mut *state;
+        let next = turns.first(|at| scene.admits(&slots[at].route))?;
+        turns.take(next, &mut slots[next].state);
+        Some(Choice::from(Arc::clone(&slots[next].route)))
     }
 
     /// The cost is the period between turns, relative to the mean.
@@ -123,7 +130,9 @@ impl Policy for WeightedRoundRobin {
     }
 
     fn routes_changed(&self, routes: &[Arc<Route>], _now: Nanos) {
-        follow(&mut self.state().slots, routes, Turn::default);
+        let mut state = self.state();
+        follow(&mut state.slots, routes, |_| Turn::default());
+        state.list();
     }
 
     fn learnt(&self, route: &Route, _latency: Nanos, report: &Report, _now: Nanos) {

@@ -4,7 +4,8 @@ use super::fit::Point;
 use super::spread::{self, Candidate};
 use super::window::{Span, Window};
 use super::{EstimatorConfig, Forecast};
-use crate::policy::{Choice, Cost, Policy, Scene, Slot, any_index, follow};
+use crate::policy::slots::{Slot, follow};
+use crate::policy::{Choice, Cost, Policy, Scene, any_index};
 use crate::route::Route;
 use crate::stamp::{Age, Stamp};
 use crate::{Destination, Nanos, Report};
@@ -222,7 +223,7 @@ impl Policy for Predicting {
     }
 
     fn routes_changed(&self, routes: &[Arc<Route>], _now: Nanos) {
-        follow(&mut self.state().slots, routes, Model::default);
+        follow(&mut self.state().slots, routes, |_| Model::default());
     }
 
     fn sample_weight(&self) -> Option<f32> {

@@ -2,7 +2,8 @@
 
 use super::Forecast;
 use super::spread::{self, Candidate, Candidates};
-use crate::policy::{Choice, Cost, Policy, Scene, Slot, any_index, follow};
+use crate::policy::slots::{Slot, follow};
+use crate::policy::{Choice, Cost, Policy, Scene, any_index};
 use crate::route::Route;
 use crate::{Nanos, Report};
 use rand::Rng;
@@ -123,7 +124,7 @@ impl Policy for Probing {
     }
 
     fn routes_changed(&self, routes: &[Arc<Route>], _now: Nanos) {
-        follow(&mut self.slots(), routes, Asked::default);
+        follow(&mut self.slots(), routes, |_| Asked::default());
     }
 
     fn sample_weight(&self) -> Option<f32> {

@@ -120,7 +120,7 @@ pub(super) fn explained(candidates: &[Candidate<'_>]) -> Vec<Cost> {
 
 /// Those of `routes` that the scene admits, with what `forecast` makes of them.
 pub(super) fn candidates<'a, S: 'a>(
-    slots: impl Iterator<Item = &'a mut super::super::Slot<S>>,
+    slots: impl Iterator<Item = &'a mut crate::policy::slots::Slot<S>>,
     scene: &Scene<'_>,
     mut candidate: impl FnMut(&'a Arc<Route>, &mut S) -> Candidate<'a>,
 ) -> Candidates<'a> {

@@ -1,8 +1,8 @@
 //! The answers to recent probes: which is the best, and which have served their time.
 
+use super::recent::Recent;
 use crate::Nanos;
 use crate::route::Route;
-use std::cmp::Ordering;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -12,10 +12,6 @@ const LARGEST: usize = 16;
 pub(super) const MOST_PROBES: usize = LARGEST;
 /// An answer is of no use any more at this age.
 const LIFETIME: Nanos = Nanos::from_secs(1);
-/// Share of the destinations that are cold.
-const COLD: f64 = 0.84;
-/// Requests in flight, as told by so many last probes, of which the quantile is taken.
-const RECENT: usize = 64;
 /// Probes that a request removes where enough are sent, and the share of probes where not.
 const REMOVALS: f64 = 1.0;
 const REMOVED_SHARE: f64 = 1.0 / 3.0;
@@ -24,21 +20,16 @@ const MOST_USES: f64 = 4.0;
 const NET_GROWTH: f64 = 2.0;
 
 /// The answer to a probe.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Probed {
-    pub(super) route: Arc<Route>,
+    /// Position of its route.
+    pub(super) at: usize,
     /// As it told, and requests that were sent on the strength of it.
     pub(super) in_flight: u32,
     /// What a request would take now.
     pub(super) seconds: f32,
-    at: Nanos,
+    answered: Nanos,
     uses: u32,
-}
-
-impl Probed {
-    pub(super) fn is_of(&self, route: &Route) -> bool {
-        std::ptr::eq(Arc::as_ptr(&self.route), route)
-    }
 }
 
 /// Hands out whole numbers that add up to a fraction per time.
@@ -50,9 +41,10 @@ struct Whole {
 impl Whole {
     fn next(&mut self, share: f64) -> u32 {
         self.owed += share;
-        let whole = self.owed.floor();
-        self.owed -= whole;
-        whole as u32
+        // Nothing is owed that is negative, so that this rounds down.
+        let whole = self.owed as u32;
+        self.owed -= f64::from(whole);
+        whole
     }
 }
 
@@ -61,18 +53,36 @@ impl Whole {
 pub(super) struct Pool {
     probes_per_request: f64,
     probed: Vec<Probed>,
-    /// Of the last probes, in a ring.
-    recent: [u32; RECENT],
-    told: usize,
-    /// Above it a probe is hot.
-    hot_above: u32,
-    destinations: usize,
-    /// Changes with the routes; a route that exists carries it in its scratch.
-    listing: u64,
+    recent: Recent,
+    /// Each carries its position in its scratch.
+    routes: Vec<Arc<Route>>,
+    /// Probes that are kept, and how often each may be used: both follow from the number of routes.
+    capacity: usize,
+    reuse: f64,
     remove_oldest: bool,
     probes: Whole,
     removals: Whole,
     uses: Whole,
+}
+
+/// Most that are kept of so many destinations: where these are few half as many, so that some choice
+/// among fresh ones remains.
+fn capacity(destinations: usize) -> usize {
+    (destinations / 2).clamp(2, LARGEST)
+}
+
+fn removals(probes_per_request: f64) -> f64 {
+    (probes_per_request * REMOVED_SHARE).min(REMOVALS)
+}
+
+/// How often a probe may be used, so that the pool neither runs dry nor stays full of old ones.
+fn reuse(probes_per_request: f64, destinations: usize) -> f64 {
+    let unlisted = 1.0 - capacity(destinations) as f64 / destinations.max(1) as f64;
+    let growth = unlisted * probes_per_request - removals(probes_per_request);
+    if growth <= 0.0 {
+        return MOST_USES;
+    }
+    (NET_GROWTH / growth).clamp(1.0, MOST_USES)
 }
 
 /// The usable probes.
@@ -87,11 +97,10 @@ impl Pool {
         Pool {
             probes_per_request,
             probed: Vec::with_capacity(LARGEST),
-            recent: [0; RECENT],
-            told: 0,
-            hot_above: 0,
-            destinations: 0,
-            listing: 0,
+            recent: Recent::new(),
+            routes: Vec::new(),
+            capacity: 0,
+            reuse: MOST_USES,
             remove_oldest: false,
             probes: Whole::default(),
             removals: Whole::default(),
@@ -99,27 +108,33 @@ impl Pool {
         }
     }
 
-    /// There are so many routes now; the mark that they carry from now on.
-    pub(super) fn relist(&mut self, destinations: usize) -> u64 {
-        self.destinations = destinations;
-        self.listing += 1;
-        self.listing
+    /// These are the routes now; what is known of others is forgotten.
+    pub(super) fn relist(&mut self, routes: &[Arc<Route>]) {
+        for (at, route) in routes.iter().enumerate() {
+            route.scratch()[0].store(at as u64, Relaxed);
+        }
+        let before = std::mem::replace(&mut self.routes, routes.to_vec());
+        let mut probed = std::mem::take(&mut self.probed);
+        probed.retain_mut(|probed| {
+            let now_at = self.position(&before[probed.at]);
+            probed.at = now_at.unwrap_or(probed.at);
+            now_at.is_some()
+        });
+        self.probed = probed;
+        self.capacity = capacity(routes.len());
+        self.reuse = reuse(self.probes_per_request, routes.len());
     }
 
-    fn lists(&self, route: &Route) -> bool {
-        route.scratch()[0].load(Relaxed) == self.listing
-    }
-
-    /// Forgets what is known of routes that exist no more.
-    pub(super) fn forget_unlisted(&mut self) {
-        let listing = self.listing;
-        self.probed
-            .retain(|probed| probed.route.scratch()[0].load(Relaxed) == listing);
+    /// None if there is no such route, any more or yet.
+    pub(super) fn position(&self, route: &Route) -> Option<usize> {
+        let at = route.scratch()[0].load(Relaxed) as usize;
+        let listed = self.routes.get(at)?;
+        std::ptr::eq(Arc::as_ptr(listed), route).then_some(at)
     }
 
     pub(super) fn forget_old(&mut self, now: Nanos) {
         self.probed
-            .retain(|probed| now.since(probed.at) <= LIFETIME);
+            .retain(|probed| now.since(probed.answered) <= LIFETIME);
     }
 
     /// The probes to send with this request.
@@ -127,65 +142,52 @@ impl Pool {
         self.probes.next(self.probes_per_request) as usize
     }
 
-    /// Most that are kept: where there are few destinations half as many, so that some choice among
-    /// fresh ones remains.
-    fn capacity(&self) -> usize {
-        (self.destinations / 2).clamp(2, LARGEST)
-    }
-
-    fn removals_per_request(&self) -> f64 {
-        (self.probes_per_request * REMOVED_SHARE).min(REMOVALS)
-    }
-
-    /// How often a probe may be used, so that the pool neither runs dry nor stays full of old ones.
-    fn reuse(&self) -> f64 {
-        let unlisted = 1.0 - self.capacity() as f64 / self.destinations.max(1) as f64;
-        let growth = unlisted * self.probes_per_request - self.removals_per_request();
-        if growth <= 0.0 {
-            return MOST_USES;
-        }
-        (NET_GROWTH / growth).clamp(1.0, MOST_USES)
-    }
-
     pub(super) fn is_hot(&self, probed: &Probed) -> bool {
-        probed.in_flight > self.hot_above
+        probed.in_flight > self.recent.hot_above()
     }
 
-    /// Cold before hot; the quicker of the cold, of the hot the one with fewer requests.
-    fn preference(&self, a: &Probed, b: &Probed) -> Ordering {
-        match (self.is_hot(a), self.is_hot(b)) {
-            (false, false) => a.seconds.total_cmp(&b.seconds),
-            (true, true) => a.in_flight.cmp(&b.in_flight),
-            (a_hot, b_hot) => a_hot.cmp(&b_hot),
+    /// The smallest is preferred: cold before hot; the quicker of the cold, of the hot the one with
+    /// fewer requests.
+    fn rank(&self, probed: &Probed) -> u64 {
+        if self.is_hot(probed) {
+            return 1 << 32 | u64::from(probed.in_flight);
         }
+        // Times are not negative, so that their bits are in the same order.
+        u64::from(probed.seconds.to_bits())
     }
 
-    pub(super) fn ranked(&self, admits: impl Fn(&Probed) -> bool) -> Ranked {
-        let admitted = || (0..self.probed.len()).filter(|at| admits(&self.probed[*at]));
-        let best = admitted().min_by(|a, b| self.preference(&self.probed[*a], &self.probed[*b]));
-        Ranked {
-            best,
-            count: admitted().count(),
+    pub(super) fn ranked(&self, admits: impl Fn(&Route) -> bool) -> Ranked {
+        let (mut best, mut least, mut count) = (None, u64::MAX, 0);
+        for (at, probed) in self.probed.iter().enumerate() {
+            if !admits(&self.routes[probed.at]) {
+                continue;
+            }
+            count += 1;
+            let rank = self.rank(probed);
+            if rank < least {
+                (best, least) = (Some(at), rank);
+            }
         }
+        Ranked { best, count }
     }
 
     /// All, the preferred first.
-    pub(super) fn in_order(&self) -> Vec<&Probed> {
-        let mut order: Vec<_> = self.probed.iter().collect();
-        order.sort_by(|a, b| self.preference(a, b));
+    pub(super) fn in_order(&self) -> Vec<Probed> {
+        let mut order = self.probed.clone();
+        order.sort_by_key(|probed| self.rank(probed));
         order
     }
 
     /// A request goes where the probe at this position says.
     pub(super) fn used(&mut self, at: usize) -> Arc<Route> {
         let probed = &mut self.probed[at];
-        let route = Arc::clone(&probed.route);
+        let route = Arc::clone(&self.routes[probed.at]);
         probed.in_flight = probed.in_flight.saturating_add(1);
         probed.uses -= 1;
         if probed.uses == 0 {
             self.probed.swap_remove(at);
         }
-        for _ in 0..self.removals.next(self.removals_per_request()) {
+        for _ in 0..self.removals.next(removals(self.probes_per_request)) {
             self.remove_one();
         }
         route
@@ -198,8 +200,7 @@ impl Pool {
         let at = if self.remove_oldest {
             self.oldest()
         } else {
-            (0..self.probed.len())
-                .max_by(|a, b| self.preference(&self.probed[*a], &self.probed[*b]))
+            (0..self.probed.len()).max_by_key(|at| self.rank(&self.probed[*at]))
         };
         self.remove_oldest = !self.remove_oldest;
         if let Some(at) = at {
@@ -208,41 +209,31 @@ impl Pool {
     }
 
     fn oldest(&self) -> Option<usize> {
-        (0..self.probed.len()).min_by_key(|at| self.probed[*at].at)
+        (0..self.probed.len()).min_by_key(|at| self.probed[*at].answered)
     }
 
     /// A probe was answered.
-    pub(super) fn add(&mut self, route: &Arc<Route>, in_flight: u32, seconds: f32, now: Nanos) {
-        if !self.lists(route) {
+    pub(super) fn add(&mut self, route: &Route, in_flight: u32, seconds: f32, now: Nanos) {
+        let Some(position) = self.position(route) else {
             return;
-        }
-        self.tell(in_flight);
-        let known = self.probed.iter().position(|probed| probed.is_of(route));
+        };
+        self.recent.tell(in_flight);
+        let known = self.probed.iter().position(|probed| probed.at == position);
         if let Some(at) = known {
             self.probed.swap_remove(at);
         }
-        while self.probed.len() >= self.capacity() {
+        while self.probed.len() >= self.capacity {
             let Some(at) = self.oldest() else { break };
             self.probed.swap_remove(at);
         }
-        let uses = self.uses.next(self.reuse()).max(1);
+        let uses = self.uses.next(self.reuse).max(1);
         self.probed.push(Probed {
-            route: Arc::clone(route),
+            at: position,
             in_flight,
             seconds,
-            at: now,
+            answered: now,
             uses,
         });
-    }
-
-    /// Takes a number of requests in flight into account in what is hot.
-    fn tell(&mut self, in_flight: u32) {
-        self.recent[self.told % RECENT] = in_flight;
-        self.told += 1;
-        let mut recent = self.recent;
-        let recent = &mut recent[..self.told.min(RECENT)];
-        let at = ((COLD * recent.len() as f64).ceil() as usize).saturating_sub(1);
-        self.hot_above = *recent.select_nth_unstable(at).1;
     }
 }
 
@@ -263,17 +254,14 @@ mod tests {
 
     fn pool(probes: f64, routes: &[Arc<Route>]) -> Pool {
         let mut pool = Pool::new(probes);
-        let listed = pool.relist(routes.len());
-        for route in routes {
-            route.scratch()[0].store(listed, Relaxed);
-        }
+        pool.relist(routes);
         pool
     }
 
     fn names(pool: &Pool) -> Vec<&str> {
         pool.in_order()
             .into_iter()
-            .map(|probed| probed.route.destination().name())
+            .map(|probed| pool.routes[probed.at].destination().name())
             .collect()
     }
 
@@ -326,7 +314,29 @@ mod tests {
             pool.add(route, 2, 0.2, Nanos(at as u64));
         }
         assert_eq!(pool.probed.len(), 16);
-        assert!(pool.probed.iter().all(|probed| probed.at >= Nanos(24)));
+        assert!(
+            pool.probed
+                .iter()
+                .all(|probed| probed.answered >= Nanos(24))
+        );
+    }
+
+    #[test]
+    fn what_is_known_of_a_route_outlives_the_others_but_not_the_route() {
+        let (_keep, routes) = routes(8);
+        let mut pool = pool(3.0, &routes);
+        for (at, route) in routes.iter().enumerate().take(4) {
+            pool.add(route, 1, 0.1 * (at + 1) as f32, Nanos::ZERO);
+        }
+        pool.relist(&routes[2..]);
+        assert_eq!(names(&pool), ["d2", "d3"]);
+        pool.add(&routes[0], 1, 0.1, Nanos::ZERO);
+        pool.add(&routes[5], 1, 0.1, Nanos::ZERO);
+        assert_eq!(
+            names(&pool),
+            ["d5", "d2", "d3"],
+            "the late answer is ignored"
+        );
     }
 
     #[test]

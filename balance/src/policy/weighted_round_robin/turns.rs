@@ -111,6 +111,9 @@ pub(super) fn mean(weights: impl Iterator<Item = Option<f64>>) -> Option<f64> {
 pub(super) struct Turns {
     now: f64,
     updated: Nanos,
+    /// When each destination is due, side by side for the pick; NaN for those that take no part yet.
+    dues: Vec<f64>,
+    any_new: bool,
 }
 
 impl Turns {
@@ -150,21 +153,45 @@ impl Turns {
         }
     }
 
+    /// Takes over when each is due, after any of it was changed.
+    pub(super) fn list<'a>(&mut self, turns: impl Iterator<Item = &'a Turn>) {
+        self.dues.clear();
+        let due = |turn: &Turn| turn.schedule.map_or(f64::NAN, |schedule| schedule.due);
+        self.dues.extend(turns.map(due));
+        self.any_new = self.dues.iter().any(|due| due.is_nan());
+    }
+
+    /// Whether there is one that takes no part yet.
+    pub(super) fn any_new(&self) -> bool {
+        self.any_new
+    }
+
+    /// The position of the one that is due first.
+    pub(super) fn first(&self, admits: impl Fn(usize) -> bool) -> Option<usize> {
+        let mut first = None;
+        let mut earliest = f64::INFINITY;
+        for at in 0..self.dues.len() {
+            let due = self.due(at);
+            if due < earliest && admits(at) {
+                (first, earliest) = (Some(at), due);
+            }
+        }
+        first
+    }
+
     /// One that was passed over for a while is due now, not many times over.
-    fn due(&self, turn: &Turn) -> f64 {
-        let due = turn.schedule.map_or(self.now, |schedule| schedule.due);
-        due.max(self.now)
+    #[inline]
+    fn due(&self, at: usize) -> f64 {
+        let due = self.dues[at];
+        if due > self.now { due } else { self.now }
     }
 
-    pub(super) fn precedes(&self, turn: &Turn, other: &Turn) -> bool {
-        self.due(turn) < self.due(other)
-    }
-
-    /// It is its turn now.
-    pub(super) fn take(&mut self, turn: &mut Turn) {
-        self.now = self.due(turn);
+    /// It is the turn of the one at this position now.
+    pub(super) fn take(&mut self, at: usize, turn: &mut Turn) {
+        self.now = self.due(at);
         if let Some(schedule) = &mut turn.schedule {
             schedule.due = self.now + schedule.period;
+            self.dues[at] = schedule.due;
         }
     }
 }

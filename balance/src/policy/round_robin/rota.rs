@@ -1,0 +1,209 @@
+//! Who is active, and how large everybody's deficit is.
+
+use super::turn::Turn;
+use crate::Nanos;
+use crate::route::Route;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
+/// Good is what weighs at most so many times the smallest weight.
+const GOOD: f32 = 2.0;
+/// Deficits that are compared side by side.
+const LANES: usize = 8;
+
+/// The destinations of one lambda, by name, so that of equal deficits the first one wins. What every
+/// pick goes through lies side by side. A route carries its position in its scratch.
+#[derive(Debug)]
+pub(super) struct Rota {
+    routes: Vec<Arc<Route>>,
+    /// Of the active ones; infinite for the others. The smallest is taken off before anything is
+    /// chosen or joins, so the one whose turn it is has none.
+    deficits: Vec<f64>,
+    /// What those that are not active had when they were last.
+    set_aside: Vec<f64>,
+    weights: Vec<f32>,
+    turns: Vec<Turn>,
+    smallest_weight: f32,
+    /// Until then nobody's rest ends.
+    resting_until: Nanos,
+}
+
+impl Default for Rota {
+    fn default() -> Self {
+        Rota {
+            routes: Vec::new(),
+            deficits: Vec::new(),
+            set_aside: Vec::new(),
+            weights: Vec::new(),
+            turns: Vec::new(),
+            smallest_weight: f32::INFINITY,
+            resting_until: Nanos::MAX,
+        }
+    }
+}
+
+impl Rota {
+    /// Brings it in step with `routes`. Newcomers start level with the one whose turn it is.
+    pub(super) fn relist(&mut self, routes: &[Arc<Route>], now: Nanos) {
+        self.refresh(now);
+        let mut by_name = routes.to_vec();
+        by_name.sort_unstable_by(|a, b| a.destination().name().cmp(b.destination().name()));
+        let mut before = std::mem::take(self);
+        for (at, route) in by_name.iter().enumerate() {
+            let known = before.position(route);
+            let kept = |values: &[f64]| known.map_or(0.0, |known| values[known]);
+            self.deficits.push(kept(&before.deficits));
+            self.set_aside.push(kept(&before.set_aside));
+            self.weights.push(route.weight());
+            let turn = known.map(|known| std::mem::replace(&mut before.turns[known], Turn::new()));
+            self.turns.push(turn.unwrap_or_else(Turn::new));
+            route.scratch()[0].store(at as u64, Relaxed);
+        }
+        self.routes = by_name;
+        self.refresh(now);
+    }
+
+    /// Takes a new weight over from the route.
+    pub(super) fn weight_set(&mut self, route: &Route, now: Nanos) {
+        let Some(at) = self.position(route) else {
+            return;
+        };
+        let weight = route.weight();
+        let before = std::mem::replace(&mut self.weights[at], weight);
+        if self.turns[at].update(now) {
+            // It was charged by a guess; its real weight may be far less.
+            self.level();
+            self.deficits[at] = self.deficits[at].min(f64::from(weight));
+        }
+        let may_be_another = weight < self.smallest_weight || before <= self.smallest_weight;
+        if (may_be_another && self.smallest_of_all() != self.smallest_weight)
+            || now >= self.resting_until
+        {
+            self.refresh(now);
+        } else {
+            let active = self.takes_part(at, now);
+            if active != self.is_active(at) {
+                self.level();
+                self.set_active(at, active);
+            }
+        }
+    }
+
+    /// Ends the rests that are over.
+    pub(super) fn end_rests(&mut self, now: Nanos) {
+        if now >= self.resting_until {
+            self.refresh(now);
+        }
+    }
+
+    /// Gives the turn to the active one with the smallest deficit.
+    pub(super) fn next(&mut self) -> Option<&Arc<Route>> {
+        let smallest = self.level();
+        let at = self.deficits.iter().position(|deficit| *deficit == 0.0);
+        let at = at.filter(|_| smallest.is_finite())?;
+        self.deficits[at] += f64::from(self.weights[at]);
+        Some(&self.routes[at])
+    }
+
+    /// The same where only some are candidates. If no active one is, the good ones among the
+    /// candidates stand in.
+    pub(super) fn next_of(&mut self, admits: impl Fn(&Route) -> bool) -> Option<&Arc<Route>> {
+        self.level();
+        if let Some(at) = self.first_of(&self.deficits, f32::INFINITY, &admits) {
+            self.deficits[at] += f64::from(self.weights[at]);
+            return Some(&self.routes[at]);
+        }
+        let admitted = (0..self.routes.len()).filter(|at| admits(&self.routes[*at]));
+        let least = admitted
+            .map(|at| self.weights[at])
+            .fold(f32::INFINITY, f32::min);
+        let at = self.first_of(&self.set_aside, GOOD * least, &admits)?;
+        self.set_aside[at] += f64::from(self.weights[at]);
+        Some(&self.routes[at])
+    }
+
+    /// The candidate with the smallest finite deficit of those whose weight is at most `good`.
+    fn first_of(
+        &self,
+        deficits: &[f64],
+        good: f32,
+        admits: &impl Fn(&Route) -> bool,
+    ) -> Option<usize> {
+        (0..self.routes.len())
+            .filter(|at| deficits[*at].is_finite() && self.weights[*at] <= good)
+            .filter(|at| admits(&self.routes[*at]))
+            // Of equal elements `min_by` returns the first.
+            .min_by(|a, b| deficits[*a].total_cmp(&deficits[*b]))
+    }
+
+    fn position(&self, route: &Route) -> Option<usize> {
+        let at = route.scratch()[0].load(Relaxed) as usize;
+        let listed = self.routes.get(at)?;
+        std::ptr::eq(Arc::as_ptr(listed), route).then_some(at)
+    }
+
+    /// Decides anew who is active.
+    fn refresh(&mut self, now: Nanos) {
+        self.level();
+        self.smallest_weight = self.smallest_of_all();
+        self.resting_until = Nanos::MAX;
+        for at in 0..self.routes.len() {
+            let active = self.takes_part(at, now);
+            if active != self.is_active(at) {
+                self.set_active(at, active);
+            }
+        }
+    }
+
+    fn takes_part(&mut self, at: usize, now: Nanos) -> bool {
+        let good = self.weights[at] <= GOOD * self.smallest_weight;
+        let turn = &mut self.turns[at];
+        let active = turn.refresh(good, now);
+        if !active {
+            self.resting_until = self.resting_until.min(turn.rested());
+        }
+        active
+    }
+
+    fn is_active(&self, at: usize) -> bool {
+        self.deficits[at].is_finite()
+    }
+
+    fn set_active(&mut self, at: usize, active: bool) {
+        if active {
+            self.deficits[at] = 0.0;
+        } else {
+            self.set_aside[at] = self.deficits[at];
+            self.deficits[at] = f64::INFINITY;
+        }
+    }
+
+    /// Takes the smallest deficit off the active ones, and returns it; infinite if none is active.
+    fn level(&mut self) -> f64 {
+        let smallest = smallest(&self.deficits);
+        if smallest > 0.0 && smallest.is_finite() {
+            for deficit in &mut self.deficits {
+                *deficit -= smallest;
+            }
+        }
+        smallest
+    }
+
+    fn smallest_of_all(&self) -> f32 {
+        self.weights.iter().copied().fold(f32::INFINITY, f32::min)
+    }
+}
+
+/// Infinite if there is none.
+fn smallest(deficits: &[f64]) -> f64 {
+    let less = |a: f64, b: f64| if a < b { a } else { b };
+    let mut lanes = [f64::INFINITY; LANES];
+    let (chunks, rest) = deficits.as_chunks::<LANES>();
+    for chunk in chunks {
+        for (lane, deficit) in lanes.iter_mut().zip(chunk) {
+            *lane = less(*deficit, *lane);
+        }
+    }
+    let all = lanes.iter().chain(rest);
+    all.fold(f64::INFINITY, |smallest, deficit| less(*deficit, smallest))
+}
