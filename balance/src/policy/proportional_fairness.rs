@@ -137,3 +137,22 @@ impl Policy for ProportionalFairness {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn products_are_the_powers_that_they_stand_for() {
+        for exponent in [0.0, 1.0, 2.0, 3.0, 4.0, 0.5, 7.5, 1000.0] {
+            for base in [0.25, 1.0, 1.5] {
+                let (power, expected) =
+                    (Exponent::from(exponent).of(base), f64::powf(base, exponent));
+                assert!(
+                    (power - expected).abs() <= 1e-12 * expected,
+                    "{base}^{exponent}"
+                );
+            }
+        }
+    }
+}
