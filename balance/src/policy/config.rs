@@ -16,7 +16,7 @@ use std::fmt;
 /// | policy | use it when | learns from |
 /// |---|---|---|
 /// | predicted completion | always, unless there is a reason not to | everything that answers report |
-/// | least cost | destinations report nothing and simplicity is wanted | latencies and requests in flight |
+/// | least cost | simplicity is wanted: no conditions, no probes | latencies and requests in flight |
 /// | consistent hash | a lambda keeps state or caches where it ran before | requests in flight |
 /// | least request | capacities are known and announced as weights | weights and requests in flight |
 /// | weighted round robin | requests are many and small, capacities differ, distances do not | utilisations and failures |

@@ -187,9 +187,12 @@ fn foreign(
     })
 }
 
+/// Attempts beyond the first, whether it failed or was turned down.
 fn our_retries(page: &str) -> anyhow::Result<u64> {
-    const NAME: &str = "edge_router_retries_total";
-    let line = page.lines().find(|line| line.starts_with(NAME));
-    let value = line.and_then(|line| line.split_whitespace().last());
-    Ok(value.with_context(|| format!("no {NAME}"))?.parse()?)
+    let count = |name| -> anyhow::Result<u64> {
+        let line = page.lines().find(|line| line.starts_with(name));
+        let value = line.and_then(|line| line.split_whitespace().last());
+        Ok(value.with_context(|| format!("no {name}"))?.parse()?)
+    };
+    Ok(count("edge_router_retries_total")? + count("edge_router_refusals_total")?)
 }

@@ -230,6 +230,22 @@ impl Comparison {
             })
             .collect()
     }
+
+    /// In how many scenarios each of the others, oracles excluded, has a lower p99 than `judged`
+    /// beyond the interval of the paired difference; those with none are left out, most first.
+    pub(crate) fn victors(&self, judged: usize) -> Vec<(&'static str, usize)> {
+        let wins = |other: usize| {
+            let won = |scenario: &usize| self.versus(*scenario, judged, other).low > 1.0;
+            (0..self.scenarios.len()).filter(won).count()
+        };
+        let mut victors: Vec<_> = (0..self.entries.len())
+            .filter(|&other| other != judged && !self.entries[other].is_oracle())
+            .map(|other| (self.entries[other].name, wins(other)))
+            .filter(|(_, wins)| *wins > 0)
+            .collect();
+        victors.sort_by_key(|(_, wins)| std::cmp::Reverse(*wins));
+        victors
+    }
 }
 
 const SOME_SEED: &str = "there is at least one seed";
@@ -397,5 +413,7 @@ mod tests {
             .map(|defeat| defeat.scenario)
             .collect();
         assert_eq!(lost, [3]);
+        let victors = comparison(0.3).victors(judged);
+        assert!(!victors.is_empty() && victors.iter().all(|(_, wins)| *wins == 1));
     }
 }

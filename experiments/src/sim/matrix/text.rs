@@ -74,6 +74,17 @@ fn lost(text: &mut String, comparison: &Comparison, defeats: &[Defeat]) -> std::
         default_policy(),
         defeats.len()
     )?;
+    let victors = comparison
+        .entry(default_policy())
+        .map(|judged| comparison.victors(judged))
+        .unwrap_or_default();
+    if !victors.is_empty() {
+        let victors: Vec<_> = victors
+            .iter()
+            .map(|(name, wins)| format!("{name} in {wins}"))
+            .collect();
+        writeln!(text, "  by {}", victors.join(", "))?;
+    }
     for defeat in worst_first(defeats).into_iter().take(LISTED) {
         let point = &comparison.scenarios[defeat.scenario];
         writeln!(

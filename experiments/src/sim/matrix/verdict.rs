@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::comparison::{Comparison, Defeat};
-use super::lineup::{PROPORTIONAL_WEIGHTING, default_policy};
+use super::lineup::{ORACLE, PROPORTIONAL_WEIGHTING, default_policy};
 use super::statistics::geometric_mean;
 
 /// Ratios are of the p99 to that of oracleE, per scenario the geometric mean over the seeds.
@@ -19,6 +19,8 @@ pub(crate) struct Verdict {
     /// with the async optimizer) over that of the judged policy, geometric mean over the scenarios
     /// with antagonist. `None` if it or they did not take part.
     pub(crate) vs_proportional_antagonist: Option<f64>,
+    /// The same of the omniscient one: as much as there is to gain.
+    pub(crate) oracle_vs_proportional_antagonist: Option<f64>,
     pub(crate) scenarios: usize,
     /// Index and name of the scenario of the worst ratio.
     pub(crate) worst_scenario: String,
@@ -33,6 +35,8 @@ pub(crate) struct Verdict {
     /// In how many scenarios another one, oracles excluded, has a lower p99 beyond the 95 % interval.
     pub(crate) not_best: usize,
     pub(crate) not_best_share: f64,
+    /// In how many each of them has.
+    pub(crate) beaten_by: BTreeMap<String, usize>,
     pub(crate) seeds: usize,
     /// Simulated, per second of CPU time.
     pub(crate) requests_per_second_and_core: f64,
@@ -57,6 +61,9 @@ impl Verdict {
             median_ratio: summary.median,
             worst_ratio: summary.worst,
             vs_proportional_antagonist: versus_proportional(comparison, judged),
+            oracle_vs_proportional_antagonist: comparison
+                .entry(ORACLE)
+                .and_then(|oracle| versus_proportional(comparison, oracle)),
             scenarios,
             worst_scenario: format!("{} {}", worst.index, worst.levels.name()),
             geometric_mean_ratio: summary.geometric.mean,
@@ -69,6 +76,11 @@ impl Verdict {
             probes: summary.probes,
             not_best: defeats.len(),
             not_best_share: defeats.len() as f64 / scenarios as f64,
+            beaten_by: comparison
+                .victors(judged)
+                .into_iter()
+                .map(|(name, wins)| (name.to_owned(), wins))
+                .collect(),
             seeds: comparison.seeds,
             requests_per_second_and_core: comparison.cost().requests_per_second_and_core(),
             simulated: simulated(comparison),
@@ -96,7 +108,6 @@ fn versus_proportional(comparison: &Comparison, judged: usize) -> Option<f64> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::lineup::ORACLE;
     use super::super::sample;
     use super::*;
 
@@ -130,7 +141,9 @@ mod tests {
         close("vs_proportional_antagonist", 2.0);
         close("scenarios", 2.0);
         close("attempts", 1.2);
+        close("oracle_vs_proportional_antagonist", 6.0);
         close("not_best", 0.0);
+        assert_eq!(read["beaten_by"].as_object().unwrap().len(), 0);
         close("requests_per_second_and_core", 200.0);
         assert_eq!(read["simulated"][ORACLE], 200.0);
         assert!(
