@@ -31,7 +31,7 @@ use crate::clock::Clock;
 use crate::config::{Config, EstimatorConfig};
 use crate::explain::{Decisions, Pending};
 use crate::metrics::Counters;
-use crate::probes::Prober;
+use crate::probes::{Prober, Question};
 use crate::tables::Tables;
 use crate::trace::Trace;
 
@@ -245,7 +245,7 @@ impl Forwarder {
                 return refusal;
             }
             if tried.is_empty() {
-                self.probe(core, request, now);
+                self.probe(core, view, request, call, now);
             }
             tried.push(pick.destination().id());
             let started = Instant::now();
@@ -302,18 +302,26 @@ impl Forwarder {
             .await
     }
 
-    /// Sends the probes that the policy wants at the occasion of this request.
-    fn probe(&self, core: &PerCore, request: &Query<'_>, now: Nanos) {
+    /// Sends the probes that the policy wants at the occasion of this request: the same request,
+    /// marked dry, since what a destination expects depends on the input.
+    fn probe(
+        &self,
+        core: &PerCore,
+        view: &RequestView<'_>,
+        request: &Query<'_>,
+        call: &LambdaCall,
+        now: Nanos,
+    ) {
         let table = &request.learning.table;
         let probes = table.probes(request.for_pick(), now, &mut *core.random());
+        if probes.is_empty() {
+            return;
+        }
+        let question = Question::about(view, &call.message);
         for probe in probes {
-            core.prober.send(
-                probe,
-                request.name,
-                &core.client,
-                self.clock,
-                &self.counters,
-            );
+            let (clock, counters) = (self.clock, &self.counters);
+            core.prober
+                .send(probe, &question, &core.client, clock, counters);
         }
     }
 

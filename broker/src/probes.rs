@@ -1,4 +1,4 @@
-//! Probes: dry requests that ask destinations how busy they are, beside the requests of clients.
+//! Probes: what would this request, which went elsewhere, take at your place, and how busy are you?
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use edge_balance::{Nanos, Probe};
 use edge_proto::rpc::LambdaRequest;
-use edge_proto::view::ResponseView;
+use edge_proto::view::{RequestView, ResponseView};
 use edge_transport::{LambdaCall, LambdaClient};
 use http::HeaderMap;
 use prost::Message as _;
@@ -18,8 +18,41 @@ use crate::report::report;
 
 /// Probes under way at the same time, per core; what is beyond is not sent.
 const MOST_UNDER_WAY: usize = 64;
+/// Larger requests, in bytes, are not sent twice, just to ask: the question is about none then.
+const LARGEST_QUESTION: usize = 4096;
 /// A probe that takes longer tells nothing any more.
 const DEADLINE: Duration = Duration::from_secs(1);
+
+/// What is asked.
+#[derive(Debug)]
+pub(crate) struct Question {
+    message: Bytes,
+    /// Whether it has the input on which the time depends that a destination expects.
+    about_request: bool,
+}
+
+impl Question {
+    /// What `message`, which `view` shows, would take.
+    pub(crate) fn about(view: &RequestView<'_>, message: &Bytes) -> Self {
+        let about_request = message.len() <= LARGEST_QUESTION;
+        let message = if about_request {
+            view.asking(message)
+        } else {
+            let request = LambdaRequest {
+                name: view.name.to_owned(),
+                dry: true,
+                forward: true,
+                hops: 1,
+                ..LambdaRequest::default()
+            };
+            request.encode_to_vec().into()
+        };
+        Question {
+            message,
+            about_request,
+        }
+    }
+}
 
 /// Sends the probes of one core.
 #[derive(Debug, Default)]
@@ -38,12 +71,12 @@ impl Drop for UnderWay {
 }
 
 impl Prober {
-    /// Sends `probe` about `lambda` on its own task, if its destination executes lambdas itself and
-    /// there are not too many under way.
+    /// Sends `probe` with a question on its own task, if its destination executes lambdas itself
+    /// and there are not too many under way.
     pub(crate) fn send(
         &self,
         probe: Probe,
-        lambda: &str,
+        question: &Question,
         client: &Arc<LambdaClient>,
         clock: Clock,
         counters: &Counters,
@@ -56,10 +89,11 @@ impl Prober {
         let under_way = UnderWay(self.under_way.clone());
         counters.probed();
         let call = LambdaCall {
-            message: dry(lambda),
+            message: question.message.clone(),
             metadata: HeaderMap::new(),
             deadline: Instant::now() + DEADLINE,
         };
+        let about_request = question.about_request;
         let client = client.clone();
         tokio::spawn(async move {
             let _under_way = under_way;
@@ -73,22 +107,11 @@ impl Prober {
                 return;
             };
             if view.is_ok() {
-                let estimate = Nanos::from_millis(view.ptime_ms.into());
+                let estimate = about_request.then(|| Nanos::from_millis(view.ptime_ms.into()));
                 let latency = Nanos::from(sent.elapsed());
                 let report = report(&view, latency);
-                probe.answered(latency, Some(estimate), &report, clock.now());
+                probe.answered(latency, estimate, &report, clock.now());
             }
         });
     }
-}
-
-fn dry(lambda: &str) -> Bytes {
-    let request = LambdaRequest {
-        name: lambda.to_owned(),
-        dry: true,
-        forward: true,
-        hops: 1,
-        ..LambdaRequest::default()
-    };
-    request.encode_to_vec().into()
 }
