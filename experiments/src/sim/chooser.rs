@@ -247,8 +247,8 @@ impl Router {
 fn probes(policy: &PolicyConfig) -> bool {
     match policy {
         PolicyConfig::Prequal { .. } => true,
-        PolicyConfig::PredictedCompletion(_)
-        | PolicyConfig::LeastCost
+        PolicyConfig::PredictedCompletion(config) => config.probes > 0.0,
+        PolicyConfig::LeastCost
         | PolicyConfig::ConsistentHash { .. }
         | PolicyConfig::LeastRequest { .. }
         | PolicyConfig::WeightedRoundRobin { .. }
@@ -301,11 +301,14 @@ mod tests {
                 stream(1, Stream::Choices, 0),
             );
             let mut sent = 0;
-            for millisecond in 1..=1000 {
+            for millisecond in 1..=5000 {
                 let now = Nanos::from_millis(millisecond);
                 let pick = table.pick(&lambda, &Tried::new(), now, &mut random);
-                pick.unwrap()
-                    .succeeded(Nanos::from_millis(1), &Report::default(), now);
+                let pick = pick.unwrap();
+                // One is so quick that the others have nothing to do, and may be asked.
+                let latency = if pick.destination().id() == 0 { 1 } else { 50 };
+                let latency = Nanos::from_millis(latency);
+                pick.succeeded(latency, &Report::default(), now);
                 sent += table.probes(&lambda, now, &mut random).len();
             }
             assert_eq!(sent > 0, probes(&config), "{name}");
