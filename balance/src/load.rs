@@ -43,16 +43,6 @@ pub(crate) struct Load {
     utilization: AtomicU64,
 }
 
-/// Requests of others by now, from a report `age` seconds ago: the last number reverts to the average,
-/// since queues that were long or short do not stay so for more than a few service times. The average
-/// is forgotten in its turn.
-#[inline(always)]
-pub(crate) fn faded(last: f32, average: f32, age: f32, service: f32) -> f32 {
-    let span = (REVERSION_SERVICES * service).max(SHORTEST);
-    let average = average * (1.0 - age * (1.0 / REMEMBERED)).max(0.0);
-    average + (last - average) * decay_over(age, span)
-}
-
 impl Load {
     pub(crate) fn new() -> Self {
         Load {
@@ -72,12 +62,6 @@ impl Load {
     #[inline]
     pub(crate) fn reports(&self) -> bool {
         self.workers.load(Relaxed) > 0
-    }
-
-    /// Requests that it executes at the same time; 0 until it said so.
-    #[inline]
-    pub(crate) fn announced_workers(&self) -> u32 {
-        self.workers.load(Relaxed)
     }
 
     /// Requests that it executes at the same time, 1 until it said so.
@@ -105,23 +89,17 @@ impl Load {
         Stamp(self.served.load(Relaxed)).age(now)
     }
 
-    /// Requests of others there: at the last report, and their average.
+    /// Requests of others there, by now: the last report reverts to its average, since queues that
+    /// were long or short do not stay so for more than a few service times. The average is forgotten
+    /// in its turn.
     #[inline]
-    pub(crate) fn reported(&self) -> (f32, f32) {
-        let (last, average) = unpack(self.others.load(Relaxed));
-        (f32::from_bits(last), f32::from_bits(average))
-    }
-
-    /// Since the last report.
-    #[inline]
-    pub(crate) fn report_age(&self, now: Stamp) -> Age {
-        Stamp(self.heard.load(Relaxed)).age(now)
-    }
-
-    /// Requests of others there, by now; see [`faded`].
     pub(crate) fn others(&self, service: f32, now: Stamp) -> f32 {
-        let (last, average) = self.reported();
-        faded(last, average, self.report_age(now).as_secs(), service)
+        let (last, average) = unpack(self.others.load(Relaxed));
+        let (last, average) = (f32::from_bits(last), f32::from_bits(average));
+        let age = Stamp(self.heard.load(Relaxed)).age(now).as_secs();
+        let span = (REVERSION_SERVICES * service).max(SHORTEST);
+        let average = average * (1.0 - age / REMEMBERED).max(0.0);
+        average + (last - average) * decay_over(age, span)
     }
 
     /// The share of busy processors that it reported last, and how old that is.

@@ -44,17 +44,17 @@ impl Latency {
     /// would ever refresh it. One below is used, and so kept fresh.
     #[inline]
     pub(crate) fn reverted_to(self, mean: f32) -> f32 {
-        reverted(self.average, self.age.as_secs(), mean)
+        reverted(self.average, self.age, mean)
     }
 }
 
-/// An estimate above the mean loses credit with age, which is in seconds.
-#[inline(always)]
-pub(crate) fn reverted(estimate: f32, age: f32, mean: f32) -> f32 {
-    if estimate <= mean || age <= FRESH.as_secs() {
+/// An estimate above the mean loses credit with age.
+#[inline]
+pub(crate) fn reverted(estimate: f32, age: Age, mean: f32) -> f32 {
+    if estimate <= mean || age <= FRESH {
         estimate
     } else {
-        mean + (estimate - mean) * decay(age * (1.0 / FORGETTING))
+        mean + (estimate - mean) * decay(age.as_secs() / FORGETTING)
     }
 }
 

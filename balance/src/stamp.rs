@@ -35,8 +35,7 @@ impl Age {
         Age((Nanos::from_millis(milliseconds).0 >> TICK_SHIFT) as u32)
     }
 
-    #[inline]
-    pub(crate) const fn as_secs(self) -> f32 {
+    pub(crate) fn as_secs(self) -> f32 {
         self.0 as f32 * ((1_u64 << TICK_SHIFT) as f32 * 1e-9)
     }
 }

@@ -1,7 +1,6 @@
 //! Predicted completion with conditional acceptance, the default: the earliest predicted answer,
 //! unless the destination knows better.
 
-mod facts;
 mod prediction;
 mod scan;
 
@@ -99,18 +98,19 @@ impl Policy for PredictedCompletion {
         }
         let now = Stamp::at(scene.now);
         let means = Means::of(scene);
-        let mut scan = Scan::new(means, now);
+        let mut scan = Scan::new();
         let n = scene.routes.len();
         if n <= FULL_SCAN {
             let start = any_index(n, rng);
-            scan.look_at(scene, (start..n).chain(0..start));
+            scan.look_at(scene, means, now, start..n);
+            scan.look_at(scene, means, now, 0..start);
         } else {
             let winners = scene.lambda.winners().into_iter().filter(|at| *at < n);
-            scan.look_at(scene, winners);
+            scan.look_at(scene, means, now, winners);
             let drawn: [usize; DRAWN] = std::array::from_fn(|_| any_index(n, rng));
-            scan.look_at(scene, drawn);
+            scan.look_at(scene, means, now, drawn);
             if scan.best.is_none() {
-                scan.look_at(scene, 0..n);
+                scan.look_at(scene, means, now, 0..n);
             }
         }
         let idle = neglected(scene, REQUESTS_TO_EXPLORE, WORTH_A_REQUEST, rng);

@@ -25,8 +25,7 @@
 //! * One that reports no load is judged by y alone.
 
 use super::super::Scene;
-use super::facts::Facts;
-use crate::load::faded;
+use super::super::least_cost::expected_latency;
 use crate::pair::reverted;
 use crate::route::Route;
 use crate::stamp::Stamp;
@@ -77,65 +76,62 @@ pub(super) fn seconds(cost: f32) -> f32 {
 }
 
 impl Prediction {
-    /// Without branches that depend on the facts, so that several destinations at a time fit the
-    /// vector units.
     #[inline(always)]
-    pub(super) fn from_facts(facts: Facts<f32>, means: Means) -> Self {
-        let known = facts.overall > 0.0;
-        let shared = reverted(facts.overall, facts.service_age, means.all_services);
-        let unknown = OPTIMISM * means.service;
-        let shared = if known { shared } else { unknown };
-        let of_others = means.service * (shared / means.all_services);
-        let of_this = reverted(facts.service, facts.service_age, means.service);
-        let relative = if known { of_others } else { unknown };
-        let service = if facts.service > 0.0 {
-            of_this
+    pub(super) fn of(route: &Route, means: Means, now: Stamp) -> Self {
+        let destination = route.destination();
+        let load = destination.load();
+        let latency = route.pair().latency(now);
+        let own = destination.in_flight() as f32;
+        let reports = load.reports();
+        if means.service == 0.0 || (latency.average > 0.0 && !reports) {
+            return Prediction::of_silent(route, means, own, now);
+        }
+        let overall = load.service();
+        let (service, shared) = if overall == 0.0 {
+            let unknown = OPTIMISM * means.service;
+            (unknown, unknown)
         } else {
-            relative
+            let age = load.service_age(now);
+            let shared = reverted(overall, age, means.all_services);
+            let known = route.pair().service();
+            if known > 0.0 {
+                (reverted(known, age, means.service), shared)
+            } else {
+                (means.service * shared / means.all_services, shared)
+            }
         };
-
-        let unknown = UNKNOWN_NETWORK * (means.latency - means.service).max(0.0);
-        let network = if facts.network > 0.0 {
-            facts.network
-        } else {
-            unknown
+        let network = match load.network() {
+            0.0 => UNKNOWN_NETWORK * (means.latency - means.service).max(0.0),
+            known => known,
         };
-        let workers = facts.workers.max(1.0);
+        let workers = load.workers();
         let turn = shared / workers;
-        let others = faded(facts.last, facts.average, facts.report_age, shared);
-        let ahead = facts.own + others + 1.0 - workers;
-        let answered = network + service + turn * ahead.max(0.0);
-        let due = network + service.max(turn * (1.0 + facts.own));
-        let excess = (facts.stalled - STALL * due).max(0.0);
-        let completion = answered + if facts.own > 0.0 { excess } else { 0.0 };
-        let company = (facts.own + 1.0) * facts.per_company;
-        let measured = facts.latency > 0.0;
-        let pressure = if measured {
-            facts.latency * company
-        } else {
-            completion
+        let ahead = own + load.others(shared, now) + 1.0 - workers;
+        let mut completion = network + service + turn * ahead.max(0.0);
+        if own > 0.0 {
+            let due = network + service.max(turn * (1.0 + own));
+            completion += (load.stalled(now) - STALL * due).max(0.0);
+        }
+        let pressure = match latency.average {
+            0.0 => completion,
+            known => known * (own + 1.0) * route.pair().per_company(),
         };
-
-        let latency = reverted(facts.latency, facts.latency_age, means.latency);
-        let guess = if means.latency > 0.0 {
-            OPTIMISM * means.latency
-        } else {
-            facts.weight
-        };
-        let by_latency = if measured { latency } else { guess } * company;
-
-        let silent = means.service == 0.0 || (measured && facts.workers == 0.0);
-        let predicted = completion * completion * pressure;
-        let cubed = by_latency * by_latency * by_latency;
         Prediction {
-            cost: if silent { cubed } else { predicted },
-            completion: if silent { by_latency } else { completion },
-            service: (!silent).then_some(service),
+            cost: completion * completion * pressure,
+            completion,
+            service: Some(service),
         }
     }
 
-    pub(super) fn of(route: &Route, means: Means, now: Stamp) -> Self {
-        Prediction::from_facts(Facts::of(route, now), means)
+    #[cold]
+    fn of_silent(route: &Route, means: Means, own: f32, now: Stamp) -> Self {
+        let relative = (own + 1.0) * route.pair().per_company();
+        let expected = expected_latency(route, means.latency, now) * relative;
+        Prediction {
+            cost: expected * expected * expected,
+            completion: expected,
+            service: None,
+        }
     }
 
     /// What it is made of, for people.
