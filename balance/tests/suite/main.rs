@@ -4,10 +4,12 @@
 
 mod c3;
 mod concurrency;
+mod conditional_acceptance;
 mod consistent_hash;
 mod estimators;
 mod forwarding_table;
 mod health;
+mod idle_probes;
 mod least_cost;
 mod least_request;
 mod optimizer;

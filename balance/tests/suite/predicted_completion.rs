@@ -1,23 +1,21 @@
-//! The default policy: predictions from reports, conditional acceptance, and what cannot drive it
-//! into a bad state.
+//! The default policy: predictions from reports, and what cannot drive it into a bad state.
 
 use crate::{Bench, L, Shares, seconds, seeded};
 use edge_balance::{
-    CompletionConfig, Destinations, ForwardingTable, Nanos, Pick, PolicyConfig, Reason, Report,
-    Request, Standing, Tried,
+    Destinations, ForwardingTable, Nanos, Pick, PolicyConfig, Reason, Report, Standing, Tried,
 };
 use std::sync::Arc;
 
-fn bench(routes: &[(&str, f32)]) -> Bench {
+pub(crate) fn bench(routes: &[(&str, f32)]) -> Bench {
     Bench::with(PolicyConfig::default(), routes)
 }
 
-fn two() -> Bench {
+pub(crate) fn two() -> Bench {
     bench(&[("a", 1.0), ("b", 1.0)])
 }
 
 /// A report of a destination with one worker.
-fn report(in_flight: u32, service: f64, residence: f64) -> Report {
+pub(crate) fn report(in_flight: u32, service: f64, residence: f64) -> Report {
     Report {
         in_flight: Some(in_flight),
         workers: Some(1),
@@ -29,7 +27,11 @@ fn report(in_flight: u32, service: f64, residence: f64) -> Report {
 
 /// A sequential client; each destination executes for `service` seconds 1 ms away, and reports the
 /// queue that `queue` gives it.
-fn serve(bench: &mut Bench, service: impl Fn(&str) -> f64, queue: impl Fn(&str) -> u32) -> String {
+pub(crate) fn serve(
+    bench: &mut Bench,
+    service: impl Fn(&str) -> f64,
+    queue: impl Fn(&str) -> u32,
+) -> String {
     let pick = bench.pick();
     let name = pick.destination().name().to_owned();
     let spent = service(&name);
@@ -40,13 +42,13 @@ fn serve(bench: &mut Bench, service: impl Fn(&str) -> f64, queue: impl Fn(&str) 
 }
 
 /// Until all averages have settled.
-fn warm(bench: &mut Bench, service: impl Fn(&str) -> f64) {
+pub(crate) fn warm(bench: &mut Bench, service: impl Fn(&str) -> f64) {
     for _ in 0..200 {
         serve(bench, &service, |_| 0);
     }
 }
 
-fn shares(bench: &mut Bench, n: usize, service: impl Fn(&str) -> f64) -> Shares {
+pub(crate) fn shares(bench: &mut Bench, n: usize, service: impl Fn(&str) -> f64) -> Shares {
     bench.shares(n, |bench| serve(bench, &service, |_| 0))
 }
 
@@ -114,122 +116,6 @@ fn workers_make_room() {
     let picks: Vec<Pick> = (0..9).map(|_| bench.pick()).collect();
     let of_a = picks.iter().filter(|p| p.destination().name() == "a");
     assert!(of_a.count() >= 6);
-}
-
-#[test]
-fn a_request_says_what_wait_the_second_best_would_beat() {
-    let mut bench = two();
-    warm(&mut bench, |_| 0.01);
-    let pick = bench.pick();
-    let max_wait = pick.max_wait().unwrap();
-    // 1.3 times some 11 ms, less the service time of 10 ms.
-    assert!(
-        (0.002..0.010).contains(&max_wait.as_secs_f64()),
-        "{max_wait:?}"
-    );
-    let predicted = pick.predicted().unwrap().as_secs_f64();
-    assert!((0.010..0.014).contains(&predicted), "{predicted}");
-    let waiting = pick.predicted_wait().unwrap().as_secs_f64();
-    assert!((0.0005..0.002).contains(&waiting), "{waiting}");
-    assert_eq!(pick.reason(), Reason::Best);
-}
-
-#[test]
-fn without_an_alternative_a_request_is_unconditional() {
-    let mut alone = bench(&[("a", 1.0)]);
-    warm(&mut alone, |_| 0.01);
-    assert_eq!(alone.pick().max_wait(), None);
-
-    let mut bench = two();
-    warm(&mut bench, |_| 0.01);
-    let first = bench.pick();
-    let mut tried = Tried::new();
-    tried.push(first.destination().id());
-    tried.refused();
-    first.refused(&report(3, 0.0, 0.0), bench.now);
-    assert_eq!(bench.pick_without(&tried).max_wait(), None);
-}
-
-#[test]
-fn a_request_is_turned_down_twice_at_the_most() {
-    let mut bench = bench(&[("a", 1.0), ("b", 1.0), ("c", 1.0), ("d", 1.0)]);
-    warm(&mut bench, |_| 0.01);
-    let mut tried = Tried::new();
-    for _ in 0..2 {
-        let pick = bench.pick_without(&tried);
-        assert!(pick.max_wait().is_some());
-        tried.push(pick.destination().id());
-        tried.refused();
-        pick.refused(&report(3, 0.0, 0.0), bench.now);
-    }
-    assert_eq!(bench.pick_without(&tried).max_wait(), None);
-}
-
-#[test]
-fn refusals_are_a_share_of_requests_however_many_destinations_want_to_refuse() {
-    let mut bench = bench(&[("a", 1.0), ("b", 1.0), ("c", 1.0)]);
-    warm(&mut bench, |_| 0.01);
-    let mut refusals = 0;
-    for _ in 0..2000 {
-        let mut tried = Tried::new();
-        loop {
-            let pick = bench.pick_without(&tried);
-            bench.pass(0.001);
-            if pick.max_wait().is_none() {
-                pick.succeeded(seconds(0.011), &report(3, 0.01, 0.01), bench.now);
-                break;
-            }
-            refusals += 1;
-            tried.push(pick.destination().id());
-            tried.refused();
-            pick.refused(&report(3, 0.0, 0.0), bench.now);
-        }
-    }
-    assert!((380..=420).contains(&refusals), "{refusals}");
-}
-
-#[test]
-fn a_refusal_is_no_failure_and_tells_of_the_queue() {
-    let mut bench = two();
-    warm(&mut bench, |_| 0.01);
-    let pick = bench.pick();
-    let destination = Arc::clone(pick.destination());
-    pick.refused(&report(10, 0.0, 0.0), bench.now);
-    assert_eq!(destination.health().standing(), Standing::Healthy);
-    let next = bench.shares(10, Bench::choose);
-    assert_eq!(next.of(destination.name()), 0, "{next:?}");
-}
-
-#[test]
-fn a_destination_that_refuses_everything_although_idle_is_set_aside() {
-    let mut bench = two();
-    warm(&mut bench, |_| 0.01);
-    let mut turned_down = 0;
-    while bench.table.destinations().ejected() == 0 {
-        assert!(turned_down < 100, "{turned_down}");
-        let pick = bench.pick();
-        if pick.destination().name() == "a" {
-            turned_down += 1;
-            pick.refused(&report(0, 0.0, 0.0), bench.now);
-        } else {
-            pick.succeeded(seconds(0.011), &report(9, 0.01, 0.01), bench.now);
-        }
-        bench.pass(0.02);
-    }
-    assert!(turned_down <= 4, "{turned_down}");
-}
-
-#[test]
-fn a_trial_is_unconditional() {
-    let mut bench = two();
-    warm(&mut bench, |_| 0.01);
-    let pick = bench.pick();
-    let name = pick.destination().name().to_owned();
-    pick.failed(bench.now);
-    bench.pass(2.1);
-    let trial = bench.pick();
-    assert_eq!(trial.destination().name(), name);
-    assert_eq!((trial.reason(), trial.max_wait()), (Reason::Trial, None));
 }
 
 #[test]
@@ -336,79 +222,6 @@ fn a_slow_destination_that_has_become_fast_is_found_out() {
     assert!(shares.of("b") > 3000, "{shares:?}");
 }
 
-/// The probes that the table wants in some requests, about whom.
-fn probed(bench: &mut Bench, n: usize) -> Shares {
-    bench.shares(n, |bench| {
-        let request = Request::from(L);
-        let wanted = bench.table.probes(request, bench.now, &mut bench.rng);
-        let names = wanted.iter().map(|probe| probe.destination().name());
-        names.collect::<Vec<_>>().join(",")
-    })
-}
-
-#[test]
-fn one_without_requests_is_probed_and_nobody_else() {
-    let mut bench = two();
-    let service = |name: &str| if name == "a" { 0.01 } else { 0.2 };
-    warm(&mut bench, service);
-    let probes = probed(&mut bench, 160);
-    assert!((2..40).contains(&probes.of("b")), "{probes:?}");
-    assert_eq!(probes.of("a"), 0);
-}
-
-#[test]
-fn brokers_are_not_probed_and_nobody_is_if_the_configuration_says_so() {
-    let mut bench = two();
-    let service = |name: &str| if name == "a" { 0.01 } else { 0.2 };
-    bench.table.change(L, "b", 1.0, false, bench.now).unwrap();
-    warm(&mut bench, service);
-    assert_eq!(probed(&mut bench, 160).of("b"), 0);
-
-    let policy = PolicyConfig::PredictedCompletion(CompletionConfig {
-        probes: 0.0,
-        ..CompletionConfig::default()
-    });
-    let mut bench = Bench::with(policy, &[("a", 1.0), ("b", 1.0)]);
-    warm(&mut bench, service);
-    assert_eq!(probed(&mut bench, 160).of("b"), 0);
-}
-
-#[test]
-fn an_estimate_brings_one_back_that_was_slow_once() {
-    let mut bench = two();
-    let before = |name: &str| if name == "a" { 0.02 } else { 0.3 };
-    warm(&mut bench, before);
-    for _ in 0..200 {
-        let request = Request::from(L);
-        for probe in bench.table.probes(request, bench.now, &mut bench.rng) {
-            let of_b = probe.destination().name() == "b";
-            let estimate = Some(seconds(if of_b { 0.002 } else { 0.02 }));
-            probe.answered(seconds(0.001), estimate, &report(0, 0.0, 0.0), bench.now);
-        }
-        bench.pass(0.02);
-    }
-    let after = |name: &str| if name == "a" { 0.02 } else { 0.002 };
-    let shares = shares(&mut bench, 100, after);
-    assert!(shares.of("b") > 90, "{shares:?}");
-}
-
-#[test]
-fn an_estimate_of_nothing_is_none() {
-    let mut bench = two();
-    let service = |name: &str| if name == "a" { 0.02 } else { 0.3 };
-    warm(&mut bench, service);
-    for _ in 0..200 {
-        let request = Request::from(L);
-        for probe in bench.table.probes(request, bench.now, &mut bench.rng) {
-            let nothing = Some(Nanos::ZERO);
-            probe.answered(seconds(0.001), nothing, &report(0, 0.0, 0.0), bench.now);
-        }
-        bench.pass(0.002);
-    }
-    let shares = shares(&mut bench, 20, service);
-    assert_eq!(shares.of("b"), 0, "{shares:?}");
-}
-
 #[test]
 fn a_cold_start_says_nothing_about_the_next_request() {
     let mut bench = two();
@@ -446,21 +259,6 @@ fn where_every_start_is_cold_that_is_what_requests_take() {
         name
     });
     assert!(shares.of("a") < 20, "{shares:?}");
-}
-
-#[test]
-fn a_trial_that_is_turned_down_has_failed() {
-    let mut bench = two();
-    warm(&mut bench, |_| 0.01);
-    let pick = bench.pick();
-    let name = pick.destination().name().to_owned();
-    pick.failed(bench.now);
-    bench.pass(2.1);
-    let trial = bench.pick();
-    assert_eq!(trial.reason(), Reason::Trial);
-    trial.refused(&report(0, 0.0, 0.0), bench.now);
-    bench.pass(2.1);
-    assert_ne!(bench.choose(), name, "the second pause is longer");
 }
 
 #[test]
@@ -536,17 +334,6 @@ fn of_many_destinations_a_few_are_looked_at_and_winners_again() {
         pick.succeeded(latency, &report(0, service, service), now);
     }
     assert!(fast > 9_000, "{fast}");
-}
-
-#[test]
-fn with_refusals_turned_off_nothing_is_conditional() {
-    let policy = PolicyConfig::PredictedCompletion(CompletionConfig {
-        refusal_share: 0.0,
-        ..CompletionConfig::default()
-    });
-    let mut bench = Bench::with(policy, &[("a", 1.0), ("b", 1.0)]);
-    warm(&mut bench, |_| 0.01);
-    assert_eq!(bench.pick().max_wait(), None);
 }
 
 #[test]
