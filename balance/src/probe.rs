@@ -5,8 +5,9 @@ use crate::table::Lambda;
 use crate::{Destination, Nanos, Report};
 use std::sync::Arc;
 
-/// A probe that a policy wants sent, beside a request or before it. Say what came back with [`answered`](Probe::answered); one that
-/// is dropped was lost, which ejects nobody: requests find out soon enough.
+/// A probe that a policy wants sent, beside a request or before it. Say what came back with
+/// [`answered`](Probe::answered); one that is dropped was lost, which ejects nobody: requests find
+/// out soon enough.
 #[derive(Debug)]
 pub struct Probe {
     lambda: Arc<Lambda>,

@@ -30,12 +30,14 @@ pub struct Report {
 
 impl Report {
     /// What can be true of it, given that the request was away for `latency`: no part of a request
-    /// takes longer than the whole, and counts have bounds.
+    /// takes longer than the whole, and counts have bounds. A cold start is subtracted from the
+    /// latency, so that one which takes longer would make any destination look instantaneous: it is
+    /// not believed at all.
     #[must_use]
     pub fn credible(self, latency: Nanos) -> Report {
         let residence = self.residence.map(|span| span.min(latency));
         let whole = residence.unwrap_or(latency);
-        let cold_start = self.cold_start.map(|span| span.min(whole));
+        let cold_start = self.cold_start.filter(|span| *span <= whole);
         let warm = whole.since(cold_start.unwrap_or_default());
         Report {
             in_flight: self.in_flight.map(|count| count.min(MOST_IN_FLIGHT)),
@@ -70,6 +72,21 @@ mod tests {
         assert_eq!(credible.residence, Some(Nanos::from_secs(3)));
         assert_eq!(credible.cold_start, Some(Nanos::from_secs(1)));
         assert_eq!(credible.service, Some(Nanos::from_secs(2)));
+    }
+
+    #[test]
+    fn a_cold_start_that_takes_longer_than_the_request_is_not_believed() {
+        let latency = Nanos::from_millis(700);
+        let credible = |cold_start| {
+            let report = Report {
+                cold_start: Some(cold_start),
+                ..Report::default()
+            };
+            report.credible(latency).cold_start
+        };
+        assert_eq!(credible(latency), Some(latency));
+        assert_eq!(credible(Nanos::from_millis(701)), None);
+        assert_eq!(credible(Nanos::MAX), None);
     }
 
     #[test]

@@ -109,7 +109,7 @@ impl Prober {
             if view.is_ok() {
                 let estimate = about_request.then(|| Nanos::from_millis(view.ptime_ms.into()));
                 let latency = Nanos::from(sent.elapsed());
-                let report = report(&view, latency);
+                let report = report(&view);
                 probe.answered(latency, estimate, &report, clock.now());
             }
         });

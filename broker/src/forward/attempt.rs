@@ -77,7 +77,7 @@ fn judge_answer(
             return unavailable(text, request.may_repeat);
         }
     };
-    let report = report(&view, ended.latency.into());
+    let report = report(&view);
     if report.cold_start.is_some() {
         counters.cold_start();
     }

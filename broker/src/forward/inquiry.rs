@@ -62,7 +62,7 @@ impl Inquirer {
                 && view.is_ok()
             {
                 let estimate = Nanos::from_millis(view.ptime_ms.into());
-                let report = report(&view, latency);
+                let report = report(&view);
                 answers.take(probe, latency, estimate, &report, clock.now());
             }
         }
