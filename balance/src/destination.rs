@@ -1,13 +1,15 @@
 //! The destinations of one broker: each known once, whatever lambdas and tables route to it.
 
 use crate::average::{Average, sample};
+use crate::health::Census;
 use crate::load::Load;
 use crate::refusal_budget::RefusalBudget;
+use crate::silence::Silence;
 use crate::{Health, Nanos, Report};
 use crossbeam_utils::CachePadded;
 use foldhash::fast::FixedState;
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 /// A place that serves lambdas, usually `host:port`.
@@ -26,6 +28,7 @@ struct Hot {
     load: Load,
     in_flight: AtomicU32,
     health: Health,
+    silence: Silence,
 }
 
 impl Destination {
@@ -66,6 +69,11 @@ impl Destination {
         &self.hot.load
     }
 
+    /// What it owes.
+    pub(crate) fn silence(&self) -> &Silence {
+        &self.hot.silence
+    }
+
     /// Requests that it executes at the same time, as last reported; none if it does not report.
     #[must_use]
     pub fn workers(&self) -> Option<u32> {
@@ -73,11 +81,15 @@ impl Destination {
         load.reports().then(|| load.workers() as u32)
     }
 
-    /// Counts a request as in flight; returns how many there are now.
-    pub(crate) fn begin(&self, now: Nanos) -> u32 {
+    /// Counts a request, which is expected to take so many seconds, as in flight; returns how many
+    /// there are now.
+    pub(crate) fn begin(&self, expected: f32, now: Nanos) -> u32 {
         let before = self.hot.in_flight.fetch_add(1, Relaxed);
         if before == 0 {
             self.hot.load.woken(now);
+            self.hot.silence.woken(expected);
+        } else {
+            self.hot.silence.owes(expected);
         }
         before.saturating_add(1)
     }
@@ -93,7 +105,7 @@ impl Destination {
 #[derive(Debug, Default)]
 pub struct Destinations {
     registry: Mutex<Registry>,
-    ejected: Arc<AtomicUsize>,
+    census: Arc<Census>,
     service: Average,
     refusals: RefusalBudget,
 }
@@ -119,6 +131,16 @@ impl Destinations {
         Destinations::default()
     }
 
+    /// An empty registry of a broker whose ejections are to end at other moments than those of
+    /// brokers with another seed; 0 stands for ejections without jitter.
+    #[must_use]
+    pub fn with_seed(seed: u64) -> Self {
+        Destinations {
+            census: Arc::new(Census::new(seed)),
+            ..Destinations::default()
+        }
+    }
+
     /// The destination of that name, new (healthy, nothing in flight) unless some table or request
     /// still uses it. The registry itself keeps none alive; its memory is bounded by twice the
     /// number of destinations that were in use at the same time.
@@ -141,7 +163,8 @@ impl Destinations {
             hot: CachePadded::new(Hot {
                 in_flight: AtomicU32::new(0),
                 load: Load::new(),
-                health: Health::new(Arc::clone(&self.ejected)),
+                health: Health::new(Arc::clone(&self.census), registry.next_id),
+                silence: Silence::default(),
             }),
         });
         registry.next_id += 1;
@@ -162,11 +185,22 @@ impl Destinations {
         used
     }
 
-    /// How many are ejected or on trial.
+    /// How many are not chosen like any other: ejected, on trial, stalled, pushed back or full.
+    #[inline]
     #[must_use]
-    pub fn ejected(&self) -> usize {
-        // A recovery may be counted a moment before the ejection that it ends.
-        (self.ejected.load(Relaxed) as isize).max(0) as usize
+    pub fn set_aside(&self) -> usize {
+        self.census.set_aside()
+    }
+
+    /// Sets aside the destinations that owe answers for much longer than they take. To be called
+    /// every few hundredths of a second: a broker that hears nothing learns nothing otherwise.
+    pub fn inspect(&self, now: Nanos) {
+        for destination in self.in_use() {
+            let owing = destination.in_flight() > 0;
+            if owing && destination.silence().is_stall(destination.load(), now) {
+                destination.health().stall(now);
+            }
+        }
     }
 
     /// Mean service time in seconds over all lambdas and destinations; 0 before the first sample.
@@ -242,8 +276,8 @@ mod tests {
         let destinations = Destinations::new();
         let gone = destinations.intern("a");
         gone.health().failed(gone.health().ticket(), Nanos::ZERO);
-        assert_eq!(destinations.ejected(), 1);
+        assert_eq!(destinations.set_aside(), 1);
         drop(gone);
-        assert_eq!(destinations.ejected(), 0);
+        assert_eq!(destinations.set_aside(), 0);
     }
 }

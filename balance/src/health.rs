@@ -1,5 +1,10 @@
-//! Whether a destination may be chosen: ejection after a failure, doubling back-off, one trial at the end.
+//! Whether a destination may be chosen: ejection after failures, stalls, push-back, limits.
 
+mod failures;
+mod state;
+
+use self::failures::FailureRatio;
+use self::state::{SET_ASIDE, State};
 use crate::Nanos;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
@@ -12,17 +17,31 @@ pub const LONGEST_EJECTION: Nanos = Nanos::from_secs(30);
 /// A destination that is badly needed may be tried again after this, see [`Health`].
 pub(crate) const SHORTEST_REST: Nanos = Nanos::from_millis(250);
 
+/// How long a destination that is back is remembered as one that was ejected.
+const REMEMBERED: Nanos = Nanos::from_secs(30);
+/// The least and the most that a destination's wish to be left alone is worth.
+const PUSH_BACK: (Nanos, Nanos) = (Nanos::from_millis(1), Nanos::from_secs(2));
+/// Ejections are longer by up to this share, so that brokers do not all try at the same moment.
+const JITTER: f64 = 0.25;
 /// The level whose ejection reaches [`LONGEST_EJECTION`]: 2, 4, 8, 16, 30 s.
 const HIGHEST_LEVEL: u64 = 5;
 
 /// Health of one destination, shared by all lambdas and tables that route to it.
 ///
-/// One failure of transport, or one explicit overload, ejects the destination for
-/// [`FIRST_EJECTION`]. When that time is over exactly one request is sent there as a trial: its
-/// success makes the destination healthy and forgets the past, its failure ejects it for twice as
-/// long, up to [`LONGEST_EJECTION`]; a trial that was cancelled lets the next request be the trial.
-/// (Waiting for several failures in a row, as circuit breakers usually do, hardly helps against
-/// destinations that fail only some requests.)
+/// What sets a destination aside:
+///
+/// - **Ejection.** A failure of transport, or an answer that says "unavailable" or is no answer at
+///   all, ejects the destination for [`FIRST_EJECTION`], plus some jitter. When that time is over
+///   exactly one request is sent there as a trial: its success makes the destination healthy, its
+///   failure ejects it for twice as long, up to [`LONGEST_EJECTION`]; a trial that was cancelled lets
+///   the next request be the trial. A destination that is back and goes on failing a good part of
+///   what it gets is ejected for twice as long as the last time; one that behaves for half a minute
+///   starts afresh. (Waiting for several failures in a row, as circuit breakers usually do, hardly
+///   helps against destinations that fail only some requests.)
+/// - **Stall.** It owes answers for much longer than they take. Any answer ends it, and a trial after
+///   [`FIRST_EJECTION`] finds out; a request that fails meanwhile ejects it.
+/// - **Push-back.** It said that it is overloaded, and when to come back. A trial follows then.
+/// - **Limit.** As many requests of this broker are there as its limit allows, until one returns.
 ///
 /// Where the others are so busy that the ejected destination is badly needed, a policy may ask for
 /// its trial early, every quarter of a second; such a trial does not prolong the back-off.
@@ -35,7 +54,44 @@ const HIGHEST_LEVEL: u64 = 5;
 #[derive(Debug)]
 pub struct Health {
     word: AtomicU64,
-    ejected: Arc<AtomicUsize>,
+    failures: FailureRatio,
+    census: Arc<Census>,
+    id: u64,
+}
+
+/// What the health of all destinations of a broker has in common.
+#[derive(Debug, Default)]
+pub(crate) struct Census {
+    /// Those that are not chosen like any other.
+    set_aside: AtomicUsize,
+    /// Makes jitter differ between brokers; 0 for none.
+    seed: u64,
+}
+
+impl Census {
+    pub(crate) fn new(seed: u64) -> Self {
+        Census {
+            set_aside: AtomicUsize::new(0),
+            seed,
+        }
+    }
+
+    /// How many destinations are not chosen like any other.
+    #[inline]
+    pub(crate) fn set_aside(&self) -> usize {
+        // An end may be counted a moment before the beginning that it ends.
+        (self.set_aside.load(Relaxed) as isize).max(0) as usize
+    }
+
+    /// From 0 to [`JITTER`], the same for the same ejection.
+    fn jitter(&self, id: u64, epoch: u64) -> f64 {
+        if self.seed == 0 {
+            return 0.0;
+        }
+        let mixed = foldhash::fast::FixedState::with_seed(self.seed);
+        let word = std::hash::BuildHasher::hash_one(&mixed, (id, epoch));
+        JITTER * (word >> 11) as f64 / (1_u64 << 53) as f64
+    }
 }
 
 /// What [`Health::standing`] answers.
@@ -48,8 +104,50 @@ pub enum Standing {
         /// End of the ejection.
         until: Nanos,
     },
+    /// Passed over because it owes answers, until one comes or a trial is due.
+    Stalled {
+        /// When the next request is its trial.
+        until: Nanos,
+    },
+    /// Passed over because it asked for it.
+    PushedBack {
+        /// When the next request is its trial.
+        until: Nanos,
+    },
     /// Its time is over and one request is on its way to find out.
     OnTrial,
+    /// As many requests of this broker are there as may be.
+    Full,
+}
+
+impl Standing {
+    /// In one word or two.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Standing::Healthy => "healthy",
+            Standing::Ejected { .. } => "ejected",
+            Standing::Stalled { .. } => "stalled",
+            Standing::PushedBack { .. } => "pushed-back",
+            Standing::OnTrial => "on-trial",
+            Standing::Full => "full",
+        }
+    }
+
+    /// Whether requests may go there as soon as there is a place: not the least is known against it.
+    #[must_use]
+    pub fn is_well(self) -> bool {
+        matches!(self, Standing::Healthy | Standing::Full)
+    }
+}
+
+/// Why a destination that is set aside cannot take a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Obstacle {
+    /// It works but has no place now: it is full, or asked to be left alone.
+    Busy,
+    /// It is expected to fail.
+    Failing,
 }
 
 /// What a request knew of its destination's health when it was picked.
@@ -65,106 +163,59 @@ impl Ticket {
     }
 }
 
-/// The word, unpacked. `level` 0 is healthy; `epoch` counts ejections and recoveries, so that a
-/// ticket tells whether its request was picked before the latest of them.
-#[derive(Clone, Copy)]
-struct State {
-    level: u64,
-    trial: bool,
-    epoch: u64,
-    until_ms: u64,
-}
-
-const EPOCH_BITS: u32 = 18;
-const UNTIL_BITS: u32 = 42; // 139 years of milliseconds
-const LEVEL_MASK: u64 = 0b111;
-
-impl State {
-    fn unpack(word: u64) -> Self {
-        State {
-            level: word & LEVEL_MASK,
-            trial: word & 0b1000 != 0,
-            epoch: (word >> 4) & ((1 << EPOCH_BITS) - 1),
-            until_ms: word >> (4 + EPOCH_BITS),
-        }
-    }
-
-    fn pack(self) -> u64 {
-        self.level
-            | (u64::from(self.trial) << 3)
-            | ((self.epoch & ((1 << EPOCH_BITS) - 1)) << 4)
-            | (self.until_ms << (4 + EPOCH_BITS))
-    }
-
-    fn healthy(self) -> Self {
-        State {
-            level: 0,
-            trial: false,
-            epoch: self.epoch + 1,
-            until_ms: 0,
-        }
-    }
-
-    fn ejected(self, now: Nanos) -> Self {
-        let early = self.trial && now < self.until();
-        let level = if early {
-            self.level
-        } else {
-            (self.level + 1).min(HIGHEST_LEVEL)
-        };
-        let until_ms = (now + State::span(level))
-            .0
-            .div_ceil(1_000_000)
-            .min((1 << UNTIL_BITS) - 1);
-        State {
-            level,
-            trial: false,
-            epoch: self.epoch + 1,
-            until_ms,
-        }
-    }
-
-    /// How long an ejection of that level lasts.
-    fn span(level: u64) -> Nanos {
-        Nanos(FIRST_EJECTION.0 << level.saturating_sub(1)).min(LONGEST_EJECTION)
-    }
-
-    fn until(self) -> Nanos {
-        Nanos::from_millis(self.until_ms)
-    }
-}
-
 impl Health {
-    /// Healthy; `ejected` counts the unhealthy ones among all that share it.
-    pub(crate) fn new(ejected: Arc<AtomicUsize>) -> Self {
+    /// Healthy, and counted by `census` when it no longer is; `id` is the destination's.
+    pub(crate) fn new(census: Arc<Census>, id: u64) -> Self {
         Health {
             word: AtomicU64::new(0),
-            ejected,
+            failures: FailureRatio::default(),
+            census,
+            id,
         }
     }
 
-    /// Whether the destination is chosen like any other: neither ejected nor on trial.
+    /// Whether the destination is chosen like any other: not set aside for whatever reason.
     #[inline]
     #[must_use]
     pub fn is_healthy(&self) -> bool {
-        self.word.load(Relaxed) & LEVEL_MASK == 0
+        self.word.load(Relaxed) & SET_ASIDE == 0
+    }
+
+    /// What keeps a request from it, if anything does.
+    pub(crate) fn obstacle(&self) -> Option<Obstacle> {
+        let state = self.state();
+        let failing = state.level > 0 || state.stalled;
+        let busy = state.full || state.closed;
+        match (failing, busy) {
+            (true, _) => Some(Obstacle::Failing),
+            (false, true) => Some(Obstacle::Busy),
+            (false, false) => None,
+        }
     }
 
     /// The state, for tables and metrics.
     #[must_use]
     pub fn standing(&self) -> Standing {
         let state = self.state();
+        let until = state.until();
         match state {
-            State { level: 0, .. } => Standing::Healthy,
             State { trial: true, .. } => Standing::OnTrial,
-            _ => Standing::Ejected {
-                until: state.until(),
-            },
+            State { level: 1.., .. } => Standing::Ejected { until },
+            State { stalled: true, .. } => Standing::Stalled { until },
+            State { closed: true, .. } => Standing::PushedBack { until },
+            State { full: true, .. } => Standing::Full,
+            _ => Standing::Healthy,
         }
     }
 
     fn state(&self) -> State {
         State::unpack(self.word.load(Relaxed))
+    }
+
+    /// The share of its requests that failed of late, and over a longer time; probes, refusals and
+    /// errors of applications are no failures.
+    pub(crate) fn failure_ratios(&self) -> (f32, f32) {
+        self.failures.ratios()
     }
 
     /// For a request that is no trial.
@@ -175,13 +226,16 @@ impl Health {
         }
     }
 
-    /// For the one request that may be the trial, if the ejection is over and there is none yet.
+    /// For the one request that may be the trial, if the time has come and there is none yet.
     pub(crate) fn try_trial(&self, now: Nanos) -> Option<Ticket> {
         self.try_trial_from(now, State::until)
     }
 
     /// The same for a destination that is badly needed: soon after it was ejected.
     pub(crate) fn try_early_trial(&self, now: Nanos) -> Option<Ticket> {
+        if self.state().closed {
+            return None;
+        }
         self.try_trial_from(now, |state| {
             state.until() - State::span(state.level) + SHORTEST_REST
         })
@@ -189,7 +243,7 @@ impl Health {
 
     fn try_trial_from(&self, now: Nanos, due: impl Fn(State) -> Nanos) -> Option<Ticket> {
         let state = self.transition(|state| {
-            let due = state.level > 0 && !state.trial && due(state) <= now;
+            let due = state.needs_trial() && !state.full && !state.trial && due(state) <= now;
             due.then_some(State {
                 trial: true,
                 ..state
@@ -202,24 +256,68 @@ impl Health {
     }
 
     /// The destination answered.
-    pub(crate) fn succeeded(&self, ticket: Ticket) {
-        let ended = self.transition(|state| {
-            (state.level > 0 && state.epoch == ticket.epoch).then(|| state.healthy())
-        });
-        if ended.is_some() {
-            self.ejected.fetch_sub(1, Relaxed);
+    pub(crate) fn succeeded(&self, ticket: Ticket, now: Nanos) {
+        self.failures.succeeded();
+        if self.is_healthy() {
+            return;
         }
+        self.transition(|state| {
+            let current = state.needs_trial() && state.epoch == ticket.epoch;
+            let alive = state.stalled && state.level == 0 && !state.closed;
+            (current || alive).then(|| state.healthy(now))
+        });
+    }
+
+    /// Counts a failure in the ratios.
+    pub(crate) fn count_failure(&self) {
+        self.failures.failed();
     }
 
     /// The destination, or the way to it, failed.
     pub(crate) fn failed(&self, ticket: Ticket, now: Nanos) {
-        let before = self.transition(|state| {
+        let relapsing = self.failures.is_relapsing();
+        self.transition(|state| {
             let current = state.epoch == ticket.epoch && (state.level == 0 || ticket.trial);
-            current.then(|| state.ejected(now))
+            let jitter = self.census.jitter(self.id, state.epoch);
+            let stalled = state.level == 0 && state.stalled;
+            (current || stalled).then(|| state.ejected(now, relapsing, jitter))
         });
-        if before.is_some_and(|state| state.level == 0) {
-            self.ejected.fetch_add(1, Relaxed);
-        }
+    }
+
+    /// The destination answered that it is overloaded, and when to come back.
+    pub(crate) fn pushed_back(&self, ticket: Ticket, push_back: Nanos, now: Nanos) {
+        let (least, most) = PUSH_BACK;
+        let until = now + push_back.clamp(least, most);
+        self.transition(|state| {
+            let current = state.epoch == ticket.epoch && (!state.needs_trial() || ticket.trial);
+            current.then(|| State {
+                level: 0,
+                stalled: false,
+                closed: true,
+                ..state.resting(until)
+            })
+        });
+    }
+
+    /// The destination owes answers for much longer than they take.
+    pub(crate) fn stall(&self, now: Nanos) {
+        self.transition(|state| {
+            (!state.needs_trial()).then(|| State {
+                stalled: true,
+                ..state.resting(now + FIRST_EJECTION)
+            })
+        });
+    }
+
+    /// The limit of requests there was reached, or no longer is.
+    pub(crate) fn set_full(&self, full: bool) {
+        self.transition(|state| (state.full != full).then_some(State { full, ..state }));
+    }
+
+    /// Whether [`set_full`](Self::set_full) was last told so.
+    #[inline]
+    pub(crate) fn is_full(&self) -> bool {
+        self.state().full
     }
 
     /// The request ended without telling anything; if it was the trial, another may be.
@@ -236,19 +334,25 @@ impl Health {
 
     /// Applies `step` unless it answers `None`; returns the state before it.
     fn transition(&self, step: impl Fn(State) -> Option<State>) -> Option<State> {
-        self.word
-            .fetch_update(Relaxed, Relaxed, |word| {
-                step(State::unpack(word)).map(State::pack)
-            })
-            .ok()
-            .map(State::unpack)
+        let changed = self.word.fetch_update(Relaxed, Relaxed, |word| {
+            step(State::unpack(word)).map(State::pack)
+        });
+        let before = changed.ok()?;
+        let state = State::unpack(before);
+        let after = step(state).map_or(before, State::pack);
+        match (before & SET_ASIDE != 0, after & SET_ASIDE != 0) {
+            (false, true) => self.census.set_aside.fetch_add(1, Relaxed),
+            (true, false) => self.census.set_aside.fetch_sub(1, Relaxed),
+            _ => 0,
+        };
+        Some(state)
     }
 }
 
 impl Drop for Health {
     fn drop(&mut self) {
         if !self.is_healthy() {
-            self.ejected.fetch_sub(1, Relaxed);
+            self.census.set_aside.fetch_sub(1, Relaxed);
         }
     }
 }
@@ -257,41 +361,81 @@ impl Drop for Health {
 mod tests {
     use super::*;
 
-    #[test]
-    fn the_word_holds_every_field() {
-        let state = State {
-            level: 5,
-            trial: true,
-            epoch: (1 << 18) - 1,
-            until_ms: (1 << 42) - 1,
-        };
-        let again = State::unpack(state.pack());
-        assert_eq!((again.level, again.trial), (5, true));
-        assert_eq!((again.epoch, again.until_ms), (state.epoch, state.until_ms));
-    }
-
-    #[test]
-    fn the_epoch_wraps_without_touching_its_neighbours() {
-        let last = State {
-            level: 1,
-            trial: false,
-            epoch: (1 << 18) - 1,
-            until_ms: 77,
-        };
-        let next = State::unpack(last.ejected(Nanos::ZERO).pack());
-        assert_eq!(
-            (next.level, next.trial, next.epoch, next.until_ms),
-            (2, false, 0, 4000)
-        );
+    fn health() -> Health {
+        Health::new(Arc::default(), 0)
     }
 
     #[test]
     fn a_far_future_saturates() {
-        let health = Health::new(Arc::default());
+        let health = health();
         health.failed(health.ticket(), Nanos::MAX);
         let Standing::Ejected { until } = health.standing() else {
             panic!("not ejected")
         };
-        assert!(until > Nanos::from_secs(86_400 * 365 * 100));
+        assert!(until > Nanos::from_secs(86_400 * 365));
+    }
+
+    #[test]
+    fn a_stall_ends_with_any_answer_and_becomes_an_ejection_with_any_failure() {
+        let health = health();
+        let before = health.ticket();
+        health.stall(Nanos::ZERO);
+        assert_eq!(health.obstacle(), Some(Obstacle::Failing));
+        health.succeeded(before, Nanos::from_secs(1));
+        assert!(health.is_healthy());
+        health.stall(Nanos::from_secs(1));
+        health.failed(before, Nanos::from_secs(1));
+        let until = Nanos::from_secs(1) + FIRST_EJECTION;
+        assert_eq!(health.standing(), Standing::Ejected { until });
+    }
+
+    #[test]
+    fn a_push_back_lasts_as_long_as_was_asked_for_whatever_else_is_answered() {
+        let health = health();
+        let before = health.ticket();
+        health.pushed_back(health.ticket(), Nanos::from_millis(40), Nanos::ZERO);
+        assert_eq!(health.obstacle(), Some(Obstacle::Busy));
+        health.succeeded(before, Nanos::from_millis(10));
+        assert!(!health.is_healthy());
+        assert!(health.try_early_trial(Nanos::from_millis(39)).is_none());
+        assert!(health.try_trial(Nanos::from_millis(39)).is_none());
+        let trial = health.try_trial(Nanos::from_millis(40)).unwrap();
+        health.succeeded(trial, Nanos::from_millis(41));
+        assert!(health.is_healthy());
+    }
+
+    #[test]
+    fn a_push_back_is_neither_for_ever_nor_for_no_time() {
+        let health = health();
+        health.pushed_back(health.ticket(), Nanos::MAX, Nanos::ZERO);
+        let until = Nanos::from_secs(2);
+        assert_eq!(health.standing(), Standing::PushedBack { until });
+        let trial = health.try_trial(until).unwrap();
+        health.pushed_back(trial, Nanos::ZERO, until);
+        assert!(health.try_trial(until).is_none());
+    }
+
+    #[test]
+    fn the_census_counts_each_that_is_set_aside_once() {
+        let census = Arc::new(Census::default());
+        let health = Health::new(census.clone(), 0);
+        health.set_full(true);
+        health.failed(health.ticket(), Nanos::ZERO);
+        assert_eq!(census.set_aside(), 1);
+        health.set_full(false);
+        assert_eq!(census.set_aside(), 1);
+        let trial = health.try_trial(FIRST_EJECTION).unwrap();
+        health.succeeded(trial, FIRST_EJECTION);
+        assert_eq!(census.set_aside(), 0);
+    }
+
+    #[test]
+    fn jitter_differs_between_brokers_and_stays_within_a_quarter() {
+        let jitters: Vec<_> = (1..100)
+            .map(|seed| Census::new(seed).jitter(3, 1))
+            .collect();
+        assert!(jitters.iter().all(|jitter| (0.0..JITTER).contains(jitter)));
+        assert!(jitters.iter().any(|jitter| *jitter < 0.05));
+        assert!(jitters.iter().any(|jitter| *jitter > 0.2));
     }
 }

@@ -1,8 +1,9 @@
 //! What the destinations of one lambda have in common.
 
-use crate::Nanos;
 use crate::average::{Average, sample};
 use crate::stamp::{Age, Stamp, pack, unpack};
+use crate::{HedgeDelay, Nanos};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 
 /// Weight of a new sample in the means of the lambda.
@@ -14,6 +15,7 @@ pub(crate) struct LambdaState {
     service: Average,
     explorations: Ration,
     probes: Ration,
+    hedge: Arc<HedgeDelay>,
     /// Positions of the last two routes that won.
     winners: AtomicU64,
 }
@@ -25,6 +27,7 @@ impl LambdaState {
             service: Average::default(),
             explorations: Ration::new(now),
             probes: Ration::new(now),
+            hedge: Arc::default(),
             winners: AtomicU64::new(0),
         }
     }
@@ -57,6 +60,11 @@ impl LambdaState {
     /// What limits probes.
     pub(crate) fn probes(&self) -> &Ration {
         &self.probes
+    }
+
+    /// When to hedge.
+    pub(crate) fn hedge(&self) -> &Arc<HedgeDelay> {
+        &self.hedge
     }
 
     /// Positions of the last two routes that won, which may not exist any more.

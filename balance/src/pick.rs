@@ -1,10 +1,12 @@
 //! A request's hold on the destination that was picked for it, until it tells how it ended.
 
+use crate::average::sample;
 use crate::health::Ticket;
+use crate::outlier::stands_out;
 use crate::policy::{Choice, Forecast};
 use crate::route::Route;
 use crate::table::Lambda;
-use crate::{Destination, Nanos, Report, Request};
+use crate::{Destination, HedgeDelay, Nanos, Report, Request};
 use std::sync::Arc;
 use thiserror::Error;
 
@@ -17,6 +19,9 @@ pub enum NoDestination {
     /// The request has already been to all destinations of the lambda.
     #[error("No destinations left for the entry: all of them have been tried")]
     AllTried,
+    /// There are destinations that work, but all of those are full or have asked to be left alone.
+    #[error("all destinations for the entry are busy")]
+    Saturated,
 }
 
 /// Why a destination was picked.
@@ -89,7 +94,8 @@ impl Pick {
             (true, false) => Reason::Best,
         };
         let ticket = route.destination().health().ticket();
-        let company = route.destination().begin(now);
+        let expected = predicted.map_or_else(|| route.expected(), sample);
+        let company = route.destination().begin(expected, now);
         Pick {
             company,
             lambda: Arc::clone(lambda),
@@ -135,7 +141,7 @@ impl Pick {
         ticket: Ticket,
         now: Nanos,
     ) -> Self {
-        let company = route.destination().begin(now);
+        let company = route.destination().begin(route.expected(), now);
         Pick {
             company,
             lambda: Arc::clone(lambda),
@@ -155,6 +161,12 @@ impl Pick {
     #[must_use]
     pub fn destination(&self) -> &Arc<Destination> {
         self.route.destination()
+    }
+
+    /// When to send a copy of a request of this lambda elsewhere, if it may be executed twice.
+    #[must_use]
+    pub fn hedge_delay(&self) -> &Arc<HedgeDelay> {
+        self.lambda.hedge_delay()
     }
 
     /// Why it goes there.
@@ -199,7 +211,7 @@ impl Pick {
     pub fn succeeded(mut self, latency: Nanos, report: &Report, now: Nanos) {
         let report = report.credible(latency);
         self.end(&report, now);
-        self.destination().health().succeeded(self.ticket);
+        self.destination().health().succeeded(self.ticket, now);
         self.lambda.learn(
             &self.route,
             self.input_bytes,
@@ -215,7 +227,7 @@ impl Pick {
     /// profit.
     pub fn answered(mut self, report: &Report, now: Nanos) {
         self.end(&report.credible(Nanos::MAX), now);
-        self.destination().health().succeeded(self.ticket);
+        self.destination().health().succeeded(self.ticket, now);
     }
 
     /// The destination turned the request down, unexecuted, because the wait would exceed
@@ -226,19 +238,58 @@ impl Pick {
         self.end(&report, now);
         self.lambda.broker().refusals().spend();
         if self.destination().load().refused(&report) || self.is_trial() {
-            self.fault(now);
+            self.eject(now);
         } else {
-            self.destination().health().succeeded(self.ticket);
+            self.destination().health().succeeded(self.ticket, now);
         }
     }
 
-    /// The transport failed, or the destination said that it is overloaded: it is ejected. An error
-    /// of the application is no failure in this sense.
+    /// The way to the destination is broken: it cannot be reached, or does not answer any more. It is
+    /// ejected.
     pub fn failed(self, now: Nanos) {
-        self.fault(now);
+        self.destination().health().count_failure();
+        self.eject(now);
     }
 
-    fn fault(&self, now: Nanos) {
+    /// The destination can be reached but answered with nonsense, or that it cannot serve. It is
+    /// ejected if it [stands out](crate::Health) by that. An error of the application is no failure
+    /// in this sense.
+    pub fn misbehaved(self, now: Nanos) {
+        let health = self.destination().health();
+        health.count_failure();
+        if self.is_trial()
+            || self
+                .lambda
+                .with_routes(|routes| stands_out(&self.route, routes))
+        {
+            self.eject(now);
+        } else {
+            self.lambda.failed(&self.route, now);
+        }
+    }
+
+    /// The destination turned the request down, unexecuted, because it has too much to do. It is left
+    /// alone for `push_back`, between a millisecond and two seconds.
+    pub fn overloaded(mut self, push_back: Nanos, report: &Report, now: Nanos) {
+        self.end(&report.credible(Nanos::MAX), now);
+        self.destination()
+            .health()
+            .pushed_back(self.ticket, push_back, now);
+    }
+
+    /// Another destination answered the same request first, although this one had more time than it
+    /// usually takes. A few of those in a row, without an answer in between, set the destination aside
+    /// as [stalled](crate::Health); a trial that ends so has failed.
+    pub fn outrun(self, now: Nanos) {
+        let destination = self.destination();
+        if self.is_trial() {
+            destination.health().failed(self.ticket, now);
+        } else if destination.silence().was_outrun() {
+            destination.health().stall(now);
+        }
+    }
+
+    fn eject(&self, now: Nanos) {
         self.destination().health().failed(self.ticket, now);
         self.lambda.failed(&self.route, now);
     }
@@ -247,6 +298,7 @@ impl Pick {
         self.ended = true;
         let destination = self.route.destination();
         destination.end();
+        destination.silence().broken();
         destination
             .load()
             .heard(report, destination.in_flight(), now);

@@ -80,6 +80,18 @@ impl Route {
         self.pair.measured().unwrap_or_else(|| self.weight())
     }
 
+    /// Seconds that a request is expected to take, as measured or as the destination's reports have
+    /// it; infinite where nothing is known.
+    pub(crate) fn expected(&self) -> f32 {
+        let load = self.destination.load();
+        let reported = load.network() + load.service();
+        self.pair.measured().unwrap_or(if reported > 0.0 {
+            reported
+        } else {
+            f32::INFINITY
+        })
+    }
+
     pub(crate) fn is_final(&self) -> bool {
         self.is_final.load(Relaxed)
     }

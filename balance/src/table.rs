@@ -299,11 +299,12 @@ impl ForwardingTable {
 
     /// Chooses a destination for a request that has been to those in `tried` already.
     ///
-    /// Ejected destinations are passed over unless no other is left. One whose ejection is over
-    /// gets this request as its trial, whatever its cost.
+    /// Ejected destinations are passed over unless no other is left that works. One whose ejection is
+    /// over gets this request as its trial, whatever its cost.
     ///
     /// # Errors
-    /// [`NoDestination`] if the lambda has no destination, or none that is not in `tried`.
+    /// [`NoDestination`] if the lambda has no destination, none that is not in `tried`, or those that
+    /// work are busy.
     pub fn pick<'a>(
         &self,
         request: impl Into<Request<'a>>,
@@ -332,8 +333,8 @@ impl ForwardingTable {
         let known = lambdas
             .get(request.lambda)
             .ok_or(NoDestination::UnknownLambda)?;
-        let any_ejected = self.destinations.ejected() > 0;
-        known.pick(&request, tried, answers, any_ejected, now, rng)
+        let any_aside = self.destinations.set_aside() > 0;
+        known.pick(&request, tried, answers, any_aside, now, rng)
     }
 
     /// The destinations that the policy wants to be asked about this very request, all at the same

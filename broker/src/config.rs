@@ -327,6 +327,28 @@ pub struct RetryConfig {
     pub ratio: f64,
     /// Retries allowed per second on top of that.
     pub reserve_per_second: f64,
+    /// The longest pause before the second retry of a request, doubled for each one after it, up to
+    /// [`MOST_BACK_OFF`]. The first retry goes to another destination at once.
+    #[serde(with = "edge_daemon::duration")]
+    pub back_off: Duration,
+    /// Whether a copy of a request that may be executed twice is sent elsewhere when there is no
+    /// answer after the time in which 95 % of them are answered. Copies count as retries.
+    pub hedge: bool,
+}
+
+/// What back-off doubles up to.
+const MOST_BACK_OFF: Duration = Duration::from_millis(250);
+
+/// The pauses before retries.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct BackOff(Duration);
+
+impl BackOff {
+    /// The longest pause, `exponent` doublings after the first.
+    pub(crate) fn for_retry(self, exponent: u32) -> Duration {
+        let factor = 1_u32 << exponent.min(16);
+        self.0.saturating_mul(factor).min(MOST_BACK_OFF)
+    }
 }
 
 impl Default for RetryConfig {
@@ -335,6 +357,8 @@ impl Default for RetryConfig {
             max_attempts: 8,
             ratio: 0.2,
             reserve_per_second: 10.0,
+            back_off: Duration::from_millis(5),
+            hedge: true,
         }
     }
 }
@@ -350,8 +374,16 @@ impl RetryConfig {
         )
     }
 
+    pub(crate) fn back_off(&self) -> BackOff {
+        BackOff(self.back_off)
+    }
+
     /// What is out of range, if anything: key and problem.
     pub(crate) fn check(&self) -> Result<(), (&'static str, String)> {
+        if self.back_off > MOST_BACK_OFF {
+            let problem = format!("{:?} is longer than {MOST_BACK_OFF:?}", self.back_off);
+            return Err(("retry.back-off", problem));
+        }
         if !(1..=64).contains(&self.max_attempts) {
             let problem = format!("{} is not between 1 and 64", self.max_attempts);
             return Err(("retry.max-attempts", problem));

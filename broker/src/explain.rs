@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use edge_balance::{Explanation, Nanos, Pick, Standing};
+use edge_balance::{Explanation, Nanos, Pick};
 use edge_proto::rpc::Outcome;
 use http::HeaderMap;
 use serde::Serialize;
@@ -67,7 +67,7 @@ pub struct Candidate {
     pub terms: serde_json::Map<String, serde_json::Value>,
     /// Requests of this broker there.
     pub in_flight: u32,
-    /// `healthy`, `ejected` or `on-trial`.
+    /// `healthy`, `full`, `ejected`, `stalled`, `pushed-back` or `on-trial`.
     pub standing: &'static str,
 }
 
@@ -160,11 +160,7 @@ impl From<edge_balance::Candidate> for Candidate {
                 .map(|(name, value)| (name.to_owned(), value.into()))
                 .collect(),
             in_flight: candidate.in_flight,
-            standing: match candidate.standing {
-                Standing::Healthy => "healthy",
-                Standing::Ejected { .. } => "ejected",
-                Standing::OnTrial => "on-trial",
-            },
+            standing: candidate.standing.name(),
         }
     }
 }

@@ -22,6 +22,8 @@ pub(crate) struct Counters {
     probes: AtomicU64,
     cold_starts: AtomicU64,
     budget_exhausted: AtomicU64,
+    hedges: AtomicU64,
+    hedges_won: AtomicU64,
 }
 
 /// On a cache line of its own, so that cores do not slow each other down.
@@ -53,6 +55,8 @@ impl Counters {
             probes: AtomicU64::new(0),
             cold_starts: AtomicU64::new(0),
             budget_exhausted: AtomicU64::new(0),
+            hedges: AtomicU64::new(0),
+            hedges_won: AtomicU64::new(0),
         }
     }
 
@@ -88,6 +92,18 @@ impl Counters {
 
     pub(crate) fn retries(&self) -> u64 {
         self.retries.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn hedged(&self) {
+        self.hedges.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn hedge_won(&self) {
+        self.hedges_won.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn hedges(&self) -> u64 {
+        self.hedges.load(Ordering::Relaxed)
     }
 
     pub(crate) fn budget_exhausted(&self) {
@@ -198,6 +214,18 @@ impl Collector for RouterCollector {
             "Retries not made for lack of budget",
             &single(exhausted),
         )?;
+        let hedges = Value::Counter(self.counters.hedges());
+        family(
+            "edge_router_hedges",
+            "Copies of requests that were sent elsewhere because no answer came",
+            &single(hedges),
+        )?;
+        let won = Value::Counter(self.counters.hedges_won.load(Ordering::Relaxed));
+        family(
+            "edge_router_hedges_won",
+            "Copies that were answered first",
+            &single(won),
+        )?;
         let destinations = self.tables.destinations();
         let of_each = |value: fn(&edge_balance::Destination) -> i64| -> Vec<_> {
             destinations
@@ -212,7 +240,7 @@ impl Collector for RouterCollector {
             "Requests at a destination",
             &in_flight,
         )?;
-        let healthy = of_each(|d| i64::from(d.health().is_healthy()));
+        let healthy = of_each(|d| i64::from(d.health().standing().is_well()));
         family("edge_destination_healthy", "1 unless set aside", &healthy)
     }
 }

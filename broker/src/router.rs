@@ -32,6 +32,8 @@ use crate::table_service::TableService;
 use crate::tables::Tables;
 use crate::trace;
 
+/// How often destinations that owe answers are looked for.
+const INSPECT_EVERY: Duration = Duration::from_millis(50);
 /// How often connections to destinations that are gone are closed.
 const SWEEP_EVERY: Duration = Duration::from_secs(5);
 
@@ -215,6 +217,7 @@ impl Router {
         let tasks = TaskTracker::new();
         tasks.spawn(tick(tables.clone(), clock, stop.clone()));
         tasks.spawn(sweep(forwarder, stop.clone()));
+        tasks.spawn(inspect(tables.clone(), clock, stop.clone()));
         let handle = RouterHandle {
             lambda_server,
             table_server,
@@ -301,6 +304,16 @@ async fn tick(tables: Arc<Tables>, clock: Clock, stop: CancellationToken) {
         tokio::select! {
             () = stop.cancelled() => return,
             () = tokio::time::sleep(pause) => tables.tick(clock.now()),
+        }
+    }
+}
+
+/// Sets destinations aside that have fallen silent.
+async fn inspect(tables: Arc<Tables>, clock: Clock, stop: CancellationToken) {
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(INSPECT_EVERY) => tables.inspect(clock.now()),
         }
     }
 }

@@ -52,7 +52,7 @@ pub(crate) fn destinations(tables: &Tables) -> Vec<DestinationStatus> {
         .into_iter()
         .map(|entry| {
             let destination = by_name.get(&entry.destination);
-            let healthy = destination.is_none_or(|d| d.health().is_healthy());
+            let healthy = destination.is_none_or(|d| d.health().standing().is_well());
             DestinationStatus {
                 in_flight: destination.map_or(0, |d| d.in_flight()),
                 standing: if healthy {

@@ -6,6 +6,7 @@ use edge_balance::{
     Destination, Destinations, EstimatorConfig, ForwardingTable, Nanos, Optimizer, OptimizerConfig,
     PolicyConfig, RouteChange, TableError,
 };
+use rand::Rng as _;
 
 /// A table and the optimizer that adjusts its weights.
 #[derive(Debug)]
@@ -36,7 +37,7 @@ impl Tables {
         exceptions: &[(&str, PolicyConfig)],
         optimizer: &OptimizerConfig,
     ) -> Self {
-        let destinations = Arc::new(Destinations::new());
+        let destinations = Arc::new(Destinations::with_seed(rand::rng().next_u64()));
         let table = || {
             let table = ForwardingTable::new(*policy, destinations.clone());
             let table = exceptions.iter().fold(table, |table, (lambda, policy)| {
@@ -56,7 +57,7 @@ impl Tables {
 
     /// The empty table of a dispatcher.
     pub fn single(estimator: EstimatorConfig) -> Self {
-        let destinations = Arc::new(Destinations::new());
+        let destinations = Arc::new(Destinations::with_seed(rand::rng().next_u64()));
         let policy = PolicyConfig::Estimator(estimator);
         Self {
             overall: LearningTable {
@@ -166,5 +167,10 @@ impl Tables {
     /// All destinations that a table holds.
     pub fn destinations(&self) -> Vec<Arc<Destination>> {
         self.destinations.in_use()
+    }
+
+    /// Sets destinations aside that have fallen silent.
+    pub(crate) fn inspect(&self, now: Nanos) {
+        self.destinations.inspect(now);
     }
 }

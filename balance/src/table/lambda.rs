@@ -3,13 +3,15 @@
 use super::{Occupancy, RouteChange, TableEntry, TableError};
 use crate::average::sample;
 use crate::explanation::Explanation;
+use crate::health::Obstacle;
 use crate::lambda_state::LambdaState;
 use crate::policy::{Policy, Scene};
 use crate::probe::Probe;
 use crate::route::Route;
 use crate::stamp::Stamp;
 use crate::{
-    Answers, Destinations, Nanos, NoDestination, Pick, PolicyConfig, Report, Request, Tried,
+    Answers, Destinations, HedgeDelay, Nanos, NoDestination, Pick, PolicyConfig, Report, Request,
+    Tried,
 };
 use arc_swap::ArcSwap;
 use foldhash::fast::FixedState;
@@ -51,6 +53,11 @@ impl Lambda {
     /// What all lambdas of the broker share.
     pub(crate) fn broker(&self) -> &Destinations {
         &self.broker
+    }
+
+    /// When to hedge.
+    pub(crate) fn hedge_delay(&self) -> &Arc<HedgeDelay> {
+        self.state.hedge()
     }
 
     pub(super) fn name(&self) -> &Arc<str> {
@@ -137,34 +144,44 @@ impl Lambda {
         entries
     }
 
-    /// Chooses; `any_ejected` says whether health has to be looked at.
+    /// Looks at the routes.
+    pub(crate) fn with_routes<T>(&self, look: impl FnOnce(&[Arc<Route>]) -> T) -> T {
+        look(&self.routes.load())
+    }
+
+    /// Chooses; `any_aside` says whether health has to be looked at.
     pub(super) fn pick(
         self: &Arc<Self>,
         request: &Request<'_>,
         tried: &Tried,
         answers: &Answers,
-        any_ejected: bool,
+        any_aside: bool,
         now: Nanos,
         rng: &mut dyn Rng,
     ) -> Result<Pick, NoDestination> {
         let routes = self.routes.load();
-        let mut any_healthy = true;
-        if any_ejected {
+        let (mut any_healthy, mut any_busy) = (true, false);
+        if any_aside {
             any_healthy = false;
             for route in routes
                 .iter()
                 .filter(|r| !tried.contains(r.destination().id()))
             {
-                if route.destination().health().is_healthy() {
-                    any_healthy = true;
-                } else if let Some(trial) = Pick::trial(self, request, route, now) {
-                    return Ok(trial);
+                let health = route.destination().health();
+                match health.obstacle() {
+                    None => any_healthy = true,
+                    Some(obstacle) => {
+                        if let Some(trial) = Pick::trial(self, request, route, now) {
+                            return Ok(trial);
+                        }
+                        any_busy |= obstacle == Obstacle::Busy;
+                    }
                 }
             }
         }
         let mut scene = self.scene(&routes, request, tried, answers, now);
         if any_healthy {
-            scene.healthy_only = any_ejected;
+            scene.healthy_only = any_aside;
             if let Some(choice) = self.policy.choose(&scene, rng) {
                 let spare = choice.spare.as_ref();
                 if let Some(trial) =
@@ -174,6 +191,10 @@ impl Lambda {
                 }
                 return Ok(Pick::new(self, request, choice, true, now));
             }
+        }
+        // Those that work will have a place again soon, which is better than one that fails.
+        if any_busy {
+            return Err(NoDestination::Saturated);
         }
         // With none healthy, or none any more, all that were not tried will do.
         scene.healthy_only = false;

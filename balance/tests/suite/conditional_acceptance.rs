@@ -95,7 +95,7 @@ fn a_destination_that_refuses_everything_although_idle_is_set_aside() {
     let mut bench = two();
     warm(&mut bench, |_| 0.01);
     let mut turned_down = 0;
-    while bench.table.destinations().ejected() == 0 {
+    while bench.table.destinations().set_aside() == 0 {
         assert!(turned_down < 100, "{turned_down}");
         let pick = bench.pick();
         if pick.destination().name() == "a" {

@@ -3,6 +3,7 @@
 use crate::{Bench, L, all_policies, seconds};
 use edge_balance::{FIRST_EJECTION, LONGEST_EJECTION, Nanos, NoDestination, PolicyConfig, Report};
 use edge_balance::{Pick, Standing, Tried};
+use rand::RngExt as _;
 
 fn two() -> Bench {
     Bench::with(PolicyConfig::LeastImpedance, &[("bad", 1.0), ("good", 2.0)])
@@ -38,7 +39,7 @@ fn one_failure_ejects_for_two_seconds() {
             until: bench.now + FIRST_EJECTION
         }
     );
-    assert_eq!(bench.table.destinations().ejected(), 1);
+    assert_eq!(bench.table.destinations().set_aside(), 1);
     bench.pass(1.99);
     assert_eq!(bench.shares(10, Bench::choose).of("good"), 10);
 }
@@ -87,7 +88,7 @@ fn exactly_one_trial_follows_an_ejection_and_its_success_ends_it() {
     );
     trial.succeeded(seconds(0.1), &Report::default(), bench.now);
     assert_eq!(standing(&bench, "bad"), Standing::Healthy);
-    assert_eq!(bench.table.destinations().ejected(), 0);
+    assert_eq!(bench.table.destinations().set_aside(), 0);
     let next = bench.pick();
     assert!(name(&next) == "bad" && !next.is_trial());
 }
@@ -115,7 +116,7 @@ fn a_trial_comes_whatever_the_cost_but_not_to_who_tried_already() {
 }
 
 #[test]
-fn failed_trials_double_the_ejection_up_to_thirty_seconds_and_success_resets_it() {
+fn failed_trials_double_the_ejection_up_to_thirty_seconds_and_half_a_minute_of_success_resets_it() {
     let mut bench = two();
     fail_bad(&mut bench);
     for expected in [2.0, 4.0, 8.0, 16.0, 30.0, 30.0] {
@@ -139,6 +140,7 @@ fn failed_trials_double_the_ejection_up_to_thirty_seconds_and_success_resets_it(
         Standing::Healthy,
         "an application error is an answer"
     );
+    bench.pass(30.1);
     fail_bad(&mut bench);
     assert_eq!(
         standing(&bench, "bad"),
@@ -196,7 +198,7 @@ fn with_all_ejected_all_are_used_and_a_success_ends_the_ejection() {
     let mut bench = two();
     fail_bad(&mut bench);
     bench.pick().failed(bench.now);
-    assert_eq!(bench.table.destinations().ejected(), 2);
+    assert_eq!(bench.table.destinations().set_aside(), 2);
     let until = standing(&bench, "bad");
     let desperate = bench.pick();
     assert!(name(&desperate) == "bad" && !desperate.is_trial());
@@ -259,8 +261,152 @@ fn removal_and_return_start_with_a_clean_slate() {
     let mut bench = two();
     fail_bad(&mut bench);
     assert!(bench.table.remove(L, "bad", bench.now));
-    assert_eq!(bench.table.destinations().ejected(), 0);
+    assert_eq!(bench.table.destinations().set_aside(), 0);
     bench.add("bad", 1.0);
     assert_eq!(standing(&bench, "bad"), Standing::Healthy);
     assert!(bench.now > Nanos::ZERO);
+}
+
+#[test]
+fn one_that_is_back_and_goes_on_failing_a_good_part_is_ejected_for_longer_each_time() {
+    let mut bench = two();
+    for expected in [2.0, 4.0, 8.0] {
+        for _ in 0..20 {
+            bench.choose();
+        }
+        loop {
+            let pick = bench.pick();
+            if name(&pick) == "bad" {
+                break pick.failed(bench.now);
+            }
+            pick.answered(&Report::default(), bench.now);
+        }
+        let Standing::Ejected { until } = standing(&bench, "bad") else {
+            panic!("not ejected")
+        };
+        assert_eq!(until.since(bench.now), seconds(expected));
+        bench.now = until;
+        bench.pick().answered(&Report::default(), bench.now);
+        assert_eq!(standing(&bench, "bad"), Standing::Healthy);
+        for _ in 0..3 {
+            // Still a good part: with these alone it would be one in five.
+            let pick = bench.pick();
+            pick.answered(&Report::default(), bench.now);
+        }
+    }
+}
+
+#[test]
+fn requests_that_fail_now_and_then_everywhere_eject_nobody() {
+    let destinations = [("a", 1.0), ("b", 1.0), ("c", 1.0), ("d", 1.0)];
+    let mut bench = Bench::with(PolicyConfig::Random, &destinations);
+    let mut aside = 0;
+    for _ in 0..100_000 {
+        let pick = bench.pick();
+        if bench.rng.random_ratio(1, 50) {
+            pick.misbehaved(bench.now);
+        } else {
+            pick.answered(&Report::default(), bench.now);
+        }
+        bench.pass(0.002);
+        aside += bench.table.destinations().set_aside();
+    }
+    assert!(aside < 25_000, "a quarter of one on average: {aside}");
+}
+
+#[test]
+fn one_that_fails_fast_is_ejected_by_its_first_failure_where_the_others_work() {
+    let destinations = [("a", 1.0), ("b", 1.0), ("c", 1.0), ("bad", 1.0)];
+    for policy in all_policies() {
+        let mut bench = Bench::with(policy, &destinations);
+        let mut wasted = 0;
+        for _ in 0..1000 {
+            let pick = bench.pick();
+            if name(&pick) == "bad" {
+                wasted += 1;
+                pick.misbehaved(bench.now);
+            } else {
+                pick.answered(&Report::default(), bench.now);
+            }
+            bench.pass(0.001);
+        }
+        assert!(wasted <= 2, "{policy}: {wasted}");
+    }
+}
+
+#[test]
+fn doubtful_failures_set_aside_one_of_two_and_two_of_three_and_broken_ways_all() {
+    for (names, expected) in [(vec!["a", "b"], 1), (vec!["a", "b", "c"], 2)] {
+        let destinations: Vec<_> = names.iter().map(|name| (*name, 1.0)).collect();
+        let mut bench = Bench::with(PolicyConfig::Random, &destinations);
+        for _ in 0..200 {
+            bench.pick().misbehaved(bench.now);
+        }
+        assert_eq!(bench.table.destinations().set_aside(), expected);
+        for _ in 0..200 {
+            bench.pick().failed(bench.now);
+        }
+        assert_eq!(bench.table.destinations().set_aside(), names.len());
+    }
+}
+
+#[test]
+fn one_that_owes_answers_for_long_is_passed_over_until_it_gives_one() {
+    let mut bench = Bench::with(PolicyConfig::LeastCost, &[("bad", 0.02), ("good", 0.05)]);
+    for _ in 0..2 {
+        let pick = bench.pick();
+        let latency = if name(&pick) == "bad" { 0.02 } else { 0.05 };
+        pick.succeeded(seconds(latency), &Report::default(), bench.now);
+    }
+    let owed = bench.pick();
+    assert_eq!(name(&owed), "bad");
+    bench.pass(0.24);
+    bench.table.destinations().inspect(bench.now);
+    assert_eq!(standing(&bench, "bad"), Standing::Healthy);
+    bench.pass(0.02);
+    bench.table.destinations().inspect(bench.now);
+    assert!(matches!(standing(&bench, "bad"), Standing::Stalled { .. }));
+    assert_eq!(bench.shares(10, Bench::choose).of("good"), 10);
+    owed.succeeded(seconds(0.3), &Report::default(), bench.now);
+    assert_eq!(standing(&bench, "bad"), Standing::Healthy);
+}
+
+#[test]
+fn one_that_others_outrun_three_times_is_stalled_and_its_trial_fails_likewise() {
+    let mut bench = two();
+    for _ in 0..3 {
+        assert_eq!(standing(&bench, "bad"), Standing::Healthy);
+        bench.pick().outrun(bench.now);
+    }
+    assert!(matches!(standing(&bench, "bad"), Standing::Stalled { .. }));
+    bench.pass(2.01);
+    let trial = bench.pick();
+    assert!(trial.is_trial());
+    trial.outrun(bench.now);
+    let until = bench.now + FIRST_EJECTION;
+    assert_eq!(standing(&bench, "bad"), Standing::Ejected { until });
+}
+
+#[test]
+fn with_all_of_those_that_work_pushed_back_a_request_is_not_sent_to_one_that_fails() {
+    let mut bench = two();
+    fail_bad(&mut bench);
+    let good = bench.pick();
+    good.overloaded(seconds(0.05), &Report::default(), bench.now);
+    let busy = bench
+        .table
+        .pick(L, &Tried::new(), bench.now, &mut bench.rng)
+        .unwrap_err();
+    assert_eq!(busy, NoDestination::Saturated);
+    bench.pass(0.06);
+    let trial = bench.pick();
+    assert_eq!((name(&trial), trial.is_trial()), ("good", true));
+    assert_eq!(
+        bench
+            .table
+            .pick(L, &Tried::new(), bench.now, &mut bench.rng)
+            .unwrap_err(),
+        NoDestination::Saturated,
+        "one at a time"
+    );
 }

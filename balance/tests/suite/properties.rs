@@ -201,7 +201,7 @@ proptest! {
             let in_flight: u32 = destinations.iter().map(|d| d.in_flight()).sum();
             prop_assert_eq!(in_flight as usize, picks.len());
             let unhealthy = destinations.iter().filter(|d| !d.health().is_healthy()).count();
-            prop_assert_eq!(bench.table.destinations().ejected(), unhealthy);
+            prop_assert_eq!(bench.table.destinations().set_aside(), unhealthy);
         }
         drop(picks);
         prop_assert!(destinations.iter().all(|destination| destination.in_flight() == 0));

@@ -1,12 +1,15 @@
 //! What an attempt means: for the caller, for the destination, and for what is learnt.
 
+use std::time::Duration;
+
 use edge_balance::{Destination, Nanos, Pick, Report};
 use edge_proto::rpc::Outcome;
 use edge_proto::view::ResponseView;
 use edge_transport::{CallError, LambdaReply};
 use tonic::Code;
 
-use super::{Ended, Query, failure};
+use super::reply::{PushBack, SOON, failure, push_back};
+use super::{Ended, Query};
 use crate::metrics::Counters;
 use crate::report::report;
 use crate::trace::Line;
@@ -19,6 +22,8 @@ pub(super) struct Attempt {
     pub(super) reply: LambdaReply,
     /// What became of the request there.
     pub(super) outcome: Outcome,
+    /// How long it took.
+    pub(super) took: Duration,
 }
 
 /// Whether another destination may be tried.
@@ -36,13 +41,23 @@ pub(super) enum Verdict {
 
 impl Attempt {
     /// The time to wait for a place ran out: nobody's fault.
-    pub(super) fn overdue(pick: Pick, text: String) -> Self {
+    pub(super) fn overdue(pick: Option<Pick>, text: String) -> Self {
         drop(pick);
+        Self::failed(Verdict::Final, Outcome::Deadline, text)
+    }
+
+    fn failed(verdict: Verdict, outcome: Outcome, text: String) -> Self {
         Self {
-            verdict: Verdict::Final,
-            reply: failure(Outcome::Deadline, text),
-            outcome: Outcome::Deadline,
+            verdict,
+            reply: failure(outcome, text),
+            outcome,
+            took: Duration::ZERO,
         }
+    }
+
+    /// Whether it is of no use to wait for the answer to a copy of the request.
+    pub(super) fn settles(&self) -> bool {
+        self.verdict == Verdict::Final
     }
 }
 
@@ -55,9 +70,13 @@ pub(super) fn judge(
     ended: Ended,
     counters: &Counters,
 ) -> Attempt {
-    match answered {
+    let attempt = match answered {
         Ok(reply) => judge_answer(request, pick, destination, reply, ended, counters),
         Err(error) => judge_error(request, pick, &error, ended.now),
+    };
+    Attempt {
+        took: ended.latency,
+        ..attempt
     }
 }
 
@@ -72,7 +91,7 @@ fn judge_answer(
     let view = match ResponseView::parse(&reply.message) {
         Ok(view) => view,
         Err(error) => {
-            pick.failed(ended.now);
+            pick.misbehaved(ended.now);
             let text = format!("invalid answer from {}: {error}", destination.name());
             return unavailable(text, request.may_repeat);
         }
@@ -112,12 +131,19 @@ fn judge_answer(
             pick.answered(&report, ended.now);
             Verdict::TryElsewhere
         }
-        Outcome::Overloaded => {
-            pick.failed(ended.now);
-            Verdict::TryElsewhere
-        }
+        // Likewise, and it says when to come back.
+        Outcome::Overloaded => match push_back(&reply.trailers) {
+            PushBack::After(pause) => {
+                pick.overloaded(pause.into(), &report, ended.now);
+                Verdict::TryElsewhere
+            }
+            PushBack::Never => {
+                pick.overloaded(SOON.into(), &report, ended.now);
+                Verdict::Final
+            }
+        },
         Outcome::Unavailable => {
-            pick.failed(ended.now);
+            pick.misbehaved(ended.now);
             repeat_if(request.may_repeat)
         }
     };
@@ -129,6 +155,7 @@ fn judge_answer(
             trailers: reply.trailers,
         },
         outcome,
+        took: ended.latency,
     }
 }
 
@@ -166,45 +193,34 @@ fn judge_error(request: &Query<'_>, pick: Pick, error: &CallError, now: Nanos) -
         // if it is frozen, its connection finds out.
         CallError::Deadline => {
             drop(pick);
-            Attempt {
-                verdict: Verdict::Final,
-                reply: failure(Outcome::Deadline, text),
-                outcome: Outcome::Deadline,
-            }
+            Attempt::failed(Verdict::Final, Outcome::Deadline, text)
         }
         CallError::Status { status, .. } => {
             let outcome = match status.code() {
                 // These say that the destination is not fit to serve anything.
                 Code::Unavailable | Code::Unimplemented | Code::Cancelled | Code::Unknown => {
-                    pick.failed(now);
+                    pick.misbehaved(now);
                     return unavailable(text, error.never_left() || request.may_repeat);
                 }
                 Code::DeadlineExceeded => Outcome::Deadline,
                 _ => Outcome::ApplicationError,
             };
             pick.answered(&Report::default(), now);
-            Attempt {
-                verdict: Verdict::Final,
-                reply: failure(outcome, text),
-                outcome,
-            }
+            Attempt::failed(Verdict::Final, outcome, text)
         }
-        CallError::Connect(_)
-        | CallError::NotTaken { .. }
-        | CallError::Lost { .. }
-        | CallError::Invalid { .. } => {
+        CallError::Connect(_) | CallError::NotTaken { .. } | CallError::Lost { .. } => {
             pick.failed(now);
             unavailable(text, error.never_left() || request.may_repeat)
+        }
+        CallError::Invalid { .. } => {
+            pick.misbehaved(now);
+            unavailable(text, request.may_repeat)
         }
     }
 }
 
 fn unavailable(text: String, elsewhere: bool) -> Attempt {
-    Attempt {
-        verdict: repeat_if(elsewhere),
-        reply: failure(Outcome::Unavailable, text),
-        outcome: Outcome::Unavailable,
-    }
+    Attempt::failed(repeat_if(elsewhere), Outcome::Unavailable, text)
 }
 
 fn repeat_if(may: bool) -> Verdict {

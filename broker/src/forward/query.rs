@@ -8,7 +8,7 @@ use edge_proto::view::RequestView;
 use edge_transport::LambdaReply;
 use foldhash::fast::FixedState;
 
-use super::failure;
+use super::reply::failure;
 use crate::tables::LearningTable;
 use crate::trace::Trace;
 
@@ -53,7 +53,7 @@ impl Query<'_> {
     /// The refusal of a request that would wait longer even at the best destination than the
     /// broker that sent it is willing to, all workers being busy. With idle ones the destination
     /// decides: whoever refuses and reports idle workers is taken for broken.
-    pub(super) fn refused_early(&self, pick: &Pick, now: Nanos) -> Option<LambdaReply> {
+    pub(super) fn refused_early(&self, pick: &Pick, now: Nanos) -> Option<Refusal> {
         let wait = pick.predicted_wait()?;
         let max_wait = self.max_wait.filter(|max_wait| wait > *max_wait)?;
         let Occupancy { in_flight, workers } = self.learning.table.occupancy(self.name, now);
@@ -66,7 +66,41 @@ impl Query<'_> {
             wait.as_micros(),
             max_wait.as_micros()
         );
-        Some(failure(Outcome::Refused, text))
+        Some(Refusal::new(Outcome::Refused, text))
+    }
+
+    /// The refusal of a request that would be answered after its deadline even by the best
+    /// destination. One with nothing of ours in flight gets it all the same, since a prediction that
+    /// nobody puts to the test would stand for ever.
+    pub(super) fn too_late(&self, pick: &Pick, left: Nanos) -> Option<Refusal> {
+        let predicted = pick.predicted().filter(|predicted| *predicted > left)?;
+        // The request itself is counted.
+        if pick.is_trial() || pick.destination().in_flight() <= 1 {
+            return None;
+        }
+        let text = format!(
+            "deadline exceeded: lambda {} is expected to take {} us, {} us are left",
+            self.name,
+            predicted.as_micros(),
+            left.as_micros()
+        );
+        Some(Refusal::new(Outcome::Deadline, text))
+    }
+}
+
+/// An answer by this broker, without any attempt.
+#[derive(Debug)]
+pub(super) struct Refusal {
+    pub(super) reply: LambdaReply,
+    pub(super) outcome: Outcome,
+}
+
+impl Refusal {
+    fn new(outcome: Outcome, text: String) -> Self {
+        Self {
+            reply: failure(outcome, text),
+            outcome,
+        }
     }
 }
 

@@ -11,6 +11,7 @@ const INPUT: u32 = 2;
 const DATAIN: u32 = 3;
 const STATES: u32 = 7;
 const DRY: u32 = 4;
+const CALLBACK: u32 = 8;
 const FORWARD: u32 = 5;
 const HOPS: u32 = 6;
 const UUID: u32 = 13;
@@ -37,6 +38,8 @@ pub struct RequestView<'a> {
     pub hops: u32,
     /// May be repeated.
     pub idempotent: bool,
+    /// Answered at once; the result goes to a callback.
+    pub asynchronous: bool,
     /// Longest wait that the sender accepts, in microseconds; 0: any.
     pub max_wait_us: u64,
     /// Where the last value of `forward` stands, and how wide it is.
@@ -62,6 +65,7 @@ impl<'a> RequestView<'a> {
                 INPUT | DATAIN => view.input_bytes = view.input_bytes.max(field.bytes()?.len()),
                 STATES if view.first_state.is_empty() => view.first_state = field.bytes()?,
                 UUID => view.uuid = field.str()?,
+                CALLBACK => view.asynchronous = !field.bytes()?.is_empty(),
                 DRY => view.dry = field.bool()?,
                 FORWARD => {
                     view.forward = field.bool()?;

@@ -1,0 +1,386 @@
+//! The course of one request: attempt after attempt, as long as that can help and does no harm.
+
+use std::pin::pin;
+use std::time::{Duration, Instant};
+
+use edge_balance::{Answers, Nanos, NoDestination, Pick, Tried};
+use edge_proto::rpc::Outcome;
+use edge_proto::view::RequestView;
+use edge_transport::{LambdaCall, LambdaReply};
+use futures_util::future::{Either, select};
+use rand::RngExt as _;
+use smallvec::SmallVec;
+
+use super::attempt::{self, Attempt, Verdict};
+use super::reply::{self, NO_DESTINATIONS};
+use super::{Ended, Forwarder, PerCore, Query};
+use crate::explain::Pending;
+use crate::probes::Question;
+
+/// A request, and what it is sent with: the same for all attempts.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Course<'a> {
+    pub(super) forwarder: &'a Forwarder,
+    pub(super) core: &'a PerCore,
+    pub(super) view: &'a RequestView<'a>,
+    pub(super) request: &'a Query<'a>,
+    pub(super) call: &'a LambdaCall,
+}
+
+/// What happened to a request so far.
+#[derive(Debug, Default)]
+struct Progress {
+    tried: Tried,
+    /// The last attempt failed, so that another one has to be afforded.
+    failed: bool,
+    /// Attempts that failed.
+    failures: u32,
+    /// What became of each attempt.
+    outcomes: SmallVec<[&'static str; 4]>,
+    /// The last real answer or error.
+    last: Option<LambdaReply>,
+    /// Whether its decisions are kept.
+    sampled: bool,
+    answers: Answers,
+}
+
+/// An attempt that is about to be made.
+#[derive(Debug)]
+struct Leg {
+    pick: Pick,
+    max_wait: Option<Nanos>,
+    is_last: bool,
+    decision: Option<Pending>,
+}
+
+/// How a request ends without another attempt.
+#[derive(Debug)]
+enum End {
+    /// With this.
+    With(Box<LambdaReply>),
+    /// With what the last attempt came to.
+    AsItIs,
+}
+
+impl Course<'_> {
+    /// Tries one destination after the other. What the caller sees is the last real answer or
+    /// error, with the attempts that it took.
+    pub(super) async fn run(self) -> LambdaReply {
+        self.forwarder.budget.deposit(self.now());
+        let mut progress = Progress {
+            sampled: self
+                .forwarder
+                .decisions
+                .samples(&self.call.metadata, || self.core.random().random()),
+            ..Progress::default()
+        };
+        progress.answers = self.inquire().await;
+        let reply = self.attempts(&mut progress).await;
+        reply::with_attempts(reply, &progress.outcomes)
+    }
+
+    async fn attempts(self, progress: &mut Progress) -> LambdaReply {
+        loop {
+            let leg = match self.next_leg(progress) {
+                Ok(leg) => leg,
+                Err(End::With(reply)) => return *reply,
+                Err(End::AsItIs) => break,
+            };
+            let is_last = leg.is_last;
+            let attempt = match self.hedge_after(&leg, progress) {
+                Some(delay) => Box::pin(self.hedged(leg, delay, progress)).await,
+                None => self.plain(leg).await,
+            };
+            progress.outcomes.push(reply::outcome_name(attempt.outcome));
+            match attempt.verdict {
+                Verdict::Final => return attempt.reply,
+                _ if is_last => return attempt.reply,
+                Verdict::TryElsewhere => {
+                    progress.failed = true;
+                    progress.failures += 1;
+                    self.forwarder.counters.retried();
+                }
+                Verdict::Refused => {
+                    progress.failed = false;
+                    progress.tried.refused();
+                    self.forwarder.counters.refused();
+                }
+            }
+            progress.last = Some(attempt.reply);
+            if !self.back_off(progress.failures).await {
+                break;
+            }
+        }
+        let last = progress.last.take();
+        last.unwrap_or_else(|| reply::failure(Outcome::Unavailable, NO_DESTINATIONS))
+    }
+
+    /// Chooses where to try next, if another attempt is allowed.
+    fn next_leg(self, progress: &mut Progress) -> Result<Leg, End> {
+        let Forwarder {
+            budget,
+            counters,
+            max_attempts,
+            ..
+        } = self.forwarder;
+        let now = self.now();
+        let table = &self.request.learning.table;
+        let tried = &progress.tried;
+        let explanation = progress
+            .sampled
+            .then(|| table.explain(self.request.for_pick(), tried, now))
+            .flatten();
+        let picked = table.pick_knowing(
+            self.request.for_pick(),
+            tried,
+            &progress.answers,
+            now,
+            &mut *self.core.random(),
+        );
+        let pick = match picked {
+            Ok(pick) => pick,
+            Err(_) if progress.last.is_some() => return Err(End::AsItIs),
+            Err(NoDestination::Saturated) => {
+                return Err(End::With(reply::busy(reply::SOON).into()));
+            }
+            Err(NoDestination::UnknownLambda | NoDestination::AllTried) => {
+                let nowhere = reply::failure(Outcome::NotFound, NO_DESTINATIONS);
+                return Err(End::With(nowhere.into()));
+            }
+        };
+        // Refusals have a budget of their own, which the policy keeps.
+        if progress.failed && !budget.try_withdraw(now) {
+            counters.budget_exhausted();
+            return Err(End::AsItIs);
+        }
+        let number = tried.len() + 1;
+        let is_last = number >= *max_attempts;
+        let max_wait = self.request.max_wait(&pick, is_last);
+        let decision = explanation.map(|explanation| {
+            let identity = (self.request.name, self.view.uuid);
+            let policy = table.policy_of(self.request.name).name();
+            Pending::new(identity, policy, number, explanation, &pick, max_wait)
+        });
+        let refused = self.request.refused_early(&pick, now);
+        let left = Nanos::from(self.call.deadline.saturating_duration_since(Instant::now()));
+        if let Some(refusal) = refused.or_else(|| self.request.too_late(&pick, left)) {
+            if let Some(decision) = decision {
+                let outcome = refusal.outcome;
+                self.forwarder
+                    .decisions
+                    .ended(decision, Duration::ZERO, outcome);
+            }
+            return Err(End::With(refusal.reply.into()));
+        }
+        if tried.is_empty() {
+            self.probe(now);
+        }
+        progress.tried.push(pick.destination().id());
+        Ok(Leg {
+            pick,
+            max_wait,
+            is_last,
+            decision,
+        })
+    }
+
+    /// One attempt, and nothing beside it.
+    async fn plain(self, leg: Leg) -> Attempt {
+        let mut pick = Some(leg.pick);
+        let attempt = self.attempt(&mut pick, leg.max_wait).await;
+        self.explained(leg.decision, attempt.took, attempt.outcome);
+        attempt
+    }
+
+    /// How long to wait for an answer before a copy is sent elsewhere, if one may be.
+    fn hedge_after(self, leg: &Leg, progress: &Progress) -> Option<Nanos> {
+        let may = self.forwarder.hedges
+            && self.request.may_repeat
+            && !self.request.dry
+            && !self.view.asynchronous
+            && !leg.is_last
+            && progress.answers.is_empty();
+        may.then(|| leg.pick.hedge_delay().after()).flatten()
+    }
+
+    /// One attempt and, if there is no answer after `delay`, a copy of it elsewhere; whoever
+    /// answers first wins, and the other one is cancelled.
+    async fn hedged(self, leg: Leg, delay: Nanos, progress: &mut Progress) -> Attempt {
+        let counters = &self.forwarder.counters;
+        let hedge = leg.pick.hedge_delay().clone();
+        let started = Instant::now();
+        let (mut first_pick, mut second_pick) = (Some(leg.pick), None);
+        let (mut decisions, mut second_wait) = ((leg.decision, None), None);
+        let attempt = {
+            let first = pin!(self.attempt(&mut first_pick, leg.max_wait));
+            let patience = pin!(tokio::time::sleep(delay.into()));
+            match select(first, patience).await {
+                Either::Left((attempt, _)) => {
+                    if attempt.outcome == Outcome::Ok {
+                        hedge.answered(attempt.took.into());
+                    }
+                    attempt
+                }
+                Either::Right(((), first)) => {
+                    hedge.hedged();
+                    if let Some(copy) = self.copy_leg(progress) {
+                        counters.hedged();
+                        second_pick = Some(copy.pick);
+                        decisions.1 = copy.decision;
+                        second_wait = copy.max_wait;
+                    }
+                    if second_pick.is_none() {
+                        first.await
+                    } else {
+                        let second = pin!(self.attempt(&mut second_pick, second_wait));
+                        match select(first, second).await {
+                            Either::Left((attempt, _)) if attempt.settles() => attempt,
+                            Either::Right((attempt, _)) if attempt.settles() => attempt,
+                            Either::Left((attempt, second)) => {
+                                progress.outcomes.push(reply::outcome_name(attempt.outcome));
+                                second.await
+                            }
+                            Either::Right((attempt, first)) => {
+                                progress.outcomes.push(reply::outcome_name(attempt.outcome));
+                                first.await
+                            }
+                        }
+                    }
+                }
+            }
+        };
+        let took = started.elapsed();
+        let outcome = attempt.outcome;
+        if let Some(outrun) = first_pick {
+            counters.hedge_won();
+            progress.outcomes.push(reply::OUTRUN);
+            outrun.outrun(self.now());
+            self.explained(decisions.0, took, Outcome::Unspecified);
+            self.explained(decisions.1, attempt.took, outcome);
+        } else {
+            self.explained(decisions.0, took, outcome);
+            if second_pick.is_some() {
+                progress.outcomes.push(reply::OUTRUN);
+                self.explained(decisions.1, took, Outcome::Unspecified);
+            }
+        }
+        attempt
+    }
+
+    /// Where a copy can go, if there is such a place and the budget allows it.
+    fn copy_leg(self, progress: &mut Progress) -> Option<Leg> {
+        let failed = std::mem::replace(&mut progress.failed, true);
+        let leg = self.next_leg(progress).ok();
+        progress.failed = failed;
+        leg
+    }
+
+    /// What destinations say about this request, if the policy wants to know
+    /// before it picks.
+    async fn inquire(self) -> Answers {
+        let Some(inquirer) = &self.forwarder.inquirer else {
+            return Answers::default();
+        };
+        let table = &self.request.learning.table;
+        let probes = table.inquire(
+            self.request.for_pick(),
+            &Tried::new(),
+            self.now(),
+            &mut *self.core.random(),
+        );
+        let question = self.view.asking(&self.call.message);
+        inquirer
+            .ask(
+                probes,
+                &question,
+                self.call.deadline,
+                &self.core.client,
+                self.forwarder.clock,
+                &self.forwarder.counters,
+            )
+            .await
+    }
+
+    /// Sends the probes that the policy wants at the occasion of this request: the same request,
+    /// marked dry, since what a destination expects depends on the input.
+    fn probe(self, now: Nanos) {
+        let table = &self.request.learning.table;
+        let probes = table.probes(self.request.for_pick(), now, &mut *self.core.random());
+        if probes.is_empty() {
+            return;
+        }
+        let question = Question::about(self.view, &self.call.message);
+        for probe in probes {
+            let (clock, counters) = (self.forwarder.clock, &self.forwarder.counters);
+            self.core
+                .prober
+                .send(probe, &question, &self.core.client, clock, counters);
+        }
+    }
+
+    /// Sends the request where `pick` says, which is told how it went; it is left in its place if
+    /// the attempt is cancelled.
+    async fn attempt(self, pick: &mut Option<Pick>, max_wait: Option<Nanos>) -> Attempt {
+        let Forwarder {
+            delay,
+            pending,
+            clock,
+            counters,
+            ..
+        } = self.forwarder;
+        let held = pick.as_ref().expect("an attempt begins with a pick");
+        let destination = held.destination().clone();
+        let max_wait_us = max_wait.map_or(0, |span| span.as_micros().max(1));
+        let call = LambdaCall {
+            message: self.view.forwarded(&self.call.message, max_wait_us),
+            ..self.call.clone()
+        };
+        delay.wait(&self.core.random).await;
+        let started = Instant::now();
+        let _permit = match pending {
+            None => None,
+            Some(limit) => match limit.acquire(destination.name(), call.deadline).await {
+                Ok(permit) => Some(permit),
+                Err(text) => return Attempt::overdue(pick.take(), text),
+            },
+        };
+        let answered = if delay.is_fake() {
+            Ok(delay.fake_answer(&self.core.random))
+        } else {
+            let client = &self.core.client;
+            client.call_by_name(destination.name(), &call).await
+        };
+        let ended = Ended {
+            latency: started.elapsed(),
+            now: clock.now(),
+            max_wait,
+        };
+        let pick = pick.take().expect("nobody else takes it");
+        attempt::judge(self.request, pick, &destination, answered, ended, counters)
+    }
+
+    /// Pauses before the second retry and those after it; false if the deadline would pass.
+    async fn back_off(self, failures: u32) -> bool {
+        let Some(exponent) = failures.checked_sub(2) else {
+            return true;
+        };
+        let most = self.forwarder.back_off.for_retry(exponent);
+        let pause = most.mul_f64(self.core.random().random());
+        let left = self.call.deadline.saturating_duration_since(Instant::now());
+        if pause >= left {
+            return false;
+        }
+        tokio::time::sleep(pause).await;
+        true
+    }
+
+    fn explained(self, decision: Option<Pending>, took: Duration, outcome: Outcome) {
+        if let Some(decision) = decision {
+            self.forwarder.decisions.ended(decision, took, outcome);
+        }
+    }
+
+    fn now(self) -> Nanos {
+        self.forwarder.clock.now()
+    }
+}
