@@ -82,12 +82,12 @@ mod tests {
             match delay.after().filter(|after| latency > *after) {
                 Some(_) => {
                     delay.hedged();
-                    hedged += usize::from(request >= learning);
+                    hedged += i32::from(request >= learning);
                 }
                 None => delay.answered(latency),
             }
         }
-        hedged as f64 / measured as f64
+        f64::from(hedged) / f64::from(measured)
     }
 
     #[test]
