@@ -7,12 +7,13 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 /// Of the difference between the limit and what the gradient asks for, the part that is made up
 /// within one limit-full of answers; Gradient2's `smoothing` is 0.2.
 const RATE: f32 = 0.25;
-/// Answers over which the slowdown is averaged, in limits. Four times [`RATE`] times this below 1
-/// keeps the loop from oscillating.
-const MEMORY: f32 = 1.0;
-/// Answers over which it is averaged at least, since a limit of 4 says nothing about the variance of
-/// service times.
-const SHORTEST_MEMORY: f32 = 32.0;
+/// A smaller limit moves more slowly in proportion, for what it has seen is little.
+const UNHURRIED: f32 = 16.0;
+/// Answers over which the slowdown is averaged, or a limit-full if that is more. Four times [`RATE`]
+/// times the averaged limit-fulls at most 1 keeps the loop from oscillating.
+const SHORTEST_MEMORY: f32 = 64.0;
+/// An answer weighs at most so many average ones, however long it was expected to take.
+const HEAVIEST: f32 = 32.0;
 /// No single answer counts for a worse slowdown: a latency of an hour is one bad answer.
 const WORST: f32 = 10.0;
 /// Bounds of the gradient; Gradient2 has 0.5 and 1. That ours goes beyond 1 makes growth as quick as
@@ -20,8 +21,9 @@ const WORST: f32 = 10.0;
 const STEEPEST: (f32, f32) = (0.25, 2.0);
 /// Share of the limit that has to be in flight for it to grow, as in Gradient2.
 const USED: f32 = 0.5;
-/// What is left of the limit after an overload, as in CUBIC (RFC 9438, section 4.6).
-const AFTER_OVERLOAD: f32 = 0.7;
+/// What is left of the limit after an overload. CUBIC has 0.7 (RFC 9438, section 4.6); a destination
+/// that refuses soon has workers idle after such a cut.
+const AFTER_OVERLOAD: f32 = 0.8;
 /// What is left of it after a loss, which says less; Netflix's AIMD limit has the same 0.9.
 const AFTER_LOSS: f32 = 0.9;
 /// Once the limit is this many times what was too much, that is history.
@@ -39,8 +41,9 @@ pub struct LimitConfig {
     pub max: u32,
     /// Until answers have come, within `min` and `max`.
     pub start: u32,
-    /// Latency in multiples of the unloaded one that is put up with, from 1.1 to 10. Below about 1.5
-    /// service times that vary much leave workers idle now and then.
+    /// Latency in multiples of the unloaded one that is put up with, from 1.1 to 10. With less than 2,
+    /// service times that vary much leave workers idle now and then where the network takes longer
+    /// than the service: it takes a line to bridge a run of short ones.
     pub tolerance: f32,
 }
 
@@ -50,7 +53,7 @@ impl Default for LimitConfig {
             min: 2,
             max: 1024,
             start: 32,
-            tolerance: 1.5,
+            tolerance: 2.0,
         }
     }
 }
@@ -77,18 +80,19 @@ impl LimitConfig {
 /// answers take compared with what they would have taken there alone.
 ///
 /// The slowdown is latency over expected latency, averaged over about a limit-full of answers (at
-/// least 32). Each answer moves the limit towards `limit * tolerance / slowdown + sqrt(limit)` by a
+/// least 64), each of which weighs what it was expected to take: then it is, by Little's law, the
+/// requests in flight over those that would be without any wait. Each answer moves the limit towards `limit * tolerance / slowdown + sqrt(limit)` by a
 /// quarter of a limit-full's share. With no queue the limit grows by a factor, as in TCP's slow
 /// start; at the tolerance only by the root, whose effect is that brokers which share a destination
 /// come to share it equally: the slowdown is the same for all of them, and only one limit is
 /// at rest with it. In equilibrium the slowdown is `tolerance / (1 - 1 / sqrt(limit))`.
 ///
 /// The form is that of [Gradient2] of Netflix's concurrency-limits (`limit * gradient + queue`, a
-/// queue of the root of the limit, tolerance 1.5), but the unloaded latency is not guessed from the
+/// queue of the root of the limit, tolerance of 1.5), but the unloaded latency is not guessed from the
 /// past: the balancer knows it per lambda, so that neither a mixture of lambdas nor a long
 /// congestion passes for normal. That comparison is TCP Vegas' (Brakmo and Peterson 1995).
 ///
-/// An overload cuts the limit to 0.7 at once, a loss to 0.9; what follows within one latency of it is
+/// An overload cuts the limit to 0.8 at once, a loss to 0.9; what follows within one latency of it is
 /// the same event and counts once. After an overload the limit only grows by the root, until it is
 /// half as large again as what was too much.
 ///
@@ -103,8 +107,8 @@ pub struct AdaptiveLimit {
     floor: AtomicU32,
     /// The limit with its fraction (f32) | averaged slowdown (f32).
     state: AtomicU64,
-    /// Averaged latency in seconds (f32).
-    latency: AtomicU32,
+    /// Averaged expected latency in seconds (f32).
+    expected: AtomicU32,
     /// The limit that was too much (f32); infinite if none was.
     too_much: AtomicU32,
     /// Until then overloads belong to the last one, in [`Nanos`].
@@ -123,7 +127,7 @@ impl AdaptiveLimit {
             limit: AtomicU32::new(config.start),
             floor: AtomicU32::new(config.min),
             state: AtomicU64::new(both(config.start as f32, 1.0)),
-            latency: AtomicU32::new(0),
+            expected: AtomicU32::new(0),
             too_much: AtomicU32::new(f32::INFINITY.to_bits()),
             episode_ends: AtomicU64::new(0),
             max: config.max as f32,
@@ -162,20 +166,13 @@ impl AdaptiveLimit {
         if expected == Nanos::ZERO {
             return;
         }
-        let taken = latency.as_secs_f64() as f32;
-        let sample = (taken / expected.as_secs_f64() as f32).min(WORST);
+        let (taken, alone) = (latency.as_secs_f64() as f32, expected.as_secs_f64() as f32);
+        let sample = (taken / alone).min(WORST);
+        let size = self.relative_size(alone);
         let too_much = f32::from_bits(self.too_much.load(Relaxed));
         let recovering = now.0 < self.episode_ends.load(Relaxed);
-        let before = f32::from_bits(self.latency.load(Relaxed));
-        let after = if before == 0.0 {
-            taken
-        } else {
-            before + (taken - before) / SHORTEST_MEMORY
-        };
-        self.latency.store(after.to_bits(), Relaxed);
         let grown = self.adjust(|limit, slowdown| {
-            let memory = (MEMORY * limit).max(SHORTEST_MEMORY);
-            let slowdown = slowdown + (sample - slowdown) / memory;
+            let slowdown = slowdown + size / limit.max(SHORTEST_MEMORY) * (sample - slowdown);
             let gradient = (self.tolerance / slowdown).clamp(STEEPEST.0, STEEPEST.1);
             let root = 1.0 / limit.sqrt();
             let mut step = gradient - 1.0 + root;
@@ -187,7 +184,8 @@ impl AdaptiveLimit {
                     step = step.min(root);
                 }
             }
-            (limit + RATE * step, slowdown)
+            let rate = RATE * (limit / UNHURRIED).min(1.0);
+            (limit + rate * step, slowdown)
         });
         if grown > OUTGROWN * too_much {
             self.too_much.store(f32::INFINITY.to_bits(), Relaxed);
@@ -210,10 +208,23 @@ impl AdaptiveLimit {
         }
     }
 
+    /// Takes an expected latency; returns it in multiples of the average.
+    fn relative_size(&self, expected: f32) -> f32 {
+        let before = f32::from_bits(self.expected.load(Relaxed));
+        if before == 0.0 {
+            self.expected.store(expected.to_bits(), Relaxed);
+            return 1.0;
+        }
+        let size = (expected / before).min(HEAVIEST);
+        let after = before * (1.0 + (size - 1.0) / SHORTEST_MEMORY);
+        self.expected.store(after.to_bits(), Relaxed);
+        size
+    }
+
     /// Whether this is not part of what has been reacted to: that takes a latency to show.
     fn begins_episode(&self, now: Nanos) -> bool {
         let ends = self.episode_ends.load(Relaxed);
-        let latency = f32::from_bits(self.latency.load(Relaxed));
+        let latency = f32::from_bits(self.expected.load(Relaxed)) * self.slowdown();
         let span = Nanos::from_secs_f64(latency.into()).clamp(EPISODE.0, EPISODE.1);
         let next = (now + span).0;
         // Of several cores that see the end of an episode one begins the next.

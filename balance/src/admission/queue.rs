@@ -62,6 +62,9 @@ impl Default for QueueConfig {
 pub struct Pushed<T> {
     /// Its name.
     pub key: Key,
+    /// How long it has to expect to wait at most, if none comes that is more entitled; zero if that
+    /// is not known.
+    pub expected_wait: Nanos,
     /// Another one that had to leave for it, because the queue was full.
     pub displaced: Option<Shed<T>>,
 }
@@ -180,12 +183,17 @@ impl<T> FairQueue<T> {
         if self.len() <= self.config.max_waiting {
             return Ok(Pushed {
                 key,
+                expected_wait: wait,
                 displaced: None,
             });
         }
         match self.displace(now) {
             Some(displaced) if displaced.key == key => Err(displaced),
-            displaced => Ok(Pushed { key, displaced }),
+            displaced => Ok(Pushed {
+                key,
+                expected_wait: wait,
+                displaced,
+            }),
         }
     }
 
