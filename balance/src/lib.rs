@@ -28,6 +28,7 @@
 //! ```
 
 mod acceptance;
+mod admission;
 mod average;
 mod destination;
 mod explanation;
@@ -53,6 +54,10 @@ mod table;
 mod tried;
 
 pub use acceptance::Acceptance;
+pub use admission::{
+    AdaptiveLimit, Client, FairQueue, Key, LambdaKey, LimitConfig, Pushed, QueueConfig, Shed,
+    Waiter,
+};
 pub use destination::{Destination, Destinations};
 pub use explanation::{Candidate, Explanation};
 pub use health::{FIRST_EJECTION, Health, LONGEST_EJECTION, Standing};

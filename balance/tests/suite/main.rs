@@ -2,11 +2,14 @@
 //! virtual time.
 #![allow(clippy::unwrap_used)] // Clippy knows tests only by their attribute.
 
+mod adaptive_limit;
 mod c3;
 mod concurrency;
 mod conditional_acceptance;
 mod consistent_hash;
 mod estimators;
+mod fair_queue;
+mod fair_queue_properties;
 mod forwarding_table;
 mod health;
 mod idle_probes;

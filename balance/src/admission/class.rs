@@ -1,0 +1,172 @@
+//! The waiters of one priority: hosts take turns, and within each host its connections.
+
+use super::line::Line;
+use super::queue::{Client, Key, LambdaKey};
+use super::turns::Turns;
+use crate::Nanos;
+use std::collections::{BTreeMap, VecDeque};
+
+/// Lambdas that nobody waits for whose pace is remembered, at most.
+const REMEMBERED_LINES: usize = 1024;
+
+#[derive(Debug)]
+pub(super) struct Class<T> {
+    turns: Turns,
+    hosts: BTreeMap<u64, Host<T>>,
+    lines: BTreeMap<LambdaKey, Line>,
+}
+
+/// Only while somebody of it waits.
+#[derive(Debug)]
+struct Host<T> {
+    turns: Turns,
+    waiting: BTreeMap<u64, VecDeque<Waiting<T>>>,
+}
+
+/// In the order of keys, which is that of arrival.
+#[derive(Debug)]
+struct Waiting<T> {
+    key: Key,
+    lambda: LambdaKey,
+    item: T,
+}
+
+/// Why somebody does not wait any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Leaving {
+    /// It is its turn, now.
+    Called(Nanos),
+    /// It gave up or was turned away.
+    TurnedAway,
+}
+
+impl<T> Class<T> {
+    pub(super) fn new() -> Self {
+        Class {
+            turns: Turns::default(),
+            hosts: BTreeMap::new(),
+            lines: BTreeMap::new(),
+        }
+    }
+
+    pub(super) fn push(
+        &mut self,
+        client: Client,
+        key: Key,
+        lambda: LambdaKey,
+        item: T,
+        now: Nanos,
+    ) {
+        self.turns.join(client.host, key.0);
+        let host = self.hosts.entry(client.host).or_insert_with(|| Host {
+            turns: Turns::default(),
+            waiting: BTreeMap::new(),
+        });
+        host.turns.join(client.connection, key.0);
+        let waiting = host.waiting.entry(client.connection).or_default();
+        waiting.push_back(Waiting { key, lambda, item });
+        if !self.lines.contains_key(&lambda) && self.lines.len() >= REMEMBERED_LINES {
+            self.lines.retain(|_, line| line.waiting() > 0);
+        }
+        self.lines.entry(lambda).or_default().join(client.host, now);
+    }
+
+    /// The most entitled waiter for a lambda that is `open`; `None` once `open` says `None`: there
+    /// is no point in going on.
+    pub(super) fn first(&self, mut open: impl FnMut(LambdaKey) -> Option<bool>) -> Option<Key> {
+        for id in self.turns.in_order() {
+            let host = self.hosts.get(&id)?;
+            for connection in host.turns.in_order() {
+                for waiting in host.waiting.get(&connection)? {
+                    if open(waiting.lambda)? {
+                        return Some(waiting.key);
+                    }
+                }
+            }
+        }
+        None
+    }
+
+    /// The waiter that would be called last, and what for.
+    pub(super) fn hindmost(&self) -> Option<(Key, LambdaKey)> {
+        let host = self.hosts.get(&self.turns.hindmost()?)?;
+        let connection = host.turns.hindmost()?;
+        let last = host.waiting.get(&connection)?.back()?;
+        Some((last.key, last.lambda))
+    }
+
+    pub(super) fn take(
+        &mut self,
+        client: Client,
+        key: Key,
+        why: Leaving,
+    ) -> Option<(LambdaKey, T)> {
+        let host = self.hosts.get_mut(&client.host)?;
+        let waiting = host.waiting.get_mut(&client.connection)?;
+        let place = waiting.binary_search_by_key(&key, |waiting| waiting.key);
+        let Waiting { lambda, item, .. } = waiting.remove(place.ok()?)?;
+        if waiting.is_empty() {
+            host.waiting.remove(&client.connection);
+        }
+        let line = self.lines.get_mut(&lambda);
+        match why {
+            Leaving::Called(now) => {
+                host.turns.serve(client.connection);
+                self.turns.serve(client.host);
+                line.into_iter().for_each(|line| {
+                    line.leave(client.host);
+                    line.called(now);
+                });
+            }
+            Leaving::TurnedAway => {
+                host.turns.leave(client.connection);
+                self.turns.leave(client.host);
+                line.into_iter().for_each(|line| line.leave(client.host));
+            }
+        }
+        if host.waiting.is_empty() {
+            self.hosts.remove(&client.host);
+        }
+        Some((lambda, item))
+    }
+
+    /// How long the last waiter of a client, which is for `lambda`, is going to wait; `None` if the
+    /// pace of the lambda is unknown. `long` in seconds is what matters: below it an upper bound
+    /// does.
+    pub(super) fn expected_wait(
+        &self,
+        client: Client,
+        lambda: LambdaKey,
+        long: f64,
+        now: Nanos,
+    ) -> Option<f64> {
+        let line = self.lines.get(&lambda)?;
+        let interval = line.interval(now)?;
+        let others = line.waiting().saturating_sub(1) as f64;
+        if others * interval <= long {
+            return Some(others * interval);
+        }
+        Some(self.ahead(client, line)? * interval)
+    }
+
+    /// Those of a line that come before the last waiter of a client. Among the waiters of a host
+    /// lambdas are taken to be mixed evenly.
+    fn ahead(&self, client: Client, line: &Line) -> Option<f64> {
+        let own = self
+            .hosts
+            .get(&client.host)?
+            .turns
+            .before_last(client.connection);
+        let start = self.turns.start(client.host, own);
+        let ahead = line.hosts().map(|(host, of_line)| {
+            let waiting = self.turns.waiting(host);
+            let (before, of_line, waiting) = if host == client.host {
+                (own, of_line.saturating_sub(1), waiting.saturating_sub(1))
+            } else {
+                (self.turns.turns_before(host, start), of_line, waiting)
+            };
+            before as f64 * of_line as f64 / waiting.max(1) as f64
+        });
+        Some(ahead.sum())
+    }
+}
