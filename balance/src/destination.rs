@@ -1,5 +1,6 @@
 //! The destinations of one broker: each known once, whatever lambdas and tables route to it.
 
+use crate::admission::{AdaptiveLimit, LimitConfig};
 use crate::average::{Average, sample};
 use crate::health::Census;
 use crate::load::Load;
@@ -9,7 +10,11 @@ use crate::{Health, Nanos, Report};
 use crossbeam_utils::CachePadded;
 use foldhash::fast::FixedState;
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::sync::atomic::{
+    AtomicU32,
+    Ordering::{Relaxed, SeqCst},
+    fence,
+};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 /// A place that serves lambdas, usually `host:port`.
@@ -29,6 +34,8 @@ struct Hot {
     in_flight: AtomicU32,
     health: Health,
     silence: Silence,
+    /// None where limits are switched off.
+    limit: Option<AdaptiveLimit>,
 }
 
 impl Destination {
@@ -91,12 +98,41 @@ impl Destination {
         } else {
             self.hot.silence.owes(expected);
         }
-        before.saturating_add(1)
+        let now_there = before.saturating_add(1);
+        if self.limit().is_some_and(|limit| now_there >= limit) {
+            self.hot.health.set_full(true);
+            // Somebody else may have left, and seen that it was not full yet.
+            fence(SeqCst);
+            self.make_room();
+        }
+        now_there
     }
 
     /// Undoes one [`Destination::begin`].
     pub(crate) fn end(&self) {
-        self.hot.in_flight.fetch_sub(1, Relaxed);
+        self.hot.in_flight.fetch_sub(1, SeqCst);
+        self.make_room();
+    }
+
+    /// Requests of this broker that may be there; none for any number. Where a destination does not
+    /// say how busy it is, nothing tells too much from enough.
+    #[inline]
+    #[must_use]
+    pub fn limit(&self) -> Option<u32> {
+        let limit = self.hot.limit.as_ref()?;
+        self.hot.load.reports().then(|| limit.current())
+    }
+
+    /// What the limit learns from.
+    pub(crate) fn adaptive_limit(&self) -> Option<&AdaptiveLimit> {
+        self.hot.limit.as_ref().filter(|_| self.hot.load.reports())
+    }
+
+    /// Takes note that it is not full any more, if so.
+    fn make_room(&self) {
+        if self.hot.health.is_full() && self.limit().is_none_or(|limit| self.in_flight() < limit) {
+            self.hot.health.set_full(false);
+        }
     }
 }
 
@@ -108,6 +144,7 @@ pub struct Destinations {
     census: Arc<Census>,
     service: Average,
     refusals: RefusalBudget,
+    limits: Option<LimitConfig>,
 }
 
 /// Weight of a new sample in the mean service time of everything.
@@ -141,6 +178,15 @@ impl Destinations {
         }
     }
 
+    /// Limits the requests that may be in flight at each destination.
+    #[must_use]
+    pub fn with_limits(self, limits: LimitConfig) -> Self {
+        Destinations {
+            limits: Some(limits),
+            ..self
+        }
+    }
+
     /// The destination of that name, new (healthy, nothing in flight) unless some table or request
     /// still uses it. The registry itself keeps none alive; its memory is bounded by twice the
     /// number of destinations that were in use at the same time.
@@ -165,6 +211,7 @@ impl Destinations {
                 load: Load::new(),
                 health: Health::new(Arc::clone(&self.census), registry.next_id),
                 silence: Silence::default(),
+                limit: self.limits.map(AdaptiveLimit::new),
             }),
         });
         registry.next_id += 1;
@@ -196,6 +243,7 @@ impl Destinations {
     /// every few hundredths of a second: a broker that hears nothing learns nothing otherwise.
     pub fn inspect(&self, now: Nanos) {
         for destination in self.in_use() {
+            destination.make_room();
             let owing = destination.in_flight() > 0;
             if owing && destination.silence().is_stall(destination.load(), now) {
                 destination.health().stall(now);

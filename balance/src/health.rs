@@ -241,9 +241,15 @@ impl Health {
         })
     }
 
+    /// Whether [`try_trial`](Self::try_trial) would succeed.
+    pub(crate) fn is_trial_due(&self, now: Nanos) -> bool {
+        let state = self.state();
+        state.awaits_trial() && state.until() <= now
+    }
+
     fn try_trial_from(&self, now: Nanos, due: impl Fn(State) -> Nanos) -> Option<Ticket> {
         let state = self.transition(|state| {
-            let due = state.needs_trial() && !state.full && !state.trial && due(state) <= now;
+            let due = state.awaits_trial() && due(state) <= now;
             due.then_some(State {
                 trial: true,
                 ..state

@@ -55,8 +55,8 @@ mod tried;
 
 pub use acceptance::Acceptance;
 pub use admission::{
-    AdaptiveLimit, Client, FairQueue, Key, LambdaKey, LimitConfig, Pushed, QueueConfig, Shed,
-    Waiter,
+    AdaptiveLimit, Client, CoreLimit, FairQueue, Key, LambdaKey, LimitConfig, Pushed, QueueConfig,
+    Shed, Waiter,
 };
 pub use destination::{Destination, Destinations};
 pub use explanation::{Candidate, Explanation};

@@ -272,9 +272,13 @@ impl Pick {
     /// alone for `push_back`, between a millisecond and two seconds.
     pub fn overloaded(mut self, push_back: Nanos, report: &Report, now: Nanos) {
         self.end(&report.credible(Nanos::MAX), now);
-        self.destination()
+        let destination = self.destination();
+        destination
             .health()
             .pushed_back(self.ticket, push_back, now);
+        if let Some(limit) = destination.adaptive_limit() {
+            limit.overloaded(now);
+        }
     }
 
     /// Another destination answered the same request first, although this one had more time than it
@@ -290,6 +294,9 @@ impl Pick {
     }
 
     fn eject(&self, now: Nanos) {
+        if let Some(limit) = self.destination().adaptive_limit() {
+            limit.lost(now);
+        }
         self.destination().health().failed(self.ticket, now);
         self.lambda.failed(&self.route, now);
     }

@@ -337,6 +337,13 @@ impl ForwardingTable {
         known.pick(&request, tried, answers, any_aside, now, rng)
     }
 
+    /// Whether [`pick`](Self::pick) would not answer [`NoDestination::Saturated`] to a first attempt.
+    #[must_use]
+    pub fn has_room(&self, lambda: &str, now: Nanos) -> bool {
+        let lambdas = self.lambdas.load();
+        lambdas.get(lambda).is_none_or(|known| known.has_room(now))
+    }
+
     /// The destinations that the policy wants to be asked about this very request, all at the same
     /// time and not for long, before it is picked: collect what they say in [`Answers`] and call
     /// [`pick_knowing`](Self::pick_knowing). Empty for all policies but the estimator `probe`.

@@ -1,11 +1,11 @@
 //! The configuration of the brokers, as it stands in their TOML files; here that of `edgerouter`.
 
+mod admission;
 mod dispatcher;
 mod estimator;
-
 mod table;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
@@ -16,6 +16,7 @@ use edge_daemon::log::LogConfig;
 use edge_transport::{Endpoint, Limits};
 use serde::{Deserialize, Serialize};
 
+pub use self::admission::AdmissionConfig;
 pub use self::dispatcher::{DISPATCHER_ADMIN_PORT, DispatcherConfig};
 pub use self::estimator::EstimatorConfig;
 pub use self::table::TableConfig;
@@ -44,6 +45,8 @@ pub struct Config {
     pub fake: FakeConfig,
     /// When a failed request may be sent elsewhere.
     pub retry: RetryConfig,
+    /// How many requests may be where, and who waits.
+    pub admission: AdmissionConfig,
     /// Decisions that are kept, so that people can ask for the reasons.
     pub explain: ExplainConfig,
     /// Lambdas about which something is known, by name.
@@ -71,6 +74,7 @@ impl Default for Config {
             router: RouterConfig::default(),
             fake: FakeConfig::default(),
             retry: RetryConfig::default(),
+            admission: AdmissionConfig::default(),
             explain: ExplainConfig::default(),
             lambda: BTreeMap::new(),
             tls: TlsConfig::default(),
@@ -87,6 +91,14 @@ impl Config {
     pub(crate) fn idempotent_lambdas(&self) -> Box<[String]> {
         let idempotent = self.lambda.iter().filter(|(_, lambda)| lambda.idempotent);
         idempotent.map(|(name, _)| name.clone()).collect()
+    }
+
+    /// Priorities of the lambdas that have one.
+    pub(crate) fn priorities(&self) -> HashMap<String, u8> {
+        let urgent = self.lambda.iter().filter(|(_, lambda)| lambda.priority > 0);
+        urgent
+            .map(|(name, lambda)| (name.clone(), lambda.priority))
+            .collect()
     }
 
     /// The lambdas with a policy of their own.
@@ -445,6 +457,9 @@ pub struct LambdaConfig {
     /// Executing it twice does no harm, so that it may be sent elsewhere even
     /// when a computer may already have begun with it.
     pub idempotent: bool,
+    /// Where destinations are busy, requests for lambdas of higher priority go before all others:
+    /// 0 to 255.
+    pub priority: u8,
     /// How its destination is picked, where not as `[table]` says.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub policy: Option<TableConfig>,

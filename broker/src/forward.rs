@@ -8,14 +8,16 @@ mod pending;
 mod query;
 mod reply;
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use edge_balance::{Nanos, RetryBudget};
+use edge_balance::{CoreLimit, Nanos, RetryBudget};
 use edge_proto::rpc::Outcome;
 use edge_proto::view::{BrokerLoad, RequestView, ResponseView};
 use edge_transport::{
-    ClientOptions, Core, Cores, LambdaCall, LambdaClient, LambdaReply, LambdaService, malformed,
+    ClientOptions, Core, Cores, LambdaCall, LambdaClient, LambdaReply, LambdaService, Peer,
+    malformed,
 };
 use rand::Rng as _;
 use rand_pcg::Pcg64Mcg;
@@ -27,6 +29,7 @@ use self::inquiry::Inquirer;
 use self::pending::PendingLimit;
 use self::query::{Query, affinity};
 use self::reply::{encoded, failure};
+use crate::admission::Admission;
 use crate::clock::Clock;
 use crate::config::{BackOff, Config, EstimatorConfig};
 use crate::explain::Decisions;
@@ -43,6 +46,10 @@ pub(crate) struct Forwarder {
     budget: RetryBudget,
     max_attempts: usize,
     back_off: BackOff,
+    admission: Arc<Admission>,
+    priorities: HashMap<String, u8>,
+    /// The most requests of one core at a time.
+    core_limits: Box<[CoreLimit]>,
     /// Whether copies of slow requests are sent elsewhere.
     hedges: bool,
     idempotent: Box<[String]>,
@@ -92,6 +99,11 @@ impl Forwarder {
             max_attempts: config.retry.max_attempts,
             back_off: config.retry.back_off(),
             hedges: config.retry.hedge,
+            admission: Arc::new(Admission::new(config.admission.queue(), clock)),
+            priorities: config.priorities(),
+            core_limits: (0..cores.all().len())
+                .map(|_| config.admission.core_limit())
+                .collect(),
             idempotent: config.idempotent_lambdas(),
             delay: config.router.delay(),
             pending: PendingLimit::new(config.router.max_pending_clients),
@@ -136,7 +148,22 @@ impl Forwarder {
         }
     }
 
-    async fn forward(&self, core: &Core, call: LambdaCall) -> LambdaReply {
+    /// The line of those that wait for a place at a destination.
+    pub(crate) fn admission(&self) -> &Arc<Admission> {
+        &self.admission
+    }
+
+    /// What bounds the requests of the core number `core`.
+    pub(crate) fn core_limit(&self, core: usize) -> &CoreLimit {
+        &self.core_limits[core]
+    }
+
+    /// Requests that are being answered on the core number `core`.
+    pub(crate) fn in_flight(&self, core: usize) -> u32 {
+        self.counters.in_flight_on(core)
+    }
+
+    async fn forward(&self, core: &Core, peer: Peer, call: LambdaCall) -> LambdaReply {
         let arrived = Instant::now();
         let view = match RequestView::parse(&call.message) {
             Ok(view) => view,
@@ -156,6 +183,8 @@ impl Forwarder {
             dry: view.dry,
             max_wait: (view.max_wait_us > 0).then(|| Nanos::from_micros(view.max_wait_us)),
             may_repeat: view.idempotent || self.idempotent.iter().any(|name| name == view.name),
+            priority: self.priorities.get(view.name).copied().unwrap_or_default(),
+            peer,
             learning: self.tables.serving(view.forward),
             trace: self.trace.as_deref(),
         };
@@ -205,9 +234,14 @@ struct Ended {
 }
 
 impl LambdaService for Forwarder {
-    async fn run(&self, core: &Core, call: LambdaCall) -> Result<LambdaReply, Status> {
-        let in_flight = self.counters.request(core.index());
-        let reply = self.forward(core, call).await;
+    async fn run(&self, core: &Core, peer: Peer, call: LambdaCall) -> Result<LambdaReply, Status> {
+        let (in_flight, others) = self.counters.request(core.index());
+        let reply = if others < self.core_limits[core.index()].current() {
+            self.forward(core, peer, call).await
+        } else {
+            self.counters.shed();
+            reply::busy(reply::SOON)
+        };
         in_flight.answered(&reply.message);
         Ok(reply)
     }

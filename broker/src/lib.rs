@@ -10,6 +10,7 @@
 pub mod config;
 pub mod flags;
 
+mod admission;
 mod announce;
 mod clock;
 mod configure;

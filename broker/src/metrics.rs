@@ -10,6 +10,7 @@ use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric as _};
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 
+use crate::admission::Admission;
 use crate::status;
 use crate::tables::Tables;
 
@@ -24,6 +25,7 @@ pub(crate) struct Counters {
     budget_exhausted: AtomicU64,
     hedges: AtomicU64,
     hedges_won: AtomicU64,
+    shed: AtomicU64,
 }
 
 /// On a cache line of its own, so that cores do not slow each other down.
@@ -57,17 +59,31 @@ impl Counters {
             budget_exhausted: AtomicU64::new(0),
             hedges: AtomicU64::new(0),
             hedges_won: AtomicU64::new(0),
+            shed: AtomicU64::new(0),
         }
     }
 
-    /// Counts a request as in flight until the guard is dropped.
-    pub(crate) fn request(&self, core: usize) -> InFlight<'_> {
+    /// Counts a request as in flight until the guard is dropped; there are so many others on the
+    /// same core.
+    pub(crate) fn request(&self, core: usize) -> (InFlight<'_>, u32) {
         let core = &self.cores[core];
-        core.in_flight.fetch_add(1, Ordering::Relaxed);
-        InFlight {
+        let others = core.in_flight.fetch_add(1, Ordering::Relaxed);
+        let in_flight = InFlight {
             core,
             outcome: Outcome::Unspecified,
-        }
+        };
+        (in_flight, u32::try_from(others).unwrap_or_default())
+    }
+
+    /// Requests that are being answered on that core.
+    pub(crate) fn in_flight_on(&self, core: usize) -> u32 {
+        let in_flight = self.cores[core].in_flight.load(Ordering::Relaxed);
+        u32::try_from(in_flight).unwrap_or_default()
+    }
+
+    /// A request was refused because there was no place for it, nor would there be one soon.
+    pub(crate) fn shed(&self) {
+        self.shed.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(crate) fn retried(&self) {
@@ -154,6 +170,7 @@ impl Drop for InFlight<'_> {
 pub(crate) struct RouterCollector {
     pub(crate) counters: Arc<Counters>,
     pub(crate) tables: Arc<Tables>,
+    pub(crate) admission: Arc<Admission>,
 }
 
 impl Collector for RouterCollector {
@@ -226,6 +243,18 @@ impl Collector for RouterCollector {
             "Copies that were answered first",
             &single(won),
         )?;
+        let shed = Value::Counter(self.counters.shed.load(Ordering::Relaxed));
+        family(
+            "edge_router_shed",
+            "Requests refused because all destinations were busy",
+            &single(shed),
+        )?;
+        let waiting = Value::Gauge(i64::try_from(self.admission.waiting()).unwrap_or(i64::MAX));
+        family(
+            "edge_router_waiting",
+            "Requests that wait for a place at a destination",
+            &single(waiting),
+        )?;
         let destinations = self.tables.destinations();
         let of_each = |value: fn(&edge_balance::Destination) -> i64| -> Vec<_> {
             destinations
@@ -239,6 +268,12 @@ impl Collector for RouterCollector {
             "edge_destination_in_flight",
             "Requests at a destination",
             &in_flight,
+        )?;
+        let limit = of_each(|d| d.limit().map_or(-1, i64::from));
+        family(
+            "edge_destination_limit",
+            "Requests that may be at a destination, -1 for any number",
+            &limit,
         )?;
         let healthy = of_each(|d| i64::from(d.health().standing().is_well()));
         family("edge_destination_healthy", "1 unless set aside", &healthy)

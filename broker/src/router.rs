@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::extract::Path;
 use edge_balance::{Nanos, RouteChange, TableError};
@@ -14,10 +14,13 @@ use edge_transport::tls::{TlsError, TlsFiles};
 use edge_transport::{
     BindError, ClientOptions, Cores, Endpoint, Listener, Server, ServerHandle, control, services,
 };
+use rand::Rng as _;
+use rand_pcg::Pcg64Mcg;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tonic_health::ServingStatus;
 
+use crate::admission::Admission;
 use crate::announce::{LEASE, keep_announced};
 use crate::clock::Clock;
 use crate::config::{
@@ -32,6 +35,8 @@ use crate::table_service::TableService;
 use crate::tables::Tables;
 use crate::trace;
 
+/// How often cores measure how late they are.
+const WATCH_EVERY: Duration = Duration::from_millis(10);
 /// How often destinations that owe answers are looked for.
 const INSPECT_EVERY: Duration = Duration::from_millis(50);
 /// How often connections to destinations that are gone are closed.
@@ -87,6 +92,7 @@ impl Config {
             self.optimizer.check(),
             self.router.check(),
             self.retry.check(),
+            self.admission.check(),
             self.explain.check(),
         ];
         for checked in sections {
@@ -142,9 +148,10 @@ impl Router {
                     &config.table.policy(),
                     &exceptions,
                     &config.optimizer.config(),
+                    config.admission.limits(),
                 )
             }
-            Some(estimator) => Tables::single(estimator.policy()),
+            Some(estimator) => Tables::single(estimator.policy(), config.admission.limits()),
         });
         let trace = start_trace(estimator)?;
         preload(&tables, &config.fake, clock.now())?;
@@ -180,6 +187,7 @@ impl Router {
         let collector = RouterCollector {
             counters: counters.clone(),
             tables: tables.clone(),
+            admission: forwarder.admission().clone(),
         };
         admin.metrics().register_collector(Box::new(collector));
         let shown = tables.clone();
@@ -216,6 +224,10 @@ impl Router {
         let stop = CancellationToken::new();
         let tasks = TaskTracker::new();
         tasks.spawn(tick(tables.clone(), clock, stop.clone()));
+        tasks.spawn(look_after(forwarder.admission().clone(), stop.clone()));
+        for core in cores.all() {
+            core.spawn(watch(forwarder.clone(), core.index(), clock, stop.clone()));
+        }
         tasks.spawn(sweep(forwarder, stop.clone()));
         tasks.spawn(inspect(tables.clone(), clock, stop.clone()));
         let handle = RouterHandle {
@@ -315,6 +327,28 @@ async fn inspect(tables: Arc<Tables>, clock: Clock, stop: CancellationToken) {
             () = stop.cancelled() => return,
             () = tokio::time::sleep(INSPECT_EVERY) => tables.inspect(clock.now()),
         }
+    }
+}
+
+/// Calls up those who wait for places that nobody gives back.
+async fn look_after(admission: Arc<Admission>, stop: CancellationToken) {
+    let rng = Pcg64Mcg::new(rand::rng().next_u64().into());
+    tokio::select! {
+        () = stop.cancelled() => {}
+        () = admission.look_after(rng) => {}
+    }
+}
+
+/// Measures how late a core is, and bounds its requests accordingly.
+async fn watch(forwarder: Arc<Forwarder>, core: usize, clock: Clock, stop: CancellationToken) {
+    while !stop.is_cancelled() {
+        let due = Instant::now() + WATCH_EVERY;
+        tokio::time::sleep_until(due.into()).await;
+        let late = Nanos::from(due.elapsed());
+        let in_flight = forwarder.in_flight(core);
+        forwarder
+            .core_limit(core)
+            .observed(late, in_flight, clock.now());
     }
 }
 

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use edge_balance::{
-    Destination, Destinations, EstimatorConfig, ForwardingTable, Nanos, Optimizer, OptimizerConfig,
-    PolicyConfig, RouteChange, TableError,
+    Destination, Destinations, EstimatorConfig, ForwardingTable, LimitConfig, Nanos, Optimizer,
+    OptimizerConfig, PolicyConfig, RouteChange, TableError,
 };
 use rand::Rng as _;
 
@@ -25,8 +25,8 @@ pub struct LearningTable {
 #[derive(Debug)]
 pub struct Tables {
     destinations: Arc<Destinations>,
-    overall: LearningTable,
-    computers: Option<LearningTable>,
+    overall: Arc<LearningTable>,
+    computers: Option<Arc<LearningTable>>,
 }
 
 impl Tables {
@@ -36,17 +36,18 @@ impl Tables {
         policy: &PolicyConfig,
         exceptions: &[(&str, PolicyConfig)],
         optimizer: &OptimizerConfig,
+        limits: Option<LimitConfig>,
     ) -> Self {
-        let destinations = Arc::new(Destinations::with_seed(rand::rng().next_u64()));
+        let destinations = destinations(limits);
         let table = || {
             let table = ForwardingTable::new(*policy, destinations.clone());
             let table = exceptions.iter().fold(table, |table, (lambda, policy)| {
                 table.with_exception(lambda, *policy)
             });
-            LearningTable {
+            Arc::new(LearningTable {
                 table,
                 optimizer: Optimizer::new(*optimizer),
-            }
+            })
         };
         Self {
             overall: table(),
@@ -56,14 +57,14 @@ impl Tables {
     }
 
     /// The empty table of a dispatcher.
-    pub fn single(estimator: EstimatorConfig) -> Self {
-        let destinations = Arc::new(Destinations::with_seed(rand::rng().next_u64()));
+    pub fn single(estimator: EstimatorConfig, limits: Option<LimitConfig>) -> Self {
+        let destinations = destinations(limits);
         let policy = PolicyConfig::Estimator(estimator);
         Self {
-            overall: LearningTable {
+            overall: Arc::new(LearningTable {
                 table: ForwardingTable::new(policy, destinations.clone()),
                 optimizer: Optimizer::new(OptimizerConfig::None),
-            },
+            }),
             computers: None,
             destinations,
         }
@@ -75,7 +76,7 @@ impl Tables {
     }
 
     /// The table that serves requests with this `forward` mark.
-    pub fn serving(&self, forward: bool) -> &LearningTable {
+    pub fn serving(&self, forward: bool) -> &Arc<LearningTable> {
         match &self.computers {
             Some(computers) if forward => computers,
             _ => &self.overall,
@@ -160,7 +161,7 @@ impl Tables {
             .min()
     }
 
-    fn all(&self) -> impl Iterator<Item = &LearningTable> {
+    fn all(&self) -> impl Iterator<Item = &Arc<LearningTable>> {
         std::iter::once(&self.overall).chain(&self.computers)
     }
 
@@ -173,4 +174,13 @@ impl Tables {
     pub(crate) fn inspect(&self, now: Nanos) {
         self.destinations.inspect(now);
     }
+}
+
+/// Destinations whose ejections end at other moments than those of other brokers.
+fn destinations(limits: Option<LimitConfig>) -> Arc<Destinations> {
+    let destinations = Destinations::with_seed(rand::rng().next_u64());
+    Arc::new(match limits {
+        Some(limits) => destinations.with_limits(limits),
+        None => destinations,
+    })
 }

@@ -156,7 +156,7 @@ async fn die_while_executing(request: LambdaRequest, declared: bool) -> (LambdaR
         "f".into(),
         LambdaConfig {
             idempotent: declared,
-            policy: None,
+            ..LambdaConfig::default()
         },
     );
     let mut router = start(config).await;

@@ -1,6 +1,7 @@
 //! The seam between moving bytes and deciding where they go.
 
 use std::future::Future;
+use std::net::IpAddr;
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -29,16 +30,26 @@ pub struct LambdaReply {
     pub trailers: HeaderMap,
 }
 
+/// Who sent a request, as far as being fair to all is concerned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Peer {
+    /// Its address, without the port.
+    pub host: IpAddr,
+    /// One connection of the host; never the same for two of them.
+    pub connection: u64,
+}
+
 /// Whoever answers `RunLambda`: a broker, a computer.
 ///
 /// Errors of lambdas and platforms are part of the reply. A [`Status`] is for
 /// faults of the frame only, because clients of the reference stop at one.
 pub trait LambdaService: Send + Sync + 'static {
-    /// Answers one call that arrived on `core`. The future is dropped when the
+    /// Answers one call of `peer` that arrived on `core`. The future is dropped when the
     /// caller cancels; the server does not watch the deadline.
     fn run(
         &self,
         core: &Core,
+        peer: Peer,
         call: LambdaCall,
     ) -> impl Future<Output = Result<LambdaReply, Status>> + Send;
 }
@@ -48,7 +59,7 @@ pub trait LambdaService: Send + Sync + 'static {
 pub enum NoLambda {}
 
 impl LambdaService for NoLambda {
-    async fn run(&self, _: &Core, _: LambdaCall) -> Result<LambdaReply, Status> {
+    async fn run(&self, _: &Core, _: Peer, _: LambdaCall) -> Result<LambdaReply, Status> {
         match *self {}
     }
 }

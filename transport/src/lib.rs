@@ -31,7 +31,7 @@ mod typed;
 pub use client::{CallError, ClientOptions, ConnectError, LambdaClient};
 pub use cores::{Core, Cores};
 pub use endpoint::{Endpoint, EndpointError};
-pub use lambda::{LambdaCall, LambdaReply, LambdaService, NoLambda};
+pub use lambda::{LambdaCall, LambdaReply, LambdaService, NoLambda, Peer};
 pub use limits::Limits;
 pub use listener::{BindError, Listener};
 pub use server::{Server, ServerHandle};

@@ -12,7 +12,7 @@ use prost::Message as _;
 use std::time::Instant;
 use tonic::Status;
 
-use crate::{Core, LambdaCall, LambdaReply, LambdaService};
+use crate::{Core, LambdaCall, LambdaReply, LambdaService, Peer};
 
 /// Answers decoded requests.
 pub trait LambdaHandler: Send + Sync + 'static {
@@ -36,7 +36,7 @@ pub trait LambdaHandler: Send + Sync + 'static {
 pub struct Typed<H>(pub H);
 
 impl<H: LambdaHandler> LambdaService for Typed<H> {
-    async fn run(&self, core: &Core, call: LambdaCall) -> Result<LambdaReply, Status> {
+    async fn run(&self, core: &Core, _: Peer, call: LambdaCall) -> Result<LambdaReply, Status> {
         let request = match LambdaRequest::decode(call.message) {
             Ok(request) => request,
             Err(error) => return Ok(reply(&malformed(&error))),

@@ -69,6 +69,11 @@ impl State {
         self.level > 0 || self.stalled || self.closed
     }
 
+    /// Whether one request could be the trial, were it time.
+    pub(super) fn awaits_trial(self) -> bool {
+        self.needs_trial() && !self.full && !self.trial
+    }
+
     pub(super) fn healthy(self, now: Nanos) -> Self {
         State {
             level: 0,

@@ -207,6 +207,20 @@ impl Lambda {
         Ok(Pick::new(self, request, choice, false, now))
     }
 
+    /// Whether a request would be sent somewhere now, were it only to find out.
+    pub(super) fn has_room(&self, now: Nanos) -> bool {
+        let mut any_busy = false;
+        for route in self.routes.load().iter() {
+            let health = route.destination().health();
+            match health.obstacle() {
+                None => return true,
+                Some(_) if health.is_trial_due(now) => return true,
+                Some(obstacle) => any_busy |= obstacle == Obstacle::Busy,
+            }
+        }
+        !any_busy
+    }
+
     fn scene<'a>(
         &'a self,
         routes: &'a [Arc<Route>],
@@ -310,6 +324,10 @@ impl Lambda {
                 weight,
                 Stamp::at(now),
             );
+        }
+        if let (Some(limit), Some(service)) = (destination.adaptive_limit(), report.service) {
+            let network = Nanos::from_secs_f64(f64::from(destination.load().network()));
+            limit.answered(company, warm, network + service, now);
         }
         self.policy
             .learnt_sized(route, input_bytes, company, warm, report, now);

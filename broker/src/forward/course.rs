@@ -14,6 +14,7 @@ use smallvec::SmallVec;
 use super::attempt::{self, Attempt, Verdict};
 use super::reply::{self, NO_DESTINATIONS};
 use super::{Ended, Forwarder, PerCore, Query};
+use crate::admission::{Applicant, Busy};
 use crate::explain::Pending;
 use crate::probes::Question;
 
@@ -60,6 +61,8 @@ enum End {
     With(Box<LambdaReply>),
     /// With what the last attempt came to.
     AsItIs,
+    /// Not yet: there is no room for it now.
+    Wait,
 }
 
 impl Course<'_> {
@@ -80,11 +83,23 @@ impl Course<'_> {
     }
 
     async fn attempts(self, progress: &mut Progress) -> LambdaReply {
+        let (mut called, mut waits) = (None, 0);
         loop {
-            let leg = match self.next_leg(progress) {
+            let leg = match self.next_leg(progress, called.take()) {
                 Ok(leg) => leg,
                 Err(End::With(reply)) => return *reply,
                 Err(End::AsItIs) => break,
+                Err(End::Wait) => {
+                    waits += 1;
+                    match self.wait_for_a_place(waits).await {
+                        Ok(call) => called = Some(call),
+                        Err(Busy(push_back)) => {
+                            self.forwarder.counters.shed();
+                            return reply::busy(push_back);
+                        }
+                    }
+                    continue;
+                }
             };
             let is_last = leg.is_last;
             let attempt = match self.hedge_after(&leg, progress) {
@@ -115,8 +130,32 @@ impl Course<'_> {
         last.unwrap_or_else(|| reply::failure(Outcome::Unavailable, NO_DESTINATIONS))
     }
 
-    /// Chooses where to try next, if another attempt is allowed.
-    fn next_leg(self, progress: &mut Progress) -> Result<Leg, End> {
+    /// Stands in line until a destination has room.
+    async fn wait_for_a_place(self, waits: u32) -> Result<Result<Pick, NoDestination>, Busy> {
+        /// Whoever is called up may still find that a retry was quicker.
+        const MOST_WAITS: u32 = 4;
+        if waits > MOST_WAITS {
+            return Err(Busy(reply::SOON));
+        }
+        let admission = &self.forwarder.admission;
+        let place = admission.line_up(Applicant {
+            peer: self.request.peer,
+            request: self.request.for_pick(),
+            priority: self.request.priority,
+            table: self.request.learning,
+            deadline: self.call.deadline,
+        })?;
+        admission.call_up(&mut *self.core.random());
+        place.called().await
+    }
+
+    /// Chooses where to try next, if another attempt is allowed; `called` is what was chosen for it
+    /// while it waited.
+    fn next_leg(
+        self,
+        progress: &mut Progress,
+        called: Option<Result<Pick, NoDestination>>,
+    ) -> Result<Leg, End> {
         let Forwarder {
             budget,
             counters,
@@ -130,14 +169,22 @@ impl Course<'_> {
             .sampled
             .then(|| table.explain(self.request.for_pick(), tried, now))
             .flatten();
-        let picked = table.pick_knowing(
-            self.request.for_pick(),
-            tried,
-            &progress.answers,
-            now,
-            &mut *self.core.random(),
-        );
-        let pick = match picked {
+        let is_first = tried.is_empty();
+        let admission = &self.forwarder.admission;
+        let (name, learning) = (self.request.name, self.request.learning);
+        if is_first && called.is_none() && admission.is_awaited(name, learning) {
+            return Err(End::Wait);
+        }
+        let pick_now = || {
+            table.pick_knowing(
+                self.request.for_pick(),
+                tried,
+                &progress.answers,
+                now,
+                &mut *self.core.random(),
+            )
+        };
+        let pick = match called.unwrap_or_else(pick_now) {
             Ok(pick) => pick,
             Err(_) if progress.last.is_some() => return Err(End::AsItIs),
             Err(NoDestination::Saturated) => {
@@ -172,7 +219,7 @@ impl Course<'_> {
             }
             return Err(End::With(refusal.reply.into()));
         }
-        if tried.is_empty() {
+        if is_first {
             self.probe(now);
         }
         progress.tried.push(pick.destination().id());
@@ -270,7 +317,7 @@ impl Course<'_> {
     /// Where a copy can go, if there is such a place and the budget allows it.
     fn copy_leg(self, progress: &mut Progress) -> Option<Leg> {
         let failed = std::mem::replace(&mut progress.failed, true);
-        let leg = self.next_leg(progress).ok();
+        let leg = self.next_leg(progress, None).ok();
         progress.failed = failed;
         leg
     }
@@ -356,7 +403,12 @@ impl Course<'_> {
             max_wait,
         };
         let pick = pick.take().expect("nobody else takes it");
-        attempt::judge(self.request, pick, &destination, answered, ended, counters)
+        let attempt = attempt::judge(self.request, pick, &destination, answered, ended, counters);
+        let admission = &self.forwarder.admission;
+        if admission.waiting() > 0 {
+            admission.call_up(&mut *self.core.random());
+        }
+        attempt
     }
 
     /// Pauses before the second retry and those after it; false if the deadline would pass.

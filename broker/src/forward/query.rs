@@ -1,11 +1,12 @@
 //! What the path needs to know of a request, whatever destination it goes to.
 
 use std::hash::BuildHasher as _;
+use std::sync::Arc;
 
 use edge_balance::{Nanos, Occupancy, Pick};
 use edge_proto::rpc::Outcome;
 use edge_proto::view::RequestView;
-use edge_transport::LambdaReply;
+use edge_transport::{LambdaReply, Peer};
 use foldhash::fast::FixedState;
 
 use super::reply::failure;
@@ -22,7 +23,9 @@ pub(super) struct Query<'a> {
     /// What a broker in front of this one is willing to wait for.
     pub(super) max_wait: Option<Nanos>,
     pub(super) may_repeat: bool,
-    pub(super) learning: &'a LearningTable,
+    pub(super) priority: u8,
+    pub(super) peer: Peer,
+    pub(super) learning: &'a Arc<LearningTable>,
     pub(super) trace: Option<&'a Trace>,
 }
 

@@ -20,7 +20,7 @@ use edge_proto::rpc::edge_router_conf::Action;
 use edge_proto::rpc::{EdgeRouterConf, LambdaRequest, LambdaResponse, Outcome};
 use edge_transport::{
     CallError, ClientOptions, Core, Cores, Endpoint, LambdaCall, LambdaClient, LambdaReply,
-    LambdaService, Limits, Listener, Server, ServerHandle, control,
+    LambdaService, Limits, Listener, Peer, Server, ServerHandle, control,
 };
 use prost::Message as _;
 use tonic::Status;
@@ -68,7 +68,7 @@ struct Inner {
 }
 
 impl LambdaService for Inner {
-    async fn run(&self, _: &Core, call: LambdaCall) -> Result<LambdaReply, Status> {
+    async fn run(&self, _: &Core, _: Peer, call: LambdaCall) -> Result<LambdaReply, Status> {
         let request = LambdaRequest::decode(call.message).unwrap();
         let mut response = LambdaResponse {
             retcode: "OK".into(),

@@ -12,7 +12,7 @@ use edge_proto::rpc::{LambdaRequest, LambdaResponse, Outcome};
 use edge_transport::tls::TlsFiles;
 use edge_transport::{
     ClientOptions, Core, Cores, Endpoint, LambdaCall, LambdaClient, LambdaReply, LambdaService,
-    Listener, Server,
+    Listener, Peer, Server,
 };
 use prost::Message as _;
 use tonic::Status;
@@ -135,7 +135,7 @@ pub(crate) fn echo(request: &LambdaRequest) -> LambdaResponse {
 }
 
 impl LambdaService for Service {
-    async fn run(&self, _: &Core, call: LambdaCall) -> Result<LambdaReply, Status> {
+    async fn run(&self, _: &Core, _: Peer, call: LambdaCall) -> Result<LambdaReply, Status> {
         let _running = Running::enter(&self.running);
         let request = LambdaRequest::decode(call.message)
             .map_err(|error| Status::invalid_argument(error.to_string()))?;

@@ -8,7 +8,7 @@ use edge_proto::OK;
 use edge_proto::rpc::{LambdaResponse, Outcome};
 use edge_proto::view::RequestView;
 use edge_transport::{
-    Core, Cores, Endpoint, LambdaCall, LambdaReply, LambdaService, Listener, Server,
+    Core, Cores, Endpoint, LambdaCall, LambdaReply, LambdaService, Listener, Peer, Server,
 };
 use prost::Message as _;
 use tonic::Status;
@@ -32,7 +32,7 @@ struct Echo {
 }
 
 impl LambdaService for Echo {
-    async fn run(&self, _: &Core, call: LambdaCall) -> Result<LambdaReply, Status> {
+    async fn run(&self, _: &Core, _: Peer, call: LambdaCall) -> Result<LambdaReply, Status> {
         let hops = RequestView::parse(&call.message).map_or(0, |view| view.hops);
         let answer = LambdaResponse {
             hops: hops + 1,

@@ -3,6 +3,7 @@
 use std::net::{SocketAddr, TcpStream};
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -16,12 +17,15 @@ use tokio_rustls::{TlsAcceptor, TlsStream};
 
 use super::{Shared, rest, unary};
 use crate::io::Io;
-use crate::{Core, LambdaService, Limits};
+use crate::{Core, LambdaService, Limits, Peer};
 
 /// How often a silent client is asked whether it is still there.
 const PING_EVERY: Duration = Duration::from_secs(20);
 /// How long a client may take to say so.
 const PONG_WITHIN: Duration = Duration::from_secs(10);
+
+/// Numbers connections, of all servers of the process.
+static CONNECTIONS: AtomicU64 = AtomicU64::new(0);
 
 type H2 = Connection<Io, Bytes>;
 
@@ -109,10 +113,16 @@ async fn requests<S: LambdaService>(
     let mut silent = pin!(until_silent(pings));
     let mut drain = pin!(shared.drain.cancelled());
     let mut draining = false;
+    let sender = Peer {
+        host: peer.ip().to_canonical(),
+        connection: CONNECTIONS.fetch_add(1, Ordering::Relaxed),
+    };
     loop {
         tokio::select! {
             request = connection.accept() => match request {
-                Some(Ok((request, respond))) => spawn(request, respond, peer, shared, core),
+                Some(Ok((request, respond))) => {
+                    spawn(request, respond, (peer, sender), shared, core);
+                }
                 Some(Err(error)) => return Err(error),
                 None => return Ok(()),
             },
@@ -145,7 +155,7 @@ async fn until_silent(mut pings: PingPong) {
 fn spawn<S: LambdaService>(
     request: Request<RecvStream>,
     respond: SendResponse<Bytes>,
-    peer: SocketAddr,
+    (peer, sender): (SocketAddr, Peer),
     shared: &Arc<Shared<S>>,
     core: &Core,
 ) {
@@ -156,6 +166,7 @@ fn spawn<S: LambdaService>(
             core.spawn(unary::answer(
                 lambda.clone(),
                 core.clone(),
+                sender,
                 request,
                 respond,
                 limit,

@@ -11,7 +11,7 @@ use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header
 use tonic::Status;
 
 use crate::frame::{self, ReadError};
-use crate::{Core, DEFAULT_DEADLINE, LambdaCall, LambdaReply, LambdaService, timeout};
+use crate::{Core, DEFAULT_DEADLINE, LambdaCall, LambdaReply, LambdaService, Peer, timeout};
 
 const GRPC: HeaderValue = HeaderValue::from_static("application/grpc");
 const GRPC_STATUS: &str = "grpc-status";
@@ -21,6 +21,7 @@ const GRPC_STATUS: &str = "grpc-status";
 pub(super) async fn answer<S: LambdaService>(
     lambda: Arc<S>,
     core: Core,
+    peer: Peer,
     request: Request<RecvStream>,
     mut respond: SendResponse<Bytes>,
     limit: usize,
@@ -58,7 +59,7 @@ pub(super) async fn answer<S: LambdaService>(
     };
     let answered = tokio::select! {
         biased;
-        answered = lambda.run(&core, call) => answered,
+        answered = lambda.run(&core, peer, call) => answered,
         _ = poll_fn(|cx| respond.poll_reset(cx)) => return,
     };
     match answered {

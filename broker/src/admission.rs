@@ -1,0 +1,268 @@
+//! Requests that wait for a place at a destination, and those for which that would take too long.
+//!
+//! A request goes straight to a destination as long as one of its lambda has room and nobody waits.
+//! Else it lines up in one queue of the broker, which says whose turn is next when a place is given
+//! back: `edge_balance::FairQueue` decides, this file keeps the clock and the channels.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use edge_balance::{
+    Client, FairQueue, Key, LambdaKey, Nanos, NoDestination, Pick, QueueConfig, Request, Shed,
+    Tried, Waiter,
+};
+use edge_transport::Peer;
+use foldhash::HashMap;
+use foldhash::fast::FixedState;
+use rand::Rng;
+use std::hash::BuildHasher as _;
+use tokio::sync::{Notify, oneshot};
+
+use crate::clock::Clock;
+use crate::tables::LearningTable;
+
+/// How often waiters are looked after while nothing else happens: destinations that asked to be left
+/// alone are free again without anybody saying so.
+const LOOK_EVERY: Duration = Duration::from_millis(5);
+
+/// What a waiter gets: its destination, or why there is none after all.
+type Called = Result<Pick, NoDestination>;
+
+/// A request that waits, with all that is needed to pick for it.
+#[derive(Debug)]
+struct Waiting {
+    lambda: Arc<str>,
+    input_bytes: usize,
+    affinity: u64,
+    table: Arc<LearningTable>,
+    called: oneshot::Sender<Called>,
+}
+
+/// A request that asks to be let in.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Applicant<'a> {
+    pub(crate) peer: Peer,
+    pub(crate) request: Request<'a>,
+    pub(crate) priority: u8,
+    pub(crate) table: &'a Arc<LearningTable>,
+    pub(crate) deadline: Instant,
+}
+
+/// There is no place now, nor will there be one soon; come back after that time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Busy(pub(crate) Duration);
+
+/// The queue of a broker.
+#[derive(Debug)]
+pub(crate) struct Admission {
+    clock: Clock,
+    max_wait: Duration,
+    line: Mutex<Line>,
+    /// How many wait, to be read without the lock.
+    waiting: AtomicUsize,
+    somebody_waits: Notify,
+}
+
+#[derive(Debug)]
+struct Line {
+    queue: FairQueue<Waiting>,
+    /// The lambdas that somebody waits for.
+    lambdas: HashMap<LambdaKey, Lambda>,
+}
+
+#[derive(Debug)]
+struct Lambda {
+    name: Arc<str>,
+    table: Arc<LearningTable>,
+    waiting: usize,
+}
+
+impl Admission {
+    pub(crate) fn new(config: QueueConfig, clock: Clock) -> Self {
+        Self {
+            clock,
+            max_wait: config.max_wait.into(),
+            line: Mutex::new(Line {
+                queue: FairQueue::new(config),
+                lambdas: HashMap::default(),
+            }),
+            waiting: AtomicUsize::new(0),
+            somebody_waits: Notify::new(),
+        }
+    }
+
+    /// Whether a newcomer has to line up because others wait for the same lambda.
+    pub(crate) fn is_awaited(&self, lambda: &str, table: &Arc<LearningTable>) -> bool {
+        self.waiting.load(Ordering::Relaxed) > 0
+            && self.line().lambdas.contains_key(&key(lambda, table))
+    }
+
+    /// How many wait.
+    pub(crate) fn waiting(&self) -> usize {
+        self.waiting.load(Ordering::Relaxed)
+    }
+
+    /// Takes a place in the line. Call [`call_up`](Self::call_up) then: a place at a destination may
+    /// have been given back just before.
+    ///
+    /// # Errors
+    /// The wait would be too long.
+    pub(crate) fn line_up(&self, applicant: Applicant<'_>) -> Result<Place<'_>, Busy> {
+        let (called, calls) = oneshot::channel();
+        let Applicant { request, table, .. } = applicant;
+        let lambda = key(request.lambda, table);
+        let mut line = self.line();
+        let name = match line.lambdas.get(&lambda) {
+            Some(known) => known.name.clone(),
+            None => Arc::from(request.lambda),
+        };
+        let waiter = Waiter {
+            client: client(applicant.peer),
+            lambda,
+            priority: applicant.priority,
+        };
+        let waiting = Waiting {
+            lambda: name.clone(),
+            input_bytes: request.input_bytes,
+            affinity: request.affinity,
+            table: table.clone(),
+            called,
+        };
+        let pushed = line.queue.push(waiter, waiting, self.clock.now());
+        let pushed = pushed.map_err(|Shed { push_back, .. }| Busy(push_back.into()))?;
+        let entry = line.lambdas.entry(lambda).or_insert_with(|| Lambda {
+            name,
+            table: table.clone(),
+            waiting: 0,
+        });
+        entry.waiting += 1;
+        if let Some(displaced) = pushed.displaced {
+            // Its sender is dropped, which tells it.
+            line.gone(key(&displaced.item.lambda, &displaced.item.table));
+        }
+        self.count(&line);
+        self.somebody_waits.notify_one();
+        // Twice, since what is foretold is only an average.
+        let patience = Instant::now() + 2 * self.max_wait;
+        Ok(Place {
+            admission: self,
+            key: pushed.key,
+            until: patience.min(applicant.deadline),
+            calls,
+        })
+    }
+
+    /// Gives free places to those whose turn it is.
+    pub(crate) fn call_up(&self, rng: &mut dyn Rng) {
+        if self.waiting.load(Ordering::Relaxed) == 0 {
+            return;
+        }
+        let mut line = self.line();
+        let now = self.clock.now();
+        while let Some((lambda, waiting)) = line.next(now) {
+            line.gone(lambda);
+            let request = Request {
+                lambda: &waiting.lambda,
+                input_bytes: waiting.input_bytes,
+                affinity: waiting.affinity,
+            };
+            let table = &waiting.table.table;
+            let picked = table.pick(request, &Tried::new(), now, rng);
+            let saturated = matches!(picked, Err(NoDestination::Saturated));
+            // Whoever left meanwhile gives the place back at once.
+            drop(waiting.called.send(picked));
+            if saturated {
+                break;
+            }
+        }
+        self.count(&line);
+    }
+
+    /// Looks after those who wait as long as the broker lives.
+    pub(crate) async fn look_after(&self, mut rng: impl Rng) {
+        loop {
+            self.somebody_waits.notified().await;
+            while self.waiting.load(Ordering::Relaxed) > 0 {
+                tokio::time::sleep(LOOK_EVERY).await;
+                self.call_up(&mut rng);
+            }
+        }
+    }
+
+    fn count(&self, line: &Line) {
+        self.waiting.store(line.queue.len(), Ordering::Relaxed);
+    }
+
+    fn line(&self) -> MutexGuard<'_, Line> {
+        self.line.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Line {
+    /// The next one for whose lambda there is room.
+    fn next(&mut self, now: Nanos) -> Option<(LambdaKey, Waiting)> {
+        let lambdas = &self.lambdas;
+        let has_room = |key: LambdaKey| {
+            let known = lambdas.get(&key);
+            known.is_none_or(|lambda| lambda.table.table.has_room(&lambda.name, now))
+        };
+        let (_, waiting) = self.queue.pop(now, has_room)?;
+        Some((key(&waiting.lambda, &waiting.table), waiting))
+    }
+
+    /// One less waits for `lambda`.
+    fn gone(&mut self, lambda: LambdaKey) {
+        if let Some(known) = self.lambdas.get_mut(&lambda) {
+            known.waiting -= 1;
+            if known.waiting == 0 {
+                self.lambdas.remove(&lambda);
+            }
+        }
+    }
+}
+
+/// A place in the line, left when dropped.
+#[derive(Debug)]
+pub(crate) struct Place<'a> {
+    admission: &'a Admission,
+    key: Key,
+    until: Instant,
+    calls: oneshot::Receiver<Called>,
+}
+
+impl Place<'_> {
+    /// Waits for a destination, at most until the deadline.
+    ///
+    /// # Errors
+    /// The wait has been too long, or others that are more entitled have displaced this one.
+    pub(crate) async fn called(mut self) -> Result<Called, Busy> {
+        match tokio::time::timeout_at(self.until.into(), &mut self.calls).await {
+            Ok(Ok(called)) => Ok(called),
+            Ok(Err(_)) | Err(_) => Err(Busy(self.admission.max_wait)),
+        }
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        let mut line = self.admission.line();
+        if let Some(waiting) = line.queue.remove(self.key) {
+            line.gone(key(&waiting.lambda, &waiting.table));
+            self.admission.count(&line);
+        }
+    }
+}
+
+/// The same name means something else in another table.
+fn key(lambda: &str, table: &Arc<LearningTable>) -> LambdaKey {
+    let table = Arc::as_ptr(table) as usize;
+    LambdaKey(FixedState::with_seed(1).hash_one((lambda, table)))
+}
+
+fn client(peer: Peer) -> Client {
+    Client {
+        host: FixedState::with_seed(2).hash_one(peer.host),
+        connection: peer.connection,
+    }
+}
