@@ -131,42 +131,42 @@ impl<T> Class<T> {
     }
 
     /// How long the last waiter of a client, which is for `lambda`, is going to wait; `None` if the
-    /// pace of the lambda is unknown. `long` in seconds is what matters: below it an upper bound
-    /// does.
+    /// pace of the lambda is unknown. All in seconds; when the whole line is not too long, or those
+    /// ahead in it are, it is the wait for the whole line. So nobody who makes a line long makes it
+    /// costly to turn others away.
     pub(super) fn expected_wait(
         &self,
         client: Client,
         lambda: LambdaKey,
-        long: f64,
+        too_long: f64,
         now: Nanos,
     ) -> Option<f64> {
         let line = self.lines.get(&lambda)?;
         let interval = line.interval(now)?;
-        let others = line.waiting().saturating_sub(1) as f64;
-        if others * interval <= long {
-            return Some(others * interval);
+        let whole = line.waiting().saturating_sub(1) as f64 * interval;
+        if whole <= too_long {
+            return Some(whole);
         }
-        Some(self.ahead(client, line)? * interval)
+        let ahead = self.ahead(client, line, too_long / interval)? * interval;
+        Some(if ahead <= too_long { ahead } else { whole })
     }
 
-    /// Those of a line that come before the last waiter of a client. Among the waiters of a host
-    /// lambdas are taken to be mixed evenly.
-    fn ahead(&self, client: Client, line: &Line) -> Option<f64> {
-        let own = self
-            .hosts
-            .get(&client.host)?
-            .turns
-            .before_last(client.connection);
+    /// Those of a line that come before the last waiter of a client, counted no further than
+    /// `enough`. Among the waiters of a host lambdas are taken to be mixed evenly.
+    fn ahead(&self, client: Client, line: &Line, enough: f64) -> Option<f64> {
+        let turns = &self.hosts.get(&client.host)?.turns;
+        let others = self.turns.waiting(client.host).saturating_sub(1).max(1) as f64;
+        let share = line.waiting_of(client.host).saturating_sub(1) as f64 / others;
+        let own = turns.before_last(client.connection, enough / share);
+        let mut ahead = own as f64 * share;
         let start = self.turns.start(client.host, own);
-        let ahead = line.hosts().map(|(host, of_line)| {
-            let waiting = self.turns.waiting(host);
-            let (before, of_line, waiting) = if host == client.host {
-                (own, of_line.saturating_sub(1), waiting.saturating_sub(1))
-            } else {
-                (self.turns.turns_before(host, start), of_line, waiting)
-            };
-            before as f64 * of_line as f64 / waiting.max(1) as f64
-        });
-        Some(ahead.sum())
+        for (host, of_line) in line.hosts().filter(|(host, _)| *host != client.host) {
+            if ahead > enough {
+                break;
+            }
+            let share = of_line as f64 / self.turns.waiting(host).max(1) as f64;
+            ahead += self.turns.turns_before(host, start) as f64 * share;
+        }
+        Some(ahead)
     }
 }

@@ -69,6 +69,10 @@ impl Line {
         self.waiting
     }
 
+    pub(super) fn waiting_of(&self, host: u64) -> u64 {
+        self.by_host.get(&host).copied().unwrap_or(0)
+    }
+
     /// Hosts and how many waiters each has.
     pub(super) fn hosts(&self) -> impl Iterator<Item = (u64, u64)> {
         self.by_host.iter().map(|(host, count)| (*host, *count))

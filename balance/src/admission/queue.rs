@@ -78,7 +78,7 @@ pub struct Shed<T> {
     pub key: Key,
     /// When to come back: after the expected wait, at least 1 ms and at most 10 s.
     pub push_back: Nanos,
-    /// How long it would have waited, or zero if that is not known.
+    /// How long it would have waited at most, or zero if that is not known.
     pub expected_wait: Nanos,
 }
 
@@ -99,8 +99,9 @@ pub struct Shed<T> {
 ///
 /// It is not synchronised. Pushing, popping and removing cost the logarithm of the number of
 /// waiters, plus, for a pop, a look at those who come first but for whose lambdas there is no room,
-/// and for a push to a line that is about too long a look at each host in it. Memory is bounded
-/// whoever sends: by `max_waiting`, and some history of at most about as many clients.
+/// and for a push to a line that is too long a look at as many hosts in it as could be served within
+/// `max_wait`. Memory is bounded whoever sends: by `max_waiting`, and some history of at most about
+/// as many clients.
 ///
 /// ```
 /// use edge_balance::{Client, FairQueue, LambdaKey, Nanos, QueueConfig, Waiter};

@@ -146,14 +146,20 @@ impl Turns {
         self.members.get(&id).map_or(0, |member| member.waiting)
     }
 
-    /// Turns of everybody that come before the last one of `id`.
-    pub(super) fn before_last(&self, id: u64) -> u64 {
+    /// Turns of everybody that come before the last one of `id`; counted no further than `enough`.
+    pub(super) fn before_last(&self, id: u64, enough: f64) -> u64 {
         let Some(own) = self.members.get(&id) else {
             return 0;
         };
         let last = Start(own.finish.saturating_sub(TURN), own.order);
-        let waiting = self.in_order();
-        waiting.map(|other| self.turns_before(other, last)).sum()
+        let mut before = 0;
+        for other in self.in_order() {
+            before += self.turns_before(other, last);
+            if before as f64 > enough {
+                break;
+            }
+        }
+        before
     }
 
     /// When turn `nth` of those that `id` waits for starts, from 0.
@@ -234,7 +240,9 @@ mod tests {
             next(&mut turns);
             next(&mut turns);
         }
-        let foretold: Vec<_> = (0..5).map(|id| (id, turns.before_last(id))).collect();
+        let foretold: Vec<_> = (0..5)
+            .map(|id| (id, turns.before_last(id, f64::MAX)))
+            .collect();
         let served: Vec<_> = std::iter::from_fn(|| next(&mut turns)).collect();
         for (id, before) in foretold {
             if let Some(last) = served.iter().rposition(|served| *served == id) {
