@@ -11,6 +11,7 @@ pub(crate) mod daemons;
 mod faults;
 mod journal;
 mod latency;
+mod ledger;
 mod load;
 mod proxy;
 mod report;
@@ -54,6 +55,10 @@ pub(crate) struct Flags {
     /// All of it within a minute: faults last 1.2 s
     #[arg(long, conflicts_with = "seconds")]
     quick: bool,
+    /// Send so many requests amid random trouble instead, and compare everybody's books
+    #[arg(long, value_name = "REQUESTS", num_args = 0..=1, default_missing_value = "1000000",
+          conflicts_with_all = ["only", "rate", "computers", "routers", "seconds", "quick"])]
+    ledger: Option<u64>,
     /// Print one JSON object per scenario
     #[arg(long)]
     json: bool,
@@ -72,7 +77,9 @@ impl Flags {
         let routers = (1..=16).contains(&self.routers);
         check(routers, "--routers takes 1 to 16")?;
         let seconds = self.seconds.is_none_or(|s| (0.1..=600.0).contains(&s));
-        check(seconds, "--seconds takes 0.1 to 600")
+        check(seconds, "--seconds takes 0.1 to 600")?;
+        let ledger = self.ledger.is_none_or(|n| (1..=100_000_000).contains(&n));
+        check(ledger, "--ledger takes 1 to 100000000")
     }
 
     fn plans(&self) -> impl Iterator<Item = Plan> {
@@ -112,6 +119,9 @@ pub(crate) async fn run(flags: &Flags) -> anyhow::Result<()> {
     flags.check()?;
     let shutdown = Shutdown::new();
     signals::install(&shutdown)?;
+    if let Some(requests) = flags.ledger {
+        return keep_ledger(flags, requests, &shutdown).await;
+    }
     if !flags.json {
         table::head();
     }
@@ -144,4 +154,19 @@ pub(crate) async fn run(flags: &Flags) -> anyhow::Result<()> {
         table::foot(latest_ms);
     }
     Ok(())
+}
+
+async fn keep_ledger(flags: &Flags, requests: u64, shutdown: &Shutdown) -> anyhow::Result<()> {
+    let plan = ledger::Plan {
+        requests,
+        seed: flags.seed,
+        every: Duration::from_secs(1),
+    };
+    // Hidden unless standard error is a terminal.
+    let progress = ProgressBar::new(requests);
+    tokio::select! {
+        kept = ledger::run(&plan, flags.json, &progress) => kept,
+        // Processes end with the future that holds them.
+        reason = shutdown.requested() => anyhow::bail!("ended by {reason}"),
+    }
 }

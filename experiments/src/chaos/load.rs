@@ -22,7 +22,7 @@ const CONNECTIONS: usize = 4;
 /// How long a client waits for an answer, from the moment at which the request was due.
 pub(super) const DEADLINE: Duration = Duration::from_secs(5);
 /// How much longer until a call that has not returned counts as lost.
-const GRACE: Duration = Duration::from_secs(5);
+pub(super) const GRACE: Duration = Duration::from_secs(5);
 /// What a request carries.
 const INPUT: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 
@@ -170,16 +170,12 @@ impl Load {
     }
 
     fn clients(&self, core: &Core) -> Vec<Client> {
-        let options = Arc::new(ClientOptions::default());
         let each = 0..CONNECTIONS * self.routers.len();
         each.map(|number| {
             let mut routers = self.routers.clone();
             let count = routers.len();
             routers.rotate_left(number % count);
-            Client {
-                transport: Arc::new(LambdaClient::new(core.clone(), options.clone())),
-                routers: routers.into(),
-            }
+            Client::new(core, routers.into())
         })
         .collect()
     }
@@ -193,8 +189,17 @@ pub(super) struct Client {
 }
 
 impl Client {
+    /// A client with a connection of its own to each of `routers`.
+    pub(super) fn new(core: &Core, routers: Arc<[Endpoint]>) -> Self {
+        let options = Arc::new(ClientOptions::default());
+        Self {
+            transport: Arc::new(LambdaClient::new(core.clone(), options)),
+            routers,
+        }
+    }
+
     /// Asks the first router, and the next one if the request did not get there or may be repeated.
-    async fn ask(&self, number: u64, kind: Kind, deadline: Instant) -> End {
+    pub(super) async fn ask(&self, number: u64, kind: Kind, deadline: Instant) -> End {
         let idempotent = kind == Kind::Idempotent;
         let input = if kind == Kind::Poison { POISON } else { INPUT };
         let request = request::numbered(number, idempotent, input);

@@ -147,7 +147,9 @@ impl Report {
         }
         let most = match goals.once_errors {
             OnceErrors::None => Some(0),
-            OnceErrors::InFlight(times) => Some(times * self.most_in_flight),
+            OnceErrors::InFlight(times) => {
+                Some((times * self.most_in_flight).max(self.interrupted))
+            }
             OnceErrors::Any => None,
         };
         if let Some(most) = most {

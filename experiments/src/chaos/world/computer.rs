@@ -62,6 +62,10 @@ impl Computer {
         &self.journal
     }
 
+    pub(in crate::chaos) fn has_proxy(&self) -> bool {
+        self.proxy.is_some()
+    }
+
     /// The proxy before it.
     pub(in crate::chaos) fn proxy(&mut self) -> anyhow::Result<&mut Proxy> {
         self.proxy.as_mut().context("there is no proxy")
