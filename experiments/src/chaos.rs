@@ -157,10 +157,13 @@ pub(crate) async fn run(flags: &Flags) -> anyhow::Result<()> {
 }
 
 async fn keep_ledger(flags: &Flags, requests: u64, shutdown: &Shutdown) -> anyhow::Result<()> {
+    /// As often as that, so that a short run has its share of trouble.
+    const EVERY_PER_REQUEST: Duration = Duration::from_micros(5);
+    let every = EVERY_PER_REQUEST.mul_f64(requests as f64);
     let plan = ledger::Plan {
         requests,
         seed: flags.seed,
-        every: Duration::from_secs(1),
+        every: every.clamp(Duration::from_millis(100), Duration::from_secs(1)),
     };
     // Hidden unless standard error is a terminal.
     let progress = ProgressBar::new(requests);

@@ -48,8 +48,10 @@ pub(crate) enum Fault {
 pub(super) struct Trouble {
     pub(super) from: Duration,
     pub(super) until: Duration,
-    /// Requests that reached the first computer meanwhile, or connections if they are closed.
-    pub(super) reached: u64,
+    /// Requests that reached the first computer meanwhile, where it counts.
+    pub(super) reached: Option<u64>,
+    /// Connections to the first computer that were accepted meanwhile, where there is a proxy.
+    pub(super) connections: Option<u64>,
 }
 
 /// The times of a run.
@@ -197,8 +199,12 @@ impl Fault {
                 }
             }
             Self::FailUnavailable => shunned,
-            Self::FailOverloaded | Self::FailClosing => Goals {
+            Self::FailOverloaded => Goals {
                 once_errors: OnceErrors::None,
+                ..shunned
+            },
+            Self::FailClosing => Goals {
+                once_errors: OnceErrors::InFlight(1),
                 ..shunned
             },
             Self::RollingRestart | Self::Poison => none,
@@ -251,11 +257,12 @@ impl Schedule {
     }
 
     /// What has happened since `from`.
-    fn trouble(&self, from: Duration, reached: u64) -> Trouble {
+    fn trouble(&self, from: Duration) -> Trouble {
         Trouble {
             from,
             until: self.started.elapsed(),
-            reached,
+            reached: None,
+            connections: None,
         }
     }
 }

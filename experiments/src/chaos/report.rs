@@ -35,8 +35,11 @@ pub(super) struct Report {
     pub(super) relapses: usize,
     /// Most requests that were at the first computer at the same time from the fault on.
     pub(super) most_in_flight: u64,
-    /// Requests, or connections, that reached the computer that fails at once.
-    pub(super) reached: u64,
+    /// Requests that reached the first computer, if it fails at once: counted there, or else as
+    /// errors and further attempts.
+    pub(super) reached: Option<u64>,
+    /// Connections to the first computer that were made during the fault.
+    pub(super) connections: Option<u64>,
     /// Requests that a killed computer had begun with.
     pub(super) interrupted: u64,
     /// How late requests left at the worst, but for one in a hundred: the fault of this program
@@ -102,16 +105,20 @@ impl Report {
             scenario: plan.fault.name(),
             rate_rps: plan.rate,
             routers: plan.fault.shape(plan.shape).routers,
-            kinds,
             attempts: attempts.map(|further| 1.0 + further as f64 / sent.max(1) as f64),
             fault_ms: ms(trouble.until.saturating_sub(trouble.from)),
             recovery_ms: recovery.after.map(ms),
             normal_p99_ms: recovery.normal_ms,
             relapses: recovery.relapses,
             most_in_flight: evidence.most_in_flight,
-            reached: trouble.reached,
+            reached: trouble.reached.or(attempts.map(|further| {
+                let errors = kinds.iter().map(|figures| figures.errors as u64);
+                further + errors.sum::<u64>()
+            })),
+            connections: trouble.connections,
             interrupted: evidence.account.interrupted,
             late_p99_ms: ms(late_p99.unwrap_or_default()),
+            kinds,
             goals: Vec::new(),
         };
         let requests = during(evidence).count() as u64;
@@ -164,9 +171,9 @@ impl Report {
             let met = recovery.after.is_some_and(|after| after <= within);
             judged.push(Goal { text, met });
         }
-        if let Some(share) = goals.share {
+        if let (Some(share), Some(reached)) = (goals.share, self.reached) {
             let most = LESSONS + (share * requests as f64) as u64;
-            judged.push(at_most("reached the failing computer", self.reached, most));
+            judged.push(at_most("reached the failing computer", reached, most));
         }
         if let Some(attempts) = self.attempts {
             judged.push(Goal {

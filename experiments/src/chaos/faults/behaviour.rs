@@ -20,7 +20,10 @@ pub(super) async fn refuse(
     let before = computer.arrivals()?;
     computer.behave(mood)?;
     schedule.end().await;
-    let trouble = schedule.trouble(from, computer.arrivals()? - before);
+    let trouble = Trouble {
+        reached: Some(computer.arrivals()? - before),
+        ..schedule.trouble(from)
+    };
     computer.behave(Mood::Well)?;
     Ok(trouble)
 }
@@ -29,5 +32,5 @@ pub(super) async fn refuse(
 pub(super) async fn none(schedule: &Schedule) -> anyhow::Result<Trouble> {
     let from = schedule.fault().await;
     schedule.end().await;
-    Ok(schedule.trouble(from, 0))
+    Ok(schedule.trouble(from))
 }

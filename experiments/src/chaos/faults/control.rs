@@ -21,5 +21,5 @@ pub(super) async fn lose(world: &mut World, schedule: &Schedule) -> anyhow::Resu
         controller.restart().await?;
     }
     schedule.end().await;
-    Ok(schedule.trouble(from, 0))
+    Ok(schedule.trouble(from))
 }

@@ -24,7 +24,10 @@ pub(super) async fn treat(
     let before = proxy.accepted();
     proxy.treat(treatment).await?;
     schedule.end().await;
-    let trouble = schedule.trouble(from, proxy.accepted() - before);
+    let trouble = Trouble {
+        connections: Some(proxy.accepted() - before),
+        ..schedule.trouble(from)
+    };
     proxy.treat(Treatment::Pass).await?;
     Ok(trouble)
 }
@@ -34,7 +37,7 @@ pub(super) async fn forget(world: &mut World, schedule: &Schedule) -> anyhow::Re
     let from = schedule.fault().await;
     world.computers[0].proxy()?.forget();
     schedule.end().await;
-    Ok(schedule.trouble(from, 0))
+    Ok(schedule.trouble(from))
 }
 
 /// Answers routers with garbage, and sends it to them from time to time.

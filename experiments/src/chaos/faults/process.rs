@@ -8,7 +8,7 @@ pub(super) async fn kill(world: &mut World, schedule: &Schedule) -> anyhow::Resu
     let from = schedule.fault().await;
     world.computers[0].kill()?;
     schedule.end().await;
-    let trouble = schedule.trouble(from, 0);
+    let trouble = schedule.trouble(from);
     world.computers[0].restart().await?;
     Ok(trouble)
 }
@@ -18,7 +18,7 @@ pub(super) async fn stop(world: &mut World, schedule: &Schedule) -> anyhow::Resu
     let from = schedule.fault().await;
     world.computers[0].freeze()?;
     schedule.end().await;
-    let trouble = schedule.trouble(from, 0);
+    let trouble = schedule.trouble(from);
     world.computers[0].thaw()?;
     Ok(trouble)
 }
@@ -35,7 +35,7 @@ pub(super) async fn flap(world: &mut World, schedule: &Schedule) -> anyhow::Resu
         world.computers[0].restart().await?;
     }
     schedule.end().await;
-    Ok(schedule.trouble(from, 0))
+    Ok(schedule.trouble(from))
 }
 
 /// Restarts every computer and then every router, each when the one before is back.
@@ -49,5 +49,5 @@ pub(super) async fn restart_all(world: &mut World, schedule: &Schedule) -> anyho
         router.end().await?;
         router.restart().await?;
     }
-    Ok(schedule.trouble(from, 0))
+    Ok(schedule.trouble(from))
 }
