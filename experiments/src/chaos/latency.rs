@@ -45,10 +45,10 @@ pub(super) struct Recovery {
 
 /// Finds when the p99 was back. The new steady state is the median p99 of the windows in the
 /// second half of the time from `fault` to `until`; normal is what exceeds it by at most a tenth
-/// plus noise, which is the largest distance of a window before the fault from their median, at
-/// least 2 ms. A window in which more than one of a hundred requests failed is never normal.
+/// plus noise, which is the largest distance of a window in the second half of the time before from
+/// their median, at least 2 ms. A window in which more than one of a hundred requests failed is never normal.
 pub(super) fn recovery(samples: &[Sample], fault: Duration, until: Duration) -> Recovery {
-    let calm = windows(samples, Duration::ZERO, fault);
+    let calm = windows(samples, fault / 2, fault);
     let usual = nearest_rank(calm.iter().map(|w| w.1).collect(), 0.5).unwrap_or_default();
     let worst = calm.iter().map(|w| w.1).fold(0.0, f64::max);
     let noise = (worst - usual).max(LEAST_NOISE_MS);

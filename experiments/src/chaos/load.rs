@@ -229,7 +229,8 @@ fn end(kind: Kind, uuid: &str, message: &[u8]) -> End {
         return End::Error("invalid");
     };
     // Errors of routers carry no identity.
-    if response.uuid != uuid && !(response.uuid.is_empty() && !response.is_ok()) {
+    let names_one = response.is_ok() || !response.uuid.is_empty();
+    if names_one && response.uuid != uuid {
         return End::Mistaken;
     }
     let poisoned = response.outcome() == Outcome::ApplicationError;

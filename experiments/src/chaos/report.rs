@@ -9,6 +9,7 @@ use super::faults::{Goals, OnceErrors};
 use super::latency::{self, Recovery};
 use super::load::{End, Kind, Sample};
 use super::run::{Evidence, Plan};
+use super::world::Totals;
 
 /// Attempts per request that a router may make.
 const MOST_ATTEMPTS: f64 = 1.2;
@@ -29,6 +30,8 @@ pub(super) struct Report {
     pub(super) fault_ms: f64,
     /// From the fault, or, where there is no steady state meanwhile, from its end.
     pub(super) recovery_ms: Option<f64>,
+    /// From the end of the fault until the p99 was that of the time afterwards.
+    pub(super) return_ms: Option<f64>,
     /// The p99 up to which it was over.
     pub(super) normal_p99_ms: f64,
     /// Windows of half a second that were not normal later on.
@@ -89,7 +92,7 @@ impl Report {
             .filter_map(|kind| Figures::of(*kind, evidence))
             .collect();
         let sent = evidence.samples.len();
-        let further = evidence.totals.as_ref().map(|t| t.further_attempts());
+        let further = evidence.totals.as_ref().map(Totals::further_attempts);
         let attempts = further.transpose()?;
         let end = trouble.until + schedule.after;
         let (from, until) = if plan.fault.is_unsteady() {
@@ -98,6 +101,7 @@ impl Report {
             (trouble.from, trouble.until)
         };
         let recovery = latency::recovery(&evidence.samples, from, until);
+        let returned = latency::recovery(&evidence.samples, trouble.until, end);
         let mut late: Vec<_> = evidence.samples.iter().map(|s| s.late).collect();
         late.sort_unstable();
         let late_p99 = late.get(late.len() * 99 / 100).copied();
@@ -108,6 +112,7 @@ impl Report {
             attempts: attempts.map(|further| 1.0 + further as f64 / sent.max(1) as f64),
             fault_ms: ms(trouble.until.saturating_sub(trouble.from)),
             recovery_ms: recovery.after.map(ms),
+            return_ms: returned.after.map(ms),
             normal_p99_ms: recovery.normal_ms,
             relapses: recovery.relapses,
             most_in_flight: evidence.most_in_flight,

@@ -6,11 +6,11 @@ use super::report::{Figures, Report};
 /// Prints the head of the table.
 pub(super) fn head() {
     println!(
-        "{:<17}{:<11}{:>6}{:>7}{:>7}{:>5}{:>6}{:>9}  {:^19}  {:^25}  {:>9}",
-        "", "", "", "", "", "", "", "", "p50 ms", "p99 ms", "p99 back"
+        "{:<17}{:<11}{:>6}{:>7}{:>7}{:>5}{:>6}{:>9}  {:^19}  {:^25}  {:^14}",
+        "", "", "", "", "", "", "", "", "p50 ms", "p99 ms", "p99 back ms"
     );
     println!(
-        "{:<17}{:<11}{:>6}{:>7}{:>7}{:>5}{:>6}{:>9}{:>7}{:>7}{:>7}{:>9}{:>9}{:>9}{:>11}  goals",
+        "{:<17}{:<11}{:>6}{:>7}{:>7}{:>5}{:>6}{:>9}{:>7}{:>7}{:>7}{:>9}{:>9}{:>9}{:>8}{:>8}  goals",
         "scenario",
         "kind",
         "sent",
@@ -25,7 +25,8 @@ pub(super) fn head() {
         "before",
         "during",
         "after",
-        "after ms"
+        "fault",
+        "end"
     );
 }
 
@@ -54,7 +55,7 @@ pub(super) fn rows(report: &Report) {
 fn row(report: &Report, figures: &Figures, first: bool) -> String {
     let once = |text: String| if first { text } else { String::new() };
     let attempts = report.attempts.map(|a| format!("{a:.3}"));
-    let back = report.recovery_ms.map(|ms| format!("{ms:.0}"));
+    let back = |ms: Option<f64>| ms.map_or_else(|| "never".to_owned(), |ms| format!("{ms:.0}"));
     let goals = if report.is_good() { "met" } else { "missed" };
     let mut row = format!(
         "{:<17}{:<11}{:>6}{:>7}{:>7}{:>5}{:>6}{:>9}",
@@ -74,8 +75,9 @@ fn row(report: &Report, figures: &Figures, first: bool) -> String {
         row += &format!("{:>9}", milliseconds(value));
     }
     row += &format!(
-        "{:>11}  {}",
-        once(back.unwrap_or_else(|| "never".to_owned())),
+        "{:>8}{:>8}  {}",
+        once(back(report.recovery_ms)),
+        once(back(report.return_ms)),
         once(goals.to_owned())
     );
     row.trim_end().to_owned()
@@ -92,9 +94,9 @@ pub(super) fn foot(latest_ms: f64) {
          with the time after which they came.\n\
          twice: executed more than once. attempts: per request, refusals included, as routers \
          count them; unknown if they were restarted.\n\
-         p99 back: from the fault to the first window of 500 ms from which on, for 1 s, the p99 \
-         was within 10 % of the median in the second half of the fault, plus the noise before the \
-         fault (2 ms at least).\n\
+         p99 back: from the fault, and from its end, to the first window of 500 ms from which on, \
+         for 1 s, the p99 was within 10 % of the median in the second half of the fault, or of the \
+         time afterwards, plus the noise before (2 ms at least).\n\
          Requests left at most {latest_ms:.2} ms late in 99 % of the cases, in the worst scenario.",
         DEADLINE.as_secs()
     );

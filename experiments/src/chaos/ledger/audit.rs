@@ -26,6 +26,9 @@ const OUTCOMES: [(&str, &str); 8] = [
 /// Answers that promise that a request was not executed.
 const UNEXECUTED: [&str; 3] = ["retcode:refused", "retcode:overloaded", "retcode:not-found"];
 
+/// What becomes of requests whose deadline is too early.
+const HURRY: [&str; 2] = ["deadline", "retcode:deadline"];
+
 /// The books, and whether they agree; named as in the JSON line.
 #[derive(Debug, Clone, Serialize)]
 pub(super) struct Audit {
@@ -38,9 +41,12 @@ pub(super) struct Audit {
     router: BTreeMap<&'static str, u64>,
     retries: u64,
     refusals: u64,
+    hedges: u64,
     computers: Computers,
     /// Idempotent requests that were executed more than once.
     repeated: u64,
+    /// Idempotent requests that were answered with an error, but for those in too great a hurry.
+    idempotent_errors: u64,
     rules: Vec<Rule>,
 }
 
@@ -84,6 +90,10 @@ impl Audit {
             .iter()
             .filter(|entry| entry.kind == Kind::Idempotent)
             .filter(|entry| account.executions(entry.number) > 1);
+        let failed = entries
+            .iter()
+            .filter(|entry| entry.kind == Kind::Idempotent)
+            .filter(|entry| matches!(entry.end, Some(End::Error(name)) if !HURRY.contains(&name)));
         let mut audit = Self {
             requests: entries.len() as u64,
             seconds: elapsed.as_secs_f64(),
@@ -92,6 +102,7 @@ impl Audit {
             router,
             retries: totals.table("edge_router_retries_total")?,
             refusals: totals.table("edge_router_refusals_total")?,
+            hedges: totals.table("edge_router_hedges_total")?,
             computers: Computers {
                 arrived: account.count(Event::Arrived),
                 executed: account.count(Event::Executed),
@@ -103,6 +114,7 @@ impl Audit {
                 unfinished: account.unfinished,
             },
             repeated: repeated.count() as u64,
+            idempotent_errors: failed.count() as u64,
             rules: Vec::new(),
         };
         audit.of_requests(entries, account);
@@ -213,16 +225,16 @@ impl Audit {
             format!("{interrupted} <= {most}"),
             interrupted <= most,
         );
-        let attempts = seen + self.retries + self.refusals;
+        let attempts = seen + self.retries + self.refusals + self.hedges;
         self.rule(
             "arrived at computers <= attempts of the router",
             format!("{arrived} <= {attempts}"),
             arrived <= attempts,
         );
         let ok = self.router["ok"];
-        let wasted = self.requests - self.end("right") + self.retries;
+        let wasted = self.requests - self.end("right") + self.retries + self.hedges;
         self.rule(
-            "answered ok <= executed <= answered ok + retries + requests without a right answer",
+            "answered ok <= executed <= answered ok + retries + hedges + requests without a right answer",
             format!("{ok} <= {executed} <= {}", ok + wasted),
             (ok..=ok + wasted).contains(&executed),
         );
@@ -255,8 +267,8 @@ impl Audit {
             }
         }
         println!(
-            "\nretries {}, refusals {}, idempotent executed again {}\n",
-            self.retries, self.refusals, self.repeated
+            "\nretries {}, refusals {}, hedges {}; idempotent: executed again {}, errors {}\n",
+            self.retries, self.refusals, self.hedges, self.repeated, self.idempotent_errors
         );
         for rule in &self.rules {
             let verdict = if rule.holds { "holds " } else { "BROKEN" };

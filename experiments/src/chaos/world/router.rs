@@ -148,9 +148,11 @@ impl Totals {
         all.map(|(_, value)| *value as u64).sum()
     }
 
-    /// Attempts that followed another one: retries and refusals.
+    /// Attempts beyond the first: retries, those after refusals, hedges.
     pub(in crate::chaos) fn further_attempts(&self) -> anyhow::Result<u64> {
-        Ok(self.table("edge_router_retries_total")? + self.table("edge_router_refusals_total")?)
+        let kinds = ["retries", "refusals", "hedges"];
+        let counts = kinds.map(|kind| self.table(&format!("edge_router_{kind}_total")));
+        counts.into_iter().sum()
     }
 
     /// Requests that are being answered.
@@ -202,14 +204,15 @@ mod tests {
         edge_router_requests_total{outcome=\"ok\"} 7\n\
         edge_router_requests_total{outcome=\"refused\"} 2\n\
         edge_router_retries_total{table=\"all\"} 3\n\
-        edge_router_refusals_total{table=\"all\"} 4\n# EOF\n";
+        edge_router_refusals_total{table=\"all\"} 4\n\
+        edge_router_hedges_total{table=\"all\"} 5\n# EOF\n";
 
     #[test]
     fn outcomes_and_attempts_are_read_from_the_page() {
         let totals = Totals::parse(PAGE);
         assert_eq!(totals.outcome("ok").unwrap(), 7);
         assert_eq!(totals.requests(), 9);
-        assert_eq!(totals.further_attempts().unwrap(), 7);
+        assert_eq!(totals.further_attempts().unwrap(), 12);
         assert!(totals.in_flight().is_err());
         let since = totals.clone() - &totals;
         assert_eq!(since.requests(), 0);
