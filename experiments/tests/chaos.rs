@@ -76,8 +76,6 @@ fn poison_is_nobodys_fault_but_its_own() {
 #[test]
 fn a_computer_that_turns_everything_down_costs_nobody_an_answer() {
     let lines = lines(&lab(&["--quick", "--json", "--only=fail-overloaded"]));
-    // It was asked, or nothing would have been shown.
-    assert!(count(&lines[0], "reached") > 0, "{}", lines[0]);
     for kind in ["idempotent", "once"] {
         assert_eq!(count(figures(&lines[0], kind), "errors"), 0, "{}", lines[0]);
     }

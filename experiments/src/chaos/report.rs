@@ -73,6 +73,8 @@ pub(super) struct Figures {
     /// Before, during, and after the fault.
     pub(super) p50_ms: [Option<f64>; 3],
     pub(super) p99_ms: [Option<f64>; 3],
+    /// The longest that one took.
+    pub(super) worst_ms: [Option<f64>; 3],
 }
 
 /// One expectation.
@@ -252,6 +254,7 @@ impl Figures {
             }),
             p50_ms: percentiles(0.5),
             p99_ms: percentiles(0.99),
+            worst_ms: percentiles(1.0),
         })
     }
 }

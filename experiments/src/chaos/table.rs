@@ -6,11 +6,11 @@ use super::report::{Figures, Report};
 /// Prints the head of the table.
 pub(super) fn head() {
     println!(
-        "{:<17}{:<11}{:>6}{:>7}{:>7}{:>5}{:>6}{:>9}  {:^19}  {:^25}  {:^14}",
-        "", "", "", "", "", "", "", "", "p50 ms", "p99 ms", "p99 back ms"
+        "{:<17}{:<11}{:>6}{:>7}{:>7}{:>5}{:>6}{:>9}  {:^19}  {:^25} {:>8}  {:^14}",
+        "", "", "", "", "", "", "", "", "p50 ms", "p99 ms", "worst ms", "p99 back ms"
     );
     println!(
-        "{:<17}{:<11}{:>6}{:>7}{:>7}{:>5}{:>6}{:>9}{:>7}{:>7}{:>7}{:>9}{:>9}{:>9}{:>8}{:>8}  goals",
+        "{:<17}{:<11}{:>6}{:>7}{:>7}{:>5}{:>6}{:>9}{:>7}{:>7}{:>7}{:>9}{:>9}{:>9}{:>9}{:>8}{:>8}  goals",
         "scenario",
         "kind",
         "sent",
@@ -25,6 +25,7 @@ pub(super) fn head() {
         "before",
         "during",
         "after",
+        "during",
         "fault",
         "end"
     );
@@ -71,7 +72,8 @@ fn row(report: &Report, figures: &Figures, first: bool) -> String {
     for value in figures.p50_ms {
         row += &format!("{:>7}", milliseconds(value));
     }
-    for value in figures.p99_ms {
+    let [_, worst, _] = figures.worst_ms;
+    for value in figures.p99_ms.into_iter().chain([worst]) {
         row += &format!("{:>9}", milliseconds(value));
     }
     row += &format!(
