@@ -3,6 +3,8 @@
 pub(crate) mod balance;
 pub(crate) mod echo;
 pub(crate) mod hop;
+pub(crate) mod page;
+pub(crate) mod ports;
+pub(crate) mod process;
 
 mod load;
-mod process;

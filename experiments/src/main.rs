@@ -1,6 +1,7 @@
 //! `lab`: the one-command demo, benchmarks and experiments.
 
 mod bench;
+mod chaos;
 mod demo;
 mod sim;
 
@@ -31,6 +32,8 @@ enum Command {
     /// Simulate routers and executors in virtual time
     #[command(subcommand)]
     Sim(sim::Command),
+    /// Kill, freeze, cut off and confuse computers under load: what do routers make of it?
+    Chaos(chaos::Flags),
     /// Serve a lambda that takes no time, for benchmarks
     #[command(hide = true)]
     Echo(bench::echo::Flags),
@@ -40,6 +43,15 @@ enum Command {
     /// Run a router, for benchmarks
     #[command(hide = true)]
     BenchRouter(bench::balance::router::Flags),
+    /// Simulate a computer that keeps a journal, for chaos
+    #[command(hide = true)]
+    ChaosComputer(chaos::computer::Flags),
+    /// Run a router that can be restarted, for chaos
+    #[command(hide = true)]
+    ChaosRouter(chaos::daemons::RouterFlags),
+    /// Run a controller that can be restarted, for chaos
+    #[command(hide = true)]
+    ChaosController(chaos::daemons::ControllerFlags),
 }
 
 #[derive(Debug, Subcommand)]
@@ -64,6 +76,10 @@ fn main() -> ExitCode {
                     Command::Bench(Bench::Balance(flags)) => bench::balance::run(&flags).await,
                     Command::BenchComputer(flags) => bench::balance::computer::run(&flags).await,
                     Command::BenchRouter(flags) => bench::balance::router::run(flags).await,
+                    Command::Chaos(flags) => chaos::run(&flags).await,
+                    Command::ChaosComputer(flags) => chaos::computer::run(&flags).await,
+                    Command::ChaosRouter(flags) => chaos::daemons::route(flags).await,
+                    Command::ChaosController(flags) => chaos::daemons::control(flags).await,
                     Command::Echo(flags) => bench::echo::run(&flags).await,
                 }
             })

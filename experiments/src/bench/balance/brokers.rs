@@ -14,8 +14,9 @@ use edge_transport::{ClientOptions, Core, Endpoint, LambdaClient, control};
 use super::computer::LAMBDA;
 use super::peer::{Kind, Options, Peer, WORKERS_PER_BROKER};
 use super::router::Greeting;
-use super::{envoy, haproxy, page, ports};
+use super::{envoy, haproxy};
 use crate::bench::process::Process;
+use crate::bench::{page, ports};
 
 /// How long a broker may take to answer its first request.
 const PATIENCE: Duration = Duration::from_secs(30);

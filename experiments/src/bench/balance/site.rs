@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::cell::{Cell, Trouble};
 use super::computer::write_platform;
-use super::ports;
+use crate::bench::ports;
 use crate::bench::process::Process;
 
 /// Computers, each a process.

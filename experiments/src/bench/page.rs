@@ -12,7 +12,7 @@ use hyper_util::rt::TokioIo;
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The text of the page at `path`.
-pub(super) async fn read(endpoint: &Endpoint, path: &str) -> anyhow::Result<String> {
+pub(crate) async fn read(endpoint: &Endpoint, path: &str) -> anyhow::Result<String> {
     tokio::time::timeout(PATIENCE, fetch(endpoint, path))
         .await
         .unwrap_or_else(|_| Err(anyhow::anyhow!("no answer within {PATIENCE:?}")))

@@ -11,7 +11,7 @@ use edge_transport::Endpoint;
 const RANGE: std::ops::Range<u16> = 20_000..32_000;
 
 /// A port that nobody listens on, given out once.
-pub(super) fn reserve() -> anyhow::Result<Endpoint> {
+pub(crate) fn reserve() -> anyhow::Result<Endpoint> {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let length = RANGE.end - RANGE.start;
     // Programs that run at the same time begin at different places.
