@@ -17,8 +17,6 @@ mod envoy;
 mod figures;
 mod haproxy;
 mod load;
-mod machine;
-mod page;
 mod peer;
 mod ports;
 mod run;

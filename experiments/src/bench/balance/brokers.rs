@@ -14,7 +14,8 @@ use edge_transport::{ClientOptions, Core, Endpoint, LambdaClient, control};
 use super::computer::LAMBDA;
 use super::peer::{Kind, Options, Peer, WORKERS_PER_BROKER};
 use super::router::Greeting;
-use super::{envoy, haproxy, page, ports};
+use super::{envoy, haproxy, ports};
+use crate::bench::page;
 use crate::bench::process::Process;
 
 /// How long a broker may take to answer its first request.
@@ -189,10 +190,6 @@ fn foreign(
 
 /// Attempts beyond the first, whether it failed or was turned down.
 fn our_retries(page: &str) -> anyhow::Result<u64> {
-    let count = |name| -> anyhow::Result<u64> {
-        let line = page.lines().find(|line| line.starts_with(name));
-        let value = line.and_then(|line| line.split_whitespace().last());
-        Ok(value.with_context(|| format!("no {name}"))?.parse()?)
-    };
+    let count = |name| page::counter(page, name);
     Ok(count("edge_router_retries_total")? + count("edge_router_refusals_total")?)
 }
