@@ -2,6 +2,7 @@
 
 mod bench;
 mod demo;
+mod overload;
 mod sim;
 
 use std::process::ExitCode;
@@ -28,6 +29,8 @@ enum Command {
     /// Measure: print ratios from one run
     #[command(subcommand)]
     Bench(Bench),
+    /// Offer more than the computers can do: goodput, refusals, fairness, memory, recovery
+    Overload(overload::Flags),
     /// Simulate routers and executors in virtual time
     #[command(subcommand)]
     Sim(sim::Command),
@@ -40,6 +43,9 @@ enum Command {
     /// Run a router, for benchmarks
     #[command(hide = true)]
     BenchRouter(bench::balance::router::Flags),
+    /// Run a router with a configuration of its own, for experiments
+    #[command(hide = true)]
+    OverloadRouter(overload::router::Flags),
 }
 
 #[derive(Debug, Subcommand)]
@@ -64,6 +70,8 @@ fn main() -> ExitCode {
                     Command::Bench(Bench::Balance(flags)) => bench::balance::run(&flags).await,
                     Command::BenchComputer(flags) => bench::balance::computer::run(&flags).await,
                     Command::BenchRouter(flags) => bench::balance::router::run(flags).await,
+                    Command::Overload(flags) => overload::run(&flags).await,
+                    Command::OverloadRouter(flags) => overload::router::run(&flags).await,
                     Command::Echo(flags) => bench::echo::run(&flags).await,
                 }
             })
