@@ -19,8 +19,8 @@ pub(crate) async fn read(endpoint: &Endpoint, path: &str) -> anyhow::Result<Stri
         .with_context(|| format!("cannot read http://{endpoint}{path}"))
 }
 
-/// The counter `name` on a page of metrics, summed over its labels.
-pub(crate) fn counter(page: &str, name: &str) -> anyhow::Result<u64> {
+/// The metric `name` on a page of whole numbers, summed over its labels.
+pub(crate) fn total(page: &str, name: &str) -> anyhow::Result<u64> {
     let values: Vec<&str> = page
         .lines()
         .filter_map(|line| line.strip_prefix(name))
@@ -57,14 +57,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_counter_is_the_sum_over_its_labels() {
+    fn a_total_is_the_sum_over_its_labels() {
         let page = "# TYPE requests counter\n\
                     requests_total{outcome=\"ok\"} 5\n\
                     requests_total{outcome=\"not found\"} 2\n\
                     requests_total_of_others 9\n\
                     retries_total 1\n# EOF\n";
-        assert_eq!(counter(page, "requests_total").unwrap(), 7);
-        assert_eq!(counter(page, "retries_total").unwrap(), 1);
-        assert!(counter(page, "refusals_total").is_err());
+        assert_eq!(total(page, "requests_total").unwrap(), 7);
+        assert_eq!(total(page, "retries_total").unwrap(), 1);
+        assert!(total(page, "refusals_total").is_err());
     }
 }

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::fairness::{jain, max_min_shares, ratios};
 use super::fate::Fate;
-use super::load::Sample;
+use super::load::{Offered, Sample};
 use super::memory::Memory;
 use super::recovery::{back_to_normal, limit_ms};
 use super::run::{Plan, Seen};
@@ -19,9 +19,10 @@ const IMMEDIATE: Duration = Duration::from_millis(1);
 /// What one cell left behind.
 #[derive(Debug)]
 pub(super) struct Evidence {
-    /// All requests, in the order in which they were due.
-    pub(super) samples: Vec<Sample>,
+    pub(super) offered: Offered,
     pub(super) seen: Seen,
+    /// Requests that the router took, by its own account.
+    pub(super) taken: u64,
 }
 
 /// Figures of one cell, named as in the JSON lines. All but the last ones are about the burst.
@@ -45,6 +46,8 @@ pub(super) struct Figures {
     pub(super) expired: usize,
     pub(super) failed: usize,
     pub(super) failed_by_kind: BTreeMap<&'static str, usize>,
+    /// What the first failure of each kind said, in any phase.
+    pub(super) failure_examples: BTreeMap<&'static str, String>,
     pub(super) unloaded_p50_ms: f64,
     pub(super) unloaded_p99_ms: f64,
     pub(super) p50_ms: f64,
@@ -66,6 +69,10 @@ pub(super) struct Figures {
     pub(super) router_cpu_us: f64,
     /// CPU time of all computers for each request.
     pub(super) computers_cpu_us: f64,
+    /// Requests in the router when the burst ended, those at computers included.
+    pub(super) in_flight: u64,
+    /// Requests at the computers then.
+    pub(super) at_computers: u64,
     pub(super) router_memory: Memory,
     /// How late requests left at the worst, but for one in a hundred: the fault of this program
     /// or of a busy machine, and part of the latencies.
@@ -74,6 +81,9 @@ pub(super) struct Figures {
     pub(super) idle: f64,
     /// Requests of all phases, and what became of them.
     pub(super) all: Counts,
+    /// Requests of all phases that the router took, by its own account: those that expired before
+    /// they left are missing.
+    pub(super) router_requests: u64,
     /// Up to which 99th percentile a window counts as normal.
     pub(super) normal_up_to_ms: f64,
     /// From the end of the burst until latencies are normal again; `null` if they never were.
@@ -188,7 +198,7 @@ impl<'a> Burst<'a> {
 impl Figures {
     /// Sums up one cell.
     pub(super) fn of(plan: &Plan, evidence: &Evidence) -> Self {
-        let samples = &evidence.samples;
+        let samples = &evidence.offered.samples;
         let timeline = &plan.timeline;
         let burst = Burst::of(plan, samples);
         let counts = Counts::of(burst.due.iter().copied());
@@ -229,6 +239,7 @@ impl Figures {
             expired: counts.expired,
             failed: counts.failed,
             failed_by_kind,
+            failure_examples: evidence.offered.examples.clone(),
             unloaded_p50_ms: percentile_ms(&unloaded, 0.5),
             unloaded_p99_ms: percentile_ms(&unloaded, 0.99),
             p50_ms: percentile_ms(&latencies, 0.5),
@@ -249,10 +260,13 @@ impl Figures {
             attempts_per_request: 1.0 + repeats as f64 / counts.sent as f64,
             router_cpu_us: per_request(last.cpu.saturating_sub(first.cpu)),
             computers_cpu_us: per_request(last.computers_cpu.saturating_sub(first.computers_cpu)),
+            in_flight: last.in_flight,
+            at_computers: last.at_computers,
             router_memory: evidence.seen.memory,
             late_p99_ms: percentile_ms(&sorted(burst.due.iter().map(|s| s.late)), 0.99),
             idle: evidence.seen.idle,
             all: Counts::of(samples.iter()),
+            router_requests: evidence.taken,
             normal_up_to_ms: limit,
             back_to_normal_ms: back.and_then(|time| u64::try_from(time.as_millis()).ok()),
         }
@@ -264,3 +278,6 @@ fn between(samples: &[Sample], begin: Duration, end: Duration) -> Vec<Sample> {
     let due = |sample: &&Sample| (begin..end).contains(&sample.due);
     samples.iter().filter(due).copied().collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,9 +1,10 @@
 //! An open loop of many clients: each request leaves when it is due, on its client's connection.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use edge_client::Client;
+use edge_client::{Client, RequestError};
 use edge_daemon::lifecycle::Shutdown;
 use edge_proto::rpc::LambdaRequest;
 use edge_transport::{ClientOptions, Core, Endpoint, LambdaClient};
@@ -40,20 +41,34 @@ pub(super) struct Sample {
     pub(super) fate: Fate,
 }
 
+/// What became of all requests.
+#[derive(Debug, Default)]
+pub(super) struct Offered {
+    /// One for each, in the order in which they were due.
+    pub(super) samples: Vec<Sample>,
+    /// What the first failure of each kind said.
+    pub(super) examples: BTreeMap<&'static str, String>,
+}
+
 impl Load {
-    /// Sends all requests from `core`, and waits for what becomes of them: one sample for each,
-    /// in the order in which they were due. The load ends early on `shutdown`.
-    pub(super) async fn offer(self, core: Core, shutdown: Shutdown) -> anyhow::Result<Vec<Sample>> {
+    /// Sends all requests from `core`, and waits for what becomes of them. The load ends early on
+    /// `shutdown`.
+    pub(super) async fn offer(self, core: Core, shutdown: Shutdown) -> anyhow::Result<Offered> {
         // Timers of the runtime tick once per millisecond; a thread sleeps more precisely.
         let pacing = tokio::task::spawn_blocking(move || self.pace(&core, &shutdown));
-        let mut samples = Vec::new();
+        let mut offered = Offered::default();
         for call in pacing.await? {
-            samples.push(call.await?);
+            let (sample, error) = call.await?;
+            if let (Fate::Failed(kind), Some(error)) = (sample.fate, error) {
+                let example = offered.examples.entry(kind.name());
+                example.or_insert_with(|| error.to_string());
+            }
+            offered.samples.push(sample);
         }
-        Ok(samples)
+        Ok(offered)
     }
 
-    fn pace(&self, core: &Core, shutdown: &Shutdown) -> Vec<JoinHandle<Sample>> {
+    fn pace(&self, core: &Core, shutdown: &Shutdown) -> Vec<JoinHandle<Ended>> {
         let clients: Vec<Client> = (0..self.clients.count)
             .map(|client| {
                 let options = ClientOptions {
@@ -78,27 +93,31 @@ impl Load {
     }
 }
 
+/// What became of a request, and why if it was not answered.
+type Ended = (Sample, Option<RequestError>);
+
 async fn ask(
     client: Client,
     lambda: &'static str,
     arrival: Arrival,
     due: Instant,
     deadline: Duration,
-) -> Sample {
+) -> Ended {
     let request = LambdaRequest::new(lambda, "A");
     let late = due.elapsed();
     let answered = client.call(&request, deadline.saturating_sub(late)).await;
     let latency = due.elapsed();
-    let fate = match answered {
-        Ok(_) => Fate::Answered,
-        Err(error) => Fate::of_failure(&error, latency, deadline),
-    };
-    Sample {
+    let error = answered.err();
+    let fate = error.as_ref().map_or(Fate::Answered, |error| {
+        Fate::of_failure(error, latency, deadline)
+    });
+    let sample = Sample {
         due: arrival.due,
         client: arrival.client,
         lambda: arrival.lambda,
         late,
         latency,
         fate,
-    }
+    };
+    (sample, error)
 }

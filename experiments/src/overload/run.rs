@@ -74,9 +74,13 @@ pub(super) async fn cell(
     let core = cores.all()[0].clone();
     let offered = core.spawn(load.offer(core.clone(), shutdown.clone()));
     let seen = watch(&site, plan, started, bar).await?;
-    let samples = offered.await??;
+    let offered = offered.await??;
     cores.join().await;
-    let evidence = Evidence { samples, seen };
+    let evidence = Evidence {
+        offered,
+        seen,
+        taken: site.books().await?.requests,
+    };
     Ok(Figures::of(plan, &evidence))
 }
 

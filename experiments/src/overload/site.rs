@@ -33,6 +33,12 @@ pub(super) struct Site {
 /// What the router has counted so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Books {
+    /// Requests that it took, those that are in flight included.
+    pub(super) requests: u64,
+    /// Requests that it has taken and not answered.
+    pub(super) in_flight: u64,
+    /// Those of them that are at computers.
+    pub(super) at_computers: u64,
     /// Attempts beyond the first of a request, whether it failed or was turned down.
     pub(super) repeats: u64,
     /// CPU time of the router.
@@ -82,8 +88,12 @@ impl Site {
     /// What the router has counted so far.
     pub(super) async fn books(&self) -> anyhow::Result<Books> {
         let text = page::read(&self.admin, "/metrics").await?;
-        let count = |name| page::counter(&text, name);
+        let count = |name| page::total(&text, name);
+        let in_flight = count("edge_router_in_flight")?;
         Ok(Books {
+            requests: count("edge_router_requests_total")? + in_flight,
+            in_flight,
+            at_computers: count("edge_destination_in_flight")?,
             repeats: count("edge_router_retries_total")? + count("edge_router_refusals_total")?,
             cpu: self.router.cpu()?,
             computers_cpu: self

@@ -190,6 +190,6 @@ fn foreign(
 
 /// Attempts beyond the first, whether it failed or was turned down.
 fn our_retries(page: &str) -> anyhow::Result<u64> {
-    let count = |name| page::counter(page, name);
+    let count = |name| page::total(page, name);
     Ok(count("edge_router_retries_total")? + count("edge_router_refusals_total")?)
 }
