@@ -41,6 +41,10 @@ async fn steps(endpoint: &Endpoint, options: &ClientOptions) -> Result<Connected
         .initial_window_size(limits.stream_window_bytes)
         .initial_connection_window_size(limits.connection_window_bytes)
         .max_concurrent_streams(limits.max_concurrent_streams)
+        // An answer to a request that was given up a second ago, or beside 50 others, counts as an
+        // error of the peer. After 1024 of those in the life of a connection it would be ended by
+        // default, and with it all that is in flight there.
+        .max_local_error_reset_streams(None)
         .max_header_list_size(limits.max_header_bytes)
         .enable_push(false)
         .handshake(io)
