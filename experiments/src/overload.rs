@@ -74,6 +74,9 @@ pub(crate) struct Flags {
     /// Cores of the router
     #[arg(long, default_value_t = 2)]
     router_threads: usize,
+    /// Configuration of the router as a JSON object, merged over the one that gives it free ports
+    #[arg(long, value_name = "JSON", value_parser = json)]
+    router_conf: Option<serde_json::Value>,
     /// Two lambdas, half of the requests for each
     #[arg(long)]
     mixed: bool,
@@ -136,7 +139,12 @@ impl Flags {
         }
     }
 
-    fn plan(&self, factor: f64) -> Plan {
+    fn router(&self) -> Result<serde_json::Value, UsageError> {
+        router::configuration(self.router_threads, self.router_conf.as_ref())
+            .map_err(|error| UsageError(format!("--router-conf: {error}")))
+    }
+
+    fn plan(&self, factor: f64, router: &serde_json::Value) -> Plan {
         let timeline = if self.quick {
             Timeline::quick()
         } else {
@@ -161,7 +169,7 @@ impl Flags {
                 ..timeline
             },
             deadline: Duration::from_secs_f64(self.deadline),
-            router_threads: self.router_threads,
+            router: router.clone(),
             mixed: self.mixed,
             seed: self.seed,
         }
@@ -171,9 +179,11 @@ impl Flags {
 /// Measures all cells and prints each as soon as it is known.
 pub(crate) async fn run(flags: &Flags) -> anyhow::Result<()> {
     flags.check_ranges()?;
+    let router = flags.router()?;
     let shutdown = Shutdown::new();
     signals::install(&shutdown)?;
-    let plans: Vec<Plan> = flags.factors().iter().map(|&k| flags.plan(k)).collect();
+    let factors = flags.factors().iter();
+    let plans: Vec<Plan> = factors.map(|&k| flags.plan(k, &router)).collect();
     let goals = Goals {
         queue_bound_ms: flags.queue_bound_ms,
     };
@@ -204,6 +214,10 @@ pub(crate) async fn run(flags: &Flags) -> anyhow::Result<()> {
         missed.join("; ")
     );
     Ok(())
+}
+
+fn json(text: &str) -> Result<serde_json::Value, serde_json::Error> {
+    serde_json::from_str(text)
 }
 
 fn show(json: bool, figures: &Figures, missed: &[String]) -> anyhow::Result<()> {

@@ -108,7 +108,14 @@ fn a_missed_goal_is_a_failure_if_goals_are_checked() {
 
 #[test]
 fn a_load_that_makes_no_sense_is_a_usage_error() {
-    for flag in ["--factors=0", "--clients=201", "--greedy=11", "--seconds=0"] {
+    let unknown_key = r#"--router-conf={"no-such-section":{}}"#;
+    for flag in [
+        "--factors=0",
+        "--clients=201",
+        "--greedy=11",
+        "--seconds=0",
+        unknown_key,
+    ] {
         let run = overload(&[flag]);
         assert_eq!(run.status.code(), Some(2), "{flag}: {run:?}");
     }

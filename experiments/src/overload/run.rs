@@ -28,7 +28,8 @@ pub(super) struct Plan {
     pub(super) timeline: Timeline,
     /// How long clients wait.
     pub(super) deadline: Duration,
-    pub(super) router_threads: usize,
+    /// Configuration of the router.
+    pub(super) router: serde_json::Value,
     pub(super) mixed: bool,
     pub(super) seed: u64,
 }
@@ -52,7 +53,7 @@ pub(super) async fn cell(
 ) -> anyhow::Result<Figures> {
     /// Until the load generator is ready.
     const SOON: Duration = Duration::from_millis(50);
-    let site = Site::start(&plan.capacity, plan.lambdas(), plan.router_threads).await?;
+    let site = Site::start(&plan.capacity, plan.lambdas(), &plan.router).await?;
     let rate = plan.capacity.rate();
     let phases = plan.timeline.loads(plan.factor);
     let arrivals = arrivals::draw(

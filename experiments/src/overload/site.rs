@@ -8,7 +8,6 @@ use edge_proto::rpc::EdgeRouterConf;
 use edge_proto::rpc::edge_router_client::EdgeRouterClient;
 use edge_proto::rpc::edge_router_conf::Action;
 use edge_transport::{Endpoint, control};
-use serde_json::json;
 use tempfile::TempDir;
 
 use super::platform::{self, Capacity};
@@ -52,7 +51,7 @@ impl Site {
     pub(super) async fn start(
         capacity: &Capacity,
         lambdas: &[&str],
-        threads: usize,
+        configuration: &serde_json::Value,
     ) -> anyhow::Result<Self> {
         let folder = tempfile::tempdir().context("cannot make a temporary folder")?;
         let own = std::env::current_exe().context("cannot find this program")?;
@@ -63,7 +62,7 @@ impl Site {
             computers.push(start_computer(&own, &platform).await.context("computer")?);
         }
         let conf = folder.path().join("router.json");
-        std::fs::write(&conf, configuration(threads).to_string())
+        std::fs::write(&conf, configuration.to_string())
             .with_context(|| format!("cannot write {}", conf.display()))?;
         let arguments = ["overload-router".to_owned(), flag("conf", conf.display())];
         let router = start(&own, arguments.into()).await.context("router")?;
@@ -103,14 +102,6 @@ impl Site {
                 .sum::<Result<_, _>>()?,
         })
     }
-}
-
-fn configuration(threads: usize) -> serde_json::Value {
-    json!({
-        "server": { "endpoint": "127.0.0.1:0", "num-threads": threads },
-        "tables": { "endpoint": "127.0.0.1:0" },
-        "admin": { "endpoint": "127.0.0.1:0" },
-    })
 }
 
 async fn start_computer(own: &Path, platform: &Path) -> anyhow::Result<Process> {

@@ -32,7 +32,7 @@ fn plan() -> Plan {
             recovery: PHASE,
         },
         deadline: PHASE,
-        router_threads: 1,
+        router: serde_json::Value::Null,
         mixed: true,
         seed: 1,
     }
