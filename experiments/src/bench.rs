@@ -3,7 +3,9 @@
 pub(crate) mod balance;
 pub(crate) mod echo;
 pub(crate) mod hop;
+pub(crate) mod machine;
 pub(crate) mod page;
+pub(crate) mod percentile;
 pub(crate) mod ports;
 pub(crate) mod process;
 

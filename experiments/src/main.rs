@@ -3,6 +3,7 @@
 mod bench;
 mod chaos;
 mod demo;
+mod overload;
 mod sim;
 
 use std::process::ExitCode;
@@ -29,6 +30,8 @@ enum Command {
     /// Measure: print ratios from one run
     #[command(subcommand)]
     Bench(Bench),
+    /// Offer more than the computers can do: goodput, refusals, fairness, memory, recovery
+    Overload(overload::Flags),
     /// Simulate routers and executors in virtual time
     #[command(subcommand)]
     Sim(sim::Command),
@@ -52,6 +55,9 @@ enum Command {
     /// Run a controller that can be restarted, for chaos
     #[command(hide = true)]
     ChaosController(chaos::daemons::ControllerFlags),
+    /// Run a router with a configuration of its own, for experiments
+    #[command(hide = true)]
+    OverloadRouter(overload::router::Flags),
 }
 
 #[derive(Debug, Subcommand)]
@@ -80,6 +86,8 @@ fn main() -> ExitCode {
                     Command::ChaosComputer(flags) => chaos::computer::run(&flags).await,
                     Command::ChaosRouter(flags) => chaos::daemons::route(flags).await,
                     Command::ChaosController(flags) => chaos::daemons::control(flags).await,
+                    Command::Overload(flags) => overload::run(&flags).await,
+                    Command::OverloadRouter(flags) => overload::router::run(&flags).await,
                     Command::Echo(flags) => bench::echo::run(&flags).await,
                 }
             })

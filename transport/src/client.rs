@@ -6,6 +6,7 @@ mod error;
 mod keepalive;
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -26,6 +27,9 @@ pub struct ClientOptions {
     pub tls: Option<Arc<rustls::ClientConfig>>,
     /// Limits that peers have to keep.
     pub limits: Limits,
+    /// The address of ours that connections leave from, which peers take for our name; `None`: what
+    /// the routes of the system say.
+    pub source: Option<IpAddr>,
     /// Longest time to a working connection: name, TCP, TLS, first PING.
     pub connect_timeout: Duration,
     /// Silence after which a peer that owes an answer is asked for a sign of life.
@@ -40,6 +44,7 @@ impl Default for ClientOptions {
         Self {
             tls: None,
             limits: Limits::default(),
+            source: None,
             connect_timeout: Duration::from_secs(2),
             ping_after: Duration::from_millis(400),
             pong_within: Duration::from_millis(1200),

@@ -32,7 +32,7 @@ pub fn channel(
     let to = endpoint.clone();
     let connector = service_fn(move |_: Uri| {
         let (to, tls) = (to.clone(), tls.clone());
-        async move { open(&to, tls.as_ref()).await.map(TokioIo::new) }
+        async move { open(&to, tls.as_ref(), None).await.map(TokioIo::new) }
     });
     tonic::transport::Endpoint::from(uri)
         .connect_timeout(CONNECT_TIMEOUT)

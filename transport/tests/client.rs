@@ -4,6 +4,7 @@
 mod support;
 
 use std::future::poll_fn;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -52,6 +53,25 @@ async fn nobody_there_means_that_nothing_left() {
             .starts_with(&format!("could not connect to {endpoint}: ")),
         "{error}"
     );
+}
+
+#[tokio::test]
+async fn connections_leave_from_the_address_that_was_asked_for() {
+    let (listener, endpoint) = listener().await;
+    let source = IpAddr::from([127, 0, 0, 7]);
+    let options = ClientOptions {
+        source: Some(source),
+        ..ClientOptions::default()
+    };
+    let (client, request) = (client(options), request());
+    let ask = ask(&client, &endpoint, &request);
+    let accepted = async {
+        let (_stream, peer) = listener.accept().await.unwrap();
+        peer.ip()
+    };
+    // Who connects is let go at once.
+    let (peer, _) = tokio::join!(accepted, ask);
+    assert_eq!(peer, source);
 }
 
 #[tokio::test]

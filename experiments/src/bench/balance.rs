@@ -17,7 +17,6 @@ mod envoy;
 mod figures;
 mod haproxy;
 mod load;
-mod machine;
 mod peer;
 mod run;
 mod site;

@@ -19,6 +19,20 @@ pub(crate) async fn read(endpoint: &Endpoint, path: &str) -> anyhow::Result<Stri
         .with_context(|| format!("cannot read http://{endpoint}{path}"))
 }
 
+/// The metric `name` on a page of whole numbers, summed over its labels.
+pub(crate) fn total(page: &str, name: &str) -> anyhow::Result<u64> {
+    let values: Vec<&str> = page
+        .lines()
+        .filter_map(|line| line.strip_prefix(name))
+        .filter(|rest| rest.starts_with(['{', ' ']))
+        .filter_map(|rest| rest.split_whitespace().last())
+        .collect();
+    anyhow::ensure!(!values.is_empty(), "no {name} in the metrics");
+    values
+        .into_iter()
+        .try_fold(0, |sum, value| Ok(sum + value.parse::<u64>()?))
+}
+
 async fn fetch(endpoint: &Endpoint, path: &str) -> anyhow::Result<String> {
     let stream = tokio::net::TcpStream::connect((endpoint.host(), endpoint.port())).await?;
     let (mut requests, connection) =
@@ -36,4 +50,21 @@ async fn fetch(endpoint: &Endpoint, path: &str) -> anyhow::Result<String> {
     let page = page?;
     connected?;
     Ok(String::from_utf8(page.to_vec())?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_total_is_the_sum_over_its_labels() {
+        let page = "# TYPE requests counter\n\
+                    requests_total{outcome=\"ok\"} 5\n\
+                    requests_total{outcome=\"not found\"} 2\n\
+                    requests_total_of_others 9\n\
+                    retries_total 1\n# EOF\n";
+        assert_eq!(total(page, "requests_total").unwrap(), 7);
+        assert_eq!(total(page, "retries_total").unwrap(), 1);
+        assert!(total(page, "refusals_total").is_err());
+    }
 }

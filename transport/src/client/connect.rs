@@ -1,5 +1,6 @@
 //! From an end-point to a connection that is known to work.
 
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,7 +8,7 @@ use bytes::Bytes;
 use h2::client::{Connection, SendRequest};
 use h2::{Ping, PingPong};
 use rustls_pki_types::ServerName;
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio_rustls::{TlsConnector, TlsStream};
 
 use super::ClientOptions;
@@ -33,13 +34,17 @@ pub(super) async fn connect(
 }
 
 async fn steps(endpoint: &Endpoint, options: &ClientOptions) -> Result<Connected, ConnectCause> {
-    let io = open(endpoint, options.tls.as_ref()).await?;
+    let io = open(endpoint, options.tls.as_ref(), options.source).await?;
     let limits = &options.limits;
     let http2 = |error: h2::Error| no_http2(&error, options.tls.is_some());
     let (requests, mut connection) = h2::client::Builder::new()
         .initial_window_size(limits.stream_window_bytes)
         .initial_connection_window_size(limits.connection_window_bytes)
         .max_concurrent_streams(limits.max_concurrent_streams)
+        // An answer to a request that was given up a second ago, or beside 50 others, counts as an
+        // error of the peer. After 1024 of those in the life of a connection it would be ended by
+        // default, and with it all that is in flight there.
+        .max_local_error_reset_streams(None)
         .max_header_list_size(limits.max_header_bytes)
         .enable_push(false)
         .handshake(io)
@@ -62,12 +67,14 @@ async fn steps(endpoint: &Endpoint, options: &ClientOptions) -> Result<Connected
     })
 }
 
-/// Opens a byte stream to `endpoint`, trying its addresses one by one.
+/// Opens a byte stream to `endpoint`, from `source` if one is given, trying its addresses one by
+/// one.
 pub(crate) async fn open(
     endpoint: &Endpoint,
     tls: Option<&Arc<rustls::ClientConfig>>,
+    source: Option<IpAddr>,
 ) -> Result<Io, ConnectCause> {
-    let stream = tcp(endpoint).await?;
+    let stream = tcp(endpoint, source).await?;
     stream.set_nodelay(true).map_err(ConnectCause::Tcp)?;
     let Some(config) = tls else {
         return Ok(Io::plain(stream));
@@ -81,7 +88,7 @@ pub(crate) async fn open(
     Ok(Io::tls(TlsStream::Client(stream)))
 }
 
-async fn tcp(endpoint: &Endpoint) -> Result<TcpStream, ConnectCause> {
+async fn tcp(endpoint: &Endpoint, source: Option<IpAddr>) -> Result<TcpStream, ConnectCause> {
     /// Time for one address when there are several.
     const PER_ADDRESS: Duration = Duration::from_millis(700);
     let addresses: Vec<_> = tokio::net::lookup_host((endpoint.host(), endpoint.port()))
@@ -90,7 +97,7 @@ async fn tcp(endpoint: &Endpoint) -> Result<TcpStream, ConnectCause> {
         .collect();
     let mut last = std::io::Error::other("the name has no address");
     for (position, address) in addresses.iter().enumerate() {
-        let attempt = TcpStream::connect(address);
+        let attempt = dial(*address, source);
         let attempted = if position + 1 == addresses.len() {
             attempt.await
         } else {
@@ -105,6 +112,19 @@ async fn tcp(endpoint: &Endpoint) -> Result<TcpStream, ConnectCause> {
         }
     }
     Err(ConnectCause::Tcp(last))
+}
+
+async fn dial(address: SocketAddr, source: Option<IpAddr>) -> std::io::Result<TcpStream> {
+    let Some(source) = source else {
+        return TcpStream::connect(address).await;
+    };
+    let socket = if address.is_ipv4() {
+        TcpSocket::new_v4()?
+    } else {
+        TcpSocket::new_v6()?
+    };
+    socket.bind(SocketAddr::new(source, 0))?;
+    socket.connect(address).await
 }
 
 /// Why the peer let go of a connection during the first PING: with TLS 1.3, that is also

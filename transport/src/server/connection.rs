@@ -99,6 +99,12 @@ fn builder(limits: &Limits) -> h2::server::Builder {
         .initial_window_size(limits.stream_window_bytes)
         .initial_connection_window_size(limits.connection_window_bytes)
         .max_concurrent_streams(limits.max_concurrent_streams)
+        // Where deadlines pass while this process is held up, all that a peer has open may be given
+        // up before it is looked at. The default of 20 would end the connection of whoever has the
+        // most requests in flight, and lose those.
+        .max_pending_accept_reset_streams(
+            usize::try_from(limits.max_concurrent_streams).unwrap_or(usize::MAX),
+        )
         .max_header_list_size(limits.max_header_bytes);
     builder
 }

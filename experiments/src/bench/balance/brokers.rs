@@ -190,10 +190,6 @@ fn foreign(
 
 /// Attempts beyond the first, whether it failed or was turned down.
 fn our_retries(page: &str) -> anyhow::Result<u64> {
-    let count = |name| -> anyhow::Result<u64> {
-        let line = page.lines().find(|line| line.starts_with(name));
-        let value = line.and_then(|line| line.split_whitespace().last());
-        Ok(value.with_context(|| format!("no {name}"))?.parse()?)
-    };
+    let count = |name| page::total(page, name);
     Ok(count("edge_router_retries_total")? + count("edge_router_refusals_total")?)
 }

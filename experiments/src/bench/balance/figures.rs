@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::cell::COMPUTERS;
 use super::load::Sample;
+use crate::bench::percentile::{percentile_ms, sorted};
 
 /// What one run of a peer left behind.
 #[derive(Debug)]
@@ -110,20 +111,6 @@ impl Figures {
     }
 }
 
-fn sorted(durations: impl Iterator<Item = Duration>) -> Vec<Duration> {
-    let mut durations: Vec<_> = durations.collect();
-    durations.sort_unstable();
-    durations
-}
-
-/// The nearest-rank percentile of `sorted`; NaN of nothing.
-fn percentile_ms(sorted: &[Duration], fraction: f64) -> f64 {
-    let rank = (fraction * sorted.len() as f64).ceil() as usize;
-    sorted
-        .get(rank.saturating_sub(1))
-        .map_or(f64::NAN, |latency| latency.as_secs_f64() * 1e3)
-}
-
 #[cfg(test)]
 mod tests {
     use edge_client::ErrorKind;
@@ -146,16 +133,6 @@ mod tests {
         warm_up: Duration::from_millis(100),
         measured: Duration::from_secs(1),
     };
-
-    #[test]
-    fn percentiles_are_those_of_the_nearest_rank() {
-        let latencies: Vec<_> = (1..=1000).map(Duration::from_millis).collect();
-        assert_eq!(percentile_ms(&latencies, 0.5), 500.0);
-        assert_eq!(percentile_ms(&latencies, 0.99), 990.0);
-        assert_eq!(percentile_ms(&latencies, 0.999), 999.0);
-        assert_eq!(percentile_ms(&latencies[..1], 0.999), 1.0);
-        assert!(percentile_ms(&[], 0.5).is_nan());
-    }
 
     #[test]
     fn errors_count_in_percentiles_but_not_in_goodput() {

@@ -14,9 +14,9 @@ use super::brokers::Brokers;
 use super::cell::{Cell, TROUBLE_FROM, TROUBLE_UNTIL};
 use super::figures::{Asked, Evidence};
 use super::load::Load;
-use super::machine::Ticks;
 use super::peer::{Options, Peer};
 use super::site::Site;
+use crate::bench::machine::Ticks;
 
 /// What is to be run.
 #[derive(Debug, Clone)]

@@ -4,14 +4,14 @@ use anyhow::Context as _;
 
 /// CPU time of all processors so far, in ticks.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Ticks {
+pub(crate) struct Ticks {
     idle: u64,
     all: u64,
 }
 
 impl Ticks {
     /// As of now.
-    pub(super) fn now() -> anyhow::Result<Self> {
+    pub(crate) fn now() -> anyhow::Result<Self> {
         Self::parse(&std::fs::read_to_string("/proc/stat")?).context("unexpected /proc/stat")
     }
 
@@ -33,7 +33,7 @@ impl Ticks {
     }
 
     /// Share of the time from `earlier` until now that was idle.
-    pub(super) fn idle_since(self, earlier: Self) -> f64 {
+    pub(crate) fn idle_since(self, earlier: Self) -> f64 {
         let all = self.all.saturating_sub(earlier.all).max(1);
         self.idle.saturating_sub(earlier.idle) as f64 / all as f64
     }
