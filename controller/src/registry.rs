@@ -82,10 +82,12 @@ pub(crate) struct Router {
     pub(crate) until: Option<Instant>,
 }
 
-/// How many peers are remembered.
+/// How much is remembered.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Bounds {
     pub(crate) computers: usize,
+    /// Of all computers together.
+    pub(crate) containers: usize,
     pub(crate) routers: usize,
     /// How many failed probes in a row withdraw a computer.
     pub(crate) probe_failures: u32,
@@ -102,7 +104,7 @@ enum Manner {
     WhereMissing,
 }
 
-/// There are too many peers already.
+/// There is too much already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the controller knows {limit} {what} already, which is its limit")]
 pub(crate) struct Full {
@@ -122,6 +124,8 @@ enum Leaseholder {
 pub(crate) struct Registry {
     bounds: Bounds,
     computers: BTreeMap<Address, Computer>,
+    /// Of all computers together.
+    containers: usize,
     routers: BTreeMap<Address, Router>,
     lambdas: BTreeMap<LambdaName, BTreeSet<Address>>,
     leases: BTreeSet<(Instant, Leaseholder)>,
@@ -134,6 +138,7 @@ impl Registry {
         Self {
             bounds,
             computers: BTreeMap::new(),
+            containers: 0,
             routers: BTreeMap::new(),
             lambdas: BTreeMap::new(),
             leases: BTreeSet::new(),

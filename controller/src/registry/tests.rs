@@ -10,6 +10,7 @@ const LEASE: Duration = Duration::from_secs(10);
 pub(super) fn registry() -> Registry {
     Registry::new(Bounds {
         computers: 5,
+        containers: 10,
         routers: 5,
         probe_failures: 3,
         forget_after: Duration::from_secs(60),
@@ -229,6 +230,37 @@ fn newcomers_beyond_the_bounds_are_refused_and_those_known_are_not() {
             .is_ok()
     );
     assert!(registry.announce_router(now, router("c:1", "t:2")).is_ok());
+}
+
+#[test]
+fn containers_are_counted_over_all_computers_however_they_come_and_go() {
+    let (mut registry, now) = (registry(), Instant::now());
+    let six = ["l0", "l1", "l2", "l3", "l4", "l5"];
+    let five = &six[..5];
+    for _ in 0..3 {
+        registry
+            .announce_computer(now, computer("c:1", five))
+            .unwrap();
+        registry
+            .announce_computer(now, leased("c:2", five, 0))
+            .unwrap();
+        let refused = registry.announce_computer(now, computer("c:1", &six));
+        let text = "the controller knows 10 containers already, which is its limit";
+        assert_eq!(refused.unwrap_err().to_string(), text);
+        // Withdrawn, then forgotten; and a lease that ends.
+        for _ in 0..3 {
+            registry.probed(now, &address("c:1"), Probe::Failed);
+        }
+        let later = now + Duration::from_secs(60);
+        registry.probed(later, &address("c:1"), Probe::Failed);
+        registry.expire(later);
+        assert!(registry.computers().is_empty());
+    }
+    assert!(
+        registry
+            .announce_computer(now, computer("c:1", &six))
+            .is_ok()
+    );
 }
 
 #[test]
