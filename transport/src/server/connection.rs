@@ -11,8 +11,9 @@ use h2::server::{Connection, SendResponse};
 use h2::{Ping, PingPong, RecvStream};
 use http::Request;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::time::{sleep, timeout};
+use tokio::time::{interval, sleep, timeout};
 use tokio_rustls::{TlsAcceptor, TlsStream};
+use tokio_util::sync::CancellationToken;
 
 use super::{Shared, rest, unary};
 use crate::io::Io;
@@ -22,6 +23,11 @@ use crate::{Core, LambdaService, Limits};
 const PING_EVERY: Duration = Duration::from_secs(20);
 /// How long a client may take to say so.
 const PONG_WITHIN: Duration = Duration::from_secs(10);
+/// How long the peers of a server that drains may take to finish their handshakes, and to
+/// confirm the GOAWAY where nothing is in flight. A frozen peer never does.
+const FAREWELL: Duration = Duration::from_secs(1);
+/// How often a connection that drains is asked whether anything is in flight.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 type H2 = Connection<Io, Bytes>;
 
@@ -33,8 +39,15 @@ pub(super) async fn serve<S: LambdaService>(
     core: &Core,
 ) {
     let limits = &shared.server.limits;
-    let connection = match timeout(limits.handshake_timeout, handshake(stream, peer, shared)).await
-    {
+    let shaking = timeout(limits.handshake_timeout, handshake(stream, peer, shared));
+    let shaken = tokio::select! {
+        shaken = shaking => shaken,
+        () = farewell(&shared.drain) => {
+            tracing::debug!(%peer, "connection closed: no handshake before the server left");
+            return;
+        }
+    };
+    let connection = match shaken {
         Ok(Ok(connection)) => connection,
         Ok(Err(error)) => {
             tracing::debug!(%peer, %error, "connection refused: no valid handshake");
@@ -48,6 +61,12 @@ pub(super) async fn serve<S: LambdaService>(
     if let Err(error) = requests(connection, peer, shared, core).await {
         tracing::debug!(%peer, %error, "connection ended");
     }
+}
+
+/// Ends when the peers of a server that drains have had time to say what they want.
+async fn farewell(drain: &CancellationToken) {
+    drain.cancelled().await;
+    sleep(FAREWELL).await;
 }
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -109,6 +128,7 @@ async fn requests<S: LambdaService>(
     let mut silent = pin!(until_silent(pings));
     let mut drain = pin!(shared.drain.cancelled());
     let mut draining = false;
+    let mut look = interval(LOOK_EVERY);
     loop {
         tokio::select! {
             request = connection.accept() => match request {
@@ -123,6 +143,12 @@ async fn requests<S: LambdaService>(
             () = &mut drain, if !draining => {
                 draining = true;
                 connection.graceful_shutdown();
+                look.reset_after(FAREWELL);
+            }
+            _ = look.tick(), if draining => {
+                if !connection.has_streams() {
+                    return Ok(());
+                }
             }
         }
     }
@@ -162,7 +188,14 @@ fn spawn<S: LambdaService>(
             ));
         }
         _ => {
-            core.spawn(rest::answer(server.routes.clone(), peer, request, respond));
+            let drain = shared.drain.clone();
+            core.spawn(rest::answer(
+                server.routes.clone(),
+                peer,
+                request,
+                respond,
+                drain,
+            ));
         }
     }
 }
