@@ -1,6 +1,10 @@
 //! A whole daemon as a process: the example `greeter`, its options, signals and exit codes.
 
 #![allow(clippy::unwrap_used)] // in helpers of tests a panic is the report
+#![allow(
+    clippy::disallowed_methods,
+    reason = "what a test waits for comes, or the test has failed"
+)]
 
 use std::{
     ffi::OsStr,

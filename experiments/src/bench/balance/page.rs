@@ -19,6 +19,10 @@ pub(super) async fn read(endpoint: &Endpoint, path: &str) -> anyhow::Result<Stri
         .with_context(|| format!("cannot read http://{endpoint}{path}"))
 }
 
+#[expect(
+    clippy::disallowed_methods,
+    reason = "`read` has a time-out for all of it"
+)]
 async fn fetch(endpoint: &Endpoint, path: &str) -> anyhow::Result<String> {
     let stream = tokio::net::TcpStream::connect((endpoint.host(), endpoint.port())).await?;
     let (mut requests, connection) =
