@@ -11,7 +11,7 @@ use std::io::Write as _;
 
 use bytes::Bytes;
 use edge_proto::rpc::LambdaRequest;
-use edge_transport::{ClientOptions, Server, control, services};
+use edge_transport::{ClientOptions, Limits, Server, control, services};
 use prost::Message as _;
 use support::{PATIENCE, ask, client, cores, localhost, serve};
 use tonic::Code;
@@ -92,6 +92,31 @@ async fn peers_that_are_frozen_with_nothing_in_flight_do_not_hold_up_a_drain() {
     let answer = ask(&client, &server.endpoint(), &request).await.unwrap();
     assert_eq!(answer.output, "X");
     assert!(server.handle.drain(PATIENCE).await, "nothing was cut off");
+}
+
+#[tokio::test]
+async fn connections_to_one_port_take_no_place_from_another_on_the_same_cores() {
+    let cores = cores(1);
+    let limits = Limits {
+        max_connections: 1,
+        ..Limits::default()
+    };
+    let (_, routes) = services::standard();
+    let [full, free] = [routes.clone(), routes].map(|routes| {
+        let server = Server::new(routes).with_limits(limits.clone());
+        server.serve(localhost(), &cores)
+    });
+    let _only = std::net::TcpStream::connect(full.local_addr()).unwrap();
+    let refused = control::channel(&full.local_addr().into(), None, PATIENCE);
+    let refused = HealthClient::new(refused).check(checked("")).await;
+    assert!(refused.is_err(), "{refused:?}");
+    let served = control::channel(&free.local_addr().into(), None, PATIENCE);
+    let served = HealthClient::new(served).check(checked("")).await;
+    assert_eq!(
+        served.unwrap().into_inner().status(),
+        ServingStatus::Serving
+    );
+    tokio::join!(full.kill(), free.kill());
 }
 
 /// Sends the head of a request to `path` with this deadline, and leaves the rest to the caller.
