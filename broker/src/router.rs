@@ -8,6 +8,7 @@ use std::time::Duration;
 use axum::extract::Path;
 use edge_balance::{Nanos, RouteChange, TableError};
 use edge_daemon::admin::{Admin, AdminError, RunningAdmin, json_response};
+use edge_daemon::lifecycle::generation;
 use edge_proto::rpc::RouterInfo;
 use edge_proto::rpc::edge_router_server::{self, EdgeRouterServer};
 use edge_proto::rpc::edge_server_server;
@@ -413,6 +414,7 @@ impl RouterHandle {
                 .map_or(lambda, Endpoint::to_string),
             forwarding_table_endpoint: tables,
             lease_ms: u32::try_from(LEASE.as_millis()).unwrap_or(u32::MAX),
+            generation: generation(),
         };
         let channel = control::channel(controller, tls, TIMEOUT);
         self.tasks

@@ -72,6 +72,8 @@ pub(crate) struct RouterAnnouncement {
     pub(crate) table: Endpoint,
     /// How long the announcement holds; `None` for routers that never renew.
     pub(crate) lease: Option<Duration>,
+    /// Another one with each start of the router; 0 if it does not say.
+    pub(crate) generation: u64,
 }
 
 /// A known router.
@@ -80,6 +82,7 @@ pub(crate) struct Router {
     pub(crate) table: Endpoint,
     /// When it is forgotten unless it renews; `None` if it never has to.
     pub(crate) until: Option<Instant>,
+    generation: u64,
 }
 
 /// How much is remembered.
@@ -174,7 +177,8 @@ impl Registry {
 
     /// A router says that it is there. One without a lease gets everything
     /// again each time, since it may have restarted; one with a lease says so
-    /// every few seconds, and is looked after by reconciliation.
+    /// every few seconds, and is looked after by reconciliation, at once if it
+    /// is new, has moved or has restarted.
     ///
     /// # Errors
     /// If it is new and there are too many routers.
@@ -187,6 +191,7 @@ impl Registry {
             address: router,
             table,
             lease,
+            generation,
         } = announced;
         let known = self.routers.get(&router);
         if known.is_none() && self.routers.len() >= self.bounds.routers {
@@ -195,13 +200,15 @@ impl Registry {
                 limit: self.bounds.routers,
             });
         }
-        let changed = known.is_none_or(|known| known.table != table);
+        let changed =
+            known.is_none_or(|known| known.table != table || known.generation != generation);
         let before = known.and_then(|known| known.until);
         let until = lease.map(|lease| now + lease);
         self.move_lease(before, until, || Leaseholder::Router(router.clone()));
         let known = Router {
             table: table.clone(),
             until,
+            generation,
         };
         self.routers.insert(router.clone(), known);
 

@@ -24,15 +24,32 @@ const MAX_WISHES: usize = 1_000_000;
 
 /// Wishes not yet carried out, at most one for each entry, so that a router
 /// that is away for long costs no more than the table it will have.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Wishes {
+    most: usize,
     order: Vec<Route>,
     wishes: HashMap<Route, Wish>,
     /// There were more than are kept.
     overflowed: bool,
 }
 
+impl Default for Wishes {
+    fn default() -> Self {
+        Self::at_most(MAX_WISHES)
+    }
+}
+
 impl Wishes {
+    /// None yet, and no more than `most`.
+    fn at_most(most: usize) -> Self {
+        Self {
+            most,
+            order: Vec::new(),
+            wishes: HashMap::new(),
+            overflowed: false,
+        }
+    }
+
     /// The entry shall be there, as new.
     pub(crate) fn install(&mut self, route: &Route) {
         match self.wishes.get_mut(route) {
@@ -81,7 +98,7 @@ impl Wishes {
     }
 
     fn push(&mut self, route: &Route, wish: Wish) {
-        if self.order.len() >= MAX_WISHES {
+        if self.order.len() >= self.most {
             self.overflowed = true;
             return;
         }
@@ -116,17 +133,16 @@ mod tests {
 
     #[test]
     fn what_is_beyond_all_measure_is_dropped_and_told_once() {
-        let mut wishes = Wishes::default();
-        for i in 0..MAX_WISHES {
-            wishes.install(&route(&format!("l{i}"), "a:1"));
-        }
+        let mut wishes = Wishes::at_most(2);
+        wishes.install(&route("l0", "a:1"));
+        wishes.install(&route("l1", "a:1"));
         assert!(!wishes.take_overflow());
         wishes.install(&route("l0", "a:1"));
         assert!(!wishes.take_overflow(), "it is wished for already");
         wishes.remove(&route("l0", "b:1"));
         assert!(wishes.take_overflow());
         assert!(!wishes.take_overflow());
-        assert_eq!(wishes.take().len(), MAX_WISHES);
+        assert_eq!(wishes.take().len(), 2);
     }
 
     #[test]

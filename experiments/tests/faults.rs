@@ -5,7 +5,7 @@ mod support;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use edge_broker::Standing;
 use edge_broker::config::EstimatorConfig;
@@ -13,7 +13,7 @@ use edge_computer::sim::PlatformConfig;
 use edge_proto::rpc::edge_router_client::EdgeRouterClient;
 use edge_proto::rpc::{EdgeRouterConf, LambdaRequest};
 use edge_transport::{Endpoint, control};
-use support::{Computer, PATIENCE, Site, eventually, platform};
+use support::{Computer, PATIENCE, Site, anywhere, eventually, platform};
 use tokio::task::JoinSet;
 
 /// A computer that serves `lambda` alone.
@@ -53,7 +53,7 @@ impl Load {
                     let count = if answer.is_ok() { &answers } else { &errors };
                     count.fetch_add(1, Ordering::SeqCst);
                     // So that errors, which take no time, leave some for others.
-                    tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+                    tokio::time::sleep(Duration::from_millis(2)).await;
                 }
             });
         }
@@ -164,6 +164,30 @@ async fn a_table_that_an_empty_message_wiped_is_filled_again() {
     site.wait_for(&router, "clambda0", 1).await;
     let request = LambdaRequest::new("clambda0", "x");
     assert_eq!(site.ask(&router, &request).await.retcode, "OK");
+}
+
+#[tokio::test]
+async fn a_router_that_restarts_in_its_place_is_filled_as_soon_as_it_says_so() {
+    let mut config = edge_controller::Config::default();
+    config.server.endpoint = anywhere();
+    config.admin.endpoint = "".parse().unwrap();
+    // Nobody looks after tables of their own accord.
+    config.push.reconcile_interval = Duration::from_secs(3600);
+    let controller = edge_controller::Controller::start(config).await.unwrap();
+    let mut site = Site::without_controller(controller.address().into());
+    let _computer = site.computer(|_| {}).await;
+    let router = site.router(|_| {}).await;
+    site.wait_for(&router, "clambda0", 1).await;
+    let lambda = Endpoint::from(router.lambda_address());
+    let tables = Endpoint::from(router.table_address());
+    router.kill().await;
+    let same_place = |config: &mut edge_broker::Config| {
+        config.server.endpoint = lambda;
+        config.tables.endpoint = tables;
+    };
+    let router = site.router(same_place).await;
+    site.wait_for(&router, "clambda0", 1).await;
+    controller.kill().await;
 }
 
 #[tokio::test]

@@ -49,6 +49,7 @@ pub(super) fn router(at: &str, table: &str) -> RouterAnnouncement {
         address: address(at),
         table: table.parse().unwrap(),
         lease: Some(LEASE),
+        generation: 1,
     }
 }
 
@@ -124,7 +125,8 @@ fn a_message_that_was_overtaken_by_a_newer_generation_is_ignored() {
 }
 
 #[test]
-fn a_renewing_router_is_reconciled_when_it_is_new_or_has_moved_and_left_alone_otherwise() {
+fn a_renewing_router_is_reconciled_when_it_is_new_has_moved_or_restarted_and_left_alone_otherwise()
+{
     let (mut registry, now) = (registry(), Instant::now());
     registry
         .announce_computer(now, leased("c:1", &["l0"], 1))
@@ -133,6 +135,15 @@ fn a_renewing_router_is_reconciled_when_it_is_new_or_has_moved_and_left_alone_ot
     assert_eq!(announce("r:2"), ["connect r:2", "reconcile"]);
     assert_eq!(announce("r:2"), [""; 0]);
     assert_eq!(announce("r:3"), ["connect r:3", "reconcile"]);
+    assert_eq!(announce("r:3"), [""; 0]);
+    let restarted = RouterAnnouncement {
+        generation: 2,
+        ..router("r:1", "r:3")
+    };
+    for expected in [&["connect r:3", "reconcile"][..], &[]] {
+        let effects = registry.announce_router(now, restarted.clone());
+        assert_eq!(told(&effects.unwrap()), expected);
+    }
     let effects = registry.expire(now + LEASE);
     assert_eq!(told(&effects), ["del l0", "disconnect r:1"]);
 }

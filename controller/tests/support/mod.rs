@@ -299,6 +299,7 @@ impl Router {
             edge_server_endpoint: format!("127.0.0.1:{}", self.address.port()),
             forwarding_table_endpoint: self.address.to_string(),
             lease_ms,
+            generation: 0,
         }
     }
 
