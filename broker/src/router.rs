@@ -8,8 +8,10 @@ use std::time::{Duration, Instant};
 use axum::extract::Path;
 use edge_balance::{Nanos, RouteChange, TableError};
 use edge_daemon::admin::{Admin, AdminError, RunningAdmin, json_response};
+use edge_daemon::lifecycle::generation;
 use edge_proto::rpc::RouterInfo;
-use edge_proto::rpc::edge_router_server::EdgeRouterServer;
+use edge_proto::rpc::edge_router_server::{self, EdgeRouterServer};
+use edge_proto::rpc::edge_server_server;
 use edge_transport::tls::{TlsError, TlsFiles};
 use edge_transport::{
     BindError, ClientOptions, Cores, Endpoint, Listener, Server, ServerHandle, control, services,
@@ -18,7 +20,6 @@ use rand::Rng as _;
 use rand_pcg::Pcg64Mcg;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tonic_health::ServingStatus;
 
 use crate::admission::Admission;
 use crate::announce::{LEASE, keep_announced};
@@ -207,18 +208,20 @@ impl Router {
             clock,
             weights,
         };
-        let (health, common) = services::standard();
-        let table_routes = common.clone().add_service(EdgeRouterServer::new(service));
+        let (tables_health, table_routes) =
+            services::healthy(&[edge_router_server::SERVICE_NAME]).await;
+        let (lambda_health, lambda_routes) =
+            services::healthy(&[edge_server_server::SERVICE_NAME]).await;
+        let table_routes = table_routes.add_service(EdgeRouterServer::new(service));
         let table_server = Server::new(table_routes)
             .with_tls(tls.control_server)
             .with_limits(limits.clone())
             .serve(table_listener, &cores);
-        let lambda_server = Server::new(common)
+        let lambda_server = Server::new(lambda_routes)
             .with_lambda(forwarder.clone())
             .with_tls(tls.server)
             .with_limits(limits)
             .serve(listener, &cores);
-        health.set_service_status("", ServingStatus::Serving).await;
         readiness.ready();
 
         let stop = CancellationToken::new();
@@ -235,7 +238,7 @@ impl Router {
             table_server,
             admin,
             readiness,
-            health,
+            health: [lambda_health, tables_health],
             tables,
             counters,
             decisions,
@@ -368,7 +371,8 @@ pub struct RouterHandle {
     table_server: ServerHandle,
     admin: Option<RunningAdmin>,
     readiness: edge_daemon::admin::Readiness,
-    health: services::HealthReporter,
+    /// Of both ports.
+    health: [services::Health; 2],
     tables: Arc<Tables>,
     counters: Arc<Counters>,
     decisions: Arc<Decisions>,
@@ -444,6 +448,7 @@ impl RouterHandle {
                 .map_or(lambda, Endpoint::to_string),
             forwarding_table_endpoint: tables,
             lease_ms: u32::try_from(LEASE.as_millis()).unwrap_or(u32::MAX),
+            generation: generation(),
         };
         let channel = control::channel(controller, tls, TIMEOUT);
         self.tasks
@@ -454,9 +459,9 @@ impl RouterHandle {
     /// `patience`. Returns true if nothing was cut off.
     pub async fn shutdown(self, patience: Duration) -> bool {
         self.readiness.not_ready("draining");
-        self.health
-            .set_service_status("", ServingStatus::NotServing)
-            .await;
+        for health in &self.health {
+            health.leave().await;
+        }
         self.stop.cancel();
         let (lambda, tables) = tokio::join!(
             self.lambda_server.drain(patience),

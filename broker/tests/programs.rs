@@ -3,10 +3,10 @@
 
 mod support;
 
-use std::io::{BufRead as _, BufReader};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Command, Output, Stdio};
 
 use assert_cmd::cargo::CommandCargoExt as _;
+use support::process::Process;
 use support::{config, start};
 
 fn program(name: &str, arguments: &[&str]) -> Output {
@@ -24,69 +24,6 @@ fn fails(output: &Output, code: i32, expected: &[&str]) {
     assert_eq!(output.status.code(), Some(code), "{stderr}");
     for part in expected {
         assert!(stderr.contains(part), "no '{part}' in: {stderr}");
-    }
-}
-
-/// A router as a process, with the addresses it says it has.
-struct Process {
-    child: Child,
-    lambda: String,
-    tables: String,
-    log: BufReader<std::process::ChildStderr>,
-}
-
-impl Process {
-    fn start(arguments: &[&str]) -> Self {
-        Self::start_program("edgerouter", arguments)
-    }
-
-    fn start_program(program: &str, arguments: &[&str]) -> Self {
-        let serves = format!("{program} serves");
-        let mut child = Command::cargo_bin(program)
-            .unwrap()
-            .args([
-                "--server-endpoint=127.0.0.1:0",
-                "--configuration=127.0.0.1:0",
-            ])
-            .args(["--admin-endpoint="])
-            .args(arguments)
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut log = BufReader::new(child.stderr.take().unwrap());
-        let mut line = String::new();
-        while !line.contains(&serves) {
-            line.clear();
-            assert!(
-                log.read_line(&mut line).unwrap() > 0,
-                "ended before it served"
-            );
-        }
-        let field = |name: &str| {
-            let rest = line.split_once(&format!("{name}=")).unwrap().1;
-            rest.split_whitespace().next().unwrap().to_owned()
-        };
-        Self {
-            lambda: field("lambda"),
-            tables: field("tables"),
-            child,
-            log,
-        }
-    }
-
-    fn signal(&self, signal: &str) {
-        let status = Command::new("sh")
-            .args(["-c", &format!("kill {signal} {}", self.child.id())])
-            .status();
-        assert!(status.unwrap().success());
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        // It may have ended already.
-        let _killed = self.child.kill();
-        let _reaped = self.child.wait();
     }
 }
 

@@ -3,12 +3,12 @@
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 use edge_daemon::lifecycle::Shutdown;
 use edge_proto::rpc::LambdaResponse;
+use tokio::sync::mpsc::{Receiver, Sender, channel, error::TryRecvError};
+use tokio::sync::oneshot;
 
 use crate::config::{Config, is_stdout};
 use crate::number::general;
@@ -30,13 +30,16 @@ pub(crate) enum Columns {
     Prediction,
 }
 
-/// Writes lines on a thread of its own, so that a slow disk or pipe delays no
-/// request, and flushes whenever it has caught up. When the output cannot be
-/// written any more, the run is asked to end.
+/// Lines that wait to be written; beyond that, whoever has one waits, too.
+const MOST_WAITING: usize = 65_536;
+
+/// Writes lines on a thread of its own, so that a disk or pipe that is slow for
+/// a while delays no request, and flushes whenever it has caught up. When the
+/// output cannot be written any more, the run is asked to end.
 #[derive(Debug)]
 pub(crate) struct LineWriter {
     sender: Sender<String>,
-    thread: JoinHandle<std::io::Result<()>>,
+    written: oneshot::Receiver<std::io::Result<()>>,
     path: PathBuf,
 }
 
@@ -55,22 +58,25 @@ impl LineWriter {
         } else {
             Box::new(create(path, config.append).map_err(error)?)
         };
-        let (sender, lines) = channel();
+        let (sender, lines) = channel(MOST_WAITING);
+        let (tell, written) = oneshot::channel();
         let shutdown = shutdown.clone();
         let work = move || {
-            let written = write(sink, &lines);
+            let written = write(sink, lines);
             if written.is_err() {
                 shutdown.request("the output was closed");
             }
-            written
+            // Nobody waits for it any more if the output took too long.
+            let _told = tell.send(written);
         };
-        let thread = std::thread::Builder::new()
+        // Not joined: nothing could be done about a write that never ends.
+        std::thread::Builder::new()
             .name("lines".to_owned())
             .spawn(work)
             .map_err(error)?;
         Ok(Some(Self {
             sender,
-            thread,
+            written,
             path: path.clone(),
         }))
     }
@@ -80,12 +86,21 @@ impl LineWriter {
         self.sender.clone()
     }
 
-    /// Writes what is left, once all senders are gone. A reader that went away
-    /// is no error.
-    pub(crate) fn finish(self) -> Result<(), OutputError> {
+    /// Writes what is left, once all senders are gone, until `patience` ends. A
+    /// reader that went away is no error.
+    pub(crate) async fn finish(
+        self,
+        patience: impl Future<Output = ()>,
+    ) -> Result<(), OutputError> {
         drop(self.sender);
-        let panicked = |_| Err(std::io::Error::other("the writing thread panicked"));
-        match self.thread.join().unwrap_or_else(panicked) {
+        let written = tokio::select! {
+            biased;
+            written = self.written => written.unwrap_or_else(|_| {
+                Err(std::io::Error::other("the writing thread panicked"))
+            }),
+            () = patience => Err(std::io::Error::other("nobody reads it")),
+        };
+        match written {
             Err(source) if source.kind() != std::io::ErrorKind::BrokenPipe => Err(OutputError {
                 path: self.path,
                 source,
@@ -104,7 +119,7 @@ fn create(path: &Path, append: bool) -> std::io::Result<File> {
         .open(path)
 }
 
-fn write(sink: Box<dyn Write + Send>, lines: &Receiver<String>) -> std::io::Result<()> {
+fn write(sink: Box<dyn Write + Send>, mut lines: Receiver<String>) -> std::io::Result<()> {
     let mut sink = BufWriter::new(sink);
     loop {
         let line = match lines.try_recv() {
@@ -112,9 +127,9 @@ fn write(sink: Box<dyn Write + Send>, lines: &Receiver<String>) -> std::io::Resu
             Err(TryRecvError::Disconnected) => return sink.flush(),
             Err(TryRecvError::Empty) => {
                 sink.flush()?;
-                match lines.recv() {
-                    Ok(line) => line,
-                    Err(_) => return Ok(()),
+                match lines.blocking_recv() {
+                    Some(line) => line,
+                    None => return Ok(()),
                 }
             }
         };
@@ -186,8 +201,8 @@ mod tests {
         );
     }
 
-    #[test]
-    fn lines_are_added_only_if_asked_for() {
+    #[tokio::test]
+    async fn lines_are_added_only_if_asked_for() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("lines");
         for (append, expected) in [(false, "x\n"), (true, "x\nx\n"), (false, "x\n")] {
@@ -199,8 +214,8 @@ mod tests {
             let writer = LineWriter::open(&config, &Shutdown::new())
                 .unwrap()
                 .unwrap();
-            writer.sender().send("x\n".to_owned()).unwrap();
-            writer.finish().unwrap();
+            writer.sender().send("x\n".to_owned()).await.unwrap();
+            writer.finish(std::future::pending()).await.unwrap();
             assert_eq!(std::fs::read_to_string(&path).unwrap(), expected);
         }
     }

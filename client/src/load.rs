@@ -136,8 +136,7 @@ pub async fn run(
         callbacks.stop().await;
     }
     if let Some(writer) = writer {
-        let finished = tokio::task::spawn_blocking(|| writer.finish()).await;
-        finished.map_err(io::Error::other)??;
+        writer.finish(patience(shutdown.clone())).await?;
     }
     let mut tally = Tally::default();
     for recorder in &recorders {
@@ -148,6 +147,12 @@ pub async fn run(
         elapsed: end.max(tally.last_answer),
         tally,
     })
+}
+
+/// Ends [`LAST_WAIT`] after the run was asked to end.
+async fn patience(shutdown: Shutdown) {
+    shutdown.requested().await;
+    tokio::time::sleep(LAST_WAIT).await;
 }
 
 /// Runs all lanes to their end. Returns until when an open loop was sending.

@@ -85,6 +85,7 @@ pub(crate) fn router(
         address: address(COMPUTER, &info.edge_server_endpoint, peer)?.into(),
         table: address(TABLE, &info.forwarding_table_endpoint, peer)?,
         lease: lease(info.lease_ms),
+        generation: info.generation,
     })
 }
 

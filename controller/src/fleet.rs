@@ -18,8 +18,10 @@ use crate::registry::{Bounds, Effect, Registry};
 use crate::state::State;
 use crate::table::Table;
 
-/// Computers and routers that are remembered at the most.
+/// Computers, containers of all of them, and routers that are remembered at the
+/// most. Tables of routers are read up to as many entries.
 const MAX_COMPUTERS: usize = 100_000;
+const MAX_CONTAINERS: usize = 4_000_000;
 const MAX_ROUTERS: usize = 10_000;
 
 /// The registry and the pushers that carry out its effects. An event takes
@@ -62,6 +64,7 @@ impl Fleet {
     ) -> Self {
         let bounds = Bounds {
             computers: MAX_COMPUTERS,
+            containers: MAX_CONTAINERS,
             routers: MAX_ROUTERS,
             probe_failures: config.liveness.probe_failures,
             forget_after: config.liveness.forget_after,

@@ -101,6 +101,7 @@ impl Inbox {
                 | Effect::ComputerRemoved { .. } => {}
             }
         }
+        content.reconcile |= content.wishes.take_overflow();
         self.wake.notify_one();
     }
 

@@ -72,6 +72,8 @@ pub(crate) struct RouterAnnouncement {
     pub(crate) table: Endpoint,
     /// How long the announcement holds; `None` for routers that never renew.
     pub(crate) lease: Option<Duration>,
+    /// Another one with each start of the router; 0 if it does not say.
+    pub(crate) generation: u64,
 }
 
 /// A known router.
@@ -80,12 +82,15 @@ pub(crate) struct Router {
     pub(crate) table: Endpoint,
     /// When it is forgotten unless it renews; `None` if it never has to.
     pub(crate) until: Option<Instant>,
+    generation: u64,
 }
 
-/// How many peers are remembered.
+/// How much is remembered.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Bounds {
     pub(crate) computers: usize,
+    /// Of all computers together.
+    pub(crate) containers: usize,
     pub(crate) routers: usize,
     /// How many failed probes in a row withdraw a computer.
     pub(crate) probe_failures: u32,
@@ -102,7 +107,7 @@ enum Manner {
     WhereMissing,
 }
 
-/// There are too many peers already.
+/// There is too much already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the controller knows {limit} {what} already, which is its limit")]
 pub(crate) struct Full {
@@ -122,6 +127,8 @@ enum Leaseholder {
 pub(crate) struct Registry {
     bounds: Bounds,
     computers: BTreeMap<Address, Computer>,
+    /// Of all computers together.
+    containers: usize,
     routers: BTreeMap<Address, Router>,
     lambdas: BTreeMap<LambdaName, BTreeSet<Address>>,
     leases: BTreeSet<(Instant, Leaseholder)>,
@@ -134,6 +141,7 @@ impl Registry {
         Self {
             bounds,
             computers: BTreeMap::new(),
+            containers: 0,
             routers: BTreeMap::new(),
             lambdas: BTreeMap::new(),
             leases: BTreeSet::new(),
@@ -169,7 +177,8 @@ impl Registry {
 
     /// A router says that it is there. One without a lease gets everything
     /// again each time, since it may have restarted; one with a lease says so
-    /// every few seconds, and is looked after by reconciliation.
+    /// every few seconds, and is looked after by reconciliation, at once if it
+    /// is new, has moved or has restarted.
     ///
     /// # Errors
     /// If it is new and there are too many routers.
@@ -182,6 +191,7 @@ impl Registry {
             address: router,
             table,
             lease,
+            generation,
         } = announced;
         let known = self.routers.get(&router);
         if known.is_none() && self.routers.len() >= self.bounds.routers {
@@ -190,13 +200,15 @@ impl Registry {
                 limit: self.bounds.routers,
             });
         }
-        let changed = known.is_none_or(|known| known.table != table);
+        let changed =
+            known.is_none_or(|known| known.table != table || known.generation != generation);
         let before = known.and_then(|known| known.until);
         let until = lease.map(|lease| now + lease);
         self.move_lease(before, until, || Leaseholder::Router(router.clone()));
         let known = Router {
             table: table.clone(),
             until,
+            generation,
         };
         self.routers.insert(router.clone(), known);
 

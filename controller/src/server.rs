@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use edge_daemon::admin::{Admin, AdminError, Readiness, RunningAdmin};
-use edge_proto::rpc::edge_controller_server::EdgeControllerServer;
+use edge_proto::rpc::edge_controller_server::{self, EdgeControllerServer};
 use edge_transport::tls::{TlsError, TlsFiles};
 use edge_transport::{BindError, Cores, Limits, Listener, Server, ServerHandle, services};
 
@@ -37,7 +37,7 @@ pub struct Handle {
     server: ServerHandle,
     admin: Option<RunningAdmin>,
     readiness: Readiness,
-    health: services::HealthReporter,
+    health: services::Health,
     cores: Arc<Cores>,
 }
 
@@ -99,8 +99,7 @@ impl Controller {
 
         let service = EdgeControllerServer::new(Service(fleet.clone()))
             .max_decoding_message_size(MAX_ANNOUNCEMENT_BYTES);
-        let (health, routes) = services::standard();
-        health.set_serving::<EdgeControllerServer<Service>>().await;
+        let (health, routes) = services::healthy(&[edge_controller_server::SERVICE_NAME]).await;
         let limits = Limits {
             max_connections: MAX_CONNECTIONS,
             ..Limits::default()
@@ -141,9 +140,7 @@ impl Handle {
     pub async fn shutdown(self, patience: Duration) -> bool {
         let deadline = Instant::now() + patience;
         self.readiness.not_ready("shutting down");
-        self.health
-            .set_not_serving::<EdgeControllerServer<Service>>()
-            .await;
+        self.health.leave().await;
         let drained = self.server.drain(patience).await;
         let left = deadline.saturating_duration_since(Instant::now());
         let told = self.fleet.finish(left).await;

@@ -44,6 +44,10 @@ pub(crate) async fn probes(fleet: Arc<Fleet>) {
 
 /// A computer that accepts a connection is alive enough; whether it answers
 /// requests well is for the routers to learn.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "within a time-out, and nothing is to be sent"
+)]
 async fn probe(computer: &Address, within: Duration) -> Probe {
     let connecting = TcpStream::connect((computer.host(), computer.port()));
     match timeout(within, connecting).await {

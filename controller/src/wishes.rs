@@ -18,15 +18,38 @@ pub(crate) enum Wish {
     Remove,
 }
 
+/// Wishes that are kept at the most. Whoever has more in mind is better off
+/// comparing the whole table.
+const MAX_WISHES: usize = 1_000_000;
+
 /// Wishes not yet carried out, at most one for each entry, so that a router
 /// that is away for long costs no more than the table it will have.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Wishes {
+    most: usize,
     order: Vec<Route>,
     wishes: HashMap<Route, Wish>,
+    /// There were more than are kept.
+    overflowed: bool,
+}
+
+impl Default for Wishes {
+    fn default() -> Self {
+        Self::at_most(MAX_WISHES)
+    }
 }
 
 impl Wishes {
+    /// None yet, and no more than `most`.
+    fn at_most(most: usize) -> Self {
+        Self {
+            most,
+            order: Vec::new(),
+            wishes: HashMap::new(),
+            overflowed: false,
+        }
+    }
+
     /// The entry shall be there, as new.
     pub(crate) fn install(&mut self, route: &Route) {
         match self.wishes.get_mut(route) {
@@ -58,6 +81,12 @@ impl Wishes {
         self.order.is_empty()
     }
 
+    /// Whether wishes were dropped since this was asked last, so that the table
+    /// has to be compared with what it ought to be.
+    pub(crate) fn take_overflow(&mut self) -> bool {
+        std::mem::take(&mut self.overflowed)
+    }
+
     /// All wishes: removals first, otherwise in the order in which they came.
     pub(crate) fn take(&mut self) -> Vec<(Route, Wish)> {
         let order = std::mem::take(&mut self.order);
@@ -69,6 +98,10 @@ impl Wishes {
     }
 
     fn push(&mut self, route: &Route, wish: Wish) {
+        if self.order.len() >= self.most {
+            self.overflowed = true;
+            return;
+        }
         self.order.push(route.clone());
         self.wishes.insert(route.clone(), wish);
     }
@@ -96,6 +129,20 @@ mod tests {
         );
         assert!(wishes.is_empty());
         assert_eq!(wishes.take(), []);
+    }
+
+    #[test]
+    fn what_is_beyond_all_measure_is_dropped_and_told_once() {
+        let mut wishes = Wishes::at_most(2);
+        wishes.install(&route("l0", "a:1"));
+        wishes.install(&route("l1", "a:1"));
+        assert!(!wishes.take_overflow());
+        wishes.install(&route("l0", "a:1"));
+        assert!(!wishes.take_overflow(), "it is wished for already");
+        wishes.remove(&route("l0", "b:1"));
+        assert!(wishes.take_overflow());
+        assert!(!wishes.take_overflow());
+        assert_eq!(wishes.take().len(), 2);
     }
 
     #[test]

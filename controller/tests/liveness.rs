@@ -8,7 +8,7 @@ use std::time::Duration;
 use edge_proto::rpc::ComputerInfo;
 use serde_json::json;
 use support::{
-    Announcer, Router, computer, leased, page, quick, start, state, state_shows,
+    Announcer, DEADLINE, Router, computer, leased, page, quick, start, state, state_shows,
     without_reconciliation,
 };
 use tonic::Code;
@@ -186,9 +186,8 @@ async fn the_health_service_says_that_the_controller_serves() {
     use tonic_health::pb::health_check_response::ServingStatus;
     use tonic_health::pb::health_client::HealthClient;
     let controller = start(quick()).await;
-    let uri = format!("http://{}", controller.address());
-    let channel = tonic::transport::Channel::from_shared(uri).unwrap();
-    let mut health = HealthClient::new(channel.connect_lazy());
+    let at = controller.address().into();
+    let mut health = HealthClient::new(edge_transport::control::channel(&at, None, DEADLINE));
     for service in ["", "uiiit.rpc.EdgeController"] {
         let service = service.to_owned();
         let request = tonic_health::pb::HealthCheckRequest { service };

@@ -1,5 +1,9 @@
 //! The program itself: flags, exit codes, signals.
 #![allow(clippy::unwrap_used, reason = "tests end when something fails")]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "what a test waits for comes, or the test has failed"
+)]
 
 mod support;
 
@@ -11,7 +15,8 @@ use std::sync::Arc;
 
 use edge_transport::Cores;
 use edge_transport::tls::TlsFiles;
-use support::{Announcer, Program, Router, leased, program};
+use prost::Message as _;
+use support::{Announcer, Program, Router, eventually, leased, program};
 
 /// Exit code, standard output and standard error of a run that ends by itself.
 fn run(arguments: &[&str]) -> (Option<i32>, String, String) {
@@ -36,6 +41,74 @@ fn both_signals_end_it_gracefully() {
         said.for_each(drop);
         assert_eq!(running.child.wait().unwrap().code(), Some(0), "{signal}");
     }
+}
+
+#[tokio::test]
+async fn an_announcement_under_way_at_a_signal_is_taken_and_nobody_else_is_let_in() {
+    use tonic_health::pb::health_check_response::ServingStatus;
+    for signal in ["-TERM", "-INT"] {
+        let mut running = Program::start(&[], &[]);
+        let stream = tokio::net::TcpStream::connect(running.address).await;
+        let (requests, mut connection) = h2::client::handshake(stream.unwrap()).await.unwrap();
+        let mut pings = connection.ping_pong().unwrap();
+        tokio::spawn(connection);
+        let method = "http://controller/uiiit.rpc.EdgeController/AnnounceComputer";
+        let head = http::Request::post(method)
+            .header("content-type", "application/grpc")
+            .header("te", "trailers")
+            .body(())
+            .unwrap();
+        let mut requests = requests.ready().await.unwrap();
+        let (answer, mut body) = requests.send_request(head, false).unwrap();
+        // Answered once the head has been read.
+        pings.ping(h2::Ping::opaque()).await.unwrap();
+        let mut watched = Vec::new();
+        for service in ["", "uiiit.rpc.EdgeController"] {
+            let mut stream = watch(running.address, service).await;
+            let now = stream.message().await.unwrap().unwrap().status();
+            assert_eq!(now, ServingStatus::Serving);
+            watched.push(stream);
+        }
+
+        let pid = running.child.id().to_string();
+        let sent = Command::new("kill").args([signal, &pid]).status();
+        assert!(sent.unwrap().success());
+        for mut stream in watched {
+            let now = stream.message().await.unwrap().unwrap().status();
+            assert_eq!(now, ServingStatus::NotServing);
+        }
+        let closed = || std::net::TcpStream::connect(running.address).is_err();
+        eventually("new connections are refused", closed).await;
+
+        let message = leased("127.0.0.1:10", &["l0"], 60_000).encode_to_vec();
+        let mut frame = vec![0];
+        frame.extend(u32::try_from(message.len()).unwrap().to_be_bytes());
+        frame.extend(message);
+        body.send_data(frame.into(), true).unwrap();
+        let mut answer = answer.await.unwrap().into_body();
+        while let Some(data) = answer.data().await {
+            data.unwrap();
+        }
+        let trailers = answer.trailers().await.unwrap().unwrap();
+        assert_eq!(trailers["grpc-status"], "0", "{signal}");
+        let said: Vec<_> = running.lines.by_ref().map(Result::unwrap).collect();
+        assert!(said.iter().any(|line| line.contains("computer added")));
+        assert_eq!(running.child.wait().unwrap().code(), Some(0), "{signal}");
+    }
+}
+
+/// What the controller at `address` says of the health of `service`, from now on.
+async fn watch(
+    address: std::net::SocketAddr,
+    service: &str,
+) -> tonic::Streaming<tonic_health::pb::HealthCheckResponse> {
+    let channel = edge_transport::control::streaming_channel(&address.into(), None);
+    let service = service.to_owned();
+    let request = tonic_health::pb::HealthCheckRequest { service };
+    let watching = tonic_health::pb::health_client::HealthClient::new(channel)
+        .watch(request)
+        .await;
+    watching.unwrap().into_inner()
 }
 
 #[tokio::test]

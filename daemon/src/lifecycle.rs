@@ -2,7 +2,7 @@
 
 use std::{
     sync::{Arc, OnceLock},
-    time::Duration,
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use serde::{Deserialize, Serialize};
@@ -63,6 +63,16 @@ impl Shutdown {
     pub fn token(&self) -> CancellationToken {
         self.token.clone()
     }
+}
+
+/// A number that grows with each start of a process, for those who have to tell one from
+/// the next in the same place: milliseconds since 1970. 0, which says nothing, on a machine
+/// whose clock is before that.
+pub fn generation() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or(0, |since| {
+        u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+    })
 }
 
 /// Requests in flight did not finish by the deadline, and were given up.

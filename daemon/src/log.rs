@@ -1,5 +1,7 @@
 //! Logs: what is written, how, and where to (standard error).
 
+mod queue;
+
 use std::{fmt, str::FromStr};
 
 use clap::ValueEnum;
@@ -7,6 +9,8 @@ use serde::{Deserialize, Serialize};
 use tracing::{Subscriber, subscriber::set_global_default};
 use tracing_subscriber::{EnvFilter, fmt::MakeWriter};
 
+use self::queue::Line;
+pub(crate) use self::queue::{flush, last_words};
 use crate::{nearest::advice, run::coloured};
 
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
@@ -100,13 +104,16 @@ impl fmt::Display for LogFilter {
 /// Sets up the log of the process, on standard error, in colour if that is a terminal.
 /// Only the first call in a process counts, so that tests may all call it.
 ///
-/// Lines that cannot be written are lost, and nothing else: a complaint about them would
-/// go to standard error, too, and panic in whatever thread had something to say.
+/// Lines are written by a thread of its own: whoever logs never waits for the reader. Lines
+/// that cannot be written are lost, and nothing else: a complaint about them would go to
+/// standard error, too, and panic in whatever thread had something to say.
+/// [`run`](crate::run) waits for the last ones.
 pub fn init(config: &LogConfig) {
+    queue::start();
     // An error says that there is a log already.
     let _ = match config.format {
-        LogFormat::Text => set_global_default(text(config, std::io::stderr, coloured())),
-        LogFormat::Json => set_global_default(json(config, std::io::stderr)),
+        LogFormat::Text => set_global_default(text(config, || Line, coloured())),
+        LogFormat::Json => set_global_default(json(config, || Line)),
     };
 }
 

@@ -2,14 +2,18 @@
 
 use std::{
     error::Error,
-    io::{IsTerminal, Write, stderr},
+    io::{IsTerminal, stderr},
     process::ExitCode,
+    time::Duration,
 };
 
-use crate::{conf_string::ConfStringError, layers::ConfigError};
+use crate::{conf_string::ConfStringError, layers::ConfigError, log};
 
 /// The exit code for wrong usage and unusable configuration.
 const USAGE: u8 = 2;
+
+/// How long the end of a program waits for a reader of its log.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// The user asked for something that makes no sense: options that exclude each other, an
 /// argument that is missing. For what neither clap nor the configuration can tell.
@@ -23,6 +27,7 @@ pub struct UsageError(pub String);
 /// An error is printed to standard error as `error: ` and the whole chain of its causes.
 pub fn run(program: impl FnOnce() -> anyhow::Result<()>) -> ExitCode {
     let Err(error) = program() else {
+        log::flush(LAST_WORDS);
         return ExitCode::SUCCESS;
     };
     // Nothing is left to do when printing fails.
@@ -35,7 +40,8 @@ pub fn run(program: impl FnOnce() -> anyhow::Result<()>) -> ExitCode {
     } else {
         ("", "")
     };
-    let _ = writeln!(stderr(), "{on}error:{off} {}", chain(error.as_ref()));
+    let line = format!("{on}error:{off} {}\n", chain(error.as_ref()));
+    log::last_words(&line, LAST_WORDS);
     ExitCode::from(exit_code(&error))
 }
 

@@ -1,19 +1,19 @@
 //! SIGINT and SIGTERM: the first asks the process to drain, the second ends it at once.
 
-use std::{
-    io::{self, Write},
-    thread,
-};
+use std::{io, thread, time::Duration};
 
 use tokio::{
     runtime::Builder,
     signal::unix::{Signal, SignalKind, signal},
 };
 
-use crate::lifecycle::Shutdown;
+use crate::{lifecycle::Shutdown, log};
 
 /// The exit code of a process that a second signal ended.
 const FORCED: i32 = 1;
+
+/// How long the end waits for a reader of the log.
+const LAST_WORDS: Duration = Duration::from_millis(100);
 
 /// From now on the first SIGINT or SIGTERM requests `shutdown`, and the next one ends the
 /// process immediately with exit code 1. A process that ends because of the first one
@@ -39,8 +39,7 @@ pub fn install(shutdown: &Shutdown) -> io::Result<()> {
             let name = either(&mut interrupt, &mut terminate).await;
             shutdown.request(name);
             let name = either(&mut interrupt, &mut terminate).await;
-            // Not `eprintln!`, which panics when nobody reads standard error.
-            let _ = writeln!(io::stderr(), "{name} again: ending at once");
+            log::last_words(&format!("{name} again: ending at once\n"), LAST_WORDS);
             std::process::exit(FORCED);
         });
     };

@@ -240,3 +240,23 @@ async fn an_answer_under_way_is_finished_before_it_stops() {
     assert_eq!(answer.await.unwrap().1, "late\n");
     stopping.await.unwrap();
 }
+
+#[tokio::test]
+async fn it_stops_although_a_client_does_not_read_its_answer() {
+    let mut admin = Admin::new("edgerouter", "1.2.3");
+    // More than the buffers of both ends hold.
+    let page = || async { "x".repeat(64 << 20) };
+    admin.route("/large", axum::routing::get(page));
+    let running = start(admin).await;
+    let address = running.address();
+    let begun = spawn_blocking(move || {
+        let mut client = TcpStream::connect(address).unwrap();
+        let request = b"GET /large HTTP/1.1\r\nhost: x\r\n\r\n";
+        client.write_all(request).unwrap();
+        client.read_exact(&mut [0]).unwrap();
+        client
+    });
+    let _client = begun.await.unwrap();
+    let stopping = tokio::time::timeout(Duration::from_secs(10), running.stop());
+    stopping.await.expect("long before a connection is too old");
+}

@@ -1,10 +1,14 @@
 //! A whole daemon as a process: the example `greeter`, its options, signals and exit codes.
 
 #![allow(clippy::unwrap_used)] // in helpers of tests a panic is the report
+#![allow(
+    clippy::disallowed_methods,
+    reason = "what a test waits for comes, or the test has failed"
+)]
 
 use std::{
     ffi::OsStr,
-    io::{BufRead, BufReader, Read, Write},
+    io::{BufRead, BufReader, PipeReader, Read, Write},
     net::{SocketAddr, TcpStream},
     path::PathBuf,
     process::{Child, Command, ExitStatus, Output, Stdio},
@@ -233,6 +237,71 @@ fn the_second_signal_ends_a_process_whose_log_nobody_reads() {
         thread::yield_now();
     }
     assert_eq!(child.wait().unwrap().code(), Some(1));
+}
+
+/// A running greeter with a visitor, whose standard error somebody holds without reading it, as
+/// a log collector that hangs. The first is that somebody.
+fn stuck() -> (PipeReader, Child, TcpStream) {
+    let (reader, writer) = std::io::pipe().unwrap();
+    let mut other = writer.try_clone().unwrap();
+    // Fills the pipe, and waits for room until the reader goes.
+    thread::spawn(move || other.write_all(&[b'\n'; 1 << 20]));
+    let place = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = place.local_addr().unwrap();
+    drop(place);
+    let endpoint = format!("--server-endpoint={address}");
+    let child = command([&endpoint, "--admin-endpoint=", "--log-format=json"])
+        .env("GREETER__DRAIN__DEADLINE", "1h")
+        .stderr(writer)
+        .spawn()
+        .unwrap();
+    let deadline = Instant::now() + PATIENCE;
+    let mut visitor = loop {
+        match TcpStream::connect(address) {
+            Ok(visitor) => break visitor,
+            Err(error) => assert!(Instant::now() < deadline, "it does not serve: {error}"),
+        }
+    };
+    visitor.set_read_timeout(Some(PATIENCE)).unwrap();
+    visitor.read_exact(&mut [0; 6]).unwrap();
+    (reader, child, visitor)
+}
+
+fn ended(child: &mut Child) -> ExitStatus {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            return status;
+        }
+        assert!(Instant::now() < deadline, "the process does not end");
+        thread::yield_now();
+    }
+}
+
+#[test]
+fn a_process_whose_log_is_stuck_serves_and_drains() {
+    let (_reader, mut child, visitor) = stuck();
+    let server = visitor.peer_addr().unwrap();
+    terminate(&child);
+    let deadline = Instant::now() + PATIENCE;
+    while TcpStream::connect(server).is_ok() {
+        assert!(Instant::now() < deadline, "the process does not drain");
+    }
+    drop(visitor);
+    assert_eq!(ended(&mut child).code(), Some(0));
+}
+
+#[test]
+fn the_second_signal_ends_a_process_whose_log_is_stuck() {
+    let (_reader, mut child, visitor) = stuck();
+    let server = visitor.peer_addr().unwrap();
+    terminate(&child);
+    let deadline = Instant::now() + PATIENCE;
+    while TcpStream::connect(server).is_ok() {
+        assert!(Instant::now() < deadline, "the first signal is not heard");
+    }
+    terminate(&child);
+    assert_eq!(ended(&mut child).code(), Some(1));
 }
 
 #[test]

@@ -19,7 +19,7 @@ use edge_proto::rpc::state_server_client::StateServerClient;
 use edge_proto::rpc::{Dag, IndexList, LambdaRequest, LambdaResponse, Outcome, State};
 use edge_proto::workflow::{Chain, Dag as Graph, Dependencies};
 use edge_transport::{ClientOptions, Core, Endpoint, LambdaClient, control};
-use support::{Computer, PATIENCE, Site, anywhere};
+use support::{Computer, PATIENCE, Site, anywhere, platform};
 use tokio::task::JoinSet;
 
 const CALLS: usize = 50;
@@ -98,24 +98,6 @@ impl World {
     fn states_of(&self, computer: usize) -> Endpoint {
         self.computers[computer].state_address().unwrap().into()
     }
-}
-
-/// The computer of the rows: 20 cores of 4e9 operations per second, two workers.
-fn platform(function: &str) -> String {
-    format!(
-        r#"{{
-  "version": "1.0",
-  "processors": [
-    {{"name": "cpu", "type": "GenericCpu", "speed": 4e9, "memory": 1e9, "cores": 20}}
-  ],
-  "containers": [
-    {{"name": "container", "processor": "cpu", "num-workers": 2, "lambda": {{
-      "name": "{function}", "requirements": "proportional",
-      "op-coeff": 1e6, "op-offset": 4e6, "mem-coeff": 100, "mem-offset": 0
-    }}}}
-  ]
-}}"#
-    )
 }
 
 type States<'a> = &'a [(&'a str, &'a [&'a str])];

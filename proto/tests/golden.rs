@@ -308,8 +308,17 @@ fn router_info() {
         edge_server_endpoint: "h:1".into(),
         forwarding_table_endpoint: "h:2".into(),
         lease_ms: 10,
+        generation: 11,
     };
-    golden(&info, &[b"\x0a\x03h:1", b"\x12\x03h:2", b"\xa0\x06\x0a"]);
+    golden(
+        &info,
+        &[
+            b"\x0a\x03h:1",
+            b"\x12\x03h:2",
+            b"\xa0\x06\x0a",
+            b"\xa8\x06\x0b",
+        ],
+    );
 }
 
 #[test]

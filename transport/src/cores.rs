@@ -129,14 +129,6 @@ impl Cores {
             .expect("there is at least one core")
     }
 
-    /// Connections on all cores.
-    pub fn connections(&self) -> usize {
-        self.cores
-            .iter()
-            .map(|core| core.connections.load(Ordering::Relaxed))
-            .sum()
-    }
-
     /// Stops all threads and waits for them; what still runs there is dropped.
     pub async fn join(&self) {
         let threads = std::mem::take(

@@ -1,8 +1,12 @@
 //! The gRPC message frame: one byte of flags, four of length, the message.
 
+use std::future::poll_fn;
+use std::time::Instant;
+
 use bytes::{BufMut, Bytes, BytesMut};
 use h2::{RecvStream, SendStream};
 use http::{HeaderMap, HeaderName};
+use tokio::time::timeout_at;
 use tonic::{Code, Status};
 
 const PREFIX: usize = 5;
@@ -18,22 +22,53 @@ pub(crate) fn send(
     message: Bytes,
     end_of_stream: bool,
 ) -> Result<(), h2::Error> {
-    let length = u32::try_from(message.len()).map_err(|_| h2::Reason::INTERNAL_ERROR)?;
-    let copied = if message.len() <= COPY_LIMIT {
-        message.len()
-    } else {
-        0
-    };
-    let mut frame = BytesMut::with_capacity(PREFIX + copied);
-    frame.put_u8(0);
-    frame.put_u32(length);
-    if copied == message.len() {
+    if message.len() <= COPY_LIMIT {
+        let mut frame = prefix(&message, message.len())?;
         frame.put_slice(&message);
         stream.send_data(frame.freeze(), end_of_stream)
     } else {
-        stream.send_data(frame.freeze(), false)?;
+        announce(stream, &message)?;
         stream.send_data(message, end_of_stream)
     }
+}
+
+/// Sends what comes before `message`, which is to follow.
+pub(crate) fn announce(stream: &mut SendStream<Bytes>, message: &Bytes) -> Result<(), h2::Error> {
+    stream.send_data(prefix(message, 0)?.freeze(), false)
+}
+
+/// What comes before `message`, with room for `more` bytes behind it.
+fn prefix(message: &Bytes, more: usize) -> Result<BytesMut, h2::Error> {
+    let length = u32::try_from(message.len()).map_err(|_| h2::Reason::INTERNAL_ERROR)?;
+    let mut prefix = BytesMut::with_capacity(PREFIX + more);
+    prefix.put_u8(0);
+    prefix.put_u32(length);
+    Ok(prefix)
+}
+
+/// Sends `data` as the peer's window allows, so that a slow reader holds back
+/// the stream instead of filling our memory. One that has not made room for all
+/// of it by the deadline is given up.
+pub(crate) async fn send_as_read(
+    stream: &mut SendStream<Bytes>,
+    mut data: Bytes,
+    deadline: Instant,
+) -> Result<(), h2::Error> {
+    while !data.is_empty() {
+        stream.reserve_capacity(data.len());
+        let room = poll_fn(|cx| stream.poll_capacity(cx));
+        let capacity = match timeout_at(deadline.into(), room).await {
+            Ok(Some(capacity)) => capacity?,
+            Ok(None) => return Err(h2::Reason::CANCEL.into()),
+            Err(_) => {
+                stream.send_reset(h2::Reason::CANCEL);
+                return Err(h2::Reason::CANCEL.into());
+            }
+        };
+        let part = data.split_to(capacity.min(data.len()));
+        stream.send_data(part, false)?;
+    }
+    Ok(())
 }
 
 /// Why no single message could be read.

@@ -106,6 +106,14 @@ struct Shared<S> {
     no_handshake: Seldom,
 }
 
+impl<S> Shared<S> {
+    /// Connections of this server; other servers may be on the same cores.
+    fn connections(&self) -> usize {
+        // One task accepts, each of the others has a connection.
+        self.tasks.len().saturating_sub(1)
+    }
+}
+
 /// A running server.
 #[derive(Debug, Clone)]
 pub struct ServerHandle {
@@ -170,7 +178,7 @@ async fn accept<S: LambdaService>(
         };
         match accepted {
             Ok((stream, peer)) => {
-                if cores.connections() >= shared.server.limits.max_connections {
+                if shared.connections() >= shared.server.limits.max_connections {
                     if let Some(others) = shared.refused.due(Instant::now()) {
                         tracing::warn!(%peer, others, "connection refused: too many connections");
                     }

@@ -1,10 +1,43 @@
 //! The services that every port of ours offers: health and reflection.
 
 use tonic::service::Routes;
+use tonic_health::ServingStatus;
 pub use tonic_health::server::HealthReporter;
 
-/// `grpc.health.v1.Health` and server reflection over the whole contract. The
-/// reporter says whether the server, named by the empty string, is serving.
+/// What `grpc.health.v1.Health` says of one port: of all of it, under the empty name
+/// that `grpc_health_probe` and Kubernetes ask for by default, and of each service under
+/// its full name, which is what gRPC clients ask for that check health by themselves.
+#[derive(Debug)]
+pub struct Health {
+    reporter: HealthReporter,
+    services: &'static [&'static str],
+}
+
+impl Health {
+    /// From now on the port and its services are not serving. Whoever watches one is told
+    /// at once.
+    pub async fn leave(&self) {
+        self.say(ServingStatus::NotServing).await;
+    }
+
+    async fn say(&self, status: ServingStatus) {
+        for service in self.services.iter().chain([&""]) {
+            self.reporter.set_service_status(service, status).await;
+        }
+    }
+}
+
+/// `grpc.health.v1.Health` and server reflection over the whole contract. `services`, by
+/// their full names, are serving until the port [leaves](Health::leave).
+pub async fn healthy(services: &'static [&'static str]) -> (Health, Routes) {
+    let (reporter, routes) = standard();
+    let health = Health { reporter, services };
+    health.say(ServingStatus::Serving).await;
+    (health, routes)
+}
+
+/// As [`healthy`], of no service by name. The reporter says whether the server, named by
+/// the empty string, is serving.
 pub fn standard() -> (HealthReporter, Routes) {
     let (reporter, health) = tonic_health::server::health_reporter();
     let reflection = tonic_reflection::server::Builder::configure()
@@ -13,4 +46,10 @@ pub fn standard() -> (HealthReporter, Routes) {
         .build_v1()
         .expect("the descriptors were compiled from valid files");
     (reporter, Routes::new(health).add_service(reflection))
+}
+
+/// Whether calls of this method last as long as the caller likes, tell what concerns the
+/// server as a whole, and therefore end when it leaves: nobody loses anything.
+pub(crate) fn ends_with_the_server(path: &str) -> bool {
+    path == "/grpc.health.v1.Health/Watch" || path.starts_with("/grpc.reflection.")
 }

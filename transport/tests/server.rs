@@ -1,5 +1,9 @@
 //! The server as its clients see it: rows SV1 to SV6, limits, deadlines, cancellation, drain.
 #![allow(clippy::unwrap_used, reason = "a failing helper is a failing test")]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "what a test waits for comes, or the test has failed"
+)]
 
 mod support;
 

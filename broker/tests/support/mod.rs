@@ -2,9 +2,12 @@
 #![allow(
     dead_code,
     unreachable_pub,
+    clippy::disallowed_methods,
     clippy::unwrap_used,
     reason = "each test file uses its part; a failing helper is a failing test"
 )]
+
+pub mod process;
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -35,6 +38,8 @@ pub const PATIENCE: Duration = Duration::from_secs(20);
 pub enum Conduct {
     /// Answers with the input, after a while.
     Echo(Duration),
+    /// Answers with the input as soon as this is true.
+    Await(Arc<AtomicBool>),
     /// Answers with this.
     Say(LambdaResponse),
     /// Answers with this, after a while.
@@ -83,6 +88,11 @@ impl LambdaService for Inner {
         let conduct = self.conduct.lock().unwrap().clone();
         match conduct {
             Conduct::Echo(pause) => tokio::time::sleep(pause).await,
+            Conduct::Await(released) => {
+                while !released.load(Ordering::SeqCst) {
+                    tokio::time::sleep(Duration::from_millis(2)).await;
+                }
+            }
             Conduct::Say(answer) => response = answer,
             Conduct::Work(pause, answer) => {
                 tokio::time::sleep(pause).await;

@@ -3,15 +3,15 @@
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
-use std::sync::mpsc::Sender;
 use std::time::Instant;
 
 use edge_daemon::lifecycle::Shutdown;
 use edge_proto::rpc::LambdaRequest;
 use edge_transport::{ClientOptions, Core, LambdaClient};
+use tokio::sync::mpsc::Sender;
 use tokio_util::sync::CancellationToken;
 
-use super::LAST_WAIT;
+use super::patience;
 use super::requester::{Requester, Work};
 use crate::callback::CallbackReceiver;
 use crate::config::{Config, ConfigProblem};
@@ -116,13 +116,16 @@ impl Lane {
     ) -> Result<Answer, RequestError> {
         let result = requester.call(request, self.shared.config.timeout).await;
         match &result {
-            Ok(answer) => self.answered(requester, answer, ticket),
+            Ok(answer) => self.answered(requester, answer, ticket).await,
             Err(error) => ticket.failed(error),
         }
         result
     }
 
-    fn answered(&self, requester: &Requester, answer: &Answer, ticket: Ticket) {
+    /// Counts an answer, then waits until its line is taken: an output that
+    /// does not keep up slows a closed loop down, and takes up places for
+    /// outstanding requests in an open one.
+    async fn answered(&self, requester: &Requester, answer: &Answer, ticket: Ticket) {
         let response = &answer.response;
         let latency = match (response.responder.as_str(), requester.only_endpoint()) {
             ("", endpoint) => ticket.answered(endpoint.unwrap_or(NOBODY)),
@@ -132,16 +135,13 @@ impl Lane {
             let shared = &self.shared;
             let at = shared.start.elapsed();
             // The writer is gone only if the output is, which ends the run.
-            let _ = lines.send(line(at, latency, response, &shared.name, shared.columns));
+            let line = line(at, latency, response, &shared.name, shared.columns);
+            let _ = lines.send(line).await;
         }
     }
 
     /// Ends [`LAST_WAIT`] after the run was asked to end.
     pub(super) fn patience(&self) -> impl Future<Output = ()> + Send + use<> {
-        let shutdown = self.shared.shutdown.clone();
-        async move {
-            shutdown.requested().await;
-            tokio::time::sleep(LAST_WAIT).await;
-        }
+        patience(self.shared.shutdown.clone())
     }
 }

@@ -338,3 +338,28 @@ fn an_interrupted_run_still_prints_its_summary() {
         "no progress where there is no terminal"
     );
 }
+
+#[test]
+fn a_run_whose_output_nobody_reads_ends_when_it_is_asked_to() {
+    let computer = Computer::echo(Duration::ZERO);
+    let endpoint = computer.endpoint().to_string();
+    let mut child = edgeclient(&["--server", &endpoint, "--num-threads", "8"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // More lines than a pipe holds.
+    wait_until("the pipe is full", || computer.count() >= 5000);
+    let signal = ["-INT", &child.id().to_string()];
+    let killed = Command::new("kill").args(signal).status().unwrap();
+    assert!(killed.success());
+    wait_until("the run has ended", || child.try_wait().unwrap().is_some());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let message = "cannot write to -: nobody reads it";
+    assert!(
+        text(&output.stderr).contains(message),
+        "{}",
+        text(&output.stderr)
+    );
+}

@@ -111,6 +111,11 @@ impl Computer {
         self.service.seen.lock().unwrap().clone()
     }
 
+    /// How many requests have arrived.
+    pub(crate) fn count(&self) -> usize {
+        self.service.seen.lock().unwrap().len()
+    }
+
     /// Requests that are being executed.
     pub(crate) fn running(&self) -> usize {
         self.service.running.load(Ordering::SeqCst)

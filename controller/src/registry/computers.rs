@@ -80,7 +80,8 @@ impl Registry {
     /// routers are told the difference, and nothing that stays is interrupted.
     ///
     /// # Errors
-    /// If it is new and there are too many computers.
+    /// If it is new and there are too many computers, or all together would
+    /// have too many containers.
     pub(crate) fn announce_computer(
         &mut self,
         now: Instant,
@@ -95,6 +96,13 @@ impl Registry {
         }
         if known.is_some_and(|known| is_late(announced.generation, known)) {
             return Ok(Vec::new());
+        }
+        let others = self.containers - known.map_or(0, |known| known.containers.len());
+        if others + announced.containers.len() > self.bounds.containers {
+            return Err(Full {
+                what: "containers",
+                limit: self.bounds.containers,
+            });
         }
         let renews = announced.lease.is_some();
         let (before, same) = match known.filter(|known| known.serves()) {
@@ -148,8 +156,12 @@ impl Registry {
         };
         let lambdas = computer.lambdas.clone();
         let after = computer.expiry();
+        self.containers += computer.containers.len();
         let before = self.computers.insert(address.clone(), computer);
-        let before = before.and_then(|before| before.expiry());
+        let before = before.and_then(|before| {
+            self.containers -= before.containers.len();
+            before.expiry()
+        });
         self.move_lease(before, after, || Leaseholder::Computer(address.clone()));
         lambdas
     }
@@ -167,6 +179,7 @@ impl Registry {
 
     pub(super) fn forget_computer(&mut self, address: &Address, effects: &mut Vec<Effect>) {
         if let Some(computer) = self.computers.remove(address) {
+            self.containers -= computer.containers.len();
             let holder = || Leaseholder::Computer(address.clone());
             self.move_lease(computer.expiry(), None, holder);
             if computer.serves() {
@@ -211,7 +224,8 @@ impl Registry {
             }
             (Standing::Withdrawn { since }, Probe::Failed) => {
                 if now.saturating_duration_since(since) >= self.bounds.forget_after {
-                    self.computers.remove(address);
+                    // Its lambdas were withdrawn already, and it has no lease.
+                    self.forget_computer(address, &mut effects);
                 }
             }
         }

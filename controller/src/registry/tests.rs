@@ -10,6 +10,7 @@ const LEASE: Duration = Duration::from_secs(10);
 pub(super) fn registry() -> Registry {
     Registry::new(Bounds {
         computers: 5,
+        containers: 10,
         routers: 5,
         probe_failures: 3,
         forget_after: Duration::from_secs(60),
@@ -48,6 +49,7 @@ pub(super) fn router(at: &str, table: &str) -> RouterAnnouncement {
         address: address(at),
         table: table.parse().unwrap(),
         lease: Some(LEASE),
+        generation: 1,
     }
 }
 
@@ -123,7 +125,8 @@ fn a_message_that_was_overtaken_by_a_newer_generation_is_ignored() {
 }
 
 #[test]
-fn a_renewing_router_is_reconciled_when_it_is_new_or_has_moved_and_left_alone_otherwise() {
+fn a_renewing_router_is_reconciled_when_it_is_new_has_moved_or_restarted_and_left_alone_otherwise()
+{
     let (mut registry, now) = (registry(), Instant::now());
     registry
         .announce_computer(now, leased("c:1", &["l0"], 1))
@@ -132,6 +135,15 @@ fn a_renewing_router_is_reconciled_when_it_is_new_or_has_moved_and_left_alone_ot
     assert_eq!(announce("r:2"), ["connect r:2", "reconcile"]);
     assert_eq!(announce("r:2"), [""; 0]);
     assert_eq!(announce("r:3"), ["connect r:3", "reconcile"]);
+    assert_eq!(announce("r:3"), [""; 0]);
+    let restarted = RouterAnnouncement {
+        generation: 2,
+        ..router("r:1", "r:3")
+    };
+    for expected in [&["connect r:3", "reconcile"][..], &[]] {
+        let effects = registry.announce_router(now, restarted.clone());
+        assert_eq!(told(&effects.unwrap()), expected);
+    }
     let effects = registry.expire(now + LEASE);
     assert_eq!(told(&effects), ["del l0", "disconnect r:1"]);
 }
@@ -229,6 +241,37 @@ fn newcomers_beyond_the_bounds_are_refused_and_those_known_are_not() {
             .is_ok()
     );
     assert!(registry.announce_router(now, router("c:1", "t:2")).is_ok());
+}
+
+#[test]
+fn containers_are_counted_over_all_computers_however_they_come_and_go() {
+    let (mut registry, now) = (registry(), Instant::now());
+    let six = ["l0", "l1", "l2", "l3", "l4", "l5"];
+    let five = &six[..5];
+    for _ in 0..3 {
+        registry
+            .announce_computer(now, computer("c:1", five))
+            .unwrap();
+        registry
+            .announce_computer(now, leased("c:2", five, 0))
+            .unwrap();
+        let refused = registry.announce_computer(now, computer("c:1", &six));
+        let text = "the controller knows 10 containers already, which is its limit";
+        assert_eq!(refused.unwrap_err().to_string(), text);
+        // Withdrawn, then forgotten; and a lease that ends.
+        for _ in 0..3 {
+            registry.probed(now, &address("c:1"), Probe::Failed);
+        }
+        let later = now + Duration::from_secs(60);
+        registry.probed(later, &address("c:1"), Probe::Failed);
+        registry.expire(later);
+        assert!(registry.computers().is_empty());
+    }
+    assert!(
+        registry
+            .announce_computer(now, computer("c:1", &six))
+            .is_ok()
+    );
 }
 
 #[test]

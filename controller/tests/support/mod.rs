@@ -1,6 +1,10 @@
 //! A stranger's router that records what it is told, and a controller to tell it.
 #![allow(dead_code, reason = "each test file uses its part")]
 #![allow(clippy::unwrap_used, reason = "tests end when something fails")]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "what a test waits for comes, or the test has failed"
+)]
 
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Lines};
@@ -27,7 +31,7 @@ use tonic::transport::{Channel, Server};
 use tonic::{Request, Response, Status};
 
 /// How long to wait for what has to happen.
-const DEADLINE: Duration = Duration::from_secs(30);
+pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
 
 /// Waits until `condition` holds.
 pub(crate) async fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
@@ -295,6 +299,7 @@ impl Router {
             edge_server_endpoint: format!("127.0.0.1:{}", self.address.port()),
             forwarding_table_endpoint: self.address.to_string(),
             lease_ms,
+            generation: 0,
         }
     }
 

@@ -23,6 +23,8 @@ const HEAD_LIMIT: Duration = Duration::from_secs(5);
 const HEAD_SIZE: usize = 16 * 1024;
 /// How long a connection may last, whatever its client does.
 const CONNECTION_LIMIT: Duration = Duration::from_secs(15);
+/// How much longer a connection may last once the endpoint stops.
+const STOP_LIMIT: Duration = Duration::from_secs(1);
 /// The pause after a failure to accept, mostly for want of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -65,16 +67,14 @@ async fn connection(stream: TcpStream, router: Router, stop: CancellationToken) 
         .max_buf_size(HEAD_SIZE);
     let service = TowerToHyperService::new(router);
     let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
-    let served = timeout(CONNECTION_LIMIT, async {
-        tokio::select! {
-            result = &mut connection => result,
-            () = stop.cancelled() => {
-                connection.as_mut().graceful_shutdown();
-                connection.await
-            }
+    let served = tokio::select! {
+        served = timeout(CONNECTION_LIMIT, &mut connection) => served,
+        () = stop.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            timeout(STOP_LIMIT, connection).await
         }
-    });
-    match served.await {
+    };
+    match served {
         Ok(Ok(())) => {}
         Ok(Err(error)) => tracing::debug!(%error, "admin connection failed"),
         Err(_) => tracing::debug!("admin connection took too long"),

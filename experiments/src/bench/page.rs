@@ -33,6 +33,10 @@ pub(crate) fn total(page: &str, name: &str) -> anyhow::Result<u64> {
         .try_fold(0, |sum, value| Ok(sum + value.parse::<u64>()?))
 }
 
+#[expect(
+    clippy::disallowed_methods,
+    reason = "`read` has a time-out for all of it"
+)]
 async fn fetch(endpoint: &Endpoint, path: &str) -> anyhow::Result<String> {
     let stream = tokio::net::TcpStream::connect((endpoint.host(), endpoint.port())).await?;
     let (mut requests, connection) =

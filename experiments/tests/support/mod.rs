@@ -140,3 +140,21 @@ pub async fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }
+
+/// The computer of the rows: 20 cores of 4e9 operations per second, two workers.
+pub fn platform(function: &str) -> String {
+    format!(
+        r#"{{
+  "version": "1.0",
+  "processors": [
+    {{"name": "cpu", "type": "GenericCpu", "speed": 4e9, "memory": 1e9, "cores": 20}}
+  ],
+  "containers": [
+    {{"name": "container", "processor": "cpu", "num-workers": 2, "lambda": {{
+      "name": "{function}", "requirements": "proportional",
+      "op-coeff": 1e6, "op-offset": 4e6, "mem-coeff": 100, "mem-offset": 0
+    }}}}
+  ]
+}}"#
+    )
+}

@@ -12,8 +12,9 @@ use h2::server::{Connection, SendResponse};
 use h2::{Ping, PingPong, RecvStream};
 use http::Request;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::time::{sleep, timeout};
+use tokio::time::{interval, sleep, timeout};
 use tokio_rustls::{TlsAcceptor, TlsStream};
+use tokio_util::sync::CancellationToken;
 
 use super::{Shared, rest, unary};
 use crate::io::Io;
@@ -23,6 +24,11 @@ use crate::{Core, LambdaService, Limits, Peer};
 const PING_EVERY: Duration = Duration::from_secs(20);
 /// How long a client may take to say so.
 const PONG_WITHIN: Duration = Duration::from_secs(10);
+/// How long the peers of a server that drains may take to finish their handshakes, and to
+/// confirm the GOAWAY where nothing is in flight. A frozen peer never does.
+const FAREWELL: Duration = Duration::from_secs(1);
+/// How often a connection that drains is asked whether anything is in flight.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// Numbers connections, of all servers of the process.
 static CONNECTIONS: AtomicU64 = AtomicU64::new(0);
@@ -37,8 +43,15 @@ pub(super) async fn serve<S: LambdaService>(
     core: &Core,
 ) {
     let limits = &shared.server.limits;
-    let connection = match timeout(limits.handshake_timeout, handshake(stream, peer, shared)).await
-    {
+    let shaking = timeout(limits.handshake_timeout, handshake(stream, peer, shared));
+    let shaken = tokio::select! {
+        shaken = shaking => shaken,
+        () = farewell(&shared.drain) => {
+            tracing::debug!(%peer, "connection closed: no handshake before the server left");
+            return;
+        }
+    };
+    let connection = match shaken {
         Ok(Ok(connection)) => connection,
         Ok(Err(error)) => {
             tracing::debug!(%peer, %error, "connection refused: no valid handshake");
@@ -52,6 +65,12 @@ pub(super) async fn serve<S: LambdaService>(
     if let Err(error) = requests(connection, peer, shared, core).await {
         tracing::debug!(%peer, %error, "connection ended");
     }
+}
+
+/// Ends when the peers of a server that drains have had time to say what they want.
+async fn farewell(drain: &CancellationToken) {
+    drain.cancelled().await;
+    sleep(FAREWELL).await;
 }
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -123,6 +142,7 @@ async fn requests<S: LambdaService>(
         host: peer.ip().to_canonical(),
         connection: CONNECTIONS.fetch_add(1, Ordering::Relaxed),
     };
+    let mut look = interval(LOOK_EVERY);
     loop {
         tokio::select! {
             request = connection.accept() => match request {
@@ -139,6 +159,12 @@ async fn requests<S: LambdaService>(
             () = &mut drain, if !draining => {
                 draining = true;
                 connection.graceful_shutdown();
+                look.reset_after(FAREWELL);
+            }
+            _ = look.tick(), if draining => {
+                if !connection.has_streams() {
+                    return Ok(());
+                }
             }
         }
     }
@@ -179,7 +205,14 @@ fn spawn<S: LambdaService>(
             ));
         }
         _ => {
-            core.spawn(rest::answer(server.routes.clone(), peer, request, respond));
+            let drain = shared.drain.clone();
+            core.spawn(rest::answer(
+                server.routes.clone(),
+                peer,
+                request,
+                respond,
+                drain,
+            ));
         }
     }
 }

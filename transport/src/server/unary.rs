@@ -64,10 +64,14 @@ pub(super) async fn answer<S: LambdaService>(
     };
     match answered {
         // An error means that the caller is gone; nobody is left to be told.
-        Ok(reply) => drop(send(&mut respond, reply)),
+        Ok(reply) => drop(send(&mut respond, reply, deadline).await),
         Err(status) => fail(&mut respond, &status),
     }
 }
+
+/// Messages up to this size are left to the connection, which sends them as the
+/// caller's window allows, however long that takes.
+const AT_ONCE: usize = 256 << 10;
 
 /// Longest deadline that is told from "never", so that sums do not overflow.
 const MAX_PATIENCE: std::time::Duration = std::time::Duration::from_secs(365 * 24 * 3600);
@@ -86,10 +90,20 @@ fn check(method: &Method, headers: &HeaderMap) -> Result<(), StatusCode> {
     Ok(())
 }
 
-/// Sends head, message and trailers.
-fn send(respond: &mut SendResponse<Bytes>, reply: LambdaReply) -> Result<(), h2::Error> {
+/// Sends head, message and trailers. A large message is given up at the
+/// deadline of its request if the caller has not read it by then.
+async fn send(
+    respond: &mut SendResponse<Bytes>,
+    reply: LambdaReply,
+    deadline: Instant,
+) -> Result<(), h2::Error> {
     let mut stream = respond.send_response(head(), false)?;
-    frame::send(&mut stream, reply.message, false)?;
+    if reply.message.len() <= AT_ONCE {
+        frame::send(&mut stream, reply.message, false)?;
+    } else {
+        frame::announce(&mut stream, &reply.message)?;
+        frame::send_as_read(&mut stream, reply.message, deadline).await?;
+    }
     let mut trailers = reply.trailers;
     trailers.insert(GRPC_STATUS, HeaderValue::from_static("0"));
     stream.send_trailers(trailers)

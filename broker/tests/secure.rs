@@ -1,0 +1,100 @@
+//! A router with all its ports encrypted, and who gets in.
+#![allow(clippy::unwrap_used, reason = "a failing helper is a failing test")]
+
+mod support;
+
+use std::path::Path;
+use std::process::{Command, Output};
+use std::sync::Arc;
+use std::time::Instant;
+
+use assert_cmd::cargo::CommandCargoExt as _;
+use edge_proto::rpc::LambdaResponse;
+use edge_transport::tls::TlsFiles;
+use edge_transport::{CallError, ClientOptions, Core, LambdaCall, LambdaClient};
+use prost::Message as _;
+use support::process::Process;
+use support::{PATIENCE, request};
+
+/// Writes a CA and certificates of both roles into `folder`.
+fn certificates(folder: &Path) -> TlsFiles {
+    use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+    let ca_key = KeyPair::generate().unwrap();
+    let mut ca = CertificateParams::default();
+    ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let ca_certificate = ca.self_signed(&ca_key).unwrap();
+    std::fs::write(folder.join("ca.crt"), ca_certificate.pem()).unwrap();
+    let issuer = Issuer::new(ca, ca_key);
+    for role in ["server", "client"] {
+        let key = KeyPair::generate().unwrap();
+        let certificate = CertificateParams::new(["127.0.0.1".to_owned()])
+            .unwrap()
+            .signed_by(&key, &issuer)
+            .unwrap();
+        std::fs::write(folder.join(format!("{role}.crt")), certificate.pem()).unwrap();
+        std::fs::write(folder.join(format!("{role}.key")), key.serialize_pem()).unwrap();
+    }
+    TlsFiles::from_variables(|name| (name == "CERT_DIR").then(|| folder.to_owned())).unwrap()
+}
+
+async fn ask(router: &Process, options: ClientOptions) -> Result<LambdaResponse, CallError> {
+    let client = LambdaClient::new(Core::current(), Arc::new(options));
+    let call = LambdaCall {
+        message: request("f").encode_to_vec().into(),
+        metadata: http::HeaderMap::new(),
+        deadline: Instant::now() + PATIENCE,
+    };
+    let reply = client.call(&router.lambda.parse().unwrap(), &call).await?;
+    Ok(LambdaResponse::decode(reply.message).unwrap())
+}
+
+fn flush(router: &Process, folder: &str, more: &[&str]) -> Output {
+    Command::cargo_bin("forwardingtableclient")
+        .unwrap()
+        .args(["--server", &router.tables, "--action", "flush"])
+        .args(more)
+        .env("CERT_DIR", folder)
+        .output()
+        .unwrap()
+}
+
+#[tokio::test]
+async fn what_is_secured_is_closed_to_plain_clients_and_says_why() {
+    let folder = tempfile::tempdir().unwrap();
+    let files = certificates(folder.path());
+    let folder = folder.path().to_str().unwrap();
+    let secured = ["--secure", "--secure-control"];
+    let router = Process::start_with("edgerouter", &secured, &[("CERT_DIR", folder)]);
+    let encrypted = || ClientOptions {
+        tls: Some(files.client_config().unwrap()),
+        ..ClientOptions::default()
+    };
+
+    let error = ask(&router, ClientOptions::default()).await.unwrap_err();
+    assert!(error.never_left(), "{error}");
+    assert!(
+        error.to_string().contains("maybe it expects TLS"),
+        "{error}"
+    );
+    let answer = ask(&router, encrypted()).await.unwrap();
+    assert_eq!(answer.retcode, "No destinations found for the entry");
+
+    let plain = flush(&router, folder, &[]);
+    assert_eq!(plain.status.code(), Some(1));
+    let stderr = String::from_utf8_lossy(&plain.stderr);
+    assert!(stderr.contains(&router.tables), "{stderr}");
+    let encrypted_flush = flush(&router, folder, &["--secure"]);
+    let stderr = String::from_utf8_lossy(&encrypted_flush.stderr);
+    assert_eq!(encrypted_flush.status.code(), Some(0), "{stderr}");
+
+    let open = Process::start(&[]);
+    let error = ask(&open, encrypted()).await.unwrap_err();
+    assert!(
+        error.to_string().contains("TLS handshake failed"),
+        "{error}"
+    );
+    let mixed = flush(&open, folder, &["--secure"]);
+    assert_eq!(mixed.status.code(), Some(1));
+    let stderr = String::from_utf8_lossy(&mixed.stderr);
+    assert!(stderr.contains("TLS handshake failed"), "{stderr}");
+}
