@@ -5,4 +5,5 @@
 mod client;
 mod lifecycle;
 mod options;
+mod peer;
 mod support;
