@@ -12,7 +12,7 @@ use edge_computer::sim::{
 };
 
 /// As many as the platform replays.
-const EVENTS: usize = 256;
+const EVENTS: usize = 128;
 
 /// Eight workers on four cores, and `queued` requests of several sizes that wait for them.
 fn computer(queued: usize) -> Computer {

@@ -145,7 +145,7 @@ pub struct DryConfig {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum EstimatorConfig {
-    /// What would happen if nothing else arrived, replayed for the ends of 256 tasks; what waits
+    /// What would happen if nothing else arrived, replayed for the ends of 128 tasks; what waits
     /// beyond them counts with its mean.
     #[default]
     Exact,

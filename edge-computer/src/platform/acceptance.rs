@@ -19,7 +19,7 @@ use crate::executor::{ExecutionError, Patience, Terms};
 use crate::sim::{Computer, Estimate, Estimator, Horizon, SimTime, SubmitError};
 
 /// Ends of tasks that are replayed for one request.
-pub(super) const EVENTS: usize = 256;
+pub(super) const EVENTS: usize = 128;
 
 /// Whether `computer` takes a request now that has to be done within `left`, if others may wait
 /// `max_wait` at the most. Where memory is short a worker may be idle and the request wait all the

@@ -224,7 +224,7 @@ impl Computer {
         Ok(forecast(station, now, route.container, demand, horizon))
     }
 
-    /// Bounds of the forecast of a request that comes now, in constant time.
+    /// Bounds of the forecast of a request that comes now, at the same cost however many wait.
     pub fn bounds(
         &mut self,
         now: SimTime,

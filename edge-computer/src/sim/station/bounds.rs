@@ -1,4 +1,5 @@
-//! What a task can count on, in constant time: enough to know that most of them need no forecast.
+//! What a task can count on, at the same cost however many wait: enough to know that most of them
+//! need no forecast.
 
 use super::{Demand, Station};
 

@@ -184,7 +184,7 @@ impl<'a> Replay<'a> {
             self.settled_at = self.now.max(station.settled_at);
             self.work = station.work_at(self.settled_at);
             self.forget_head(container);
-            self.start(self.probe);
+            self.start(container, (self.probe.id, demand));
         } else {
             self.forget_head(container);
             self.probe_waits = true;
@@ -218,18 +218,12 @@ impl<'a> Replay<'a> {
     }
 
     /// [`Station::start`].
-    fn start(&mut self, task: Task) {
-        let Task {
-            id,
-            container,
-            demand: Demand { ops, memory },
-            ..
-        } = task;
+    fn start(&mut self, container: usize, (id, demand): (TaskId, Demand)) {
         self.processor
-            .allocate(memory)
+            .allocate(demand.memory)
             .expect("a task is started only where it fits");
         self.queues[container].active += 1;
-        let finish = (self.work.after_ops(ops), self.starts);
+        let finish = (self.work.after_ops(demand.ops), self.starts);
         self.starts += 1;
         if id == self.probe.id {
             self.probe_start = Some((self.settled_at, finish));
@@ -238,8 +232,22 @@ impl<'a> Replay<'a> {
             finish,
             id,
             container,
-            memory,
+            memory: demand.memory,
         }));
+    }
+
+    /// Starts the first of those that wait in a container.
+    fn start_head(&mut self, container: usize, head: (TaskId, Demand)) {
+        let (id, demand) = head;
+        if id != self.probe.id {
+            let queue = &mut self.queues[container];
+            queue.started += 1;
+            queue.started_ops += u128::from(demand.ops);
+        }
+        if container == self.probe.container {
+            self.moved_at.get_or_insert(self.settled_at);
+        }
+        self.start(container, head);
     }
 
     /// [`Station::release`].
@@ -247,10 +255,21 @@ impl<'a> Replay<'a> {
         self.processor
             .free(memory)
             .expect("a running task holds its memory");
-        self.forget_head(container);
+        if !self.heads.is_empty() {
+            self.forget_head(container);
+            self.queues[container].active -= 1;
+            self.note_head(container);
+            return self.start_waiting();
+        }
+        // Nobody waits for memory, so that only this container can go on.
         self.queues[container].active -= 1;
-        self.note_head(container);
-        self.start_waiting();
+        match self.head(container) {
+            Some(head) if self.fits(head.1) => self.start_head(container, head),
+            Some((id, _)) => {
+                self.heads.insert((id, container));
+            }
+            None => {}
+        }
     }
 
     /// [`Station::start_waiting`].
@@ -258,48 +277,43 @@ impl<'a> Replay<'a> {
         let mut from = Bound::Unbounded;
         while let Some(&(id, container)) = self.heads.range((from, Bound::Unbounded)).next() {
             from = Bound::Excluded((id, container));
-            let head = self.head(container);
-            let Some(task) = head.filter(|t| t.demand.memory <= self.processor.memory_free())
-            else {
+            let Some(head) = self.head(container).filter(|head| self.fits(head.1)) else {
                 continue;
             };
             self.forget_head(container);
-            if task.id != self.probe.id {
-                let queue = &mut self.queues[container];
-                queue.started += 1;
-                queue.started_ops += u128::from(task.demand.ops);
-            }
-            if container == self.probe.container {
-                self.moved_at.get_or_insert(self.settled_at);
-            }
-            self.start(task);
+            self.start_head(container, head);
             self.note_head(container);
         }
     }
 
+    fn fits(&self, demand: Demand) -> bool {
+        demand.memory <= self.processor.memory_free()
+    }
+
     /// The task that starts next in a container, if a worker is free for it.
-    fn head(&self, container: usize) -> Option<Task> {
+    fn head(&self, container: usize) -> Option<(TaskId, Demand)> {
         let served = &self.station.containers[container];
-        let queue = self.queues[container];
+        let queue = &self.queues[container];
         if queue.active >= served.workers {
             return None;
         }
-        let waiting = served.pending.get(queue.started).copied();
-        waiting.or_else(|| {
-            let probe_is_next = self.probe_waits && self.probe_start.is_none();
-            (probe_is_next && container == self.probe.container).then_some(self.probe)
-        })
+        if let Some(task) = served.pending.get(queue.started) {
+            return Some((task.id, task.demand));
+        }
+        let probe_is_next = self.probe_waits && self.probe_start.is_none();
+        (probe_is_next && container == self.probe.container)
+            .then_some((self.probe.id, self.probe.demand))
     }
 
     fn forget_head(&mut self, container: usize) {
-        if let Some(task) = self.head(container) {
-            self.heads.remove(&(task.id, container));
+        if let Some((id, _)) = self.head(container) {
+            self.heads.remove(&(id, container));
         }
     }
 
     fn note_head(&mut self, container: usize) {
-        if let Some(task) = self.head(container) {
-            self.heads.insert((task.id, container));
+        if let Some((id, _)) = self.head(container) {
+            self.heads.insert((id, container));
         }
     }
 }
