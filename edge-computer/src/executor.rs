@@ -23,22 +23,17 @@ pub trait Executor: Debug + Send + Sync + 'static {
         deadline: Instant,
     ) -> impl Future<Output = Result<Execution, ExecutionError>> + Send;
 
-    /// Whether [`Executor::run`] would take a request with `input_bytes` bytes of input now, for
-    /// those that are acknowledged before they run.
+    /// Whether [`Executor::run`] would take such a request now, for those that are acknowledged
+    /// before they run.
     ///
     /// # Errors
     /// Why it would not.
-    fn admits(
-        &self,
-        lambda: &str,
-        input_bytes: usize,
-        max_wait: Option<Duration>,
-    ) -> Result<(), ExecutionError>;
+    fn admits(&self, terms: Terms<'_>) -> Result<(), ExecutionError>;
 
-    /// How long a request with `input_bytes` bytes of input would take if it came now.
+    /// How long such a request would take if it came now and nothing after it.
     ///
     /// # Errors
-    /// Those of [`Executor::run`] that are known before it runs.
+    /// If it could not be executed now however long it took.
     fn estimate(&self, lambda: &str, input_bytes: usize) -> Result<Duration, ExecutionError>;
 
     /// How busy it is for `lambda`; `None` if it does not serve it.
@@ -66,10 +61,47 @@ pub struct Invocation {
     pub datain: Bytes,
     /// States that the function may read and change.
     pub states: BTreeMap<String, State>,
-    /// Refuse it rather than let it wait longer than this for its turn: if all workers are busy and
-    /// the wait is expected to be longer. Executors that do not know how long requests take before
-    /// they have executed them estimate the wait as `edge_balance::Acceptance` does.
-    pub max_wait: Option<Duration>,
+    /// How long it may wait for its turn.
+    pub patience: Patience,
+}
+
+/// How long a request may wait for its turn. Executors that do not know how long requests take
+/// before they have executed them estimate the wait as `edge_balance::Acceptance` does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Patience {
+    /// As long as the executor lets anybody wait: beyond that it is overloaded.
+    #[default]
+    Usual,
+    /// As [`Patience::Usual`]; and refuse it if all workers are busy and the wait is expected to
+    /// be longer than this.
+    AtMost(Duration),
+    /// Until its deadline: it has been acknowledged, and nobody can try elsewhere any more.
+    UntilDeadline,
+}
+
+/// What decides whether a request is taken.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Terms<'a> {
+    /// Name of the lambda.
+    pub lambda: &'a str,
+    /// Length of its text input, which the simulated platform goes by.
+    pub input_bytes: usize,
+    /// How long it may wait for its turn.
+    pub patience: Patience,
+    /// When it has to be done.
+    pub deadline: Instant,
+}
+
+impl Invocation {
+    /// The terms on which it is to be executed until `deadline`.
+    pub fn terms(&self, deadline: Instant) -> Terms<'_> {
+        Terms {
+            lambda: &self.lambda,
+            input_bytes: self.input.len(),
+            patience: self.patience,
+            deadline,
+        }
+    }
 }
 
 /// What came out of an execution.
@@ -119,18 +151,42 @@ pub enum ExecutionError {
         /// How long it wants to wait at the most.
         max_wait: Duration,
     },
-    /// Too many requests wait already; it was not executed.
-    #[error("{0}")]
-    Overloaded(String),
+    /// Too many requests wait already, or for too long; it was not executed.
+    #[error("{text}")]
+    Overloaded {
+        /// Which bound was reached.
+        text: String,
+        /// How long until there is likely to be a place.
+        place_in: Duration,
+    },
+    /// It would not be done in time; it was not executed.
+    #[error(
+        "deadline exceeded: lambda {lambda} would be done in {expected:?}, the request has \
+         {left:?} left; it was not executed"
+    )]
+    TooLate {
+        /// The lambda.
+        lambda: String,
+        /// How long it would take, waiting included.
+        expected: Duration,
+        /// How long it may take.
+        left: Duration,
+    },
     /// The deadline passed before it was done; it was cancelled.
     #[error("deadline exceeded: lambda {lambda} was cancelled before it was done")]
     Deadline {
         /// The lambda.
         lambda: String,
     },
-    /// The executor is about to end.
-    #[error("lambda {lambda} cannot be executed: the computer is stopping")]
+    /// The executor is about to end; it was not executed.
+    #[error("lambda {lambda} was not executed: the computer is stopping")]
     Stopping {
+        /// The lambda.
+        lambda: String,
+    },
+    /// The executor ended while it ran.
+    #[error("lambda {lambda} was cut off: the computer has stopped")]
+    CutOff {
         /// The lambda.
         lambda: String,
     },
@@ -143,9 +199,18 @@ impl ExecutionError {
             Self::NotFound(_) => Outcome::NotFound,
             Self::Application(_) => Outcome::ApplicationError,
             Self::Refused { .. } => Outcome::Refused,
-            Self::Overloaded(_) => Outcome::Overloaded,
-            Self::Deadline { .. } => Outcome::Deadline,
-            Self::Stopping { .. } => Outcome::Unavailable,
+            // It was never begun, so that another computer may have it at once.
+            Self::Overloaded { .. } | Self::Stopping { .. } => Outcome::Overloaded,
+            Self::TooLate { .. } | Self::Deadline { .. } => Outcome::Deadline,
+            Self::CutOff { .. } => Outcome::Unavailable,
+        }
+    }
+
+    /// How long until there is likely to be a place, if that is what it lacked.
+    pub fn place_in(&self) -> Option<Duration> {
+        match self {
+            Self::Overloaded { place_in, .. } => Some(*place_in),
+            _ => None,
         }
     }
 }

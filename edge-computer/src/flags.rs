@@ -63,6 +63,9 @@ pub struct Flags {
     /// Use the state server at --state-endpoint, which is somewhere else
     #[arg(long)]
     pub no_state_server: bool,
+    /// Bounds of the queues: max-pending=N,max-wait=DURATION [default: max-pending=10000,max-wait=10s]
+    #[arg(long, value_name = "CONF")]
+    pub limits_conf: Option<String>,
     /// Of computers of type http
     #[arg(long, value_name = "CONF", hide = true)]
     pub http_conf: Option<String>,
@@ -124,6 +127,13 @@ static SERVER_CONF: ConfSchema = ConfSchema {
     common: &[],
 };
 
+static LIMITS_CONF: ConfSchema = ConfSchema {
+    option: "--limits-conf",
+    section: "limits",
+    kinds: &[],
+    common: &[Key::integer("max-pending"), Key::text("max-wait")],
+};
+
 /// What the command line asks for.
 #[derive(Debug)]
 pub enum Command {
@@ -181,6 +191,7 @@ fn layers(flags: Flags) -> Layers {
     Layers::new("edgecomputer")
         .common(&flags.common, Some(&PLATFORM_CONF))
         .conf_string(&SERVER_CONF, flags.server_conf.as_deref())
+        .conf_string(&LIMITS_CONF, flags.limits_conf.as_deref())
         .flag(
             "--server-endpoint",
             "server.endpoint",

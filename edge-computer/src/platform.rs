@@ -12,10 +12,11 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use edge_proto::rpc::{Utilization, computer_info};
 use tokio::sync::broadcast;
+use tokio::time::timeout_at;
 
-use self::shared::{Shared, Ticket};
-use crate::executor::{Execution, ExecutionError, Executor, Invocation, Snapshot, Standing};
-use crate::sim::{Computer, Estimator, Output, SetSpeedError, SubmitError};
+use self::shared::{End, Shared, Ticket};
+use crate::executor::{Execution, ExecutionError, Executor, Invocation, Snapshot, Standing, Terms};
+use crate::sim::{Computer, Estimator, Output, SetSpeedError};
 
 /// A simulated computer that executes in real time, thousands of requests at once.
 ///
@@ -28,12 +29,17 @@ pub struct Simulated {
 }
 
 impl Simulated {
-    /// Starts the clock of `computer`. Dry requests are answered by `estimator`.
+    /// Starts the clock of `computer`, on which nobody waits longer than `max_wait` for a worker.
+    /// Dry requests are answered by `estimator`.
     ///
     /// # Errors
     /// If the system refuses the thread.
-    pub fn start(computer: Computer, estimator: Estimator) -> std::io::Result<Self> {
-        let shared = Arc::new(Shared::new(computer, estimator));
+    pub fn start(
+        computer: Computer,
+        estimator: Estimator,
+        max_wait: Duration,
+    ) -> std::io::Result<Self> {
+        let shared = Arc::new(Shared::new(computer, estimator, max_wait));
         let ticking = shared.clone();
         let clock = std::thread::Builder::new()
             .name("sim-clock".to_owned())
@@ -80,17 +86,22 @@ impl Executor for Simulated {
         invocation: Invocation,
         deadline: Instant,
     ) -> Result<Execution, ExecutionError> {
-        let (ticket, completion) = Ticket::take(&self.shared, &invocation)?;
-        let completion = match tokio::time::timeout_at(deadline.into(), completion).await {
-            Ok(Ok(completion)) => completion,
-            Ok(Err(_)) => {
-                let lambda = invocation.lambda;
-                return Err(ExecutionError::Stopping { lambda });
+        let terms = invocation.terms(deadline);
+        let (ticket, mut end) = Ticket::take(&self.shared, &terms)?;
+        let latest = ticket.latest_start.unwrap_or(deadline).min(deadline);
+        let mut ended = timeout_at(latest.into(), &mut end).await;
+        if ended.is_err() && latest < deadline {
+            if let Some(overdue) = ticket.overdue(&terms) {
+                return Err(overdue);
             }
-            Err(_) => {
-                let lambda = invocation.lambda;
-                return Err(ExecutionError::Deadline { lambda });
-            }
+            ended = timeout_at(deadline.into(), end).await;
+        }
+        let lambda = || invocation.lambda.clone();
+        let completion = match ended {
+            Ok(Ok(End::Done(completion))) => completion,
+            Ok(Ok(End::NeverBegan)) => return Err(ExecutionError::Stopping { lambda: lambda() }),
+            Ok(Err(_)) => return Err(ExecutionError::CutOff { lambda: lambda() }),
+            Err(_) => return Err(ExecutionError::Deadline { lambda: lambda() }),
         };
         ticket.redeem();
         Ok(Execution {
@@ -105,13 +116,8 @@ impl Executor for Simulated {
         })
     }
 
-    fn admits(
-        &self,
-        lambda: &str,
-        input_bytes: usize,
-        max_wait: Option<Duration>,
-    ) -> Result<(), ExecutionError> {
-        self.shared.admits(lambda, input_bytes, max_wait)
+    fn admits(&self, terms: Terms<'_>) -> Result<(), ExecutionError> {
+        self.shared.admits(&terms)
     }
 
     fn estimate(&self, lambda: &str, input_bytes: usize) -> Result<Duration, ExecutionError> {
@@ -140,17 +146,6 @@ impl Executor for Simulated {
 
     fn utilization(&self) -> broadcast::Receiver<Arc<Utilization>> {
         self.shared.samples.subscribe()
-    }
-}
-
-impl From<SubmitError> for ExecutionError {
-    fn from(error: SubmitError) -> Self {
-        let text = error.to_string();
-        match error {
-            SubmitError::UnknownLambda { .. } => Self::NotFound(text),
-            SubmitError::TooLarge { .. } => Self::Application(text),
-            SubmitError::QueueFull { .. } => Self::Overloaded(text),
-        }
     }
 }
 

@@ -1,7 +1,10 @@
 //! A computer: everything it serves, from binding its ports to its last answer.
 
 mod announce;
+mod answer;
 mod asynchronous;
+#[cfg(test)]
+mod books;
 mod callback;
 mod channels;
 mod companion;
@@ -13,7 +16,7 @@ mod security;
 mod service;
 mod utilization;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use edge_daemon::admin::{Admin, AdminError, RunningAdmin};
@@ -108,7 +111,8 @@ impl EdgeComputer {
 
         let mut computer = compose(&format!("computer@{endpoint}"), &config.platform)?;
         computer.set_max_pending(config.limits.max_pending);
-        let platform = Simulated::start(computer, config.dry.estimator.into());
+        let max_wait = config.limits.max_wait;
+        let platform = Simulated::start(computer, config.dry.estimator.into(), max_wait);
         let platform = Arc::new(platform.map_err(StartError::Thread)?);
         let cores = Cores::start("computer", config.threads()).map_err(StartError::Thread)?;
         let cores = Arc::new(cores);
@@ -134,6 +138,7 @@ impl EdgeComputer {
             home,
             asynchronous: asynchronous(&config, &cores, &security),
             metrics: Metrics::default(),
+            draining_until: OnceLock::new(),
         });
         let (admin, readiness) = start_admin(&config, &service, &store).await?;
 

@@ -50,5 +50,6 @@ pub use json::{JsonError, computer_from_json, json_example};
 pub use lambda::{Lambda, Output};
 pub use processor::{MemoryError, Processor, ProcessorError, ProcessorKind};
 pub use requirements::{Demand, Requirements};
+pub use station::{Bounds, Forecast, Horizon};
 pub use time::SimTime;
 pub use utilization::Loads;

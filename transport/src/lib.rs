@@ -12,6 +12,7 @@
 //! loaded core, where all that follows stays.
 
 pub mod control;
+pub mod pushback;
 pub mod services;
 pub mod states;
 pub mod tls;
@@ -35,7 +36,7 @@ pub use lambda::{LambdaCall, LambdaReply, LambdaService, NoLambda, Peer};
 pub use limits::Limits;
 pub use listener::{BindError, Listener};
 pub use server::{Server, ServerHandle};
-pub use typed::{LambdaHandler, Typed, malformed};
+pub use typed::{LambdaHandler, Typed, TypedReply, malformed};
 
 /// Deadline of a request that brings none along.
 pub const DEFAULT_DEADLINE: std::time::Duration = std::time::Duration::from_secs(60);

@@ -14,6 +14,25 @@ use tonic::Status;
 
 use crate::{Core, LambdaCall, LambdaReply, LambdaService, Peer};
 
+/// An answer that has yet to be encoded.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct TypedReply {
+    /// The message.
+    pub response: LambdaResponse,
+    /// Trailing metadata for the caller.
+    pub trailers: HeaderMap,
+}
+
+impl From<LambdaResponse> for TypedReply {
+    /// Without trailing metadata.
+    fn from(response: LambdaResponse) -> Self {
+        Self {
+            response,
+            trailers: HeaderMap::new(),
+        }
+    }
+}
+
 /// Answers decoded requests.
 pub trait LambdaHandler: Send + Sync + 'static {
     /// Answers `request`, whose caller waits until `deadline`. Dropped when
@@ -27,7 +46,7 @@ pub trait LambdaHandler: Send + Sync + 'static {
         core: &Core,
         request: LambdaRequest,
         deadline: Instant,
-    ) -> impl Future<Output = Result<LambdaResponse, String>> + Send;
+    ) -> impl Future<Output = Result<TypedReply, String>> + Send;
 }
 
 /// Makes a [`LambdaService`] of a [`LambdaHandler`]: decodes, encodes, turns
@@ -39,20 +58,20 @@ impl<H: LambdaHandler> LambdaService for Typed<H> {
     async fn run(&self, core: &Core, _: Peer, call: LambdaCall) -> Result<LambdaReply, Status> {
         let request = match LambdaRequest::decode(call.message) {
             Ok(request) => request,
-            Err(error) => return Ok(reply(&malformed(&error))),
+            Err(error) => return Ok(encoded(malformed(&error).into())),
         };
         let name = request.name.clone();
         let handled = AssertUnwindSafe(self.0.handle(core, request, call.deadline));
-        let response = match handled.catch_unwind().await {
-            Ok(Ok(response)) => response,
-            Ok(Err(what)) => invalid(&name, &what),
+        let reply = match handled.catch_unwind().await {
+            Ok(Ok(reply)) => reply,
+            Ok(Err(what)) => invalid(&name, &what).into(),
             Err(panic) => {
                 let what = panic_text(panic.as_ref());
                 tracing::error!(lambda = %name, panic = %what, "a lambda handler panicked");
-                invalid(&name, &what)
+                invalid(&name, &what).into()
             }
         };
-        Ok(reply(&response))
+        Ok(encoded(reply))
     }
 }
 
@@ -67,10 +86,10 @@ fn invalid(name: &str, what: &str) -> LambdaResponse {
     LambdaResponse::error(Outcome::ApplicationError, text)
 }
 
-fn reply(response: &LambdaResponse) -> LambdaReply {
+fn encoded(reply: TypedReply) -> LambdaReply {
     LambdaReply {
-        message: Bytes::from(response.encode_to_vec()),
-        trailers: HeaderMap::new(),
+        message: Bytes::from(reply.response.encode_to_vec()),
+        trailers: reply.trailers,
     }
 }
 

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use edge_proto::rpc::edge_server_client::EdgeServerClient;
 use edge_proto::rpc::{LambdaRequest, Outcome};
 use edge_transport::tls::TlsFiles;
-use edge_transport::{CallError, ClientOptions, Endpoint, Limits, Listener, control};
+use edge_transport::{CallError, ClientOptions, Endpoint, Limits, Listener, control, pushback};
 use support::{PATIENCE, ask, call, certificates, client, eventually, serve};
 use tonic::Code;
 
@@ -451,4 +451,14 @@ async fn a_killed_server_resets_its_connections() {
         "{error}"
     );
     assert!(error.to_string().contains("reset"), "{error}");
+}
+
+#[tokio::test]
+async fn the_trailers_of_the_handler_reach_the_caller() {
+    let server = serve(|server| server);
+    let client = client(ClientOptions::default());
+    let busy = call(&LambdaRequest::new("busy", ""));
+    let reply = client.call(&server.endpoint(), &busy).await;
+    let trailers = reply.expect("answered").trailers;
+    assert_eq!(trailers[pushback::NAME], "250");
 }

@@ -5,10 +5,11 @@ use std::time::Duration;
 use edge_balance::{Destination, Nanos, Pick, Report};
 use edge_proto::rpc::Outcome;
 use edge_proto::view::ResponseView;
+use edge_transport::pushback::{self, PushBack};
 use edge_transport::{CallError, LambdaReply};
 use tonic::Code;
 
-use super::reply::{PushBack, SOON, failure, push_back};
+use super::reply::{SOON, failure};
 use super::{Ended, Query};
 use crate::metrics::Counters;
 use crate::report::report;
@@ -132,16 +133,15 @@ fn judge_answer(
             Verdict::TryElsewhere
         }
         // Likewise, and it says when to come back.
-        Outcome::Overloaded => match push_back(&reply.trailers) {
-            PushBack::After(pause) => {
-                pick.overloaded(pause.into(), &report, ended.now);
-                Verdict::TryElsewhere
-            }
-            PushBack::Never => {
-                pick.overloaded(SOON.into(), &report, ended.now);
-                Verdict::Final
-            }
-        },
+        Outcome::Overloaded => {
+            let hint = pushback::get(&reply.trailers).unwrap_or(PushBack::After(SOON));
+            let (pause, verdict) = match hint {
+                PushBack::After(pause) => (pause, Verdict::TryElsewhere),
+                PushBack::Never => (SOON, Verdict::Final),
+            };
+            pick.overloaded(pause.into(), &report, ended.now);
+            verdict
+        }
         Outcome::Unavailable => {
             pick.misbehaved(ended.now);
             repeat_if(request.may_repeat)

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use edge_proto::rpc::{LambdaResponse, Outcome};
-use edge_transport::LambdaReply;
+use edge_transport::{LambdaReply, pushback};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use prost::Message as _;
 
@@ -16,9 +16,6 @@ pub(super) const NO_DESTINATIONS: &str = "No destinations found for the entry";
 const ATTEMPTS: HeaderName = HeaderName::from_static("edge-attempts");
 /// Trailing metadata: what became of each of them.
 const ATTEMPT_OUTCOMES: HeaderName = HeaderName::from_static("edge-attempt-outcomes");
-/// Trailing metadata of gRPC (proposal A6): when to come back, in milliseconds; a negative number or
-/// anything else: do not.
-const PUSH_BACK: HeaderName = HeaderName::from_static("grpc-retry-pushback-ms");
 /// An attempt that was cancelled because its copy was answered first.
 pub(super) const OUTRUN: &str = "outrun";
 /// When to come back where nothing better is known.
@@ -40,30 +37,8 @@ pub(super) fn busy(push_back: Duration) -> LambdaReply {
     let milliseconds = u64::try_from(push_back.as_millis()).unwrap_or(u64::MAX);
     let text = format!("overloaded: all destinations are busy, try again in {milliseconds} ms");
     let mut reply = failure(Outcome::Overloaded, text);
+    pushback::set(&mut reply.trailers, push_back);
     reply
-        .trailers
-        .insert(PUSH_BACK, HeaderValue::from(milliseconds.max(1)));
-    reply
-}
-
-/// What an overloaded destination says about coming back.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum PushBack {
-    /// After that time.
-    After(Duration),
-    /// Not at all, and do not try elsewhere either.
-    Never,
-}
-
-/// Reads the hint of an answer, [`SOON`] where there is none.
-pub(super) fn push_back(trailers: &HeaderMap) -> PushBack {
-    let Some(value) = trailers.get(PUSH_BACK) else {
-        return PushBack::After(SOON);
-    };
-    let text = value.to_str().unwrap_or_default();
-    text.parse().map_or(PushBack::Never, |milliseconds| {
-        PushBack::After(Duration::from_millis(milliseconds))
-    })
 }
 
 /// Tells the caller what became of each attempt, if there was more than one.
@@ -85,27 +60,6 @@ pub(super) fn outcome_name(outcome: Outcome) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn hint(text: &'static str) -> PushBack {
-        let value = HeaderValue::from_static(text);
-        push_back(&HeaderMap::from_iter([(PUSH_BACK, value)]))
-    }
-
-    #[test]
-    fn hints_are_milliseconds_and_anything_else_forbids_retries() {
-        let after = Duration::from_millis(250);
-        assert_eq!(hint("250"), PushBack::After(after));
-        assert_eq!(push_back(&HeaderMap::new()), PushBack::After(SOON));
-        assert_eq!(hint("-1"), PushBack::Never);
-        assert_eq!(hint("soon"), PushBack::Never);
-    }
-
-    #[test]
-    fn what_we_write_is_what_we_read() {
-        let reply = busy(Duration::from_millis(70));
-        let after = Duration::from_millis(70);
-        assert_eq!(push_back(&reply.trailers), PushBack::After(after));
-    }
 
     #[test]
     fn attempts_are_told_if_there_was_more_than_one() {

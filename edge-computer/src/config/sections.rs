@@ -145,7 +145,8 @@ pub struct DryConfig {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum EstimatorConfig {
-    /// What would happen if nothing else arrived.
+    /// What would happen if nothing else arrived, replayed for the ends of 128 tasks; what waits
+    /// beyond them counts with its mean.
     #[default]
     Exact,
     /// The formula of the C++ reference, which overestimates the wait behind several workers.
@@ -165,15 +166,22 @@ impl From<EstimatorConfig> for Estimator {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct LimitsConfig {
-    /// Requests that may wait for a worker of their lambda; more are turned down.
+    /// Requests that may wait for a worker of their lambda, for each lambda; more are turned down
+    /// as an overload. 0: only what can start at once is taken.
     pub max_pending: usize,
+    /// How long a request may wait for its turn. One that is expected to wait longer is turned
+    /// down at once, one that has waited longer then; both as an overload. 0: nobody waits for a
+    /// busy worker. Requests with a callback are bounded by `asynchronous.deadline` instead.
+    #[serde(with = "edge_daemon::duration")]
+    pub max_wait: Duration,
 }
 
 impl Default for LimitsConfig {
-    /// 10,000 requests.
+    /// 10,000 requests and ten seconds.
     fn default() -> Self {
         Self {
             max_pending: crate::sim::DEFAULT_MAX_PENDING,
+            max_wait: Duration::from_secs(10),
         }
     }
 }

@@ -8,7 +8,7 @@ use edge_proto::rpc::Utilization;
 use tokio::sync::{broadcast, oneshot};
 
 use super::acceptance;
-use crate::executor::{ExecutionError, Invocation};
+use crate::executor::{ExecutionError, Patience, Terms};
 use crate::sim::{Completion, Computer, Estimator, SetSpeedError, SimTime, TaskId};
 
 /// Samples of utilisation that a slow subscriber may be behind.
@@ -23,6 +23,8 @@ pub(super) struct Shared {
     pub(super) changed: Condvar,
     pub(super) samples: broadcast::Sender<Arc<Utilization>>,
     estimator: Estimator,
+    /// How long a request may wait for its turn.
+    max_wait: Duration,
     /// Processors and their speed at the start.
     speeds: Vec<(String, f64)>,
 }
@@ -30,16 +32,25 @@ pub(super) struct Shared {
 #[derive(Debug)]
 pub(super) struct Inner {
     pub(super) computer: Computer,
-    waiting: HashMap<TaskId, oneshot::Sender<Completion>>,
+    callers: HashMap<TaskId, oneshot::Sender<End>>,
     /// When the clock wakes up by itself; the beginning of time while it is awake.
     pub(super) armed: SimTime,
     pub(super) stopped: bool,
 }
 
+/// What became of an accepted request; nothing if the platform stopped while it ran.
+#[derive(Debug)]
+pub(super) enum End {
+    /// It was executed.
+    Done(Completion),
+    /// The platform stopped before its turn came.
+    NeverBegan,
+}
+
 /// Completions on their way to those who wait for them, to be sent when the lock is free.
 #[derive(Debug)]
 #[must_use]
-pub(super) struct Deliveries(Vec<(oneshot::Sender<Completion>, Completion)>);
+pub(super) struct Deliveries(Vec<(oneshot::Sender<End>, Completion)>);
 
 impl Deliveries {
     pub(super) fn is_empty(&self) -> bool {
@@ -47,15 +58,15 @@ impl Deliveries {
     }
 
     pub(super) fn send(self) {
-        for (waiting, completion) in self.0 {
+        for (caller, completion) in self.0 {
             // An error means that nobody waits any more.
-            drop(waiting.send(completion));
+            drop(caller.send(End::Done(completion)));
         }
     }
 }
 
 impl Shared {
-    pub(super) fn new(computer: Computer, estimator: Estimator) -> Self {
+    pub(super) fn new(computer: Computer, estimator: Estimator, max_wait: Duration) -> Self {
         let speeds = computer.processors();
         let speeds = speeds.map(|p| (p.name.to_owned(), p.speed)).collect();
         Self {
@@ -63,10 +74,11 @@ impl Shared {
             changed: Condvar::new(),
             samples: broadcast::Sender::new(SAMPLES_KEPT),
             estimator,
+            max_wait,
             speeds,
             inner: Mutex::new(Inner {
                 computer,
-                waiting: HashMap::new(),
+                callers: HashMap::new(),
                 armed: SimTime::ZERO,
                 stopped: false,
             }),
@@ -75,6 +87,11 @@ impl Shared {
 
     pub(super) fn now(&self) -> SimTime {
         self.origin.elapsed().into()
+    }
+
+    /// None beyond the end of the machine's clock.
+    fn instant(&self, at: SimTime) -> Option<Instant> {
+        self.origin.checked_add(at.since(SimTime::ZERO))
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -89,16 +106,27 @@ impl Shared {
         answer
     }
 
-    pub(super) fn admits(
-        &self,
-        lambda: &str,
-        input_bytes: usize,
-        max_wait: Option<Duration>,
-    ) -> Result<(), ExecutionError> {
+    pub(super) fn admits(&self, terms: &Terms<'_>) -> Result<(), ExecutionError> {
         let mut inner = self.lock();
-        let admitted = inner.admit(self.now(), lambda, input_bytes, max_wait);
+        let admitted = self.admit(&mut inner, self.now(), terms);
         self.settle(inner);
         admitted
+    }
+
+    /// Whether a request would be taken at `now`.
+    fn admit(
+        &self,
+        inner: &mut Inner,
+        now: SimTime,
+        terms: &Terms<'_>,
+    ) -> Result<(), ExecutionError> {
+        if inner.stopped {
+            let lambda = terms.lambda.to_owned();
+            return Err(ExecutionError::Stopping { lambda });
+        }
+        let deadline = terms.deadline.saturating_duration_since(self.origin);
+        let left = SimTime::from(deadline).since(now);
+        acceptance::admit(&mut inner.computer, now, terms, left, self.max_wait)
     }
 
     pub(super) fn estimate(
@@ -106,10 +134,9 @@ impl Shared {
         lambda: &str,
         input_bytes: usize,
     ) -> Result<Duration, ExecutionError> {
-        let estimate = self.with_computer(|computer| {
-            computer.estimate(self.now(), lambda, input_bytes, self.estimator)
-        })?;
-        Ok(duration(estimate.seconds()))
+        self.with_computer(|computer| {
+            acceptance::estimate(computer, self.now(), lambda, input_bytes, self.estimator)
+        })
     }
 
     pub(super) fn set_speed_factor(&self, factor: f64) -> Result<(), SetSpeedError> {
@@ -124,7 +151,15 @@ impl Shared {
     pub(super) fn stop(&self) {
         let mut inner = self.lock();
         inner.stopped = true;
-        inner.waiting.clear();
+        let Inner {
+            computer, callers, ..
+        } = &mut *inner;
+        for (task, caller) in callers.drain() {
+            if computer.waits(task) {
+                // An error means that nobody waits any more.
+                drop(caller.send(End::NeverBegan));
+            }
+        }
         self.changed.notify_one();
     }
 
@@ -145,24 +180,9 @@ impl Inner {
     pub(super) fn collect(&mut self, now: SimTime) -> Deliveries {
         let done = self.computer.advance(now).into_iter();
         Deliveries(
-            done.filter_map(|completion| Some((self.waiting.remove(&completion.id)?, completion)))
+            done.filter_map(|completion| Some((self.callers.remove(&completion.id)?, completion)))
                 .collect(),
         )
-    }
-
-    /// Whether a request would be accepted, and not wait longer than `max_wait`.
-    fn admit(
-        &mut self,
-        now: SimTime,
-        lambda: &str,
-        input_bytes: usize,
-        max_wait: Option<Duration>,
-    ) -> Result<(), ExecutionError> {
-        if self.stopped {
-            let lambda = lambda.to_owned();
-            return Err(ExecutionError::Stopping { lambda });
-        }
-        acceptance::admit(&mut self.computer, now, lambda, input_bytes, max_wait)
     }
 }
 
@@ -171,31 +191,67 @@ impl Inner {
 pub(super) struct Ticket<'a> {
     shared: &'a Shared,
     task: Option<TaskId>,
+    /// Until when its turn has to come, if it has to wait for that.
+    pub(super) latest_start: Option<Instant>,
 }
 
 impl<'a> Ticket<'a> {
-    /// Submits a request, and returns where its completion will come in.
+    /// Submits a request, and returns where its end will come in.
     pub(super) fn take(
         shared: &'a Shared,
-        invocation: &Invocation,
-    ) -> Result<(Self, oneshot::Receiver<Completion>), ExecutionError> {
-        let (sender, receiver) = oneshot::channel();
-        let lambda = &invocation.lambda;
-        let bytes = invocation.input.len();
+        terms: &Terms<'_>,
+    ) -> Result<(Self, oneshot::Receiver<End>), ExecutionError> {
         let mut inner = shared.lock();
         let now = shared.now();
-        let accepted = inner
-            .admit(now, lambda, bytes, invocation.max_wait)
-            .and_then(|()| Ok(inner.computer.submit(now, lambda, bytes)?));
-        if let Ok(task) = accepted {
-            inner.waiting.insert(task, sender);
-        }
+        let accepted = shared.admit(&mut inner, now, terms).and_then(|()| {
+            let computer = &mut inner.computer;
+            let submitted = computer.submit(now, terms.lambda, terms.input_bytes);
+            submitted
+                .map_err(|error| acceptance::turned_down(computer, now, &error, terms.input_bytes))
+        });
+        let ticket = accepted.map(|task| {
+            let (sender, receiver) = oneshot::channel();
+            inner.callers.insert(task, sender);
+            let bounded = terms.patience != Patience::UntilDeadline && inner.computer.waits(task);
+            let latest = bounded.then(|| shared.instant(now + shared.max_wait));
+            let ticket = Self {
+                shared,
+                task: Some(task),
+                latest_start: latest.flatten(),
+            };
+            (ticket, receiver)
+        });
         shared.settle(inner);
-        let task = Some(accepted?);
-        Ok((Self { shared, task }, receiver))
+        ticket
     }
 
-    /// The completion has come in.
+    /// Takes the request out of the queue if it waits for its turn yet, because it has waited too
+    /// long; says so then.
+    pub(super) fn overdue(&self, terms: &Terms<'_>) -> Option<ExecutionError> {
+        let task = self.task?;
+        let mut inner = self.shared.lock();
+        let now = self.shared.now();
+        let waited = inner.computer.cancel_waiting(now, task);
+        let overdue = waited.then(|| {
+            inner.callers.remove(&task);
+            ExecutionError::Overloaded {
+                text: format!(
+                    "lambda {} waited {:?} in vain for a worker",
+                    terms.lambda, self.shared.max_wait
+                ),
+                place_in: acceptance::room(
+                    &mut inner.computer,
+                    now,
+                    terms.lambda,
+                    terms.input_bytes,
+                ),
+            }
+        });
+        self.shared.settle(inner);
+        overdue
+    }
+
+    /// The end has come in.
     pub(super) fn redeem(mut self) {
         self.task = None;
     }
@@ -205,7 +261,7 @@ impl Drop for Ticket<'_> {
     fn drop(&mut self) {
         let Some(task) = self.task else { return };
         let mut inner = self.shared.lock();
-        inner.waiting.remove(&task);
+        inner.callers.remove(&task);
         inner.computer.cancel(self.shared.now(), task);
         self.shared.settle(inner);
     }

@@ -3,19 +3,28 @@
 use std::time::{Duration, Instant};
 
 use super::*;
+use crate::executor::Patience;
 use crate::sim::{Lambda, Processor, ProcessorKind, Requirements};
 use edge_proto::rpc::Outcome;
 
 /// Long enough for anything that is going to happen.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// More than the slow lambda takes.
+const FOREVER: Duration = Duration::from_secs(30 * 24 * 3600);
+
 fn patient() -> Instant {
-    Instant::now() + PATIENCE
+    Instant::now() + FOREVER
 }
 
 /// One processor of 1000 operations per second and core; `quick` takes none, `slow` takes an
 /// hour of a core.
 fn platform(workers: u32, max_pending: usize) -> Simulated {
+    bounded(workers, max_pending, FOREVER)
+}
+
+/// As [`platform`], and nobody waits longer than `max_wait`.
+fn bounded(workers: u32, max_pending: usize, max_wait: Duration) -> Simulated {
     let mut builder = Computer::builder("computer");
     let cpu = Processor::new("cpu", ProcessorKind::GenericCpu, 1e3, 4, 1 << 30).unwrap();
     builder.add_processor(cpu).unwrap();
@@ -24,7 +33,7 @@ fn platform(workers: u32, max_pending: usize) -> Simulated {
         builder.add_container(name, "cpu", lambda, workers).unwrap();
     }
     builder.max_pending(max_pending);
-    Simulated::start(builder.build(), Estimator::Exact).unwrap()
+    Simulated::start(builder.build(), Estimator::Exact, max_wait).unwrap()
 }
 
 fn invocation(lambda: &str) -> Invocation {
@@ -36,7 +45,7 @@ fn invocation(lambda: &str) -> Invocation {
 }
 
 async fn until(platform: &Simulated, lambda: &str, in_flight: u32) {
-    let deadline = patient();
+    let deadline = Instant::now() + PATIENCE;
     while platform.standing(lambda).unwrap().in_flight != in_flight {
         assert!(Instant::now() < deadline, "never {in_flight} in flight");
         tokio::time::sleep(Duration::from_millis(1)).await;
@@ -69,14 +78,126 @@ async fn a_dropped_request_frees_its_worker() {
     until(&platform, "slow", 0).await;
 }
 
+/// Memory for one request at a time, and four workers for each lambda.
+fn cramped(max_wait: Duration) -> Arc<Simulated> {
+    let mut builder = Computer::builder("computer");
+    let cpu = Processor::new("cpu", ProcessorKind::GenericCpu, 1e3, 4, 1).unwrap();
+    builder.add_processor(cpu).unwrap();
+    for (name, ops) in [("brief", 1), ("slow", 3_600_000)] {
+        let lambda = Lambda::copying(name, Requirements::Fixed { ops, memory: 1 });
+        builder.add_container(name, "cpu", lambda, 4).unwrap();
+    }
+    Arc::new(Simulated::start(builder.build(), Estimator::Exact, max_wait).unwrap())
+}
+
+/// A request that is not going to end, and runs or waits.
+async fn occupy(platform: &Arc<Simulated>) -> tokio::task::JoinHandle<()> {
+    let in_flight = platform.standing("slow").unwrap().in_flight;
+    let other = platform.clone();
+    let occupied = tokio::spawn(async move {
+        drop(other.run(invocation("slow"), patient()).await);
+    });
+    until(platform, "slow", in_flight + 1).await;
+    occupied
+}
+
 #[tokio::test]
 async fn a_request_whose_deadline_passes_is_cancelled() {
-    let platform = platform(1, 10);
-    let soon = Instant::now() + Duration::from_millis(2);
-    let error = platform.run(invocation("slow"), soon).await.unwrap_err();
+    let platform = cramped(FOREVER);
+    let first = occupy(&platform).await;
+    let soon = Instant::now() + Duration::from_millis(20);
+    let error = platform.run(invocation("brief"), soon).await.unwrap_err();
+    let lambda = "brief".to_owned();
+    assert_eq!(error, ExecutionError::Deadline { lambda });
     assert_eq!(error.outcome(), Outcome::Deadline);
-    assert!(error.to_string().contains("slow"), "{error}");
+    assert_eq!(platform.standing("brief").unwrap().in_flight, 0);
+    first.abort();
+}
+
+#[tokio::test]
+async fn a_request_that_waits_longer_than_expected_is_turned_down_then() {
+    let max_wait = Duration::from_millis(20);
+    let platform = cramped(max_wait);
+    let first = occupy(&platform).await;
+    let error = platform.run(invocation("brief"), patient()).await;
+    let ExecutionError::Overloaded { text, .. } = error.unwrap_err() else {
+        panic!("it is an overload");
+    };
+    assert_eq!(text, "lambda brief waited 20ms in vain for a worker");
+    assert_eq!(platform.standing("brief").unwrap().in_flight, 0);
+    assert_eq!(platform.standing("slow").unwrap().in_flight, 1);
+    first.abort();
+}
+
+#[tokio::test]
+async fn an_acknowledged_request_waits_until_its_deadline() {
+    let platform = cramped(Duration::ZERO);
+    let first = occupy(&platform).await;
+    let acknowledged = Invocation {
+        patience: Patience::UntilDeadline,
+        ..invocation("brief")
+    };
+    let soon = Instant::now() + Duration::from_millis(20);
+    let error = platform.run(acknowledged, soon).await.unwrap_err();
+    assert_eq!(error.outcome(), Outcome::Deadline);
+    first.abort();
+}
+
+#[tokio::test]
+async fn a_wait_beyond_what_the_platform_allows_is_an_overload_at_once() {
+    let platform = Arc::new(bounded(1, 10, Duration::from_secs(600)));
+    let first = occupy(&platform).await;
+    let error = platform.run(invocation("slow"), patient()).await;
+    let error = error.unwrap_err();
+    assert_eq!(error.outcome(), Outcome::Overloaded);
+    assert!(error.to_string().ends_with("this computer allows 600s"));
+    // The worker is free within the hour, and ten minutes before that one may wait for it.
+    let place_in = error.place_in().unwrap().as_secs();
+    assert!((2_900..=3_000).contains(&place_in), "{place_in}");
+    assert_eq!(platform.standing("slow").unwrap().in_flight, 1);
+    first.abort();
+}
+
+#[tokio::test]
+async fn a_request_that_cannot_be_done_in_time_is_not_begun() {
+    let platform = Arc::new(platform(1, 10));
+    let soon = || Instant::now() + Duration::from_secs(60);
+    let late = |error: Result<Execution, ExecutionError>| {
+        let error = error.unwrap_err();
+        assert!(matches!(error, ExecutionError::TooLate { .. }), "{error}");
+        assert_eq!(error.outcome(), Outcome::Deadline);
+        error.to_string()
+    };
+    // Its execution alone takes too long, then the wait does.
+    let text = late(platform.run(invocation("slow"), soon()).await);
+    let expected = "deadline exceeded: lambda slow would be done in 3600s, the request has ";
+    assert!(text.starts_with(expected), "{text}");
     assert_eq!(platform.standing("slow").unwrap().in_flight, 0);
+    let first = occupy(&platform).await;
+    late(platform.run(invocation("slow"), soon()).await);
+    assert_eq!(platform.standing("slow").unwrap().in_flight, 1);
+    // Others have workers of their own.
+    assert!(platform.run(invocation("brief"), soon()).await.is_ok());
+    first.abort();
+}
+
+#[tokio::test]
+async fn a_dropped_request_that_waits_leaves_the_queue_and_the_next_one_starts_at_once() {
+    let platform = Arc::new(platform(1, 10));
+    let first = occupy(&platform).await;
+    let second = occupy(&platform).await;
+    let other = platform.clone();
+    let third = tokio::spawn(async move { other.run(invocation("slow"), patient()).await });
+    until(&platform, "slow", 3).await;
+    second.abort();
+    until(&platform, "slow", 2).await;
+    first.abort();
+    until(&platform, "slow", 1).await;
+    let containers = platform.snapshot().containers;
+    let slow = containers.iter().find(|c| c.lambda == "slow").unwrap();
+    assert_eq!((slow.active, slow.pending), (1, 0));
+    platform.set_speed_factor(1e9).unwrap();
+    assert_eq!(third.await.unwrap().unwrap().output, "for slow");
 }
 
 #[tokio::test]
@@ -93,6 +214,8 @@ async fn a_full_queue_is_an_overload_that_names_lambda_and_length() {
     assert_eq!(error.outcome(), Outcome::Overloaded);
     let text = "the queue of lambda slow is full: 1 requests wait already";
     assert_eq!(error.to_string(), text);
+    let place_in = error.place_in().unwrap().as_secs();
+    assert!((3_500..=3_600).contains(&place_in), "{place_in}");
     running.iter().for_each(tokio::task::JoinHandle::abort);
 }
 
@@ -100,7 +223,7 @@ async fn a_full_queue_is_an_overload_that_names_lambda_and_length() {
 async fn a_request_that_would_wait_too_long_is_refused_and_leaves_no_trace() {
     let platform = Arc::new(platform(1, 10));
     let impatient = |max_wait| Invocation {
-        max_wait: Some(max_wait),
+        patience: Patience::AtMost(max_wait),
         ..invocation("slow")
     };
     // With a free worker it does not wait at all.
@@ -148,16 +271,21 @@ async fn completions_arrive_without_anybody_else_asking() {
 }
 
 #[tokio::test]
-async fn whoever_waits_learns_that_the_platform_stops() {
+async fn a_platform_that_stops_tells_what_was_begun_from_what_may_go_elsewhere() {
     let platform = Arc::new(platform(1, 10));
-    let other = platform.clone();
-    let waiting = tokio::spawn(async move { other.run(invocation("slow"), patient()).await });
+    let run = |platform: Arc<Simulated>| {
+        tokio::spawn(async move { platform.run(invocation("slow"), patient()).await })
+    };
+    let running = run(platform.clone());
     until(&platform, "slow", 1).await;
+    let waiting = run(platform.clone());
+    until(&platform, "slow", 2).await;
     platform.stop();
-    let error = waiting.await.unwrap().unwrap_err();
-    assert_eq!(error.outcome(), Outcome::Unavailable);
-    let error = platform.run(invocation("quick"), patient()).await;
-    assert_eq!(error.unwrap_err().outcome(), Outcome::Unavailable);
+    let outcome = |end: Result<Execution, ExecutionError>| end.unwrap_err().outcome();
+    assert_eq!(outcome(running.await.unwrap()), Outcome::Unavailable);
+    assert_eq!(outcome(waiting.await.unwrap()), Outcome::Overloaded);
+    let late = platform.run(invocation("quick"), patient()).await;
+    assert_eq!(outcome(late), Outcome::Overloaded);
 }
 
 #[tokio::test]

@@ -9,11 +9,12 @@ use edge_transport::{Core, Endpoint, EndpointError};
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
+use super::answer::Answer;
 use super::callback::deliver;
 use super::companion::Companion;
 use super::join::{Accepted, Joins};
-use super::service::{Service, longest_wait, refusal};
-use crate::executor::{ExecutionError, Executor};
+use super::service::{Service, patience};
+use crate::executor::{ExecutionError, Executor, Patience, Terms};
 
 /// What a computer needs that takes requests with a callback.
 #[derive(Debug)]
@@ -40,7 +41,12 @@ pub(super) enum Rejection {
     )]
     NoCompanion { function: String, next: String },
     #[error("lambda {lambda}: {max_queued} requests with a callback are queued already")]
-    Overloaded { lambda: String, max_queued: usize },
+    Overloaded {
+        lambda: String,
+        max_queued: usize,
+        /// How long this one would take, for want of an idea when another one ends.
+        place_in: Duration,
+    },
     #[error(transparent)]
     Execution(#[from] ExecutionError),
 }
@@ -57,22 +63,42 @@ impl Rejection {
     }
 }
 
+impl From<Rejection> for Answer {
+    fn from(rejection: Rejection) -> Self {
+        let place_in = match &rejection {
+            Rejection::Overloaded { place_in, .. } => Some(*place_in),
+            Rejection::Execution(error) => error.place_in(),
+            Rejection::Synchronous | Rejection::Callback(_) | Rejection::NoCompanion { .. } => None,
+        };
+        Self {
+            place_in,
+            ..Self::error(rejection.outcome(), rejection.to_string())
+        }
+    }
+}
+
 impl<E: Executor> Service<E> {
     /// Takes a request that will be answered by a callback: from here on there will be one,
     /// whatever happens.
     pub(super) fn accept(
         self: &Arc<Self>,
         core: &Core,
-        mut request: LambdaRequest,
+        request: LambdaRequest,
         workflow: Workflow,
     ) -> Result<(), Rejection> {
         let asynchronous = self.asynchronous.as_ref().ok_or(Rejection::Synchronous)?;
         let callback: Endpoint = request.callback.parse()?;
-        // Once it is acknowledged nobody can try elsewhere, so it waits as long as it takes.
-        let max_wait = longest_wait(&request);
-        request.max_wait_us = 0;
-        let input_bytes = request.input.len();
-        self.executor.admits(&request.name, input_bytes, max_wait)?;
+        // Nobody waits for it here: what bounds it is its deadline, unless it says more.
+        let patience = match patience(&request) {
+            Patience::Usual => Patience::UntilDeadline,
+            own => own,
+        };
+        self.executor.admits(Terms {
+            lambda: &request.name,
+            input_bytes: request.input.len(),
+            patience,
+            deadline: Instant::now() + asynchronous.deadline,
+        })?;
         let lambda = || request.name.clone();
         if asynchronous.companion.is_none()
             && let Some((_, next)) = workflow.next(request.next_function_index).first()
@@ -86,6 +112,10 @@ impl<E: Executor> Service<E> {
         let permit = place.map_err(|_| Rejection::Overloaded {
             lambda: lambda(),
             max_queued: asynchronous.max_queued,
+            place_in: self
+                .executor
+                .estimate(&request.name, request.input.len())
+                .unwrap_or_default(),
         })?;
         let mut accepted = Accepted { request, permit };
         if let Workflow::Dag(dag) = &workflow {
@@ -118,7 +148,10 @@ impl<E: Executor> Service<E> {
             return;
         };
         let deadline = Instant::now() + asynchronous.deadline;
-        let response = self.execute(&mut request, workflow, deadline).await;
+        // Once it is acknowledged nobody can try elsewhere.
+        let patience = Patience::UntilDeadline;
+        let executed = self.execute(&mut request, workflow, patience, deadline);
+        let response = executed.await.response;
         let next = workflow.next(request.next_function_index);
         if next.is_empty() || !response.is_ok() {
             return self.call_back(&request, callback, response).await;
@@ -187,8 +220,12 @@ impl<E: Executor> Service<E> {
         asynchronous.tasks.close();
         asynchronous.tasks.wait().await;
         for request in asynchronous.joins.give_up() {
-            let lambda = request.name.clone();
-            let stopping = refusal(&ExecutionError::Stopping { lambda });
+            // Functions before it were executed, so that the whole must not begin anew elsewhere.
+            let text = format!(
+                "function {} waited for other branches of its graph until the computer stopped",
+                request.name
+            );
+            let stopping = LambdaResponse::error(Outcome::Unavailable, text);
             self.give_up(&request, stopping).await;
         }
     }

@@ -83,8 +83,9 @@ impl Handle {
         self.platform.set_speed_factor(factor)
     }
 
-    /// Has itself removed from the controller, finishes what is in flight, callbacks included,
-    /// and ends, all within `patience`; cuts off what is left then. True if nothing was.
+    /// Has itself removed from the controller, then takes no more requests, finishes what is in
+    /// flight, callbacks included, and ends, all within `patience`; cuts off what is left then.
+    /// True if nothing was.
     pub async fn shutdown(mut self, patience: Duration) -> bool {
         let deadline = Instant::now() + patience;
         let left = || deadline.saturating_duration_since(Instant::now());
@@ -96,6 +97,9 @@ impl Handle {
             // The controller finds out by itself in the end.
             let _withdrawn = timeout_at(deadline, announcer.withdraw()).await;
         }
+        // On connections that were there before, requests come in until their peers have heard.
+        let until = self.service.draining_until.set(deadline.into_std());
+        until.expect("a computer is shut down once");
         let answered = self.lambda.drain(left()).await;
         let finished = timeout_at(deadline, self.service.finish()).await.is_ok();
         self.streams.cancel();

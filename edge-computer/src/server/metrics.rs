@@ -26,8 +26,12 @@ struct CallbackLabel {
 }
 
 /// Counters of requests and callbacks.
+///
+/// The books balance: at rest, arrivals are the sum of the requests over all outcomes and of those
+/// in flight. Arrivals are requests that could be read.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Metrics {
+    arrivals: Counter,
     requests: Family<OutcomeLabel, Counter>,
     in_flight: Gauge,
     callbacks: Family<CallbackLabel, Counter>,
@@ -36,8 +40,14 @@ pub(super) struct Metrics {
 impl Metrics {
     pub(super) fn register(&self, registry: &mut Registry) {
         registry.register(
+            "edge_computer_arrivals",
+            "Requests that came in",
+            self.arrivals.clone(),
+        );
+        registry.register(
             "edge_computer_requests",
-            "Requests by what became of them",
+            "Requests by what became of them; ok: executed, estimated: answers to dry requests, \
+             acknowledged: to be answered by a callback, cancelled: the caller went away",
             self.requests.clone(),
         );
         registry.register(
@@ -54,6 +64,7 @@ impl Metrics {
 
     /// A request has come in.
     pub(super) fn arrival(&self) -> RequestInFlight<'_> {
+        self.arrivals.inc();
         self.in_flight.inc();
         RequestInFlight {
             metrics: self,
@@ -79,17 +90,21 @@ pub(super) struct RequestInFlight<'a> {
 }
 
 impl RequestInFlight<'_> {
-    pub(super) fn answered(mut self, response: &LambdaResponse) {
-        self.became = if response.asynchronous {
-            "acknowledged"
-        } else {
-            name(response.outcome())
+    pub(super) fn answered(mut self, response: &LambdaResponse, dry: bool) {
+        self.became = match response.outcome() {
+            _ if response.asynchronous => "acknowledged",
+            Outcome::Ok if dry => "estimated",
+            outcome => name(outcome),
         };
     }
 }
 
 impl Drop for RequestInFlight<'_> {
     fn drop(&mut self) {
+        // The caller of a handler that panics gets an answer.
+        if std::thread::panicking() {
+            self.became = name(Outcome::ApplicationError);
+        }
         self.metrics.in_flight.dec();
         let label = OutcomeLabel {
             outcome: self.became,

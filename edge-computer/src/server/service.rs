@@ -1,17 +1,17 @@
 //! Executes one function, synchronously: what all kinds of requests come down to.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use edge_proto::OK;
 use edge_proto::rpc::{LambdaRequest, LambdaResponse, Outcome};
 use edge_proto::workflow::Workflow;
 use edge_transport::Endpoint;
 
+use super::answer::{Answer, success};
 use super::asynchronous::Asynchronous;
 use super::channels::Channels;
 use super::metrics::Metrics;
-use crate::executor::{Execution, ExecutionError, Executor, Invocation};
+use crate::executor::{Execution, Executor, Invocation, Patience};
 use crate::states::{StateHome, bring_home};
 
 /// What all requests of a computer share.
@@ -24,13 +24,16 @@ pub(super) struct Service<E> {
     pub(super) home: Option<StateHome>,
     pub(super) asynchronous: Option<Asynchronous>,
     pub(super) metrics: Metrics,
+    /// Until when requests in flight may take, once the computer is asked to end; no new ones are
+    /// taken from then on.
+    pub(super) draining_until: OnceLock<Instant>,
 }
 
 impl<E: Executor> Service<E> {
     /// How long the request would take.
-    pub(super) fn estimate(&self, request: &LambdaRequest) -> LambdaResponse {
+    pub(super) fn estimate(&self, request: &LambdaRequest) -> Answer {
         match self.executor.estimate(&request.name, request.input.len()) {
-            Err(error) => refusal(&error),
+            Err(error) => error.into(),
             Ok(duration) => {
                 let loads = self.executor.standing(&request.name);
                 let [load1, load10, load30] = loads.unwrap_or_default().loads.percent();
@@ -41,44 +44,45 @@ impl<E: Executor> Service<E> {
                     load30,
                     ..success()
                 }
+                .into()
             }
         }
     }
 
-    /// Executes the function of `request`, at the latest until `deadline`, and brings the remote
+    /// Executes the function of `request`, if it can be done until `deadline`, and brings the remote
     /// states home that it depends on. The inputs of the request are taken out of it.
     pub(super) async fn execute(
         &self,
         request: &mut LambdaRequest,
         workflow: &Workflow,
+        patience: Patience,
         deadline: Instant,
-    ) -> LambdaResponse {
+    ) -> Answer {
         let accepted = Instant::now();
-        let max_wait = longest_wait(request);
         let invocation = Invocation {
             lambda: request.name.clone(),
             input: std::mem::take(&mut request.input),
             datain: std::mem::take(&mut request.datain),
             states: std::mem::take(&mut request.states),
-            max_wait,
+            patience,
         };
         let execution = match self.executor.run(invocation, deadline).await {
             Ok(execution) => execution,
-            Err(error) => return refusal(&error),
+            Err(error) => return error.into(),
         };
         let mut response = answer(execution, accepted.elapsed());
         let needed = workflow.states_of(&request.name);
         let home = self.home.as_ref();
         let moved = bring_home(home, &self.channels, &needed, &mut response.states);
         match tokio::time::timeout_at(deadline.into(), moved).await {
-            Ok(Ok(())) => response,
-            Ok(Err(error)) => LambdaResponse::error(Outcome::ApplicationError, error.to_string()),
+            Ok(Ok(())) => response.into(),
+            Ok(Err(error)) => Answer::error(Outcome::ApplicationError, error.to_string()),
             Err(_) => {
                 let text = format!(
                     "deadline exceeded: the states of lambda {} did not arrive in time",
                     request.name
                 );
-                LambdaResponse::error(Outcome::Deadline, text)
+                Answer::error(Outcome::Deadline, text)
             }
         }
     }
@@ -101,22 +105,12 @@ fn answer(execution: Execution, processing: Duration) -> LambdaResponse {
     }
 }
 
-fn success() -> LambdaResponse {
-    LambdaResponse {
-        retcode: OK.to_owned(),
-        outcome: Outcome::Ok as i32,
-        ..LambdaResponse::default()
+/// How long the request may wait for its turn, as its sender put it.
+pub(super) fn patience(request: &LambdaRequest) -> Patience {
+    match request.max_wait_us {
+        0 => Patience::Usual,
+        micros => Patience::AtMost(Duration::from_micros(micros)),
     }
-}
-
-pub(super) fn refusal(error: &ExecutionError) -> LambdaResponse {
-    LambdaResponse::error(error.outcome(), error.to_string())
-}
-
-/// How long the request wants to wait for its turn at the most; `None`: as long as it takes.
-pub(super) fn longest_wait(request: &LambdaRequest) -> Option<Duration> {
-    let micros = request.max_wait_us;
-    (micros > 0).then(|| Duration::from_micros(micros))
 }
 
 /// Whole microseconds.

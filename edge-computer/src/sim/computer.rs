@@ -14,11 +14,11 @@ use std::time::Duration;
 use thiserror::Error;
 
 use super::container::Task;
-use super::estimate::{Estimate, Estimator, estimate};
+use super::estimate::{Estimate, Estimator, estimate, forecast};
 use super::lambda::Output;
 use super::processor::ProcessorError;
 use super::requirements::Demand;
-use super::station::{Finished, Station};
+use super::station::{Bounds, Finished, Forecast, Horizon, Station};
 use super::time::{Moment, SimTime};
 use super::utilization::Loads;
 
@@ -166,6 +166,12 @@ impl Computer {
             .any(|station| station.cancel(now, id))
     }
 
+    /// Takes a task away as [`Computer::cancel`] does, but only if it waits for its turn yet.
+    pub fn cancel_waiting(&mut self, now: SimTime, id: TaskId) -> bool {
+        self.run_until(now);
+        self.waits(id) && self.cancel(now, id)
+    }
+
     /// When to call [`Computer::advance`] next: the end of the task that ends first if nothing is
     /// submitted or cancelled before, or an instant in the past if completions wait to be
     /// collected. `None` if nothing runs.
@@ -200,6 +206,39 @@ impl Computer {
             demand,
             estimator,
         ))
+    }
+
+    /// What a request would meet if it came now, as far as `horizon` exactly, whether or not there
+    /// is room for it in the queue. Costs O(log n) per event that is replayed.
+    pub fn forecast(
+        &mut self,
+        now: SimTime,
+        lambda: &str,
+        input_bytes: usize,
+        horizon: Horizon,
+    ) -> Result<Forecast, SubmitError> {
+        self.run_until(now);
+        let (route, demand) = self.locate(lambda, input_bytes)?;
+        let station = &self.stations[route.station];
+        let now = self.now;
+        Ok(forecast(station, now, route.container, demand, horizon))
+    }
+
+    /// Bounds of the forecast of a request that comes now, at the same cost however many wait.
+    pub fn bounds(
+        &mut self,
+        now: SimTime,
+        lambda: &str,
+        input_bytes: usize,
+    ) -> Result<Bounds, SubmitError> {
+        self.run_until(now);
+        let (route, demand) = self.locate(lambda, input_bytes)?;
+        Ok(self.stations[route.station].bounds(route.container, demand))
+    }
+
+    /// Whether a task waits for its turn; false if it runs or is not here any more.
+    pub fn waits(&self, id: TaskId) -> bool {
+        self.stations.iter().any(|station| station.waits(id))
     }
 
     /// Makes a processor slower or faster from `now` on: running tasks keep what was done for
@@ -241,7 +280,8 @@ impl Computer {
             .collect()
     }
 
-    fn admit(&self, lambda: &str, input_bytes: usize) -> Result<(Route, Demand), SubmitError> {
+    /// Where a request that may run is to go, and what it needs.
+    fn locate(&self, lambda: &str, input_bytes: usize) -> Result<(Route, Demand), SubmitError> {
         let Some(&route) = self.routes.get(lambda) else {
             return Err(SubmitError::UnknownLambda {
                 lambda: lambda.to_owned(),
@@ -260,8 +300,15 @@ impl Computer {
                 total: processor.memory_total(),
             });
         }
+        Ok((route, demand))
+    }
+
+    fn admit(&self, lambda: &str, input_bytes: usize) -> Result<(Route, Demand), SubmitError> {
+        let (route, demand) = self.locate(lambda, input_bytes)?;
+        let station = &self.stations[route.station];
         let waits = !station.starts_at_once(route.container, demand);
-        if waits && container.pending.len() >= self.max_pending {
+        let pending = station.container(route.container).pending.len();
+        if waits && pending >= self.max_pending {
             return Err(SubmitError::QueueFull {
                 lambda: lambda.to_owned(),
                 max_pending: self.max_pending,

@@ -52,6 +52,29 @@ pub(super) struct Container {
     pub(super) active: u32,
     /// Tasks that wait, in the order of their ids.
     pub(super) pending: VecDeque<Task>,
+    /// What the tasks that wait need altogether.
+    pub(super) pending_needs: Needs,
+    /// Operations of the tasks that run, done or not.
+    pub(super) active_ops: u128,
+}
+
+/// What several tasks need altogether.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Needs {
+    pub(super) ops: u128,
+    pub(super) memory: u128,
+}
+
+impl Needs {
+    pub(super) fn add(&mut self, demand: Demand) {
+        self.ops += u128::from(demand.ops);
+        self.memory += u128::from(demand.memory);
+    }
+
+    pub(super) fn subtract(&mut self, demand: Demand) {
+        self.ops -= u128::from(demand.ops);
+        self.memory -= u128::from(demand.memory);
+    }
 }
 
 impl Container {
@@ -62,6 +85,8 @@ impl Container {
             workers,
             active: 0,
             pending: VecDeque::new(),
+            pending_needs: Needs::default(),
+            active_ops: 0,
         }
     }
 
@@ -74,12 +99,39 @@ impl Container {
         self.pending.front().filter(|_| self.has_free_worker())
     }
 
+    /// Lets a task wait behind the others.
+    pub(super) fn enqueue(&mut self, task: Task) {
+        self.pending_needs.add(task.demand);
+        self.pending.push_back(task);
+    }
+
+    /// Takes the task out of the queue that has waited longest.
+    pub(super) fn dequeue(&mut self) -> Option<Task> {
+        let task = self.pending.pop_front()?;
+        self.pending_needs.subtract(task.demand);
+        Some(task)
+    }
+
     /// Takes a task out of the queue.
     pub(super) fn remove_pending(&mut self, id: TaskId) -> Option<Task> {
         let position = self
             .pending
             .binary_search_by_key(&id, |task| task.id)
             .ok()?;
-        self.pending.remove(position)
+        let task = self.pending.remove(position)?;
+        self.pending_needs.subtract(task.demand);
+        Some(task)
+    }
+
+    /// A worker begins with a task.
+    pub(super) fn occupy(&mut self, demand: Demand) {
+        self.active += 1;
+        self.active_ops += u128::from(demand.ops);
+    }
+
+    /// The worker of a task becomes free.
+    pub(super) fn vacate(&mut self, demand: Demand) {
+        self.active -= 1;
+        self.active_ops -= u128::from(demand.ops);
     }
 }

@@ -2,8 +2,8 @@
 
 use super::container::{Task, TaskId};
 use super::requirements::Demand;
-use super::station::Station;
-use super::time::{Moment, SimTime};
+use super::station::{Forecast, Horizon, Replay, Station};
+use super::time::SimTime;
 use super::utilization::Loads;
 
 /// How an estimate is made.
@@ -15,8 +15,8 @@ pub enum Estimator {
     /// number of tasks on the processor.
     Legacy,
     /// Replays the platform as it is, with the request added, until the request is done: right to
-    /// the nanosecond if nothing else arrives. Costs O(n log n) in the number of tasks on the
-    /// processor.
+    /// the nanosecond if nothing else arrives. Costs O(n log n) in the number of tasks that end
+    /// before the request.
     Exact,
 }
 
@@ -80,28 +80,28 @@ fn legacy(station: &Station, now: SimTime, container: usize, demand: Demand) -> 
 }
 
 fn exact(station: &Station, now: SimTime, container: usize, demand: Demand) -> Estimate {
-    let loads = station.loads();
+    let forecast = forecast(station, now, container, demand, Horizon::UNBOUNDED);
+    Estimate {
+        wait_seconds: forecast.wait,
+        service_seconds: forecast.service,
+        loads: station.loads(),
+    }
+}
+
+/// What a request would meet that the container would take; events up to `now` have happened.
+pub(super) fn forecast(
+    station: &Station,
+    now: SimTime,
+    container: usize,
+    demand: Demand,
+    horizon: Horizon,
+) -> Forecast {
     let probe = Task {
         id: TaskId::new(u64::MAX),
         container,
         demand,
         submitted_at: now,
-        loads,
+        loads: station.loads(),
     };
-    let mut replay = station.clone();
-    replay.push(now.into(), probe);
-    let mut wait_seconds = f64::INFINITY;
-    let mut service_seconds = f64::INFINITY;
-    while let Some(finished) = replay.complete_next() {
-        if finished.task.id == probe.id {
-            wait_seconds = finished.started_at.since(Moment::from(now));
-            service_seconds = finished.finished_at.since(finished.started_at);
-            break;
-        }
-    }
-    Estimate {
-        wait_seconds,
-        service_seconds,
-        loads,
-    }
+    Replay::new(station, now.into(), probe).forecast(horizon)
 }

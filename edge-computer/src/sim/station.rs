@@ -14,8 +14,14 @@ use super::requirements::Demand;
 use super::time::{Moment, Work};
 use super::utilization::{Loads, UtilizationMeter};
 
+mod bounds;
+mod replay;
 #[cfg(test)]
 mod tests;
+
+pub use self::bounds::Bounds;
+pub(super) use self::replay::Replay;
+pub use self::replay::{Forecast, Horizon};
 
 /// Where a running task stands in the order of completion: the work clock at its end, then the
 /// order of starting, so that equals end first come, first served.
@@ -106,9 +112,14 @@ impl Station {
             let container = task.container;
             self.forget_head(container);
             self.places.insert(task.id, Place::Pending { container });
-            self.containers[container].pending.push_back(task);
+            self.containers[container].enqueue(task);
             self.note_head(container);
         }
+    }
+
+    /// Whether a task waits for its turn; false if it runs, has ended or is unknown.
+    pub(super) fn waits(&self, id: TaskId) -> bool {
+        matches!(self.places.get(&id), Some(Place::Pending { .. }))
     }
 
     /// When the next running task ends, if nothing is pushed or cancelled before.
@@ -206,7 +217,7 @@ impl Station {
         self.processor
             .allocate(task.demand.memory)
             .expect("a task is started only where it fits");
-        self.containers[task.container].active += 1;
+        self.containers[task.container].occupy(task.demand);
         let finish = (self.work.after_ops(task.demand.ops), self.starts);
         self.starts += 1;
         self.places.insert(task.id, Place::Active(finish));
@@ -220,7 +231,7 @@ impl Station {
             .free(task.demand.memory)
             .expect("a running task holds its memory");
         self.forget_head(task.container);
-        self.containers[task.container].active -= 1;
+        self.containers[task.container].vacate(task.demand);
         self.note_head(task.container);
         self.start_waiting();
     }
@@ -234,7 +245,7 @@ impl Station {
             let fits = |task: &Task| task.demand.memory <= self.processor.memory_free();
             if self.containers[container].pending.front().is_some_and(fits) {
                 self.forget_head(container);
-                if let Some(task) = self.containers[container].pending.pop_front() {
+                if let Some(task) = self.containers[container].dequeue() {
                     self.start(task);
                 }
                 self.note_head(container);

@@ -2,8 +2,10 @@
 
 use std::net::TcpListener;
 
+use edge_proto::rpc::{LambdaRequest, Outcome};
 use edge_transport::{Endpoint, Listener};
 
+use crate::peer::Peer;
 use crate::support::{Computer, Controller, Said, free_port, output, text, with_own_ports};
 
 #[test]
@@ -97,4 +99,73 @@ fn a_port_in_use_ends_the_process_at_once_and_nothing_is_announced() {
         assert!(message.contains("in use"), "{message}");
     }
     assert!(controller.said.try_recv().is_err());
+}
+
+/// A computer with the lambdas `seconds`, which takes two of them, and `hours`; and its folder.
+fn with_long_lambdas(controller: &Controller) -> (Computer, tempfile::TempDir) {
+    let container = |name: &str, ops: &str| {
+        format!(
+            r#"{{"name": "c-{name}", "processor": "cpu", "num-workers": 1, "lambda": {{"name":
+            "{name}", "requirements": "proportional", "op-coeff": 0, "op-offset": {ops},
+            "mem-coeff": 0, "mem-offset": 1}}}}"#
+        )
+    };
+    let containers = [container("seconds", "2e9"), container("hours", "1e13")];
+    let text = format!(
+        r#"{{"version": "1.0", "processors": [{{"name": "cpu", "type": "GenericCpu", "speed": 1e9,
+        "cores": 2, "memory": 1e9}}], "containers": [{}]}}"#,
+        containers.join(", ")
+    );
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("platform.json");
+    std::fs::write(&path, text).unwrap();
+    let computer = Computer::start(&[
+        &format!("--conf=type=file,path={}", path.display()),
+        &format!("--controller-endpoint={}", controller.endpoint),
+    ]);
+    (computer, folder)
+}
+
+/// Somebody who has a request for `lambda` in flight at the computer that the controller knows.
+fn peer_of(controller: &Controller, lambda: &str) -> Peer {
+    let Said::Announced(info) = controller.next() else {
+        panic!("removed before it was announced");
+    };
+    let mut peer = Peer::connect(&info.edge_server_endpoint);
+    peer.send(1, &LambdaRequest::new(lambda, "first"));
+    peer.wait_for_pong();
+    peer
+}
+
+#[test]
+fn a_drain_answers_what_is_in_flight_and_turns_away_what_comes_on_old_connections() {
+    let controller = Controller::start(free_port());
+    let (mut computer, _folder) = with_long_lambdas(&controller);
+    let mut peer = peer_of(&controller, "seconds");
+    computer.signal("TERM");
+    peer.wait_for_goaway();
+    // Those who send requests were told first.
+    let mut said = controller.said.try_iter();
+    assert!(said.any(|said| matches!(said, Said::Removed(_))));
+
+    peer.send(3, &LambdaRequest::new("seconds", "late"));
+    let late = peer.answer(3);
+    assert_eq!(late.outcome(), Outcome::Overloaded);
+    assert!(late.retcode.contains("stopping"), "{}", late.retcode);
+    let first = peer.answer(1);
+    assert_eq!((first.outcome(), &*first.output), (Outcome::Ok, "first"));
+    drop(peer);
+    assert_eq!(computer.wait().code(), Some(0));
+}
+
+#[test]
+fn a_second_signal_ends_a_drain_at_once() {
+    let controller = Controller::start(free_port());
+    let (mut computer, _folder) = with_long_lambdas(&controller);
+    let mut peer = peer_of(&controller, "hours");
+    computer.signal("TERM");
+    peer.wait_for_goaway();
+    computer.signal("TERM");
+    computer.wait_for("SIGTERM again: ending at once");
+    assert_eq!(computer.wait().code(), Some(1));
 }

@@ -9,4 +9,5 @@
 mod client;
 mod lifecycle;
 mod options;
+mod peer;
 mod support;

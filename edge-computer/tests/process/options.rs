@@ -79,6 +79,24 @@ fn conf_is_a_platform_or_a_file_and_both_may_be_given() {
 }
 
 #[test]
+fn queues_are_bounded_by_default_and_as_asked() {
+    let limits = |arguments: &[&str]| {
+        let output = output(arguments);
+        assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+        let config = text(&output.stdout);
+        let section = config.split("[limits]\n").nth(1).unwrap();
+        section.lines().take(2).collect::<Vec<_>>().join(", ")
+    };
+    let default = limits(&["--print-config"]);
+    assert_eq!(default, "max-pending = 10000, max-wait = \"10s\"");
+    let asked = limits(&[
+        "--limits-conf=max-pending=7,max-wait=250ms",
+        "--print-config",
+    ]);
+    assert_eq!(asked, "max-pending = 7, max-wait = \"250ms\"");
+}
+
+#[test]
 fn the_shipped_examples_are_valid() {
     let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples");
     let toml = format!("{root}/computer.toml");
@@ -109,6 +127,8 @@ fn wrong_usage_and_unusable_configurations_exit_with_2_and_say_why() {
             "/does/not/exist",
         ),
         (&["--conf=/does/not/exist.toml"], "/does/not/exist.toml"),
+        (&["--limits-conf=max-wait=soon"], "invalid duration `soon`"),
+        (&["--limits-conf=max-patience=1"], "max-patience"),
         (&["--no-such-option"], "--no-such-option"),
     ] {
         let output = output(arguments);

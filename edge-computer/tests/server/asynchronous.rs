@@ -8,7 +8,7 @@ use crate::support::{
 
 #[tokio::test]
 async fn tx3_fifty_requests_are_acknowledged_and_called_back() {
-    let computer = computer("asynchronous = {enabled = true}").await;
+    let computer = computer("asynchronous = {enabled = true, deadline = '1000h'}").await;
     let mut caller = Caller::start();
     let client = client();
     let mut expected = std::collections::BTreeSet::new();
@@ -47,14 +47,17 @@ async fn tx3_fifty_requests_are_acknowledged_and_called_back() {
 
 #[tokio::test]
 async fn b1_a_failure_is_called_back_with_its_retcode() {
-    let computer = computer("asynchronous = {enabled = true, deadline = '500ms'}").await;
+    let computer = computer("asynchronous = {enabled = true, deadline = '3s'}").await;
     let mut caller = Caller::start();
     for _ in 0..5 {
         ask(&computer, &caller.request("f0", "x")).await;
         assert_eq!(caller.next().await.retcode, "OK");
     }
+    // It would take a second and a quarter, until the processor slows down again.
+    computer.set_speed_factor(2e4).unwrap();
     let request = caller.request("slow", "x");
     assert!(ask(&computer, &request).await.asynchronous);
+    computer.set_speed_factor(1.0).unwrap();
     let failure = caller.next().await;
     assert_eq!(failure.outcome(), Outcome::Deadline);
     assert!(failure.retcode.contains("slow"), "{}", failure.retcode);
@@ -67,7 +70,9 @@ async fn b1_a_failure_is_called_back_with_its_retcode() {
 async fn what_cannot_be_executed_here_is_told_instead_of_acknowledged() {
     let folder = tempfile::tempdir().unwrap();
     let platform = crate::support::platform(folder.path(), 1);
-    let toml = format!("{platform}asynchronous = {{enabled = true}}\nlimits = {{max-pending = 1}}");
+    let toml = format!(
+        "{platform}asynchronous = {{enabled = true, deadline = '1000h'}}\nlimits = {{max-pending = 1}}"
+    );
     let computer = crate::support::computer_of(&toml).await;
     let caller = Caller::start();
     for _ in 0..2 {
@@ -114,7 +119,7 @@ async fn what_cannot_be_executed_here_is_told_instead_of_acknowledged() {
 async fn a_request_that_would_wait_too_long_is_refused_instead_of_acknowledged() {
     let folder = tempfile::tempdir().unwrap();
     let platform = crate::support::platform(folder.path(), 1);
-    let toml = format!("{platform}asynchronous = {{enabled = true}}");
+    let toml = format!("{platform}asynchronous = {{enabled = true, deadline = '1000h'}}");
     let computer = crate::support::computer_of(&toml).await;
     let caller = Caller::start();
     let impatient = LambdaRequest {
@@ -131,8 +136,45 @@ async fn a_request_that_would_wait_too_long_is_refused_instead_of_acknowledged()
 }
 
 #[tokio::test]
+async fn an_acknowledged_request_is_executed_though_its_sender_goes_away() {
+    let computer = computer("asynchronous = {enabled = true, deadline = '1000h'}").await;
+    let mut caller = Caller::start();
+    let sender = client();
+    let request = caller.request("slow", "x");
+    let answer = try_ask(&sender, computer.endpoint(), &request).await;
+    assert!(answer.unwrap().asynchronous);
+    slow_in_flight(&computer, 1).await;
+    drop(sender);
+    computer.set_speed_factor(1e9).unwrap();
+    assert!(caller.next().await.is_ok());
+    let acknowledged = r#"edge_computer_requests_total{outcome="acknowledged"} 1"#;
+    assert!(shows(&computer, acknowledged).await);
+}
+
+#[tokio::test]
+async fn requests_with_a_callback_may_wait_longer_than_others() {
+    let folder = tempfile::tempdir().unwrap();
+    let platform = crate::support::platform(folder.path(), 1);
+    let toml = "asynchronous = {enabled = true, deadline = '1000h'}\nlimits = {max-wait = 0}";
+    let computer = crate::support::computer_of(&format!("{platform}{toml}")).await;
+    let mut caller = Caller::start();
+    for waiting in 1..=2 {
+        let request = caller.request("slow", "x");
+        assert!(ask(&computer, &request).await.asynchronous);
+        slow_in_flight(&computer, waiting).await;
+    }
+    let answer = ask(&computer, &LambdaRequest::new("slow", "x")).await;
+    assert_eq!(answer.outcome(), Outcome::Overloaded);
+    computer.set_speed_factor(1e9).unwrap();
+    for _ in 0..2 {
+        assert!(caller.next().await.is_ok());
+    }
+}
+
+#[tokio::test]
 async fn the_number_of_accepted_requests_is_bounded() {
-    let computer = computer("asynchronous = {enabled = true, max-queued = 2}").await;
+    let computer =
+        computer("asynchronous = {enabled = true, max-queued = 2, deadline = '1000h'}").await;
     let mut caller = Caller::start();
     for _ in 0..2 {
         assert!(ask(&computer, &caller.request("slow", "x")).await.is_ok());
@@ -153,7 +195,7 @@ async fn the_number_of_accepted_requests_is_bounded() {
 
 #[tokio::test]
 async fn a_callback_that_nobody_takes_is_counted() {
-    let computer = computer("asynchronous = {enabled = true}").await;
+    let computer = computer("asynchronous = {enabled = true, deadline = '1000h'}").await;
     let gone = Caller::start().request("f0", "x");
     assert!(ask(&computer, &gone).await.is_ok());
     let lost = r#"edge_computer_callbacks_total{outcome="ok",delivered="no"} 1"#;
@@ -162,7 +204,7 @@ async fn a_callback_that_nobody_takes_is_counted() {
 
 #[tokio::test]
 async fn a_drain_waits_for_callbacks() {
-    let computer = computer("asynchronous = {enabled = true}").await;
+    let computer = computer("asynchronous = {enabled = true, deadline = '1000h'}").await;
     let mut caller = Caller::start();
     assert!(
         ask(&computer, &caller.request("slow", "done"))

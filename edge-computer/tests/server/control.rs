@@ -89,7 +89,7 @@ async fn reflection_lists_the_lambda_service() {
 
 #[tokio::test]
 async fn a_drain_that_takes_too_long_cuts_off_what_is_left() {
-    let computer = computer("asynchronous = {enabled = true}").await;
+    let computer = computer("asynchronous = {enabled = true, deadline = '1000h'}").await;
     let caller = crate::support::Caller::start();
     assert!(
         crate::support::ask(&computer, &caller.request("slow", "x"))

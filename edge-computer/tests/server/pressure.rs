@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
-use edge_proto::rpc::{LambdaRequest, Outcome};
+use edge_proto::rpc::{LambdaRequest, LambdaResponse, Outcome};
+use edge_transport::pushback;
+use prost::Message as _;
 
 use crate::support::{
-    PATIENCE, ask, call_of, client, computer, computer_of, eventually, shows, slow_in_flight,
+    FOREVER, ask, call_of, client, computer, computer_of, eventually, shows, slow_in_flight,
     try_ask,
 };
 
@@ -16,13 +18,16 @@ async fn overload_is_distinct_and_names_lambda_and_queue() {
     let computer = computer_of(&format!("{platform}limits = {{max-pending = 0}}")).await;
     let caller = client();
     let slow = LambdaRequest::new("slow", "");
-    let call = call_of(&slow, PATIENCE);
+    let call = call_of(&slow, FOREVER);
     let running = caller.call(computer.endpoint(), &call);
     tokio::select! {
         _ = running => panic!("slow lambdas take hours"),
         () = async {
             slow_in_flight(&computer, 1).await;
-            let answer = ask(&computer, &slow).await;
+            let reply = caller.call(computer.endpoint(), &call).await.unwrap();
+            // The worker is busy for hours; no hint is longer than a minute.
+            assert_eq!(reply.trailers[pushback::NAME], "60000");
+            let answer = LambdaResponse::decode(reply.message).unwrap();
             assert_eq!(answer.outcome(), Outcome::Overloaded);
             assert_eq!(answer.retcode, "the queue of lambda slow is full: 0 requests wait already");
             assert_eq!((answer.in_flight, answer.workers), (1, 1));
@@ -37,7 +42,7 @@ async fn a_request_that_would_wait_too_long_is_refused_at_once_and_never_execute
     let computer = computer_of(&platform).await;
     let caller = client();
     let slow = LambdaRequest::new("slow", "");
-    let call = call_of(&slow, PATIENCE);
+    let call = call_of(&slow, FOREVER);
     let running = caller.call(computer.endpoint(), &call);
     let impatient = LambdaRequest {
         max_wait_us: 1_000_000,
@@ -55,7 +60,7 @@ async fn a_request_that_would_wait_too_long_is_refused_at_once_and_never_execute
             let answer = ask(&computer, &LambdaRequest { name: "f0".to_owned(), ..impatient }).await;
             assert_eq!(answer.outcome(), Outcome::Ok);
             // One without a condition waits, and it alone.
-            let patient = call_of(&slow, PATIENCE);
+            let patient = call_of(&slow, FOREVER);
             tokio::select! {
                 _ = caller.call(computer.endpoint(), &patient) => panic!("slow lambdas take hours"),
                 () = slow_in_flight(&computer, 2) => {}
@@ -68,38 +73,90 @@ async fn a_request_that_would_wait_too_long_is_refused_at_once_and_never_execute
 }
 
 #[tokio::test]
-async fn a_caller_that_goes_away_frees_its_worker() {
+async fn a_wait_that_is_expected_to_be_too_long_is_an_overload_at_once() {
     let folder = tempfile::tempdir().unwrap();
-    let computer = computer_of(&crate::support::platform(folder.path(), 1)).await;
+    let platform = crate::support::platform(folder.path(), 1);
+    let computer = computer_of(&format!("{platform}limits = {{max-wait = '1h'}}")).await;
     let caller = client();
-    let call = call_of(&LambdaRequest::new("slow", ""), PATIENCE);
+    let call = call_of(&LambdaRequest::new("slow", ""), FOREVER);
     let running = caller.call(computer.endpoint(), &call);
     tokio::select! {
         _ = running => panic!("slow lambdas take hours"),
-        () = slow_in_flight(&computer, 1) => {}
+        () = async {
+            slow_in_flight(&computer, 1).await;
+            let answer = ask(&computer, &LambdaRequest::new("slow", "")).await;
+            assert_eq!(answer.outcome(), Outcome::Overloaded);
+            let text = "for a worker, this computer allows 3600s";
+            assert!(answer.retcode.ends_with(text), "{}", answer.retcode);
+            assert_eq!((answer.in_flight, answer.workers), (1, 1));
+        } => {}
     }
-    slow_in_flight(&computer, 0).await;
-    eventually("cancelled", || {
-        shows(
-            &computer,
-            r#"edge_computer_requests_total{outcome="cancelled"} 1"#,
-        )
-    })
-    .await;
 }
 
 #[tokio::test]
-async fn a_deadline_that_passes_in_the_queue_cancels_the_request() {
+async fn a_request_that_cannot_be_done_in_time_is_told_at_once_and_not_executed() {
     let computer = computer("").await;
-    let call = call_of(&LambdaRequest::new("slow", ""), Duration::from_millis(50));
-    let answered = client().call(computer.endpoint(), &call).await;
-    // Either the answer or the caller's own clock comes first.
-    if let Ok(reply) = answered {
-        let answer: edge_proto::rpc::LambdaResponse =
-            prost::Message::decode(reply.message).unwrap();
-        assert_eq!(answer.outcome(), Outcome::Deadline);
-    }
+    let call = call_of(&LambdaRequest::new("slow", ""), Duration::from_secs(3600));
+    let reply = client().call(computer.endpoint(), &call).await.unwrap();
+    assert!(!reply.trailers.contains_key(pushback::NAME));
+    let answer = LambdaResponse::decode(reply.message).unwrap();
+    assert_eq!(answer.outcome(), Outcome::Deadline);
+    let text = "deadline exceeded: lambda slow would be done in 25000";
+    assert!(answer.retcode.starts_with(text), "{}", answer.retcode);
+    assert!(
+        answer.retcode.contains("the request has 3599"),
+        "{}",
+        answer.retcode
+    );
     slow_in_flight(&computer, 0).await;
+    assert!(
+        shows(
+            &computer,
+            r#"edge_computer_requests_total{outcome="deadline"} 1"#
+        )
+        .await
+    );
+}
+
+#[tokio::test]
+async fn callers_that_go_away_leave_worker_and_queue_to_the_next_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let computer = computer_of(&crate::support::platform(folder.path(), 1)).await;
+    let caller = client();
+    let slow = LambdaRequest::new("slow", "third");
+    let call = call_of(&slow, FOREVER);
+    let mut first = Box::pin(caller.call(computer.endpoint(), &call));
+    let mut second = Box::pin(caller.call(computer.endpoint(), &call));
+    let mut third = Box::pin(try_ask(&caller, computer.endpoint(), &slow));
+    tokio::select! {
+        _ = &mut first => panic!("slow lambdas take hours"),
+        () = slow_in_flight(&computer, 1) => {}
+    }
+    tokio::select! {
+        _ = &mut second => panic!("slow lambdas take hours"),
+        () = slow_in_flight(&computer, 2) => {}
+    }
+    tokio::select! {
+        _ = &mut third => panic!("slow lambdas take hours"),
+        () = async {
+            slow_in_flight(&computer, 3).await;
+            drop(second);
+            slow_in_flight(&computer, 2).await;
+            drop(first);
+            for line in [
+                r#"edge_computer_running{lambda="slow"} 1.0"#,
+                r#"edge_computer_queued{lambda="slow"} 0.0"#,
+                r#"edge_computer_requests_total{outcome="cancelled"} 2"#,
+                "edge_computer_in_flight 1",
+            ] {
+                eventually(line, || shows(&computer, line)).await;
+            }
+            computer.set_speed_factor(1e9).unwrap();
+        } => {}
+    }
+    assert_eq!(third.await.unwrap().output, "third");
+    let ok = r#"edge_computer_requests_total{outcome="ok"} 1"#;
+    eventually(ok, || shows(&computer, ok)).await;
 }
 
 #[tokio::test]

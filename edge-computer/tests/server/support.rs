@@ -13,7 +13,7 @@ use edge_proto::rpc::callback_server_server::{CallbackServer, CallbackServerServ
 use edge_proto::rpc::{LambdaRequest, LambdaResponse, State, Void};
 use edge_transport::{
     CallError, ClientOptions, Core, Cores, Endpoint, LambdaCall, LambdaClient, LambdaHandler,
-    Listener, Server, ServerHandle, Typed,
+    Listener, Server, ServerHandle, Typed, TypedReply,
 };
 use prost::Message as _;
 use tokio::sync::mpsc;
@@ -22,6 +22,9 @@ use tonic::{Request, Response, Status};
 
 /// Long enough for anything that is going to happen.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A deadline that none of the lambdas misses.
+pub(crate) const FOREVER: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// Lambdas `f0`, `f1` and `f2` take some milliseconds, `slow` takes hours, `large` needs more memory
 /// than there is, `fixed` always answers `robin`.
@@ -63,7 +66,8 @@ pub(crate) fn platform(folder: &Path, workers: u32) -> String {
     )
 }
 
-/// A computer on free ports of the loopback, configured by `toml` besides.
+/// A computer on free ports of the loopback, configured by `toml` besides. Unless that bounds it,
+/// requests may wait for a worker as long as it takes.
 pub(crate) async fn computer_of(toml: &str) -> Handle {
     let mut config: Config = toml::from_str(toml).unwrap();
     let own: Endpoint = "127.0.0.1:0".parse().unwrap();
@@ -71,6 +75,9 @@ pub(crate) async fn computer_of(toml: &str) -> Handle {
     config.server.num_threads = Some(2);
     config.utilization.endpoint = own.into();
     config.admin.0.endpoint = "0".parse().unwrap();
+    if !toml.contains("max-wait") {
+        config.limits.max_wait = FOREVER;
+    }
     EdgeComputer::start(config).await.unwrap()
 }
 
@@ -98,7 +105,9 @@ pub(crate) async fn try_ask(
     endpoint: &Endpoint,
     request: &LambdaRequest,
 ) -> Result<LambdaResponse, CallError> {
-    let reply = client.call(endpoint, &call_of(request, PATIENCE)).await?;
+    let call = call_of(request, FOREVER);
+    let reply = tokio::time::timeout(PATIENCE, client.call(endpoint, &call)).await;
+    let reply = reply.expect("an answer")?;
     Ok(LambdaResponse::decode(reply.message).unwrap())
 }
 
@@ -248,17 +257,20 @@ impl LambdaHandler for Forwarder {
         core: &Core,
         request: LambdaRequest,
         _: Instant,
-    ) -> Result<LambdaResponse, String> {
+    ) -> Result<TypedReply, String> {
         let to = self.routes.lock().unwrap().get(&request.name).cloned();
         let Some(to) = to else {
-            return Ok(LambdaResponse {
+            let nowhere = LambdaResponse {
                 retcode: "No destinations found for the entry".to_owned(),
                 ..LambdaResponse::default()
-            });
+            };
+            return Ok(nowhere.into());
         };
         let client = LambdaClient::new(core.clone(), Arc::<ClientOptions>::default());
         let answer = try_ask(&client, &to, &request.one_more_hop()).await;
-        answer.map_err(|error| error.to_string())
+        answer
+            .map(TypedReply::from)
+            .map_err(|error| error.to_string())
     }
 }
 

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a helper of a test fails like the test")]
 
 mod conformance;
+mod forecast;
 mod naive;
 mod properties;
 mod queueing;

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use edge_computer::sim::{
-    Completion, Computer, Estimator, Lambda, Processor, ProcessorKind, Requirements, SimTime,
-    TaskId,
+    Completion, Computer, Estimator, Forecast, Horizon, Lambda, Processor, ProcessorKind,
+    Requirements, SimTime, TaskId,
 };
 use proptest::prelude::*;
 
@@ -81,6 +81,18 @@ fn memory_used(computer: &Computer) -> Vec<u64> {
 }
 
 const LATE: SimTime = SimTime::from_nanos(u64::MAX / 2);
+
+/// Runs the steps on processors of which each byte takes `mem_coeff` bytes.
+fn run_with(steps: &[(u64, Step)], mem_coeff: f32) -> Computer {
+    let mut computer = computer(2, &[1, 2, 5], mem_coeff);
+    let mut ids = Vec::new();
+    let mut now = SimTime::ZERO;
+    for &(gap, step) in steps {
+        now = now + Duration::from_nanos(gap);
+        apply(&mut computer, now, step, &mut ids);
+    }
+    computer
+}
 
 /// Runs the steps and collects completions only where `collect` says so, and at the end.
 fn run(steps: &[(u64, Step)], mut collect: impl FnMut(&mut Computer, SimTime)) -> Computer {
@@ -200,6 +212,42 @@ proptest! {
         let service = completion.service.as_secs_f64();
         prop_assert!((estimate.wait_seconds - wait).abs() < 2e-9, "{:?} {}", estimate, wait);
         prop_assert!((estimate.service_seconds - service).abs() < 2e-9, "{:?} {}", estimate, service);
+    }
+
+    #[test]
+    fn the_bounds_hold_what_comes_true(steps in steps(), lambda in 0..LAMBDAS.len(), bytes in 0..=20_usize) {
+        // Little memory per byte, so that it suffices now and then.
+        let mut computer = run_with(&steps, 0.02);
+        let now = SimTime::from_nanos(steps.iter().map(|(gap, _)| gap).sum());
+        let bounds = computer.bounds(now, LAMBDAS[lambda], bytes).unwrap();
+        let exact = computer.forecast(now, LAMBDAS[lambda], bytes, Horizon::UNBOUNDED).unwrap();
+        prop_assert!(exact.wait <= bounds.wait_at_most + 2e-9, "{:?} {:?}", exact, bounds);
+        prop_assert!(exact.service <= bounds.service_at_most + 2e-9, "{:?} {:?}", exact, bounds);
+        prop_assert!(exact.service >= bounds.service_at_least - 2e-9, "{:?} {:?}", exact, bounds);
+        prop_assert!(exact.room <= exact.wait);
+        let status = computer.status(LAMBDAS[lambda]).unwrap();
+        prop_assert_eq!(bounds.idle_worker, status.active < status.workers);
+    }
+
+    #[test]
+    fn a_horizon_in_time_decides_as_an_exact_forecast_does(
+        steps in steps(),
+        lambda in 0..LAMBDAS.len(),
+        start in 0.0..20.0_f64,
+        end in 0.0..20.0_f64,
+    ) {
+        let mut computer = run(&steps, |_, _| ());
+        let now = SimTime::from_nanos(steps.iter().map(|(gap, _)| gap).sum());
+        let exact = computer.forecast(now, LAMBDAS[lambda], 5, Horizon::UNBOUNDED).unwrap();
+        let horizon = Horizon { start, end, ..Horizon::UNBOUNDED };
+        let limited = computer.forecast(now, LAMBDAS[lambda], 5, horizon).unwrap();
+        let in_time = |forecast: Forecast| {
+            forecast.wait <= start && forecast.wait + forecast.service <= end
+        };
+        prop_assert_eq!(in_time(limited), in_time(exact), "{:?} {:?}", limited, exact);
+        if in_time(exact) {
+            prop_assert_eq!(limited, exact);
+        }
     }
 
     #[test]

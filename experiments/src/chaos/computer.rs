@@ -9,14 +9,16 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use edge_computer::executor::{ExecutionError, Executor as _, Invocation};
+use edge_computer::executor::{ExecutionError, Executor as _, Invocation, Patience};
 use edge_computer::platform::Simulated;
 use edge_computer::sim::{Computer, Estimator, Lambda, Processor, ProcessorKind, Requirements};
 use edge_daemon::lifecycle::Shutdown;
 use edge_daemon::signals;
 use edge_proto::OK;
 use edge_proto::rpc::{LambdaRequest, LambdaResponse, Outcome};
-use edge_transport::{Core, Cores, Endpoint, LambdaHandler, Listener, Server, Typed, services};
+use edge_transport::{
+    Core, Cores, Endpoint, LambdaHandler, Listener, Server, Typed, TypedReply, services,
+};
 
 use self::announcer::Announcer;
 use super::journal::{Event, Journal};
@@ -24,6 +26,8 @@ use super::request::{self, LAMBDA, POISON};
 
 /// How long a computer that is asked to end lets requests finish.
 const DRAIN: Duration = Duration::from_secs(10);
+/// How long a request may wait for its turn.
+const MAX_WAIT: Duration = Duration::from_secs(10);
 
 /// Options of the computer.
 #[derive(Debug, clap::Args)]
@@ -77,7 +81,7 @@ pub(crate) async fn run(flags: &Flags) -> anyhow::Result<()> {
     let listener = Listener::bind(&flags.endpoint)?;
     let cores = Arc::new(Cores::start("computer", NonZeroUsize::MIN)?);
     let service = Arc::new(Service {
-        simulated: Simulated::start(platform(flags)?, Estimator::Exact)?,
+        simulated: Simulated::start(platform(flags)?, Estimator::Exact, MAX_WAIT)?,
         journal: Journal::open(&flags.journal)?,
         mood: AtomicU8::new(Mood::Well as u8),
     });
@@ -171,7 +175,11 @@ impl Service {
         let invocation = Invocation {
             lambda: request.name,
             input: request.input,
-            max_wait: (max_wait > 0).then(|| Duration::from_micros(max_wait)),
+            patience: if max_wait > 0 {
+                Patience::AtMost(Duration::from_micros(max_wait))
+            } else {
+                Patience::Usual
+            },
             ..Invocation::default()
         };
         let execution = self.simulated.run(invocation, deadline).await;
@@ -205,7 +213,7 @@ impl LambdaHandler for Handler {
         _: &Core,
         request: LambdaRequest,
         deadline: Instant,
-    ) -> Result<LambdaResponse, String> {
+    ) -> Result<TypedReply, String> {
         let arrived = Instant::now();
         let (uuid, hops) = (request.uuid.clone(), request.hops.saturating_add(1));
         let entry = (!request.dry).then(|| Entry::begin(&self.0.journal, &uuid));
@@ -216,14 +224,14 @@ impl LambdaHandler for Handler {
             entry.end(response.outcome());
         }
         let standing = self.0.simulated.standing(LAMBDA).unwrap_or_default();
-        Ok(LambdaResponse {
+        Ok(TypedReply::from(LambdaResponse {
             hops,
             uuid,
             in_flight: standing.in_flight,
             workers: standing.workers,
             residence_us: micros(arrived.elapsed()),
             ..response
-        })
+        }))
     }
 }
 

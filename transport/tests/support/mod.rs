@@ -17,7 +17,7 @@ use edge_proto::rpc::{LambdaRequest, LambdaResponse, Outcome};
 use edge_transport::tls::TlsFiles;
 use edge_transport::{
     CallError, ClientOptions, Core, Cores, Endpoint, LambdaCall, LambdaClient, LambdaHandler,
-    Listener, Server, ServerHandle, Typed,
+    Listener, Server, ServerHandle, Typed, TypedReply, pushback,
 };
 use prost::Message as _;
 use tonic::service::Routes;
@@ -46,34 +46,38 @@ impl LambdaHandler for Shouter {
         _: &Core,
         request: LambdaRequest,
         deadline: Instant,
-    ) -> Result<LambdaResponse, String> {
-        match request.name.as_str() {
-            "shout" => Ok(LambdaResponse {
+    ) -> Result<TypedReply, String> {
+        let response = match request.name.as_str() {
+            "shout" => LambdaResponse {
                 retcode: "OK".into(),
                 output: request.input.to_uppercase(),
                 dataout: request.datain,
                 outcome: Outcome::Ok as i32,
                 ..LambdaResponse::default()
-            }),
-            "deadline" => Ok(LambdaResponse {
+            },
+            "deadline" => LambdaResponse {
                 retcode: "OK".into(),
                 output: deadline
                     .saturating_duration_since(Instant::now())
                     .as_millis()
                     .to_string(),
                 ..LambdaResponse::default()
-            }),
+            },
+            "busy" => {
+                let text = "come back later".to_owned();
+                let mut reply = TypedReply::from(LambdaResponse::error(Outcome::Overloaded, text));
+                pushback::set(&mut reply.trailers, Duration::from_millis(250));
+                return Ok(reply);
+            }
             "my-bomb" => panic!("exception raised"),
             "never" => {
                 self.waiting.fetch_add(1, Ordering::SeqCst);
                 let _waiting = Waiting(self.waiting.clone());
                 std::future::pending().await
             }
-            other => Ok(LambdaResponse::error(
-                Outcome::NotFound,
-                format!("no lambda {other}"),
-            )),
-        }
+            other => LambdaResponse::error(Outcome::NotFound, format!("no lambda {other}")),
+        };
+        Ok(response.into())
     }
 }
 
