@@ -77,7 +77,7 @@ pub(crate) struct Flags {
     /// Configuration of the router as a JSON object, merged over the one that gives it free ports
     #[arg(long, value_name = "JSON", value_parser = json)]
     router_conf: Option<serde_json::Value>,
-    /// Two lambdas, half of the requests for each
+    /// Two lambdas, half of the requests for each, one of which goes before the other
     #[arg(long)]
     mixed: bool,
     /// Decides when requests are due and whose they are
@@ -140,7 +140,8 @@ impl Flags {
     }
 
     fn router(&self) -> Result<serde_json::Value, UsageError> {
-        router::configuration(self.router_threads, self.router_conf.as_ref())
+        let urgent = self.mixed.then_some(run::URGENT);
+        router::configuration(self.router_threads, urgent, self.router_conf.as_ref())
             .map_err(|error| UsageError(format!("--router-conf: {error}")))
     }
 

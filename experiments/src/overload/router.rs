@@ -6,15 +6,24 @@ use anyhow::Context as _;
 use edge_broker::Router;
 use edge_broker::config::Config;
 use serde::Deserialize as _;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
-/// The configuration of a router on free ports, with `more` merged over it key by key. Checked as
-/// if it were read.
-pub(super) fn configuration(threads: usize, more: Option<&Value>) -> Result<Value, String> {
+/// The configuration of a router on free ports to which the lambda `urgent` goes before all
+/// others, with `more` merged over it key by key. Checked as if it were read.
+pub(super) fn configuration(
+    threads: usize,
+    urgent: Option<&str>,
+    more: Option<&Value>,
+) -> Result<Value, String> {
+    let lambdas: Map<String, Value> = urgent
+        .map(|name| (name.to_owned(), json!({ "priority": 1 })))
+        .into_iter()
+        .collect();
     let mut configuration = json!({
         "server": { "endpoint": "127.0.0.1:0", "num-threads": threads },
         "tables": { "endpoint": "127.0.0.1:0" },
         "admin": { "endpoint": "127.0.0.1:0" },
+        "lambda": lambdas,
     });
     if let Some(more) = more {
         merge(&mut configuration, more);
@@ -67,14 +76,15 @@ mod tests {
     fn what_is_given_is_merged_key_by_key_and_checked() {
         let more =
             json!({ "server": { "num-threads": 3 }, "router": { "max-pending-clients": 7 } });
-        let merged = configuration(2, Some(&more)).unwrap();
+        let merged = configuration(2, Some("f"), Some(&more)).unwrap();
         assert_eq!(
             merged["server"],
             json!({ "endpoint": "127.0.0.1:0", "num-threads": 3 })
         );
+        assert_eq!(merged["lambda"], json!({ "f": { "priority": 1 } }));
         assert_eq!(merged["router"]["max-pending-clients"], 7);
         let wrong = json!({ "router": { "no-such-key": 7 } });
-        let problem = configuration(2, Some(&wrong)).unwrap_err();
+        let problem = configuration(2, None, Some(&wrong)).unwrap_err();
         assert!(problem.contains("no-such-key"), "{problem}");
     }
 }

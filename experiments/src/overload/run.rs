@@ -18,6 +18,9 @@ use super::site::{Books, Site};
 use super::timeline::Timeline;
 use crate::bench::machine::Ticks;
 
+/// The lambda that goes before the other one, where there are two.
+pub(super) const URGENT: &str = "urgent";
+
 /// What is to be run.
 #[derive(Debug, Clone)]
 pub(super) struct Plan {
@@ -35,10 +38,10 @@ pub(super) struct Plan {
 }
 
 impl Plan {
-    /// What is asked for; with two, the first is the more urgent one.
+    /// What is asked for.
     pub(super) fn lambdas(&self) -> &'static [&'static str] {
         if self.mixed {
-            &["urgent", "batch"]
+            &[URGENT, "batch"]
         } else {
             &["work"]
         }

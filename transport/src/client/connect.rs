@@ -88,10 +88,6 @@ pub(crate) async fn open(
     Ok(Io::tls(TlsStream::Client(stream)))
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the one place where connections are made; whoever calls has a time-out"
-)]
 async fn tcp(endpoint: &Endpoint, source: Option<IpAddr>) -> Result<TcpStream, ConnectCause> {
     /// Time for one address when there are several.
     const PER_ADDRESS: Duration = Duration::from_millis(700);
@@ -118,6 +114,10 @@ async fn tcp(endpoint: &Endpoint, source: Option<IpAddr>) -> Result<TcpStream, C
     Err(ConnectCause::Tcp(last))
 }
 
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one place where connections are made; whoever calls has a time-out"
+)]
 async fn dial(address: SocketAddr, source: Option<IpAddr>) -> std::io::Result<TcpStream> {
     let Some(source) = source else {
         return TcpStream::connect(address).await;
