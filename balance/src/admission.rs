@@ -16,6 +16,7 @@ mod class;
 mod core_limit;
 mod limit;
 mod line;
+mod pace;
 mod queue;
 mod turns;
 

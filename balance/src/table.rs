@@ -337,6 +337,13 @@ impl ForwardingTable {
         known.pick(&request, tried, answers, any_aside, now, rng)
     }
 
+    /// How long requests of the lambda execute on average, as destinations report it.
+    #[must_use]
+    pub fn service_time(&self, lambda: &str) -> Option<Nanos> {
+        let lambdas = self.lambdas.load();
+        lambdas.get(lambda)?.service_time()
+    }
+
     /// Whether [`pick`](Self::pick) would not answer [`NoDestination::Saturated`] to a first attempt.
     #[must_use]
     pub fn has_room(&self, lambda: &str, now: Nanos) -> bool {

@@ -26,6 +26,9 @@ use crate::tables::LearningTable;
 /// alone are free again without anybody saying so.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
 
+/// Nobody waits for longer, whatever they wait for.
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
+
 /// What a waiter gets: its destination, or why there is none after all.
 type Called = Result<Pick, NoDestination>;
 
@@ -112,6 +115,7 @@ impl Admission {
         let (called, calls) = oneshot::channel();
         let Applicant { request, table, .. } = applicant;
         let lambda = key(request.lambda, table);
+        let max_wait = self.max_wait_for(applicant);
         let mut line = self.line();
         let name = match line.lambdas.get(&lambda) {
             Some(known) => known.name.clone(),
@@ -121,6 +125,8 @@ impl Admission {
             client: client(applicant.peer),
             lambda,
             priority: applicant.priority,
+            // What is foretold is only an average.
+            max_wait: Some(max_wait.mul_f64(0.9).into()),
         };
         let waiting = Waiting {
             lambda: name.clone(),
@@ -143,14 +149,24 @@ impl Admission {
         }
         self.count(&line);
         self.somebody_waits.notify_one();
-        // Twice, since what is foretold is only an average.
-        let patience = Instant::now() + 2 * self.max_wait;
+        let patience = Instant::now() + max_wait.mul_f64(1.5);
         Ok(Place {
             admission: self,
             key: pushed.key,
             until: patience.min(applicant.deadline),
             calls,
         })
+    }
+
+    /// Who asks for seconds of work does not mind a second of waiting.
+    fn max_wait_for(&self, applicant: Applicant<'_>) -> Duration {
+        const SERVICES: u32 = 20;
+        let table = &applicant.table.table;
+        let service = table.service_time(applicant.request.lambda);
+        let service = Duration::from(service.unwrap_or_default());
+        self.max_wait
+            .max(service.saturating_mul(SERVICES))
+            .min(LONGEST_WAIT)
     }
 
     /// Gives free places to those whose turn it is.

@@ -90,7 +90,7 @@ pub(crate) struct Flags {
     #[arg(long)]
     check: bool,
     /// Wait for a turn in the router that the goal for latencies allows, in milliseconds
-    #[arg(long, default_value_t = 100.0)]
+    #[arg(long, default_value_t = 500.0)]
     queue_bound_ms: f64,
     /// Print one JSON object per cell
     #[arg(long)]

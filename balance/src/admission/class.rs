@@ -1,6 +1,7 @@
 //! The waiters of one priority: hosts take turns, and within each host its connections.
 
 use super::line::Line;
+use super::pace::Pace;
 use super::queue::{Client, Key, LambdaKey};
 use super::turns::Turns;
 use crate::Nanos;
@@ -20,7 +21,14 @@ pub(super) struct Class<T> {
 #[derive(Debug)]
 struct Host<T> {
     turns: Turns,
-    waiting: BTreeMap<u64, VecDeque<Waiting<T>>>,
+    connections: BTreeMap<u64, Connection<T>>,
+}
+
+/// Only while somebody of it waits.
+#[derive(Debug)]
+struct Connection<T> {
+    waiting: VecDeque<Waiting<T>>,
+    pace: Pace,
 }
 
 /// In the order of keys, which is that of arrival.
@@ -60,11 +68,19 @@ impl<T> Class<T> {
         self.turns.join(client.host, key.0);
         let host = self.hosts.entry(client.host).or_insert_with(|| Host {
             turns: Turns::default(),
-            waiting: BTreeMap::new(),
+            connections: BTreeMap::new(),
         });
         host.turns.join(client.connection, key.0);
-        let waiting = host.waiting.entry(client.connection).or_default();
-        waiting.push_back(Waiting { key, lambda, item });
+        let connection = host.connections.entry(client.connection);
+        let connection = connection.or_insert_with(|| {
+            let mut pace = Pace::default();
+            pace.begin(now);
+            Connection {
+                waiting: VecDeque::new(),
+                pace,
+            }
+        });
+        connection.waiting.push_back(Waiting { key, lambda, item });
         if !self.lines.contains_key(&lambda) && self.lines.len() >= REMEMBERED_LINES {
             self.lines.retain(|_, line| line.waiting() > 0);
         }
@@ -77,7 +93,7 @@ impl<T> Class<T> {
         for id in self.turns.in_order() {
             let host = self.hosts.get(&id)?;
             for connection in host.turns.in_order() {
-                for waiting in host.waiting.get(&connection)? {
+                for waiting in &host.connections.get(&connection)?.waiting {
                     if open(waiting.lambda)? {
                         return Some(waiting.key);
                     }
@@ -91,7 +107,7 @@ impl<T> Class<T> {
     pub(super) fn hindmost(&self) -> Option<(Key, LambdaKey)> {
         let host = self.hosts.get(&self.turns.hindmost()?)?;
         let connection = host.turns.hindmost()?;
-        let last = host.waiting.get(&connection)?.back()?;
+        let last = host.connections.get(&connection)?.waiting.back()?;
         Some((last.key, last.lambda))
     }
 
@@ -102,11 +118,15 @@ impl<T> Class<T> {
         why: Leaving,
     ) -> Option<(LambdaKey, T)> {
         let host = self.hosts.get_mut(&client.host)?;
-        let waiting = host.waiting.get_mut(&client.connection)?;
+        let connection = host.connections.get_mut(&client.connection)?;
+        let waiting = &mut connection.waiting;
         let place = waiting.binary_search_by_key(&key, |waiting| waiting.key);
         let Waiting { lambda, item, .. } = waiting.remove(place.ok()?)?;
-        if waiting.is_empty() {
-            host.waiting.remove(&client.connection);
+        if let Leaving::Called(now) = why {
+            connection.pace.called(now);
+        }
+        if connection.waiting.is_empty() {
+            host.connections.remove(&client.connection);
         }
         let line = self.lines.get_mut(&lambda);
         match why {
@@ -124,7 +144,7 @@ impl<T> Class<T> {
                 line.into_iter().for_each(|line| line.leave(client.host));
             }
         }
-        if host.waiting.is_empty() {
+        if host.connections.is_empty() {
             self.hosts.remove(&client.host);
         }
         Some((lambda, item))
@@ -143,12 +163,29 @@ impl<T> Class<T> {
     ) -> Option<f64> {
         let line = self.lines.get(&lambda)?;
         let interval = line.interval(now)?;
+        // Others may yet come and go before it, so what it is used to counts as well.
+        let own = self.own_wait(client, now).unwrap_or_default();
+        if own > too_long {
+            return Some(own);
+        }
         let whole = line.waiting().saturating_sub(1) as f64 * interval;
         if whole <= too_long {
-            return Some(whole);
+            return Some(whole.max(own));
         }
         let ahead = self.ahead(client, line, too_long / interval)? * interval;
-        Some(if ahead <= too_long { ahead } else { whole })
+        Some(if ahead <= too_long {
+            ahead.max(own)
+        } else {
+            whole
+        })
+    }
+
+    /// How long the last waiter of a connection is going to wait at the pace of that connection.
+    fn own_wait(&self, client: Client, now: Nanos) -> Option<f64> {
+        let host = self.hosts.get(&client.host)?;
+        let connection = host.connections.get(&client.connection)?;
+        let before = connection.waiting.len().saturating_sub(1) as f64;
+        Some(before * connection.pace.interval(now)?)
     }
 
     /// Those of a line that come before the last waiter of a client, counted no further than

@@ -4,14 +4,14 @@ use crate::Nanos;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 
 /// A core that is later than this has too much to do,
-const LATE: Nanos = Nanos::from_millis(20);
+const LATE: Nanos = Nanos::from_millis(50);
 /// if it is so for as long as this: a single hiccup is none of its doing.
-const INTERVAL: Nanos = Nanos::from_millis(100);
+const INTERVAL: Nanos = Nanos::from_millis(500);
 /// What is left of the requests in hand then, and what the limit grows by otherwise.
 const SHRINK: f64 = 0.9;
 const GROW: f64 = 1.1;
 /// Requests that a core can always have in hand.
-const LEAST: u32 = 256;
+const LEAST: u32 = 1024;
 
 /// The limit of one core, which it keeps to itself.
 ///
@@ -28,7 +28,7 @@ pub struct CoreLimit {
 }
 
 impl CoreLimit {
-    /// At its highest, `most`, which is at least 256.
+    /// At its highest, `most`, which is at least 1024.
     #[must_use]
     pub fn new(most: u32) -> Self {
         let most = most.max(LEAST);
@@ -48,7 +48,7 @@ impl CoreLimit {
     }
 
     /// The core did something `late` after it was due, with `in_flight` requests in hand. To be told
-    /// several times in a tenth of a second.
+    /// several times in half a second.
     pub fn observed(&self, late: Nanos, in_flight: u32, now: Nanos) {
         let least = self.least_late.load(Relaxed).min(late.0);
         self.least_late.store(least, Relaxed);
@@ -74,7 +74,7 @@ mod tests {
     /// `intervals` of ten observations each.
     fn observe(limit: &CoreLimit, late: [Nanos; 10], in_flight: u32, intervals: u64, from: Nanos) {
         for tick in 0..10 * intervals {
-            let now = from + Nanos::from_millis(11 * tick);
+            let now = from + Nanos::from_millis(51 * tick);
             limit.observed(late[tick as usize % 10], in_flight, now);
         }
     }
@@ -84,7 +84,7 @@ mod tests {
     #[test]
     fn a_core_that_is_always_late_gets_less_to_do_and_more_again_when_it_keeps_up() {
         let limit = CoreLimit::new(10_000);
-        observe(&limit, [Nanos::from_millis(30); 10], 5_000, 3, Nanos::ZERO);
+        observe(&limit, [Nanos::from_millis(80); 10], 5_000, 3, Nanos::ZERO);
         assert!(limit.current() <= 4_500, "{}", limit.current());
         observe(&limit, [Nanos::from_millis(1); 10], 100, 20, LATER);
         assert_eq!(limit.current(), 10_000);
@@ -101,7 +101,7 @@ mod tests {
 
     #[test]
     fn some_requests_are_always_allowed() {
-        let limit = CoreLimit::new(1_000);
+        let limit = CoreLimit::new(100_000);
         observe(&limit, [Nanos::MAX; 10], 0, 50, Nanos::ZERO);
         assert_eq!(limit.current(), LEAST);
     }

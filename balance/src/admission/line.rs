@@ -1,16 +1,8 @@
 //! The waiters for one lambda, as far as it matters to how long one more of them would wait.
 
+use super::pace::Pace;
 use crate::Nanos;
 use std::collections::BTreeMap;
-
-/// Weight of a new interval in the average.
-const WEIGHT: f64 = 1.0 / 32.0;
-/// Intervals that have to be known before anything is foretold.
-const ENOUGH: u32 = 4;
-/// A pace is believed for so long after the last pop; then it has to be learnt anew.
-const BELIEVED: Nanos = Nanos::from_secs(10);
-/// Nothing for this many average intervals is longer than chance.
-const STALLED: f64 = 4.0;
 
 /// Who waits for one lambda, by host, and the pace at which they are called up.
 ///
@@ -20,21 +12,13 @@ const STALLED: f64 = 4.0;
 pub(super) struct Line {
     by_host: BTreeMap<u64, u64>,
     waiting: u64,
-    /// In seconds.
-    interval: f64,
-    samples: u32,
-    last_pop: Nanos,
-    /// The last pop, or the first arrival after it if nobody waited.
-    since: Nanos,
+    pace: Pace,
 }
 
 impl Line {
     pub(super) fn join(&mut self, host: u64, now: Nanos) {
         if self.waiting == 0 {
-            self.since = self.since.max(now);
-            if now.since(self.last_pop) > BELIEVED {
-                self.samples = 0;
-            }
+            self.pace.begin(now);
         }
         self.waiting += 1;
         *self.by_host.entry(host).or_default() += 1;
@@ -52,17 +36,12 @@ impl Line {
 
     /// Notes that one of them was called up.
     pub(super) fn called(&mut self, now: Nanos) {
-        self.samples = self.samples.saturating_add(1);
-        let weight = WEIGHT.max(1.0 / f64::from(self.samples));
-        self.interval += weight * (now.since(self.since).as_secs_f64() - self.interval);
-        self.since = now;
-        self.last_pop = now;
+        self.pace.called(now);
     }
 
     /// Seconds between pops; none if that is unknown.
     pub(super) fn interval(&self, now: Nanos) -> Option<f64> {
-        let silence = now.since(self.since).as_secs_f64();
-        (self.samples >= ENOUGH).then_some(self.interval.max(silence / STALLED))
+        self.pace.interval(now)
     }
 
     pub(super) fn waiting(&self) -> u64 {

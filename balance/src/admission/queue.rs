@@ -33,6 +33,8 @@ pub struct Waiter {
     /// The larger the more urgent: as long as anybody with a higher one can be served nobody with a
     /// lower one is.
     pub priority: u8,
+    /// Shed it if it has to expect a longer wait; none for what [`QueueConfig`] says.
+    pub max_wait: Option<Nanos>,
 }
 
 /// Names a waiter; never used twice by a queue. Later ones are larger.
@@ -111,6 +113,7 @@ pub struct Shed<T> {
 ///     client: Client { host, connection: 0 },
 ///     lambda: LambdaKey(lambda),
 ///     priority: 0,
+///     max_wait: None,
 /// };
 /// for (host, lambda, item) in [(1, 7, "a"), (1, 7, "b"), (2, 7, "c"), (3, 8, "d")] {
 ///     assert!(queue.push(waiter(host, lambda), item, Nanos(0)).is_ok());
@@ -175,8 +178,9 @@ impl<T> FairQueue<T> {
     /// of others that are more entitled.
     pub fn push(&mut self, waiter: Waiter, item: T, now: Nanos) -> Result<Pushed<T>, Shed<T>> {
         let key = self.insert(waiter, item, now);
-        let wait = self.expected_wait(key, waiter.lambda, now);
-        if wait > self.config.max_wait
+        let max_wait = waiter.max_wait.unwrap_or(self.config.max_wait);
+        let wait = self.expected_wait(key, waiter.lambda, max_wait, now);
+        if wait > max_wait
             && let Some(item) = self.remove(key)
         {
             return Err(shed(item, key, wait));
@@ -245,7 +249,7 @@ impl<T> FairQueue<T> {
     fn displace(&mut self, now: Nanos) -> Option<Shed<T>> {
         let mut lowest = self.classes.values().rev();
         let (key, lambda) = lowest.find_map(Class::hindmost)?;
-        let wait = self.expected_wait(key, lambda, now);
+        let wait = self.expected_wait(key, lambda, self.config.max_wait, now);
         let item = self.remove(key)?;
         Some(shed(item, key, wait))
     }
@@ -263,8 +267,8 @@ impl<T> FairQueue<T> {
     }
 
     /// Of the last waiter of a client; zero if it is not known.
-    fn expected_wait(&self, key: Key, lambda: LambdaKey, now: Nanos) -> Nanos {
-        let long = self.config.max_wait.as_secs_f64();
+    fn expected_wait(&self, key: Key, lambda: LambdaKey, max_wait: Nanos, now: Nanos) -> Nanos {
+        let long = max_wait.as_secs_f64();
         let seconds = self.places.get(&key).and_then(|(priority, client)| {
             let class = self.classes.get(&Reverse(*priority))?;
             class.expected_wait(*client, lambda, long, now)

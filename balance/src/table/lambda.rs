@@ -64,6 +64,12 @@ impl Lambda {
         &self.name
     }
 
+    /// How long requests execute on average; none before the first report.
+    pub(super) fn service_time(&self) -> Option<Nanos> {
+        let seconds = f64::from(self.state.service());
+        (seconds > 0.0).then(|| Nanos::from_secs_f64(seconds))
+    }
+
     pub(super) fn len(&self) -> usize {
         self.routes.load().len()
     }

@@ -11,6 +11,7 @@ fn waiter(host: u64, connection: u64, lambda: u64, priority: u8) -> Waiter {
         client: Client { host, connection },
         lambda: LambdaKey(lambda),
         priority,
+        max_wait: None,
     }
 }
 

@@ -18,6 +18,7 @@ fn any_waiter() -> impl Strategy<Value = Waiter> {
         client: Client { host, connection },
         lambda: LambdaKey(lambda),
         priority,
+        max_wait: None,
     })
 }
 

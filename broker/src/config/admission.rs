@@ -11,7 +11,8 @@ use serde::{Deserialize, Serialize};
 pub struct AdmissionConfig {
     /// Requests that may wait for a place at a destination, 1 to 65536.
     pub max_waiting: usize,
-    /// Those that would wait for longer are refused at once, up to a minute.
+    /// Those that would wait for longer, and for longer than twenty times what requests of their
+    /// lambda execute, are refused at once; up to a minute.
     #[serde(with = "edge_daemon::duration")]
     pub max_wait: Duration,
     /// Whether the requests of this router at a destination that says how busy it is are limited to
@@ -24,7 +25,7 @@ pub struct AdmissionConfig {
     /// How many times longer than without any wait answers may take before the limit falls, 1.1 to
     /// 10.
     pub tolerance: f32,
-    /// Requests that one core of this router answers at the same time, 256 to 1000000; less where
+    /// Requests that one core of this router answers at the same time, 1024 to 1000000; less where
     /// the core cannot keep up.
     pub max_in_flight_per_core: u32,
 }
@@ -34,7 +35,7 @@ impl Default for AdmissionConfig {
         let limits = LimitConfig::default();
         Self {
             max_waiting: QueueConfig::default().max_waiting,
-            max_wait: Duration::from_secs(1),
+            max_wait: Duration::from_millis(500),
             limits: true,
             min_limit: limits.min,
             max_limit: limits.max,
@@ -101,8 +102,8 @@ impl AdmissionConfig {
                 out_of_range(&self.tolerance, &1.1, &10),
             ));
         }
-        if !(256..=MOST).contains(&self.max_in_flight_per_core) {
-            let problem = out_of_range(&self.max_in_flight_per_core, &256, &MOST);
+        if !(1024..=MOST).contains(&self.max_in_flight_per_core) {
+            let problem = out_of_range(&self.max_in_flight_per_core, &1024, &MOST);
             return Err(("admission.max-in-flight-per-core", problem));
         }
         Ok(())

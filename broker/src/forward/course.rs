@@ -187,9 +187,7 @@ impl Course<'_> {
         let pick = match called.unwrap_or_else(pick_now) {
             Ok(pick) => pick,
             Err(_) if progress.last.is_some() => return Err(End::AsItIs),
-            Err(NoDestination::Saturated) => {
-                return Err(End::With(reply::busy(reply::SOON).into()));
-            }
+            Err(NoDestination::Saturated) => return Err(End::Wait),
             Err(NoDestination::UnknownLambda | NoDestination::AllTried) => {
                 let nowhere = reply::failure(Outcome::NotFound, NO_DESTINATIONS);
                 return Err(End::With(nowhere.into()));
