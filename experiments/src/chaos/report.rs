@@ -33,7 +33,7 @@ pub(super) struct Report {
     /// From the end of the fault until the p99 was that of the time afterwards.
     pub(super) return_ms: Option<f64>,
     /// The p99 up to which it was over.
-    pub(super) normal_p99_ms: f64,
+    pub(super) normal_p99_ms: Option<f64>,
     /// Windows of half a second that were not normal later on.
     pub(super) relapses: usize,
     /// Most requests that were at the first computer at the same time from the fault on.
