@@ -190,7 +190,7 @@ async fn connection(
 }
 
 /// Connects to `address`, or fails with [`ErrorKind::TimedOut`].
-#[allow(
+#[expect(
     clippy::disallowed_methods,
     reason = "this is what bounds it, and there is no protocol to speak"
 )]
