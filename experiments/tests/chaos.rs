@@ -74,6 +74,13 @@ fn poison_is_nobodys_fault_but_its_own() {
 }
 
 #[test]
+fn requests_that_may_be_repeated_do_not_wait_for_a_frozen_computer() {
+    let lines = lines(&lab(&["--quick", "--json", "--only=stop"]));
+    assert!(count(&lines[0], "hedges") > 0, "{}", lines[0]);
+    assert_eq!(count(figures(&lines[0], "idempotent"), "errors"), 0);
+}
+
+#[test]
 fn a_computer_that_turns_everything_down_costs_nobody_an_answer() {
     let lines = lines(&lab(&["--quick", "--json", "--only=fail-overloaded"]));
     for kind in ["idempotent", "once"] {

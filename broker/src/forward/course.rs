@@ -1,9 +1,10 @@
 //! The course of one request: attempt after attempt, as long as that can help and does no harm.
 
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use edge_balance::{Answers, Nanos, NoDestination, Pick, Tried};
+use edge_balance::{Answers, HedgeDelay, Nanos, NoDestination, Pick, Tried};
 use edge_proto::rpc::Outcome;
 use edge_proto::view::RequestView;
 use edge_transport::{LambdaCall, LambdaReply};
@@ -102,9 +103,19 @@ impl Course<'_> {
                 }
             };
             let is_last = leg.is_last;
-            let attempt = match self.hedge_after(&leg, progress) {
-                Some(delay) => Box::pin(self.hedged(leg, delay, progress)).await,
+            let attempt = match self.hedge_delay(&leg, progress) {
                 None => self.plain(leg).await,
+                Some(hedge) => match hedge.after() {
+                    Some(delay) => Box::pin(self.hedged(leg, delay, progress)).await,
+                    // Not enough is known: this one adds to it.
+                    None => {
+                        let attempt = self.plain(leg).await;
+                        if attempt.outcome == Outcome::Ok {
+                            hedge.answered(attempt.took.into());
+                        }
+                        attempt
+                    }
+                },
             };
             progress.outcomes.push(reply::outcome_name(attempt.outcome));
             match attempt.verdict {
@@ -237,15 +248,16 @@ impl Course<'_> {
         attempt
     }
 
-    /// How long to wait for an answer before a copy is sent elsewhere, if one may be.
-    fn hedge_after(self, leg: &Leg, progress: &Progress) -> Option<Nanos> {
+    /// What is known of how long to wait for an answer before a copy is sent elsewhere, if one may
+    /// be.
+    fn hedge_delay(self, leg: &Leg, progress: &Progress) -> Option<Arc<HedgeDelay>> {
         let may = self.forwarder.hedges
             && self.request.may_repeat
             && !self.request.dry
             && !self.view.asynchronous
             && !leg.is_last
             && progress.answers.is_empty();
-        may.then(|| leg.pick.hedge_delay().after()).flatten()
+        may.then(|| leg.pick.hedge_delay().clone())
     }
 
     /// One attempt and, if there is no answer after `delay`, a copy of it elsewhere; whoever

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::load::{End, Sample};
+use crate::bench::percentile;
 
 /// Length of a window.
 const WINDOW: Duration = Duration::from_millis(500);
@@ -21,14 +22,16 @@ pub(super) fn percentile_ms<'a>(
     samples: impl IntoIterator<Item = &'a Sample>,
     fraction: f64,
 ) -> Option<f64> {
-    let latencies = samples.into_iter().map(|s| s.latency.as_secs_f64() * 1e3);
-    nearest_rank(latencies.collect(), fraction)
+    let latencies = percentile::sorted(samples.into_iter().map(|sample| sample.latency));
+    (!latencies.is_empty()).then(|| percentile::percentile_ms(&latencies, fraction))
 }
 
-fn nearest_rank(mut values: Vec<f64>, fraction: f64) -> Option<f64> {
+/// The lower of the medians. `None` of nothing.
+fn median(windows: impl Iterator<Item = Window>) -> Option<f64> {
+    let mut values: Vec<_> = windows.map(|window| window.p99_ms).collect();
     values.sort_unstable_by(f64::total_cmp);
-    let rank = (fraction * values.len() as f64).ceil() as usize;
-    values.get(rank.saturating_sub(1)).copied()
+    let middle = values.len().checked_sub(1)? / 2;
+    Some(values[middle])
 }
 
 /// How the p99 returned to a steady state.
@@ -39,8 +42,9 @@ pub(super) struct Recovery {
     pub(super) after: Option<Duration>,
     /// Windows later than that which were not normal.
     pub(super) relapses: usize,
-    /// The p99 up to which a window is normal, in milliseconds.
-    pub(super) normal_ms: f64,
+    /// The p99 up to which a window is normal, in milliseconds; `None` if the time was too short to
+    /// tell.
+    pub(super) normal_ms: Option<f64>,
 }
 
 /// Finds when the p99 was back. The new steady state is the median p99 of the windows in the
@@ -49,50 +53,60 @@ pub(super) struct Recovery {
 /// their median, at least 2 ms. A window in which more than one of a hundred requests failed is never normal.
 pub(super) fn recovery(samples: &[Sample], fault: Duration, until: Duration) -> Recovery {
     let calm = windows(samples, fault / 2, fault);
-    let usual = nearest_rank(calm.iter().map(|w| w.1).collect(), 0.5).unwrap_or_default();
-    let worst = calm.iter().map(|w| w.1).fold(0.0, f64::max);
+    let usual = median(calm.iter().copied()).unwrap_or_default();
+    let worst = calm.iter().map(|w| w.p99_ms).fold(0.0, f64::max);
     let noise = (worst - usual).max(LEAST_NOISE_MS);
 
     let troubled = windows(samples, fault, until);
     let half = fault + (until.saturating_sub(fault)) / 2;
-    let late = troubled.iter().filter(|w| w.0 >= half);
-    let steady = nearest_rank(late.map(|w| w.1).collect(), 0.5).unwrap_or(f64::INFINITY);
+    let late = troubled.iter().copied().filter(|w| w.begin >= half);
+    let Some(steady) = median(late) else {
+        return Recovery {
+            after: None,
+            relapses: 0,
+            normal_ms: None,
+        };
+    };
     let normal_ms = steady * (1.0 + TOLERANCE) + noise;
-    let is_normal = |p99: f64| p99 <= normal_ms && p99.is_finite();
+    let is_normal = |window: &Window| window.p99_ms <= normal_ms && !window.fails;
 
     let position = (0..troubled.len()).find(|&from| {
-        let begin = troubled[from].0;
-        let soon = troubled[from..]
-            .iter()
-            .take_while(|w| w.0 < begin + STEADY_FOR);
-        soon.clone().all(|w| is_normal(w.1))
+        let until = troubled[from].begin + STEADY_FOR;
+        let mut soon = troubled[from..].iter().take_while(|w| w.begin < until);
+        soon.all(is_normal)
     });
-    let after = position.map(|position| troubled[position].0 - fault);
     let rest = position.map_or(&[][..], |position| &troubled[position..]);
     Recovery {
-        after,
-        relapses: rest.iter().filter(|w| !is_normal(w.1)).count(),
-        normal_ms,
+        after: rest.first().map(|window| window.begin - fault),
+        relapses: rest.iter().filter(|window| !is_normal(window)).count(),
+        normal_ms: Some(normal_ms),
     }
 }
 
-/// Begin and p99 of each window between two moments.
-fn windows(samples: &[Sample], from: Duration, until: Duration) -> Vec<(Duration, f64)> {
-    let mut found = Vec::new();
-    let mut begin = from;
-    while begin + WINDOW <= until {
+/// The requests that were due within a short time.
+#[derive(Debug, Clone, Copy)]
+struct Window {
+    begin: Duration,
+    p99_ms: f64,
+    /// More than one of a hundred failed.
+    fails: bool,
+}
+
+/// The windows between two moments, without those in which nothing was due.
+fn windows(samples: &[Sample], from: Duration, until: Duration) -> Vec<Window> {
+    let begins = std::iter::successors(Some(from), |begin| Some(*begin + STEP));
+    let begins = begins.take_while(|begin| *begin + WINDOW <= until);
+    let found = begins.filter_map(|begin| {
         let due = begin..begin + WINDOW;
         let inside: Vec<_> = samples.iter().filter(|s| due.contains(&s.due)).collect();
-        let latencies = inside.iter().map(|sample| match sample.end {
-            End::Right => sample.latency.as_secs_f64() * 1e3,
-            End::Error(_) | End::Mistaken | End::Lost => f64::INFINITY,
-        });
-        if let Some(p99) = nearest_rank(latencies.collect(), 0.99) {
-            found.push((begin, p99));
-        }
-        begin += STEP;
-    }
-    found
+        let failed = inside.iter().filter(|s| s.end != End::Right).count();
+        Some(Window {
+            begin,
+            p99_ms: percentile_ms(inside.iter().copied(), 0.99)?,
+            fails: failed * 100 > inside.len(),
+        })
+    });
+    found.collect()
 }
 
 #[cfg(test)]
@@ -125,7 +139,7 @@ mod tests {
         let recovery = recovery(&calm, FAULT, UNTIL);
         assert_eq!(recovery.after, Some(Duration::ZERO));
         assert_eq!(recovery.relapses, 0);
-        assert!((recovery.normal_ms - 13.0).abs() < 1e-9);
+        assert!((recovery.normal_ms.unwrap() - 13.0).abs() < 1e-9);
     }
 
     #[test]
@@ -171,5 +185,12 @@ mod tests {
     fn without_recovery_there_is_no_time() {
         let failing = samples(|ms| (10, if ms < 3000 { End::Right } else { End::Lost }));
         assert_eq!(recovery(&failing, FAULT, UNTIL).after, None);
+    }
+
+    #[test]
+    fn a_time_without_a_window_tells_nothing() {
+        let calm = samples(|_| (10, End::Right));
+        let soon = recovery(&calm, FAULT, FAULT + WINDOW);
+        assert_eq!((soon.after, soon.normal_ms), (None, None));
     }
 }

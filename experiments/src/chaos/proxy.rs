@@ -1,5 +1,6 @@
 //! A TCP proxy between router and computer, which mistreats connections as it is told.
 
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -17,6 +18,9 @@ use tokio_util::task::AbortOnDropHandle;
 
 /// Connections that the kernel accepts on its own while the proxy accepts them, too.
 const BACKLOG: i32 = 1024;
+
+/// Longest time until a computer has accepted a connection.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// What is done to connections, those that exist and those to come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -119,9 +123,10 @@ impl Proxy {
         SockRef::from(&*self.listener).listen(0)?;
         let address = self.listener.local_addr()?;
         for _ in 0..MOST {
-            match tokio::time::timeout(ANSWERED_WITHIN, TcpStream::connect(address)).await {
-                Ok(filler) => self.fillers.push(filler?),
-                Err(_) => return Ok(()),
+            match connect(address, ANSWERED_WITHIN).await {
+                Ok(filler) => self.fillers.push(filler),
+                Err(error) if error.kind() == ErrorKind::TimedOut => return Ok(()),
+                Err(error) => return Err(error.into()),
             }
         }
         anyhow::bail!("the queue of {address} does not fill up")
@@ -165,7 +170,7 @@ async fn connection(
     orders: watch::Receiver<Orders>,
     number: u64,
 ) {
-    let end = match TcpStream::connect(target).await {
+    let end = match connect(target, PATIENCE).await {
         Err(_) => End::Reset,
         Ok(mut computer) => {
             // Loopback sockets take this option.
@@ -182,6 +187,16 @@ async fn connection(
         // Closing sends a reset then. Fails only if the connection is gone.
         let _set = SockRef::from(&router).set_linger(Some(Duration::ZERO));
     }
+}
+
+/// Connects to `address`, or fails with [`ErrorKind::TimedOut`].
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this is what bounds it, and there is no protocol to speak"
+)]
+pub(super) async fn connect(address: SocketAddr, within: Duration) -> std::io::Result<TcpStream> {
+    let connected = tokio::time::timeout(within, TcpStream::connect(address)).await;
+    connected.unwrap_or_else(|_| Err(ErrorKind::TimedOut.into()))
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -26,6 +26,8 @@ pub(super) struct Report {
     pub(super) kinds: Vec<Figures>,
     /// Attempts per request, refusals included, as the routers count them.
     pub(super) attempts: Option<f64>,
+    /// Copies of late requests that the routers have sent.
+    pub(super) hedges: Option<u64>,
     /// How long the fault lasted.
     pub(super) fault_ms: f64,
     /// From the fault, or, where there is no steady state meanwhile, from its end.
@@ -33,7 +35,7 @@ pub(super) struct Report {
     /// From the end of the fault until the p99 was that of the time afterwards.
     pub(super) return_ms: Option<f64>,
     /// The p99 up to which it was over.
-    pub(super) normal_p99_ms: f64,
+    pub(super) normal_p99_ms: Option<f64>,
     /// Windows of half a second that were not normal later on.
     pub(super) relapses: usize,
     /// Most requests that were at the first computer at the same time from the fault on.
@@ -96,6 +98,7 @@ impl Report {
         let sent = evidence.samples.len();
         let further = evidence.totals.as_ref().map(Totals::further_attempts);
         let attempts = further.transpose()?;
+        let hedges = evidence.totals.as_ref().map(Totals::hedges).transpose()?;
         let end = trouble.until + schedule.after;
         let (from, until) = if plan.fault.is_unsteady() {
             (trouble.until, end)
@@ -112,6 +115,7 @@ impl Report {
             rate_rps: plan.rate,
             routers: plan.fault.shape(plan.shape).routers,
             attempts: attempts.map(|further| 1.0 + further as f64 / sent.max(1) as f64),
+            hedges,
             fault_ms: ms(trouble.until.saturating_sub(trouble.from)),
             recovery_ms: recovery.after.map(ms),
             return_ms: returned.after.map(ms),

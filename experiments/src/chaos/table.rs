@@ -56,7 +56,7 @@ pub(super) fn rows(report: &Report) {
 fn row(report: &Report, figures: &Figures, first: bool) -> String {
     let once = |text: String| if first { text } else { String::new() };
     let attempts = report.attempts.map(|a| format!("{a:.3}"));
-    let back = |ms: Option<f64>| ms.map_or_else(|| "never".to_owned(), |ms| format!("{ms:.0}"));
+    let back = |ms: Option<f64>| ms.map_or_else(|| "-".to_owned(), |ms| format!("{ms:.0}"));
     let goals = if report.is_good() { "met" } else { "missed" };
     let mut row = format!(
         "{:<17}{:<11}{:>6}{:>7}{:>7}{:>5}{:>6}{:>9}",
@@ -98,7 +98,7 @@ pub(super) fn foot(latest_ms: f64) {
          count them; unknown if they were restarted.\n\
          p99 back: from the fault, and from its end, to the first window of 500 ms from which on, \
          for 1 s, the p99 was within 10 % of the median in the second half of the fault, or of the \
-         time afterwards, plus the noise before (2 ms at least).\n\
+         time afterwards, plus the noise before (2 ms at least); -: not at all, or too late to tell.\n\
          Requests left at most {latest_ms:.2} ms late in 99 % of the cases, in the worst scenario.",
         DEADLINE.as_secs()
     );

@@ -4,14 +4,16 @@ use std::time::Duration;
 
 use edge_transport::Endpoint;
 use tokio::io::AsyncWriteExt as _;
-use tokio::net::TcpStream;
 
 use super::{Schedule, Trouble};
-use crate::chaos::proxy::{Treatment, garbage};
+use crate::chaos::proxy::{Treatment, connect, garbage};
 use crate::chaos::world::World;
 
 /// From one connection of the stranger to the next.
 const STRANGE_EVERY: Duration = Duration::from_millis(20);
+
+/// Longest time until a router has accepted a connection.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Treats all connections to the first computer so for a while.
 pub(super) async fn treat(
@@ -59,7 +61,7 @@ pub(super) async fn garble(world: &mut World, schedule: &Schedule) -> anyhow::Re
 async fn annoy(routers: &[Endpoint]) -> anyhow::Result<()> {
     for seed in 0.. {
         for router in routers {
-            let mut stream = TcpStream::connect((router.host(), router.port())).await?;
+            let mut stream = connect(router.to_string().parse()?, PATIENCE).await?;
             // The router may hang up in the middle of it.
             let _written = stream.write_all(&garbage(seed)).await;
         }

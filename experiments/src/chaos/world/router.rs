@@ -155,6 +155,11 @@ impl Totals {
         counts.into_iter().sum()
     }
 
+    /// Copies of late requests that were sent.
+    pub(in crate::chaos) fn hedges(&self) -> anyhow::Result<u64> {
+        self.table("edge_router_hedges_total")
+    }
+
     /// Requests that are being answered.
     pub(in crate::chaos) fn in_flight(&self) -> anyhow::Result<u64> {
         self.table("edge_router_in_flight")
