@@ -55,13 +55,19 @@ pub enum Standing {
 /// What a request knew of its destination's health when it was picked.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Ticket {
-    epoch: u64,
+    /// Half a word is enough for its 18 bits, and tickets travel with requests.
+    epoch: u32,
     trial: bool,
 }
 
 impl Ticket {
     pub(crate) fn is_trial(self) -> bool {
         self.trial
+    }
+
+    /// Whether nothing has happened since it was given out.
+    fn is_of(self, state: State) -> bool {
+        u64::from(self.epoch) == state.epoch
     }
 }
 
@@ -170,7 +176,7 @@ impl Health {
     /// For a request that is no trial.
     pub(crate) fn ticket(&self) -> Ticket {
         Ticket {
-            epoch: self.state().epoch,
+            epoch: self.state().epoch as u32,
             trial: false,
         }
     }
@@ -196,16 +202,15 @@ impl Health {
             })
         })?;
         Some(Ticket {
-            epoch: state.epoch,
+            epoch: state.epoch as u32,
             trial: true,
         })
     }
 
     /// The destination answered.
     pub(crate) fn succeeded(&self, ticket: Ticket) {
-        let ended = self.transition(|state| {
-            (state.level > 0 && state.epoch == ticket.epoch).then(|| state.healthy())
-        });
+        let ended = self
+            .transition(|state| (state.level > 0 && ticket.is_of(state)).then(|| state.healthy()));
         if ended.is_some() {
             self.ejected.fetch_sub(1, Relaxed);
         }
@@ -214,7 +219,7 @@ impl Health {
     /// The destination, or the way to it, failed.
     pub(crate) fn failed(&self, ticket: Ticket, now: Nanos) {
         let before = self.transition(|state| {
-            let current = state.epoch == ticket.epoch && (state.level == 0 || ticket.trial);
+            let current = ticket.is_of(state) && (state.level == 0 || ticket.trial);
             current.then(|| state.ejected(now))
         });
         if before.is_some_and(|state| state.level == 0) {
@@ -226,7 +231,7 @@ impl Health {
     pub(crate) fn abandoned(&self, ticket: Ticket) {
         if ticket.trial {
             self.transition(|state| {
-                (state.trial && state.epoch == ticket.epoch).then_some(State {
+                (state.trial && ticket.is_of(state)).then_some(State {
                     trial: false,
                     ..state
                 })

@@ -1,7 +1,7 @@
 //! A request's hold on the destination that was picked for it, until it tells how it ended.
 
 use crate::health::Ticket;
-use crate::policy::{Choice, Forecast};
+use crate::policy::{Choice, Executed, Forecast};
 use crate::route::Route;
 use crate::table::Lambda;
 use crate::{Destination, Nanos, Report, Request};
@@ -57,8 +57,9 @@ pub struct Pick {
     ticket: Ticket,
     reason: Reason,
     max_wait: Option<Nanos>,
-    predicted: Option<Nanos>,
-    predicted_wait: Option<Nanos>,
+    /// Seconds, as are the next ones.
+    predicted: Option<f32>,
+    predicted_wait: Option<f32>,
     /// Requests of this broker there when this one was sent, this one included.
     company: u32,
     input_bytes: usize,
@@ -157,6 +158,17 @@ impl Pick {
         self.route.destination()
     }
 
+    /// The lambda that is asked for.
+    pub(crate) fn lambda(&self) -> &str {
+        self.lambda.name()
+    }
+
+    /// Sets the weight of the route to what `weigh` makes of it, a finite number above 0.
+    pub(crate) fn weigh(&self, now: Nanos, weigh: impl FnOnce(&Route) -> f32) {
+        self.route.set_weight(weigh(&self.route));
+        self.lambda.weight_set(&self.route, now);
+    }
+
     /// Why it goes there.
     #[must_use]
     pub fn reason(&self) -> Reason {
@@ -180,13 +192,14 @@ impl Pick {
     /// The time until the answer, where the policy predicts it.
     #[must_use]
     pub fn predicted(&self) -> Option<Nanos> {
-        self.predicted
+        let forecast = || self.forecast.as_ref()?.span();
+        self.predicted.map(span).or_else(forecast)
     }
 
     /// The share of [`Pick::predicted`] that is not execution: under way and in line.
     #[must_use]
     pub fn predicted_wait(&self) -> Option<Nanos> {
-        self.predicted_wait
+        self.predicted_wait.map(span)
     }
 
     /// What an estimator predicted; none for other policies, and for a trial.
@@ -202,11 +215,13 @@ impl Pick {
         self.destination().health().succeeded(self.ticket);
         self.lambda.learn(
             &self.route,
-            self.input_bytes,
-            latency,
-            self.company,
-            &report,
-            now,
+            &Executed {
+                input_bytes: self.input_bytes,
+                company: self.company,
+                latency,
+                report: &report,
+                now,
+            },
         );
     }
 
@@ -251,6 +266,10 @@ impl Pick {
             .load()
             .heard(report, destination.in_flight(), now);
     }
+}
+
+fn span(seconds: f32) -> Nanos {
+    Nanos::from_secs_f64(f64::from(seconds))
 }
 
 impl Drop for Pick {

@@ -4,8 +4,8 @@ use super::{Occupancy, RouteChange, TableEntry, TableError};
 use crate::average::sample;
 use crate::explanation::Explanation;
 use crate::lambda_state::LambdaState;
-use crate::policy::{Policy, Scene};
-use crate::probe::Probe;
+use crate::policy::{Executed, Policy, Scene};
+use crate::probe::{Probe, Probes};
 use crate::route::Route;
 use crate::stamp::Stamp;
 use crate::{
@@ -53,7 +53,7 @@ impl Lambda {
         &self.broker
     }
 
-    pub(super) fn name(&self) -> &Arc<str> {
+    pub(crate) fn name(&self) -> &Arc<str> {
         &self.name
     }
 
@@ -107,8 +107,13 @@ impl Lambda {
             });
         };
         set(&route);
-        self.policy.weight_set(&route, now);
+        self.weight_set(&route, now);
         Ok(())
+    }
+
+    /// Tells the policy of another weight.
+    pub(crate) fn weight_set(&self, route: &Arc<Route>, now: Nanos) {
+        self.policy.weight_set(route, now);
     }
 
     /// Answers whether the route existed.
@@ -237,13 +242,15 @@ impl Lambda {
         request: &Request<'_>,
         now: Nanos,
         rng: &mut dyn Rng,
-    ) -> Vec<Probe> {
+    ) -> Probes {
         let routes = self.routes.load();
         let tried = Tried::new();
         let scene = self.scene(&routes, request, &tried, Answers::NONE, now);
-        let wanted = self.policy.probes(&scene, rng);
-        let probe = |route| Probe::new(Arc::clone(self), route, now);
-        wanted.into_iter().map(probe).collect()
+        let mut probes = Probes::new();
+        self.policy.probes(&scene, rng, &mut |route| {
+            probes.push(Probe::new(Arc::clone(self), Arc::clone(route), now));
+        });
+        probes
     }
 
     /// The destinations to ask before `request` is picked; the ejected are left alone.
@@ -262,16 +269,15 @@ impl Lambda {
         wanted.into_iter().map(probe).collect()
     }
 
-    /// Takes what a successful answer teaches; the report is credible.
-    pub(crate) fn learn(
-        &self,
-        route: &Route,
-        input_bytes: usize,
-        latency: Nanos,
-        company: u32,
-        report: &Report,
-        now: Nanos,
-    ) {
+    /// Takes what a successful answer teaches; preparations are in its latency yet.
+    pub(crate) fn learn(&self, route: &Route, executed: &Executed<'_>) {
+        let Executed {
+            company,
+            latency,
+            report,
+            now,
+            ..
+        } = *executed;
         // Where every start is cold, that is what requests take there.
         let was_cold = route.pair().now_cold(report.cold_start.is_some());
         let preparations = report.cold_start.filter(|_| !was_cold);
@@ -290,8 +296,13 @@ impl Lambda {
                 Stamp::at(now),
             );
         }
-        self.policy
-            .learnt_sized(route, input_bytes, company, warm, report, now);
+        self.policy.learnt(
+            route,
+            &Executed {
+                latency: warm,
+                ..*executed
+            },
+        );
     }
 
     /// Tells the policy of a failure.

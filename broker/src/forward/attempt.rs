@@ -150,13 +150,10 @@ fn learn(
             residence: report.credible(latency).residence.unwrap_or_default(),
         });
     }
-    pick.succeeded(latency, report, ended.now);
-    let learning = request.learning;
     let seconds = ended.latency.as_secs_f64();
-    let name = destination.name();
-    learning
-        .optimizer
-        .record(&learning.table, request.name, name, seconds, ended.now);
+    let optimizer = &request.learning.optimizer;
+    optimizer.record(&pick, seconds, ended.now);
+    pick.succeeded(latency, report, ended.now);
 }
 
 fn judge_error(request: &Query<'_>, pick: Pick, error: &CallError, now: Nanos) -> Attempt {
