@@ -21,6 +21,10 @@ pub(crate) const SHORTEST_REST: Nanos = Nanos::from_millis(250);
 const REMEMBERED: Nanos = Nanos::from_secs(30);
 /// The least and the most that a destination's wish to be left alone is worth.
 const PUSH_BACK: (Nanos, Nanos) = (Nanos::from_millis(1), Nanos::from_secs(2));
+/// The first pause where a destination does not say how long it wants to be left alone,
+const FIRST_PAUSE: Nanos = Nanos::from_millis(20);
+/// and how often that is doubled.
+const MOST_REPEATS: u64 = 7;
 /// Ejections are longer by up to this share, so that brokers do not all try at the same moment.
 const JITTER: f64 = 0.25;
 /// The level whose ejection reaches [`LONGEST_EJECTION`]: 2, 4, 8, 16, 30 s.
@@ -153,13 +157,19 @@ pub(crate) enum Obstacle {
 /// What a request knew of its destination's health when it was picked.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Ticket {
-    epoch: u64,
+    /// Half a word is enough for its 18 bits, and tickets travel with requests.
+    epoch: u32,
     trial: bool,
 }
 
 impl Ticket {
     pub(crate) fn is_trial(self) -> bool {
         self.trial
+    }
+
+    /// Whether nothing has happened since it was given out.
+    fn is_of(self, state: State) -> bool {
+        u64::from(self.epoch) == state.epoch
     }
 }
 
@@ -221,7 +231,7 @@ impl Health {
     /// For a request that is no trial.
     pub(crate) fn ticket(&self) -> Ticket {
         Ticket {
-            epoch: self.state().epoch,
+            epoch: self.state().epoch as u32,
             trial: false,
         }
     }
@@ -256,7 +266,7 @@ impl Health {
             })
         })?;
         Some(Ticket {
-            epoch: state.epoch,
+            epoch: state.epoch as u32,
             trial: true,
         })
     }
@@ -268,10 +278,16 @@ impl Health {
             return;
         }
         self.transition(|state| {
-            let current = state.needs_trial() && state.epoch == ticket.epoch;
+            let current = state.needs_trial() && ticket.is_of(state);
             let alive = state.stalled && state.level == 0 && !state.closed;
             (current || alive).then(|| state.healthy(now))
         });
+    }
+
+    /// Whether the destination has been neither set aside nor taken back since the ticket was given
+    /// out, so that how long the request took is typical of it.
+    pub(crate) fn is_current(&self, ticket: Ticket) -> bool {
+        ticket.is_of(self.state())
     }
 
     /// Counts a failure in the ratios.
@@ -283,24 +299,27 @@ impl Health {
     pub(crate) fn failed(&self, ticket: Ticket, now: Nanos) {
         let relapsing = self.failures.is_relapsing();
         self.transition(|state| {
-            let current = state.epoch == ticket.epoch && (state.level == 0 || ticket.trial);
+            let current = ticket.is_of(state) && (state.level == 0 || ticket.trial);
             let jitter = self.census.jitter(self.id, state.epoch);
             let stalled = state.level == 0 && state.stalled;
             (current || stalled).then(|| state.ejected(now, relapsing, jitter))
         });
     }
 
-    /// The destination answered that it is overloaded, and when to come back.
-    pub(crate) fn pushed_back(&self, ticket: Ticket, push_back: Nanos, now: Nanos) {
+    /// The destination answered that it is overloaded, and perhaps when to come back. Where it does
+    /// not say, pauses double as long as trials are answered the same way.
+    pub(crate) fn pushed_back(&self, ticket: Ticket, push_back: Option<Nanos>, now: Nanos) {
         let (least, most) = PUSH_BACK;
-        let until = now + push_back.clamp(least, most);
         self.transition(|state| {
-            let current = state.epoch == ticket.epoch && (!state.needs_trial() || ticket.trial);
+            let current = ticket.is_of(state) && (!state.needs_trial() || ticket.trial);
+            let repeats = if state.closed { state.memory + 1 } else { 0 };
+            let pause = push_back.unwrap_or(Nanos(FIRST_PAUSE.0 << repeats));
             current.then(|| State {
                 level: 0,
                 stalled: false,
                 closed: true,
-                ..state.resting(until)
+                memory: repeats.min(MOST_REPEATS),
+                ..state.resting(now + pause.clamp(least, most))
             })
         });
     }
@@ -330,7 +349,7 @@ impl Health {
     pub(crate) fn abandoned(&self, ticket: Ticket) {
         if ticket.trial {
             self.transition(|state| {
-                (state.trial && state.epoch == ticket.epoch).then_some(State {
+                (state.trial && ticket.is_of(state)).then_some(State {
                     trial: false,
                     ..state
                 })
@@ -399,7 +418,7 @@ mod tests {
     fn a_push_back_lasts_as_long_as_was_asked_for_whatever_else_is_answered() {
         let health = health();
         let before = health.ticket();
-        health.pushed_back(health.ticket(), Nanos::from_millis(40), Nanos::ZERO);
+        health.pushed_back(health.ticket(), Some(Nanos::from_millis(40)), Nanos::ZERO);
         assert_eq!(health.obstacle(), Some(Obstacle::Busy));
         health.succeeded(before, Nanos::from_millis(10));
         assert!(!health.is_healthy());
@@ -413,12 +432,30 @@ mod tests {
     #[test]
     fn a_push_back_is_neither_for_ever_nor_for_no_time() {
         let health = health();
-        health.pushed_back(health.ticket(), Nanos::MAX, Nanos::ZERO);
+        health.pushed_back(health.ticket(), Some(Nanos::MAX), Nanos::ZERO);
         let until = Nanos::from_secs(2);
         assert_eq!(health.standing(), Standing::PushedBack { until });
         let trial = health.try_trial(until).unwrap();
-        health.pushed_back(trial, Nanos::ZERO, until);
+        health.pushed_back(trial, Some(Nanos::ZERO), until);
         assert!(health.try_trial(until).is_none());
+    }
+
+    #[test]
+    fn pauses_that_nobody_asked_for_double_up_to_two_seconds_and_start_over() {
+        let health = health();
+        let mut now = Nanos::ZERO;
+        let mut ticket = health.ticket();
+        for expected in [20, 40, 80, 160, 320, 640, 1280, 2000, 2000] {
+            health.pushed_back(ticket, None, now);
+            let until = now + Nanos::from_millis(expected);
+            assert_eq!(health.standing(), Standing::PushedBack { until });
+            now = until;
+            ticket = health.try_trial(now).unwrap();
+        }
+        health.succeeded(ticket, now);
+        health.pushed_back(health.ticket(), None, now);
+        let until = now + Nanos::from_millis(20);
+        assert_eq!(health.standing(), Standing::PushedBack { until });
     }
 
     #[test]

@@ -68,7 +68,7 @@ pub use pick::{NoDestination, Pick, Reason};
 pub use policy::{
     CompletionConfig, EstimatorConfig, Forecast, InvalidPolicy, PolicyConfig, PolicyKeys,
 };
-pub use probe::{Answers, Probe};
+pub use probe::{Answers, Probe, Probes};
 pub use report::Report;
 pub use request::Request;
 pub use retry_budget::RetryBudget;

@@ -10,6 +10,9 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 const OTHERS_WEIGHT: f32 = 0.1;
 /// Weight of a new sample in the share of a latency that was not spent at the destination.
 const NETWORK_WEIGHT: f32 = 0.1;
+/// What was measured longer ago is as good as the first new sample.
+const OUTDATED: Age = Age::from_millis(1_000);
+const OUTDATED_WEIGHT: f32 = 0.5;
 /// Weight of a new sample in the mean service time.
 const SERVICE_WEIGHT: f32 = 0.02;
 /// The last report reverts to the average with so many mean service times as its time constant.
@@ -31,6 +34,8 @@ pub(crate) struct Load {
     heard: AtomicU32,
     /// As last reported; 0 until then.
     workers: AtomicU32,
+    /// One over the workers (f32), 1 until they are reported.
+    per_worker: AtomicU32,
     /// Stamp of the last answer, or of the request that ended an idle time.
     progress: AtomicU32,
     /// In a row, contradictory ones counted several times.
@@ -49,6 +54,7 @@ impl Load {
             others: AtomicU64::new(0),
             heard: AtomicU32::new(0),
             workers: AtomicU32::new(0),
+            per_worker: AtomicU32::new(1.0_f32.to_bits()),
             progress: AtomicU32::new(0),
             refusals: AtomicU32::new(0),
             network: Average::default(),
@@ -68,6 +74,12 @@ impl Load {
     #[inline]
     pub(crate) fn workers(&self) -> f32 {
         self.workers.load(Relaxed).max(1) as f32
+    }
+
+    /// One over [`Load::workers`], so that a pick need not divide.
+    #[inline]
+    pub(crate) fn per_worker(&self) -> f32 {
+        f32::from_bits(self.per_worker.load(Relaxed))
     }
 
     /// Seconds of a latency that are not spent there: messages under way and in line; 0 before the
@@ -127,7 +139,11 @@ impl Load {
         let Some(workers) = report.workers else {
             return;
         };
-        self.workers.store(workers, Relaxed);
+        if self.workers.load(Relaxed) != workers {
+            self.workers.store(workers, Relaxed);
+            let per_worker = 1.0 / self.workers();
+            self.per_worker.store(per_worker.to_bits(), Relaxed);
+        }
         let Some(in_flight) = report.in_flight else {
             return;
         };
@@ -153,8 +169,14 @@ impl Load {
 
     fn told(&self, latency: Nanos, report: &Report, now: Nanos) {
         if let Some(residence) = report.residence {
+            let age = self.service_age(Stamp::at(now));
+            let weight = if age > OUTDATED {
+                OUTDATED_WEIGHT
+            } else {
+                NETWORK_WEIGHT
+            };
             self.network
-                .record(sample(latency.since(residence)), NETWORK_WEIGHT);
+                .record(sample(latency.since(residence)), weight);
         }
         if let Some(service) = report.service {
             self.service.record(sample(service), SERVICE_WEIGHT);

@@ -45,8 +45,11 @@ impl Nanos {
     /// large becomes [`Nanos::MAX`].
     #[must_use]
     pub fn from_secs_f64(seconds: f64) -> Self {
-        // `as` saturates, and takes NaN to zero.
-        Nanos((seconds * 1e9).round() as u64)
+        let nanos = seconds * 1e9;
+        // `as` saturates, and takes NaN to zero. What `round` does, which is a call on most targets.
+        let whole = nanos as u64;
+        let up = nanos - whole as f64 >= 0.5;
+        Nanos(whole.saturating_add(u64::from(up)))
     }
 
     /// In seconds.

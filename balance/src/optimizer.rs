@@ -1,6 +1,6 @@
 //! Optimizers: turn latencies into weights, for the policies that only look at weights.
 
-use crate::{ForwardingTable, Nanos};
+use crate::{ForwardingTable, Nanos, Pick};
 use foldhash::fast::FixedState;
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -198,33 +198,25 @@ impl Optimizer {
         }
     }
 
-    /// Takes the latency of an answer that was fine, in seconds; one that is negative or no finite
-    /// number is ignored, as is one of a route that the table no longer has. Acknowledgements of
-    /// asynchronous requests are not latencies: leave them out.
-    pub fn record(
-        &self,
-        table: &ForwardingTable,
-        lambda: &str,
-        destination: &str,
-        seconds: f64,
-        now: Nanos,
-    ) {
+    /// Takes the latency of the answer to a request, in seconds, if the answer was fine; one that is
+    /// negative or no finite number is ignored. What is learnt about a route that the table no longer
+    /// has is lost with it. Acknowledgements of asynchronous requests are not latencies: leave them
+    /// out.
+    pub fn record(&self, pick: &Pick, seconds: f64, now: Nanos) {
         let Some(weight) = weight(seconds) else {
             return;
         };
-        // The only thing that can go wrong below is that the route vanished, and then there is
-        // nothing to learn: what was remembered about it vanished with it.
-        let _vanished = match self.config {
-            OptimizerConfig::None => Ok(()),
+        match self.config {
+            OptimizerConfig::None => (),
             OptimizerConfig::Trivial { period, .. } => {
-                self.accumulate(period, lambda, destination, seconds, now);
-                Ok(())
+                let destination = pick.destination().name();
+                self.accumulate(period, pick.lambda(), destination, seconds, now);
             }
-            OptimizerConfig::Async { alpha } => table.weigh(lambda, destination, now, |route| {
-                route.smooth(weight, alpha, now)
-            }),
-            OptimizerConfig::AsyncPf => table.update_weight(lambda, destination, weight, now),
-        };
+            OptimizerConfig::Async { alpha } => {
+                pick.weigh(now, |route| route.smooth(weight, alpha, now));
+            }
+            OptimizerConfig::AsyncPf => pick.weigh(now, |_| weight),
+        }
     }
 
     /// Sets the weights if a period is over; to be called when [`next_tick`](Self::next_tick) says.

@@ -1,9 +1,8 @@
 //! A request's hold on the destination that was picked for it, until it tells how it ended.
 
-use crate::average::sample;
 use crate::health::Ticket;
 use crate::outlier::stands_out;
-use crate::policy::{Choice, Forecast};
+use crate::policy::{Choice, Executed, Forecast};
 use crate::route::Route;
 use crate::table::Lambda;
 use crate::{Destination, HedgeDelay, Nanos, Report, Request};
@@ -62,8 +61,9 @@ pub struct Pick {
     ticket: Ticket,
     reason: Reason,
     max_wait: Option<Nanos>,
-    predicted: Option<Nanos>,
-    predicted_wait: Option<Nanos>,
+    /// Seconds, as are the next ones.
+    predicted: Option<f32>,
+    predicted_wait: Option<f32>,
     /// Requests of this broker there when this one was sent, this one included.
     company: u32,
     input_bytes: usize,
@@ -94,7 +94,7 @@ impl Pick {
             (true, false) => Reason::Best,
         };
         let ticket = route.destination().health().ticket();
-        let expected = predicted.map_or_else(|| route.expected(), sample);
+        let expected = predicted.unwrap_or_else(|| route.expected());
         let company = route.destination().begin(expected, now);
         Pick {
             company,
@@ -169,6 +169,17 @@ impl Pick {
         self.lambda.hedge_delay()
     }
 
+    /// The lambda that is asked for.
+    pub(crate) fn lambda(&self) -> &str {
+        self.lambda.name()
+    }
+
+    /// Sets the weight of the route to what `weigh` makes of it, a finite number above 0.
+    pub(crate) fn weigh(&self, now: Nanos, weigh: impl FnOnce(&Route) -> f32) {
+        self.route.set_weight(weigh(&self.route));
+        self.lambda.weight_set(&self.route, now);
+    }
+
     /// Why it goes there.
     #[must_use]
     pub fn reason(&self) -> Reason {
@@ -192,13 +203,14 @@ impl Pick {
     /// The time until the answer, where the policy predicts it.
     #[must_use]
     pub fn predicted(&self) -> Option<Nanos> {
-        self.predicted
+        let forecast = || self.forecast.as_ref()?.span();
+        self.predicted.map(span).or_else(forecast)
     }
 
     /// The share of [`Pick::predicted`] that is not execution: under way and in line.
     #[must_use]
     pub fn predicted_wait(&self) -> Option<Nanos> {
-        self.predicted_wait
+        self.predicted_wait.map(span)
     }
 
     /// What an estimator predicted; none for other policies, and for a trial.
@@ -211,14 +223,22 @@ impl Pick {
     pub fn succeeded(mut self, latency: Nanos, report: &Report, now: Nanos) {
         let report = report.credible(latency);
         self.end(&report, now);
-        self.destination().health().succeeded(self.ticket, now);
+        let health = self.destination().health();
+        let is_typical = health.is_current(self.ticket);
+        health.succeeded(self.ticket, now);
+        if !is_typical {
+            // It has sat out a stall, or an ejection: others will not.
+            return;
+        }
         self.lambda.learn(
             &self.route,
-            self.input_bytes,
-            latency,
-            self.company,
-            &report,
-            now,
+            &Executed {
+                input_bytes: self.input_bytes,
+                company: self.company,
+                latency,
+                report: &report,
+                now,
+            },
         );
     }
 
@@ -269,8 +289,9 @@ impl Pick {
     }
 
     /// The destination turned the request down, unexecuted, because it has too much to do. It is left
-    /// alone for `push_back`, between a millisecond and two seconds.
-    pub fn overloaded(mut self, push_back: Nanos, report: &Report, now: Nanos) {
+    /// alone for `push_back`, between a millisecond and two seconds; if it does not say, for longer
+    /// each time.
+    pub fn overloaded(mut self, push_back: Option<Nanos>, report: &Report, now: Nanos) {
         self.end(&report.credible(Nanos::MAX), now);
         let destination = self.destination();
         destination
@@ -310,6 +331,10 @@ impl Pick {
             .load()
             .heard(report, destination.in_flight(), now);
     }
+}
+
+fn span(seconds: f32) -> Nanos {
+    Nanos::from_secs_f64(f64::from(seconds))
 }
 
 impl Drop for Pick {

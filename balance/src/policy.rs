@@ -53,22 +53,8 @@ pub(crate) trait Policy: Send + Sync + fmt::Debug {
         Some(0.03)
     }
 
-    /// A request was executed within `latency`; what all policies learn from it is learnt already.
-    fn learnt(&self, _route: &Route, _latency: Nanos, _report: &Report, _now: Nanos) {}
-
-    /// The same, for policies to which the size of the input in bytes matters, or how many requests
-    /// of this broker were there when this one was sent, this one included.
-    fn learnt_sized(
-        &self,
-        route: &Route,
-        _input_bytes: usize,
-        _company: u32,
-        latency: Nanos,
-        report: &Report,
-        now: Nanos,
-    ) {
-        self.learnt(route, latency, report, now);
-    }
+    /// A request was executed; what all policies learn from it is learnt already.
+    fn learnt(&self, _route: &Route, _executed: &Executed<'_>) {}
 
     /// The destination of a request failed.
     fn failed(&self, _route: &Route, _now: Nanos) {}
@@ -78,10 +64,9 @@ pub(crate) trait Policy: Send + Sync + fmt::Debug {
         Vec::new()
     }
 
-    /// Where to send probes at the occasion of a request, which has been picked.
-    fn probes(&self, _scene: &Scene<'_>, _rng: &mut dyn Rng) -> Vec<Arc<Route>> {
-        Vec::new()
-    }
+    /// Where to send probes at the occasion of a request, which has been picked: calls `ask` for
+    /// each.
+    fn probes(&self, _scene: &Scene<'_>, _rng: &mut dyn Rng, _ask: &mut dyn FnMut(&Arc<Route>)) {}
 
     /// A probe that was made at `asked` is not going to be answered.
     fn unanswered(&self, _route: &Arc<Route>, _asked: Nanos) {}
@@ -99,16 +84,29 @@ pub(crate) trait Policy: Send + Sync + fmt::Debug {
     }
 }
 
+/// A request that was executed, as its broker saw it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Executed<'a> {
+    pub(crate) input_bytes: usize,
+    /// Requests of this broker there when this one was sent, this one included.
+    pub(crate) company: u32,
+    /// Until the answer came, without preparations that the next request will not wait for.
+    pub(crate) latency: Nanos,
+    /// What the answer said, as far as it is credible.
+    pub(crate) report: &'a Report,
+    pub(crate) now: Nanos,
+}
+
 /// What was chosen, and what the request should know about it.
 #[derive(Debug)]
 pub(crate) struct Choice {
     pub(crate) route: Arc<Route>,
     /// Rather than wait longer for its turn than this the request should be turned down.
     pub(crate) max_wait: Option<Nanos>,
-    /// Predicted time until the answer.
-    pub(crate) predicted: Option<Nanos>,
-    /// Share of it that is not execution.
-    pub(crate) predicted_wait: Option<Nanos>,
+    /// Predicted seconds until the answer, unless a forecast says it.
+    pub(crate) predicted: Option<f32>,
+    /// Share of them that is not execution.
+    pub(crate) predicted_wait: Option<f32>,
     /// One that has been set aside but would be so much better that it is worth a trial now.
     pub(crate) spare: Option<Arc<Route>>,
     /// Chosen to find out about it, not because it is the best.

@@ -3,6 +3,7 @@
 use crate::route::Route;
 use crate::table::Lambda;
 use crate::{Destination, Nanos, Report};
+use smallvec::SmallVec;
 use std::sync::Arc;
 
 /// A probe that a policy wants sent, beside a request or before it. Say what came back with
@@ -17,6 +18,10 @@ pub struct Probe {
     made: Nanos,
     answered: bool,
 }
+
+/// Probes to send at the occasion of one request. Usually there are none or a few, which need no
+/// heap.
+pub type Probes = SmallVec<[Probe; 4]>;
 
 impl Probe {
     pub(crate) fn new(lambda: Arc<Lambda>, route: Arc<Route>, now: Nanos) -> Self {

@@ -25,7 +25,10 @@ impl Default for RefusalBudget {
 impl RefusalBudget {
     /// Notes a request that may be turned down; `share` of a token per request.
     pub(crate) fn deposit(&self, share: f32) {
-        self.change(share);
+        // It usually is full, and then there is nothing to write.
+        if f32::from_bits(self.tokens.load(Relaxed)) < MOST {
+            self.change(share);
+        }
     }
 
     /// Notes a refusal.

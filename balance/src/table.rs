@@ -10,8 +10,8 @@ pub use rows::{Rows, TableEntry};
 
 use crate::route::Route;
 use crate::{
-    Answers, Destinations, Explanation, Nanos, NoDestination, Pick, PolicyConfig, Probe, Request,
-    Tried,
+    Answers, Destinations, Explanation, Nanos, NoDestination, Pick, PolicyConfig, Probe, Probes,
+    Request, Tried,
 };
 use arc_swap::ArcSwap;
 use error::{check_destination, check_factor, check_route, check_weight};
@@ -191,19 +191,6 @@ impl ForwardingTable {
         check_destination(destination)?;
         check_factor(factor)?;
         self.with_route(lambda, destination, now, |route| route.scale_weight(factor))
-    }
-
-    /// Sets the weight of a route to what `weigh` makes of it, a finite number above 0.
-    pub(crate) fn weigh(
-        &self,
-        lambda: &str,
-        destination: &str,
-        now: Nanos,
-        weigh: impl FnOnce(&Route) -> f32,
-    ) -> Result<(), TableError> {
-        self.with_route(lambda, destination, now, |route| {
-            route.set_weight(weigh(route));
-        })
     }
 
     fn with_route(
@@ -400,12 +387,12 @@ impl ForwardingTable {
         request: impl Into<Request<'a>>,
         now: Nanos,
         rng: &mut dyn Rng,
-    ) -> Vec<Probe> {
+    ) -> Probes {
         let request = request.into();
         let lambdas = self.lambdas.load();
         lambdas
             .get(request.lambda)
-            .map_or_else(Vec::new, |known| known.probes(&request, now, rng))
+            .map_or_else(Probes::new, |known| known.probes(&request, now, rng))
     }
 
     fn lock(&self) -> MutexGuard<'_, ()> {

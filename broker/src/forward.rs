@@ -12,7 +12,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use edge_balance::{CoreLimit, Nanos, RetryBudget};
+use edge_balance::{CoreLimit, ForwardingTable, Nanos, RetryBudget};
 use edge_proto::rpc::Outcome;
 use edge_proto::view::{BrokerLoad, RequestView, ResponseView};
 use edge_transport::{
@@ -38,6 +38,9 @@ use crate::probes::Prober;
 use crate::tables::Tables;
 use crate::trace::Trace;
 
+/// A controller is given so long, from the start of the broker, to fill its tables.
+const FIRST_TABLE_WITHIN: Nanos = Nanos::from_secs(2);
+
 /// Serves `RunLambda` by forwarding it.
 #[derive(Debug)]
 pub(crate) struct Forwarder {
@@ -60,6 +63,8 @@ pub(crate) struct Forwarder {
     decisions: Arc<Decisions>,
     /// Of a dispatcher that asks before it picks.
     inquirer: Option<Inquirer>,
+    /// A controller is going to fill the tables.
+    has_controller: bool,
     trace: Option<Arc<Trace>>,
 }
 
@@ -111,6 +116,7 @@ impl Forwarder {
             counters,
             decisions,
             inquirer: None,
+            has_controller: config.controller.endpoint.is_some(),
             trace: None,
         }
     }
@@ -146,6 +152,12 @@ impl Forwarder {
         if let Some(inquirer) = &self.inquirer {
             inquirer.retain(&used);
         }
+    }
+
+    /// Whether the first table has yet to come: a router that was restarted is asked for lambdas
+    /// before its controller has seen that it is back.
+    fn awaits_table(&self, table: &ForwardingTable) -> bool {
+        self.has_controller && self.clock.now() < FIRST_TABLE_WITHIN && table.is_empty()
     }
 
     /// The line of those that wait for a place at a destination.

@@ -31,7 +31,8 @@ pub(super) struct State {
     pub(super) full: bool,
     /// One request is on its way to find out.
     pub(super) trial: bool,
-    /// The level of the last ejection, remembered for some time after it.
+    /// The level of the last ejection, remembered for some time after it; while `closed` how often
+    /// the pause was doubled.
     pub(super) memory: u64,
     pub(super) epoch: u64,
     /// End of what sets it aside, or of the memory of it.
@@ -80,7 +81,12 @@ impl State {
             stalled: false,
             closed: false,
             trial: false,
-            memory: self.level.max(self.memory),
+            // While closed it counts something else.
+            memory: if self.closed {
+                0
+            } else {
+                self.level.max(self.memory)
+            },
             epoch: self.epoch + 1,
             until_ms: millis(now + REMEMBERED),
             ..self

@@ -2,10 +2,9 @@
 //! destinations.
 
 use super::least_cost::expected_latency;
-use super::{Choice, Cost, Policy, Scene, costs_of, scan};
+use super::{Choice, Cost, Executed, Policy, Scene, costs_of, scan};
 use crate::route::Route;
 use crate::stamp::Stamp;
-use crate::{Nanos, Report};
 use rand::Rng;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -96,8 +95,8 @@ impl Policy for C3 {
         Some(WEIGHT)
     }
 
-    fn learnt(&self, route: &Route, _latency: Nanos, report: &Report, _now: Nanos) {
-        let Some(in_flight) = report.in_flight else {
+    fn learnt(&self, route: &Route, executed: &Executed<'_>) {
+        let Some(in_flight) = executed.report.in_flight else {
             return;
         };
         let queue = in_flight as f32;

@@ -108,7 +108,7 @@ impl Forecast {
         self.network + self.processing
     }
 
-    fn span(&self) -> Option<Nanos> {
+    pub(crate) fn span(&self) -> Option<Nanos> {
         let seconds = self.seconds();
         (seconds > 0.0).then(|| Nanos::from_secs_f64(seconds))
     }

@@ -18,8 +18,9 @@ impl Policy for LeastImpedance {
             .routes
             .iter()
             .filter(|route| scene.admits(route))
-            // Of equal elements `min_by` returns the first.
-            .min_by(|a, b| a.weight().total_cmp(&b.weight()))
+            // Of equal elements the first one is returned. Weights are above 0, so that their bits
+            // are in the same order, and compared sooner.
+            .min_by_key(|route| route.weight().to_bits())
             .cloned()
             .map(Choice::from)
     }

@@ -2,11 +2,11 @@
 //! in flight.
 
 use super::draw::{Drawn, draw};
-use super::{Choice, Cost, Policy, Scene, costs_of};
+use super::{Choice, Cost, Executed, Policy, Scene, costs_of};
+use crate::Nanos;
 use crate::average::{SHORTEST, sample};
 use crate::route::Route;
 use crate::stamp::{Stamp, pack, unpack};
-use crate::{Nanos, Report};
 use rand::Rng;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -92,8 +92,8 @@ impl Policy for PeakEwma {
         })
     }
 
-    fn learnt(&self, route: &Route, latency: Nanos, _report: &Report, now: Nanos) {
-        record(route, sample(latency), now);
+    fn learnt(&self, route: &Route, executed: &Executed<'_>) {
+        record(route, sample(executed.latency), executed.now);
     }
 
     fn failed(&self, route: &Route, now: Nanos) {

@@ -125,7 +125,6 @@ impl Policy for PredictedCompletion {
             self.max_wait(scene, prediction, scan.second)
         };
         chosen.pair().picked(now);
-        let span = |seconds: f32| Nanos::from_secs_f64(f64::from(seconds));
         let Prediction {
             completion,
             service,
@@ -134,8 +133,8 @@ impl Policy for PredictedCompletion {
         Some(Choice {
             route: Arc::clone(chosen),
             max_wait,
-            predicted: service.map(|_| span(completion)),
-            predicted_wait: service.map(|service| span(completion - service)),
+            predicted: service.map(|_| completion),
+            predicted_wait: service.map(|service| completion - service),
             spare: scan.needed().map(|at| Arc::clone(&scene.routes[at])),
             explored,
             forecast: None,
@@ -146,18 +145,17 @@ impl Policy for PredictedCompletion {
         Some(SAMPLE_WEIGHT)
     }
 
-    fn probes(&self, scene: &Scene<'_>, rng: &mut dyn Rng) -> Vec<Arc<Route>> {
+    fn probes(&self, scene: &Scene<'_>, rng: &mut dyn Rng, ask: &mut dyn FnMut(&Arc<Route>)) {
         let now = Stamp::at(scene.now);
         let share = self.config.probes;
         let drawn = draws(share, rng);
         if share <= 0.0 || !scene.lambda.probes().is_next(drawn, PROBES_APART, now) {
-            return Vec::new();
+            return;
         }
         let idle = idlest(scene, WORTH_A_PROBE, now).map(|at| &scene.routes[at]);
-        idle.filter(|route| route.is_final())
-            .into_iter()
-            .cloned()
-            .collect()
+        if let Some(route) = idle.filter(|route| route.is_final()) {
+            ask(route);
+        }
     }
 
     /// An estimate is as good as a sample until there is a real one: the longer nothing was heard,

@@ -106,10 +106,10 @@ impl Policy for Prequal {
         self.pool().relist(routes);
     }
 
-    fn probes(&self, scene: &Scene<'_>, rng: &mut dyn Rng) -> Vec<Arc<Route>> {
+    fn probes(&self, scene: &Scene<'_>, rng: &mut dyn Rng, ask: &mut dyn FnMut(&Arc<Route>)) {
         let due = self.pool().probes_due();
         if due == 0 {
-            return Vec::new();
+            return;
         }
         let routes = scene.routes;
         let mut drawn = Drawn::new();
@@ -117,7 +117,7 @@ impl Policy for Prequal {
             let route = &routes[at];
             route.is_final() && route.destination().health().is_healthy()
         });
-        drawn.iter().map(|at| Arc::clone(&routes[*at])).collect()
+        drawn.iter().for_each(|at| ask(&routes[*at]));
     }
 
     fn probed(

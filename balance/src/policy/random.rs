@@ -3,6 +3,11 @@
 use super::{Choice, Policy, Scene};
 use crate::route::Route;
 use rand::{Rng, RngExt};
+use smallvec::SmallVec;
+use std::sync::Arc;
+
+/// So many shares are kept from the sum to the choice; more are computed again.
+const KEPT: usize = 128;
 
 /// Chooses i with probability `(1/w_i) / sum(1/w)`, after the `random` table of the C++ reference.
 ///
@@ -16,22 +21,28 @@ pub(super) struct Random;
 
 impl Policy for Random {
     fn choose(&self, scene: &Scene<'_>, rng: &mut dyn Rng) -> Option<Choice> {
-        let admitted = || scene.routes.iter().filter(|route| scene.admits(route));
-        let total: f64 = admitted().map(|route| share(route)).sum();
+        let (first, others) = scene.routes.split_at(scene.routes.len().min(KEPT));
+        let mut shares = SmallVec::<[f64; KEPT]>::new();
+        shares.extend(first.iter().map(|route| share(scene, route)));
+        let others = || others.iter().map(|route| share(scene, route));
+        let shares = || shares.iter().copied().chain(others());
+        let total: f64 = shares().sum();
         if total <= 0.0 {
             return None;
         }
         let mut left = rng.random_range(0.0..total);
         let mut chosen = None;
         // Should weights or health change meanwhile, the last one admitted takes what is left over.
-        for route in admitted() {
-            chosen = Some(route);
-            left -= share(route);
+        for (at, share) in shares().enumerate() {
+            if share > 0.0 {
+                chosen = Some(at);
+            }
+            left -= share;
             if left < 0.0 {
                 break;
             }
         }
-        chosen.cloned().map(Choice::from)
+        chosen.map(|at| Choice::from(Arc::clone(&scene.routes[at])))
     }
 
     fn sample_weight(&self) -> Option<f32> {
@@ -39,6 +50,11 @@ impl Policy for Random {
     }
 }
 
-fn share(route: &Route) -> f64 {
-    1.0 / f64::from(route.weight())
+/// Nothing for those that are no candidates.
+fn share(scene: &Scene<'_>, route: &Route) -> f64 {
+    if scene.admits(route) {
+        1.0 / f64::from(route.weight())
+    } else {
+        0.0
+    }
 }

@@ -4,6 +4,7 @@ use super::{Choice, Scene, any_index};
 use crate::route::Route;
 use crate::stamp::{Age, Stamp};
 use rand::Rng;
+use std::hint::select_unpredictable;
 use std::sync::Arc;
 
 /// Share of the picks that are explorations.
@@ -25,9 +26,11 @@ pub(super) fn least<'a>(
     for route in after.iter().chain(before) {
         if scene.admits(route) {
             let cost = cost(route);
-            if cost < least || best.is_none() {
-                (best, least) = (Some(route), cost);
-            }
+            // Nobody can foresee which is better, so there is no branch on it.
+            let better = cost < least;
+            let known = best.unwrap_or(route);
+            best = Some(select_unpredictable(better, route, known));
+            least = select_unpredictable(better, cost, least);
         }
     }
     best

@@ -4,10 +4,10 @@
 mod turns;
 
 use super::slots::{Slot, follow};
-use super::{Choice, Cost, Policy, Scene, costs_of};
+use super::{Choice, Cost, Executed, Policy, Scene, costs_of};
+use crate::Nanos;
 use crate::route::Route;
 use crate::stamp::pack;
-use crate::{Nanos, Report};
 use rand::{Rng, RngExt};
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -135,10 +135,11 @@ impl Policy for WeightedRoundRobin {
         state.list();
     }
 
-    fn learnt(&self, route: &Route, _latency: Nanos, report: &Report, _now: Nanos) {
+    fn learnt(&self, route: &Route, executed: &Executed<'_>) {
         let scratch = route.scratch();
         scratch[0].fetch_add(ANSWER, Relaxed);
-        if let Some(utilization) = report.utilization.filter(|share| *share > 0.0) {
+        let utilization = executed.report.utilization;
+        if let Some(utilization) = utilization.filter(|share| *share > 0.0) {
             scratch[1].store(pack(utilization.to_bits(), 0), Relaxed);
         }
     }

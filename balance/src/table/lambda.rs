@@ -5,8 +5,8 @@ use crate::average::sample;
 use crate::explanation::Explanation;
 use crate::health::Obstacle;
 use crate::lambda_state::LambdaState;
-use crate::policy::{Policy, Scene};
-use crate::probe::Probe;
+use crate::policy::{Executed, Policy, Scene};
+use crate::probe::{Probe, Probes};
 use crate::route::Route;
 use crate::stamp::Stamp;
 use crate::{
@@ -60,7 +60,7 @@ impl Lambda {
         self.state.hedge()
     }
 
-    pub(super) fn name(&self) -> &Arc<str> {
+    pub(crate) fn name(&self) -> &Arc<str> {
         &self.name
     }
 
@@ -120,8 +120,13 @@ impl Lambda {
             });
         };
         set(&route);
-        self.policy.weight_set(&route, now);
+        self.weight_set(&route, now);
         Ok(())
+    }
+
+    /// Tells the policy of another weight.
+    pub(crate) fn weight_set(&self, route: &Arc<Route>, now: Nanos) {
+        self.policy.weight_set(route, now);
     }
 
     /// Answers whether the route existed.
@@ -278,13 +283,15 @@ impl Lambda {
         request: &Request<'_>,
         now: Nanos,
         rng: &mut dyn Rng,
-    ) -> Vec<Probe> {
+    ) -> Probes {
         let routes = self.routes.load();
         let tried = Tried::new();
         let scene = self.scene(&routes, request, &tried, Answers::NONE, now);
-        let wanted = self.policy.probes(&scene, rng);
-        let probe = |route| Probe::new(Arc::clone(self), route, now);
-        wanted.into_iter().map(probe).collect()
+        let mut probes = Probes::new();
+        self.policy.probes(&scene, rng, &mut |route| {
+            probes.push(Probe::new(Arc::clone(self), Arc::clone(route), now));
+        });
+        probes
     }
 
     /// The destinations to ask before `request` is picked; the ejected are left alone.
@@ -303,16 +310,15 @@ impl Lambda {
         wanted.into_iter().map(probe).collect()
     }
 
-    /// Takes what a successful answer teaches; the report is credible.
-    pub(crate) fn learn(
-        &self,
-        route: &Route,
-        input_bytes: usize,
-        latency: Nanos,
-        company: u32,
-        report: &Report,
-        now: Nanos,
-    ) {
+    /// Takes what a successful answer teaches; preparations are in its latency yet.
+    pub(crate) fn learn(&self, route: &Route, executed: &Executed<'_>) {
+        let Executed {
+            company,
+            latency,
+            report,
+            now,
+            ..
+        } = *executed;
         // Where every start is cold, that is what requests take there.
         let was_cold = route.pair().now_cold(report.cold_start.is_some());
         let preparations = report.cold_start.filter(|_| !was_cold);
@@ -333,10 +339,15 @@ impl Lambda {
         }
         if let (Some(limit), Some(service)) = (destination.adaptive_limit(), report.service) {
             let network = Nanos::from_secs_f64(f64::from(destination.load().network()));
-            limit.answered(company, warm, network + service, now);
+            limit.answered(executed.company, warm, network + service, now);
         }
-        self.policy
-            .learnt_sized(route, input_bytes, company, warm, report, now);
+        self.policy.learnt(
+            route,
+            &Executed {
+                latency: warm,
+                ..*executed
+            },
+        );
     }
 
     /// Tells the policy of a failure.

@@ -392,7 +392,7 @@ fn with_all_of_those_that_work_pushed_back_a_request_is_not_sent_to_one_that_fai
     let mut bench = two();
     fail_bad(&mut bench);
     let good = bench.pick();
-    good.overloaded(seconds(0.05), &Report::default(), bench.now);
+    good.overloaded(Some(seconds(0.05)), &Report::default(), bench.now);
     let busy = bench
         .table
         .pick(L, &Tried::new(), bench.now, &mut bench.rng)

@@ -80,6 +80,17 @@ impl Bench {
         self.table.pick(L, tried, self.now, &mut self.rng).unwrap()
     }
 
+    /// A request that has nowhere else to go.
+    fn pick_of(&mut self, destination: &str) -> Pick {
+        let mut others = Tried::new();
+        for known in self.table.destinations().in_use() {
+            if known.name() != destination {
+                others.push(known.id());
+            }
+        }
+        self.pick_without(&others)
+    }
+
     /// Picks, and abandons the request at once.
     fn choose(&mut self) -> String {
         self.pick().destination().name().to_owned()

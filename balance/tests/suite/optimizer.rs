@@ -16,17 +16,18 @@ fn weight(bench: &Bench, destination: &str) -> f32 {
         .weight
 }
 
-fn record(optimizer: &Optimizer, bench: &Bench, destination: &str, samples: &[f64]) {
+fn record(optimizer: &Optimizer, bench: &mut Bench, destination: &str, samples: &[f64]) {
     for sample in samples {
-        optimizer.record(&bench.table, L, destination, *sample, bench.now);
+        let pick = bench.pick_of(destination);
+        optimizer.record(&pick, *sample, bench.now);
     }
 }
 
 #[test]
 fn none_leaves_weights_as_announced() {
-    let bench = bench();
+    let mut bench = bench();
     let optimizer = Optimizer::new(OptimizerConfig::None);
-    record(&optimizer, &bench, "a", &[0.5]);
+    record(&optimizer, &mut bench, "a", &[0.5]);
     optimizer.tick(&bench.table, seconds(100.0));
     assert_eq!(weight(&bench, "a"), 1.0);
     assert_eq!(optimizer.next_tick(bench.now), None);
@@ -46,7 +47,7 @@ fn trivial_sets_the_statistic_of_each_period() {
             optimizer.next_tick(bench.now),
             Some(bench.now + seconds(10.0))
         );
-        record(&optimizer, &bench, "a", &[0.125, 0.125, 0.5]);
+        record(&optimizer, &mut bench, "a", &[0.125, 0.125, 0.5]);
         bench.pass(9.9);
         optimizer.tick(&bench.table, bench.now);
         assert_eq!(weight(&bench, "a"), 1.0, "not before the period is over");
@@ -59,7 +60,7 @@ fn trivial_sets_the_statistic_of_each_period() {
             Some(bench.now + seconds(10.0))
         );
 
-        record(&optimizer, &bench, "a", &[2.0]);
+        record(&optimizer, &mut bench, "a", &[2.0]);
         bench.pass(10.0);
         optimizer.tick(&bench.table, bench.now);
         assert_eq!(weight(&bench, "a"), 2.0, "each period has its own samples");
@@ -73,12 +74,13 @@ fn trivial_survives_destinations_and_lambdas_that_vanish() {
     for i in 0..50 {
         let gone = format!("gone{i}");
         bench.add(&gone, 1.0);
-        record(&optimizer, &bench, &gone, &[0.5]);
+        record(&optimizer, &mut bench, &gone, &[0.5]);
+        let pick = bench.pick_of(&gone);
         bench.table.remove(L, &gone, bench.now);
-        optimizer.record(&bench.table, &gone, "a", 0.5, bench.now);
+        optimizer.record(&pick, 0.5, bench.now);
     }
     for destination in ["a", "b", "c"] {
-        record(&optimizer, &bench, destination, &[0.5]);
+        record(&optimizer, &mut bench, destination, &[0.5]);
     }
     bench.pass(10.0);
     optimizer.tick(&bench.table, bench.now);
@@ -90,11 +92,11 @@ fn trivial_survives_destinations_and_lambdas_that_vanish() {
 
 #[test]
 fn async_alpha_weighs_the_old_value() {
-    let bench = bench();
+    let mut bench = bench();
     let optimizer = Optimizer::new(OptimizerConfig::moving_average(0.75).unwrap());
-    record(&optimizer, &bench, "a", &[0.5]);
+    record(&optimizer, &mut bench, "a", &[0.5]);
     assert_eq!(weight(&bench, "a"), 0.5, "the first sample as it is");
-    record(&optimizer, &bench, "a", &[0.1]);
+    record(&optimizer, &mut bench, "a", &[0.1]);
     assert!((weight(&bench, "a") - 0.4).abs() < 1e-6);
 }
 
@@ -102,33 +104,35 @@ fn async_alpha_weighs_the_old_value() {
 fn async_starts_over_after_five_seconds_without_samples() {
     let mut bench = bench();
     let optimizer = Optimizer::new(OptimizerConfig::moving_average(0.75).unwrap());
-    record(&optimizer, &bench, "a", &[0.5]);
+    record(&optimizer, &mut bench, "a", &[0.5]);
     bench.pass(4.9);
-    record(&optimizer, &bench, "a", &[0.1]);
+    record(&optimizer, &mut bench, "a", &[0.1]);
     assert!((weight(&bench, "a") - 0.4).abs() < 1e-6);
     bench.pass(5.1);
-    record(&optimizer, &bench, "a", &[0.1]);
+    record(&optimizer, &mut bench, "a", &[0.1]);
     assert_eq!(weight(&bench, "a"), 0.1);
 }
 
 #[test]
 fn async_memory_ends_with_the_route() {
-    let bench = bench();
+    let mut bench = bench();
     let optimizer = Optimizer::new(OptimizerConfig::moving_average(0.75).unwrap());
-    record(&optimizer, &bench, "a", &[0.5]);
+    record(&optimizer, &mut bench, "a", &[0.5]);
+    let pick = bench.pick_of("a");
     bench.table.remove(L, "a", bench.now);
-    record(&optimizer, &bench, "a", &[0.3]);
+    optimizer.record(&pick, 0.3, bench.now);
     bench.add("a", 1.0);
+    optimizer.record(&pick, 0.3, bench.now);
     assert_eq!(weight(&bench, "a"), 1.0);
-    record(&optimizer, &bench, "a", &[0.1]);
+    record(&optimizer, &mut bench, "a", &[0.1]);
     assert_eq!(weight(&bench, "a"), 0.1);
 }
 
 #[test]
 fn async_pf_takes_each_sample_as_it_is() {
-    let bench = bench();
+    let mut bench = bench();
     let optimizer = Optimizer::new(OptimizerConfig::AsyncPf);
-    record(&optimizer, &bench, "a", &[0.5, 0.1]);
+    record(&optimizer, &mut bench, "a", &[0.5, 0.1]);
     assert_eq!(weight(&bench, "a"), 0.1);
 }
 
@@ -138,11 +142,16 @@ fn absurd_samples_are_ignored_and_zero_is_a_nanosecond() {
         OptimizerConfig::AsyncPf,
         OptimizerConfig::Async { alpha: 0.5 },
     ] {
-        let bench = bench();
+        let mut bench = bench();
         let optimizer = Optimizer::new(config);
-        record(&optimizer, &bench, "a", &[f64::NAN, f64::INFINITY, -1.0]);
+        record(
+            &optimizer,
+            &mut bench,
+            "a",
+            &[f64::NAN, f64::INFINITY, -1.0],
+        );
         assert_eq!(weight(&bench, "a"), 1.0);
-        record(&optimizer, &bench, "a", &[0.0]);
+        record(&optimizer, &mut bench, "a", &[0.0]);
         assert_eq!(weight(&bench, "a"), 1e-9);
     }
 }
@@ -195,11 +204,11 @@ fn optimizers_are_built_by_name_with_the_keys_they_need() {
 fn least_cost_learns_by_itself_and_optimizers_only_change_what_is_announced() {
     let mut bench = Bench::with(PolicyConfig::LeastCost, &[("a", 1.0)]);
     let optimizer = Optimizer::new(OptimizerConfig::AsyncPf);
-    record(&optimizer, &bench, "a", &[0.5]);
+    record(&optimizer, &mut bench, "a", &[0.5]);
     assert_eq!(weight(&bench, "a"), 0.5);
     bench
         .pick()
         .succeeded(seconds(0.25), &Report::default(), bench.now);
-    record(&optimizer, &bench, "a", &[0.75]);
+    record(&optimizer, &mut bench, "a", &[0.75]);
     assert_eq!(weight(&bench, "a"), 0.25);
 }

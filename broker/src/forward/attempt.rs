@@ -9,7 +9,7 @@ use edge_transport::pushback::{self, PushBack};
 use edge_transport::{CallError, LambdaReply};
 use tonic::Code;
 
-use super::reply::{SOON, failure};
+use super::reply::failure;
 use super::{Ended, Query};
 use crate::metrics::Counters;
 use crate::report::report;
@@ -134,12 +134,12 @@ fn judge_answer(
         }
         // Likewise, and it says when to come back.
         Outcome::Overloaded => {
-            let hint = pushback::get(&reply.trailers).unwrap_or(PushBack::After(SOON));
-            let (pause, verdict) = match hint {
-                PushBack::After(pause) => (pause, Verdict::TryElsewhere),
-                PushBack::Never => (SOON, Verdict::Final),
+            let (pause, verdict) = match pushback::get(&reply.trailers) {
+                None => (None, Verdict::TryElsewhere),
+                Some(PushBack::After(pause)) => (Some(pause), Verdict::TryElsewhere),
+                Some(PushBack::Never) => (None, Verdict::Final),
             };
-            pick.overloaded(pause.into(), &report, ended.now);
+            pick.overloaded(pause.map(Nanos::from), &report, ended.now);
             verdict
         }
         Outcome::Unavailable => {
@@ -177,13 +177,10 @@ fn learn(
             residence: report.credible(latency).residence.unwrap_or_default(),
         });
     }
-    pick.succeeded(latency, report, ended.now);
-    let learning = request.learning;
     let seconds = ended.latency.as_secs_f64();
-    let name = destination.name();
-    learning
-        .optimizer
-        .record(&learning.table, request.name, name, seconds, ended.now);
+    let optimizer = &request.learning.optimizer;
+    optimizer.record(&pick, seconds, ended.now);
+    pick.succeeded(latency, report, ended.now);
 }
 
 fn judge_error(request: &Query<'_>, pick: Pick, error: &CallError, now: Nanos) -> Attempt {

@@ -19,6 +19,9 @@ use crate::admission::{Applicant, Busy};
 use crate::explain::Pending;
 use crate::probes::Question;
 
+/// How often a broker without any table looks for its first one.
+const TABLE_LOOKED_FOR_EVERY: Duration = Duration::from_millis(10);
+
 /// A request, and what it is sent with: the same for all attempts.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Course<'a> {
@@ -64,6 +67,8 @@ enum End {
     AsItIs,
     /// Not yet: there is no room for it now.
     Wait,
+    /// Not yet: nothing is known of any lambda.
+    NoTable,
 }
 
 impl Course<'_> {
@@ -90,6 +95,10 @@ impl Course<'_> {
                 Ok(leg) => leg,
                 Err(End::With(reply)) => return *reply,
                 Err(End::AsItIs) => break,
+                Err(End::NoTable) => {
+                    tokio::time::sleep(TABLE_LOOKED_FOR_EVERY).await;
+                    continue;
+                }
                 Err(End::Wait) => {
                     waits += 1;
                     match self.wait_for_a_place(waits).await {
@@ -199,6 +208,9 @@ impl Course<'_> {
             Ok(pick) => pick,
             Err(_) if progress.last.is_some() => return Err(End::AsItIs),
             Err(NoDestination::Saturated) => return Err(End::Wait),
+            Err(NoDestination::UnknownLambda) if self.forwarder.awaits_table(table) => {
+                return Err(End::NoTable);
+            }
             Err(NoDestination::UnknownLambda | NoDestination::AllTried) => {
                 let nowhere = reply::failure(Outcome::NotFound, NO_DESTINATIONS);
                 return Err(End::With(nowhere.into()));

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use edge_balance::{
-    Destinations, ForwardingTable, Nanos, Optimizer, OptimizerConfig, Pick, PolicyConfig, Probe,
+    Destinations, ForwardingTable, Nanos, Optimizer, OptimizerConfig, Pick, PolicyConfig, Probes,
     RetryBudget, RouteChange, Tried,
 };
 use rand::RngExt as _;
@@ -153,38 +153,27 @@ impl Chooser {
     }
 
     /// The probes that a router wants to send at the occasion of a request.
-    pub(super) fn probes(&mut self, occasion: &Arrival, now: u64) -> Vec<Probe> {
+    pub(super) fn probes(&mut self, occasion: &Arrival, now: u64) -> Probes {
         let Kind::Tables {
             routers,
             lambdas,
             probing: true,
         } = &mut self.kind
         else {
-            return Vec::new();
+            return Probes::new();
         };
         let Router { table, random, .. } = &mut routers[occasion.router as usize];
         table.probes(&lambdas[occasion.lambda as usize], Nanos(now), random)
     }
 
     /// An answer was fine; the optimizer of the router makes a weight of it.
-    pub(super) fn record(&self, job: &Job, pick: &Pick, latency: Nanos, now: Nanos) {
-        let Kind::Tables {
-            routers, lambdas, ..
-        } = &self.kind
-        else {
+    pub(super) fn record(&self, router: u32, pick: &Pick, latency: Nanos, now: Nanos) {
+        let Kind::Tables { routers, .. } = &self.kind else {
             return;
         };
-        let router = &routers[job.request.router as usize];
-        let Some(optimizer) = &router.optimizer else {
-            return;
-        };
-        optimizer.record(
-            &router.table,
-            &lambdas[job.request.lambda as usize],
-            pick.destination().name(),
-            latency.as_secs_f64(),
-            now,
-        );
+        if let Some(optimizer) = &routers[router as usize].optimizer {
+            optimizer.record(pick, latency.as_secs_f64(), now);
+        }
     }
 
     /// An attempt is over for the executor that it was sent to.

@@ -139,6 +139,10 @@ impl<'a> Engine<'a> {
     /// Sends the probes that the router wants at the occasion of a request.
     fn probe(&mut self, occasion: &Arrival) {
         let probes = self.chooser.probes(occasion, self.now);
+        // Nearly always; a loop over none of them would move them all the same.
+        if probes.is_empty() {
+            return;
+        }
         for (nth, probe) in (0..).zip(probes) {
             if !self.probing.may_send(occasion.router) {
                 break;
@@ -244,10 +248,9 @@ impl<'a> Engine<'a> {
         };
         match job.verdict {
             Verdict::Done => {
-                if let Some(pick) = &job.pick {
-                    self.chooser.record(job, pick, latency, now);
-                }
                 if let Some(pick) = job.pick.take() {
+                    let router = job.request.router;
+                    self.chooser.record(router, &pick, latency, now);
                     pick.succeeded(latency, &report, now);
                 }
                 self.tally.done(job, self.now);

@@ -18,26 +18,13 @@ pub(super) enum Verdict {
 }
 
 /// A request and its current attempt. Times are in nanoseconds, work is in seconds at speed 1.
+///
+/// Where queues are long none of it is in the cache when its turn comes, so what an executor looks at
+/// lies together.
 #[derive(Debug)]
+#[repr(C, align(64))]
 pub(super) struct Job {
     pub(super) request: Arrival,
-    /// Whether it is part of the outcome.
-    pub(super) counts: bool,
-    pub(super) attempts: u32,
-    pub(super) sent: u64,
-    pub(super) to: Neighbour,
-    /// What identifies the executor to the router.
-    pub(super) destination: u64,
-    pub(super) pick: Option<Pick>,
-    pub(super) verdict: Verdict,
-    /// When it reached its executor.
-    pub(super) reached: u64,
-    /// Requests at its executor when it left that.
-    pub(super) in_flight: u32,
-    /// How long it executed.
-    pub(super) service: Nanos,
-    /// How long it was at its executor.
-    pub(super) residence: Nanos,
     /// When a worker took it.
     pub(super) started: u64,
     /// Since when `left` has been worked on.
@@ -46,6 +33,23 @@ pub(super) struct Job {
     pub(super) left: f64,
     /// Of the plan when it will be done.
     pub(super) generation: u32,
+    /// Requests at its executor when it left that.
+    pub(super) in_flight: u32,
+    /// When it reached its executor.
+    pub(super) reached: u64,
+    /// How long it executed.
+    pub(super) service: Nanos,
+    /// How long it was at its executor.
+    pub(super) residence: Nanos,
+    pub(super) to: Neighbour,
+    /// What identifies the executor to the router.
+    pub(super) destination: u64,
+    pub(super) sent: u64,
+    pub(super) attempts: u32,
+    /// Whether it is part of the outcome.
+    pub(super) counts: bool,
+    pub(super) verdict: Verdict,
+    pub(super) pick: Option<Pick>,
     /// Elsewhere, since most requests are sent once, and there are many where queues are long.
     pub(super) tried: Option<Box<Tried>>,
 }

@@ -5,10 +5,10 @@ use super::spread::{self, Candidate};
 use super::window::{Span, Window};
 use super::{EstimatorConfig, Forecast};
 use crate::policy::slots::{Slot, follow};
-use crate::policy::{Choice, Cost, Policy, Scene, any_index};
+use crate::policy::{Choice, Cost, Executed, Policy, Scene, any_index};
 use crate::route::Route;
 use crate::stamp::{Age, Stamp};
-use crate::{Destination, Nanos, Report};
+use crate::{Destination, Nanos};
 use rand::Rng;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -204,7 +204,6 @@ impl Policy for Predicting {
         }
         Some(Choice {
             explored: forecast.is_none(),
-            predicted: forecast.and_then(|forecast| forecast.span()),
             forecast: Some(forecast.unwrap_or(Forecast {
                 input_bytes: scene.request.input_bytes,
                 load: self.spans.load(route.destination(), scene.now),
@@ -230,15 +229,14 @@ impl Policy for Predicting {
         None
     }
 
-    fn learnt_sized(
-        &self,
-        route: &Route,
-        input_bytes: usize,
-        company: u32,
-        latency: Nanos,
-        report: &Report,
-        now: Nanos,
-    ) {
+    fn learnt(&self, route: &Route, executed: &Executed<'_>) {
+        let Executed {
+            input_bytes,
+            company,
+            latency,
+            report,
+            now,
+        } = *executed;
         let mut state = self.state();
         let mut slots = state.slots.iter_mut();
         // The route may have been removed, which takes nothing from the request.

@@ -113,7 +113,6 @@ impl Policy for Probing {
             ..Forecast::default()
         };
         Some(Choice {
-            predicted: forecast.and_then(|forecast| forecast.span()),
             forecast: Some(forecast.unwrap_or(unknown)),
             ..Choice::from(Arc::clone(chosen.route))
         })

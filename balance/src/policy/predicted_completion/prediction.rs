@@ -26,9 +26,10 @@
 
 use super::super::Scene;
 use super::super::least_cost::expected_latency;
-use crate::pair::reverted;
+use crate::pair::Credit;
 use crate::route::Route;
 use crate::stamp::Stamp;
+use std::hint::select_unpredictable;
 
 /// What an unknown service time is expected to be, relative to the mean: worth a try.
 const OPTIMISM: f32 = 0.7;
@@ -75,6 +76,12 @@ pub(super) fn seconds(cost: f32) -> f32 {
     cost.cbrt()
 }
 
+/// The slow factor of a cost: what latencies come to with so many own requests there.
+#[inline(always)]
+fn pressure(latency: f32, own: f32, route: &Route) -> f32 {
+    latency * (own + 1.0) * route.pair().per_company()
+}
+
 impl Prediction {
     #[inline(always)]
     pub(super) fn of(route: &Route, means: Means, now: Stamp) -> Self {
@@ -91,11 +98,11 @@ impl Prediction {
             let unknown = OPTIMISM * means.service;
             (unknown, unknown)
         } else {
-            let age = load.service_age(now);
-            let shared = reverted(overall, age, means.all_services);
+            let credit = Credit::at(load.service_age(now));
+            let shared = credit.revert(overall, means.all_services);
             let known = route.pair().service();
             if known > 0.0 {
-                (reverted(known, age, means.service), shared)
+                (credit.revert(known, means.service), shared)
             } else {
                 (means.service * shared / means.all_services, shared)
             }
@@ -105,22 +112,41 @@ impl Prediction {
             known => known,
         };
         let workers = load.workers();
-        let turn = shared / workers;
+        let turn = shared * load.per_worker();
         let ahead = own + load.others(shared, now) + 1.0 - workers;
-        let mut completion = network + service + turn * ahead.max(0.0);
-        if own > 0.0 {
-            let due = network + service.max(turn * (1.0 + own));
-            completion += (load.stalled(now) - STALL * due).max(0.0);
-        }
+        let due = network + service.max(turn * (1.0 + own));
+        let overdue = (load.stalled(now) - STALL * due).max(0.0);
+        // Who has requests and who has none follows no order, so no branch could be foreseen.
+        let stalled = select_unpredictable(own > 0.0, overdue, 0.0);
+        let completion = network + service + turn * ahead.max(0.0) + stalled;
         let pressure = match latency.average {
             0.0 => completion,
-            known => known * (own + 1.0) * route.pair().per_company(),
+            known => pressure(known, own, route),
         };
         Prediction {
             cost: completion * completion * pressure,
             completion,
             service: Some(service),
         }
+    }
+
+    /// What the cost is not below, with less effort: nobody ahead, and a service time that has
+    /// reverted all the way. Rounding does not change that, since it keeps the order of numbers.
+    /// Zero where something is unknown.
+    #[inline(always)]
+    pub(super) fn at_least(route: &Route, means: Means) -> f32 {
+        let destination = route.destination();
+        let load = destination.load();
+        let service = route.pair().service();
+        let latency = route.pair().latency_average();
+        let network = load.network();
+        // None of them is negative.
+        if means.service * service * latency * network == 0.0 || !load.reports() {
+            return 0.0;
+        }
+        let own = destination.in_flight() as f32;
+        let completion = network + service.min(means.service);
+        completion * completion * pressure(latency, own, route)
     }
 
     #[cold]

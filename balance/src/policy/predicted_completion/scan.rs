@@ -3,6 +3,7 @@
 use super::super::Scene;
 use super::prediction::{Means, Prediction};
 use crate::stamp::Stamp;
+use std::hint::select_unpredictable;
 
 /// A cost that is smaller by this factor: a third of the seconds.
 const MUCH_BETTER: f32 = 27.0;
@@ -47,18 +48,35 @@ impl Scan {
                 continue;
             }
             let set_aside = scene.healthy_only && !destination.health().is_healthy();
+            // What cannot be among the best two, which are most candidates, needs no closer look.
+            if !set_aside && Prediction::at_least(route, means) >= self.second {
+                continue;
+            }
             let cost = Prediction::of(route, means, now).cost;
             if set_aside {
                 if cost < self.least_spare {
                     (self.spare, self.least_spare) = (Some(at), cost);
                 }
-            } else if cost < self.least || self.best.is_none() {
-                (self.second, self.least) = (self.least, cost);
-                self.best = Some(at);
-            } else if cost < self.second && self.best != Some(at) {
-                self.second = cost;
+            } else {
+                self.compare(at, cost);
             }
         }
+    }
+
+    /// Nobody can foresee which is better, so there is no branch on it. Positions that were drawn may
+    /// come twice, but one destination is not best and second best.
+    #[inline(always)]
+    fn compare(&mut self, at: usize, cost: f32) {
+        let Some(best) = self.best else {
+            (self.best, self.least) = (Some(at), cost);
+            return;
+        };
+        let better = cost < self.least;
+        let behind = select_unpredictable(better, self.least, cost);
+        let second = (behind < self.second) & (at != best);
+        self.second = select_unpredictable(second, behind, self.second);
+        self.best = Some(select_unpredictable(better, at, best));
+        self.least = select_unpredictable(better, cost, self.least);
     }
 
     /// One that is set aside although it would be much better than the best of the others.
