@@ -88,6 +88,10 @@ pub(crate) async fn open(
     Ok(Io::tls(TlsStream::Client(stream)))
 }
 
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one place where names are resolved; whoever calls has a time-out"
+)]
 async fn tcp(endpoint: &Endpoint, source: Option<IpAddr>) -> Result<TcpStream, ConnectCause> {
     /// Time for one address when there are several.
     const PER_ADDRESS: Duration = Duration::from_millis(700);
