@@ -8,8 +8,8 @@ use edge_daemon::log::LogConfig;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Config, ControllerConfig, EstimatorConfig, ExplainConfig, FakeConfig, LambdaConfig,
-    LimitsConfig, RetryConfig, RouterConfig, ServerConfig, TablesConfig, TlsConfig,
+    AdmissionConfig, Config, ControllerConfig, EstimatorConfig, ExplainConfig, FakeConfig,
+    LambdaConfig, LimitsConfig, RetryConfig, RouterConfig, ServerConfig, TablesConfig, TlsConfig,
 };
 use crate::StartError;
 
@@ -35,6 +35,8 @@ pub struct DispatcherConfig {
     pub fake: FakeConfig,
     /// When a failed request may be sent elsewhere.
     pub retry: RetryConfig,
+    /// How many requests may be where, and who waits.
+    pub admission: AdmissionConfig,
     /// Decisions that are kept, so that people can ask for the reasons.
     pub explain: ExplainConfig,
     /// Lambdas about which something is known, by name.
@@ -60,6 +62,7 @@ impl Default for DispatcherConfig {
             router,
             fake,
             retry,
+            admission,
             explain,
             lambda,
             tls,
@@ -76,6 +79,7 @@ impl Default for DispatcherConfig {
             router,
             fake,
             retry,
+            admission,
             explain,
             lambda,
             tls,
@@ -105,6 +109,7 @@ impl DispatcherConfig {
             router: self.router,
             fake: self.fake,
             retry: self.retry,
+            admission: self.admission,
             explain: self.explain,
             lambda: self.lambda,
             tls: self.tls,
