@@ -125,11 +125,11 @@ impl<'a> Engine<'a> {
             Event::Reply(id) => self.reply(id),
             Event::Disturb(number) => self.disturb(number),
             Event::Ask(id) => self.ask(id),
-            Event::Tell(id) => self.probing.end(id, self.now),
         }
     }
 
     fn arrive(&mut self, arrival: Arrival, counts: bool) {
+        self.probing.hear(arrival.router, self.now);
         self.chooser.welcome(arrival.router, self.now);
         let id = self.jobs.add(arrival, counts);
         self.dispatch(id);
@@ -171,7 +171,7 @@ impl<'a> Engine<'a> {
         let delay = self
             .topology
             .delay(question.to, question.key, question.number + 1);
-        self.events.push(self.now + delay, Event::Tell(id));
+        self.probing.answer(id, self.now + delay);
     }
 
     /// Sends a request to an executor, or gives it up.
@@ -239,6 +239,7 @@ impl<'a> Engine<'a> {
     fn reply(&mut self, id: u32) {
         let now = Nanos(self.now);
         let job = &mut self.jobs[id];
+        self.probing.hear(job.request.router, self.now);
         let latency = Nanos(self.now - job.sent);
         let executor = &self.executors[job.to.executor as usize];
         let report = if executor.is_silent() {

@@ -22,8 +22,6 @@ pub(super) enum Event {
     Disturb(u32),
     /// A probe reaches its executor.
     Ask(u32),
-    /// The answer to a probe reaches the router.
-    Tell(u32),
 }
 
 /// Time in nanoseconds and the event in a word: 16 bytes, so that many fit into the cache.
@@ -44,7 +42,6 @@ impl Event {
             Event::Reply(job) => (2, 0, job),
             Event::Disturb(antagonist) => (3, 0, antagonist),
             Event::Ask(probe) => (4, 0, probe),
-            Event::Tell(probe) => (5, 0, probe),
         };
         kind << 61 | u64::from(generation & ((1 << GENERATION_BITS) - 1)) << 32 | u64::from(index)
     }
@@ -59,8 +56,7 @@ impl Event {
             },
             2 => Event::Reply(index),
             3 => Event::Disturb(index),
-            4 => Event::Ask(index),
-            _ => Event::Tell(index),
+            _ => Event::Ask(index),
         }
     }
 }
@@ -133,16 +129,14 @@ mod tests {
         events.push(10, planned);
         events.push(20, Event::Deliver(u32::MAX));
         events.push(40, Event::Disturb(3));
-        events.push(60, Event::Tell(u32::MAX));
-        events.push(50, Event::Ask(1));
+        events.push(50, Event::Ask(u32::MAX));
         let order: Vec<_> = std::iter::from_fn(|| events.pop_due(60)).collect();
         let expected = [
             (10, planned),
             (20, Event::Deliver(u32::MAX)),
             (30, Event::Reply(7)),
             (40, Event::Disturb(3)),
-            (50, Event::Ask(1)),
-            (60, Event::Tell(u32::MAX)),
+            (50, Event::Ask(u32::MAX)),
         ];
         assert_eq!(order, expected);
     }

@@ -1,5 +1,8 @@
 //! Probes under way: questions of routers to executors that no request waits for.
 
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
 use edge_balance::{Nanos, Probe, Report};
 
 use super::topology::Neighbour;
@@ -29,6 +32,9 @@ pub(super) struct Probing {
     slots: Vec<Question>,
     free: Vec<u32>,
     under_way: Vec<u32>,
+    /// By router: when answers reach it, and whose they are. Nobody but the router notices, so they
+    /// need not be events: it hears of them before whatever it does next.
+    answers: Vec<BinaryHeap<Reverse<(u64, u32)>>>,
 }
 
 impl Probing {
@@ -37,6 +43,7 @@ impl Probing {
             slots: Vec::new(),
             free: Vec::new(),
             under_way: vec![0; routers],
+            answers: vec![BinaryHeap::new(); routers],
         }
     }
 
@@ -71,8 +78,24 @@ impl Probing {
         self.slots.len() as u32 - 1
     }
 
-    /// The answer, if there is one, has come back.
-    pub(super) fn end(&mut self, id: u32, now: u64) {
+    /// The answer, if there is one, reaches the router then.
+    pub(super) fn answer(&mut self, id: u32, at: u64) {
+        let router = self.slots[id as usize].router as usize;
+        self.answers[router].push(Reverse((at, id)));
+    }
+
+    /// The router hears of the answers that have reached it, in their order.
+    #[inline]
+    pub(super) fn hear(&mut self, router: u32, now: u64) {
+        while let Some(Reverse((at, id))) = self.answers[router as usize].peek().copied()
+            && at <= now
+        {
+            self.answers[router as usize].pop();
+            self.end(id, at);
+        }
+    }
+
+    fn end(&mut self, id: u32, now: u64) {
         let question = &mut self.slots[id as usize];
         self.under_way[question.router as usize] -= 1;
         self.free.push(id);
