@@ -340,7 +340,7 @@ pub struct RetryConfig {
     /// Retries allowed per second on top of that.
     pub reserve_per_second: f64,
     /// The longest pause before the second retry of a request, doubled for each one after it, up to
-    /// [`MOST_BACK_OFF`]. The first retry goes to another destination at once.
+    /// 250 ms. The first retry goes to another destination at once.
     #[serde(with = "edge_daemon::duration")]
     pub back_off: Duration,
     /// Whether a copy of a request that may be executed twice is sent elsewhere when there is no
