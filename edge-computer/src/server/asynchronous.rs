@@ -65,9 +65,9 @@ impl Rejection {
 
 impl From<Rejection> for Answer {
     fn from(rejection: Rejection) -> Self {
-        let place_in = match &rejection {
-            Rejection::Overloaded { place_in, .. } => Some(*place_in),
-            Rejection::Execution(error) => error.place_in(),
+        let place_in = match rejection {
+            Rejection::Execution(error) => return error.into(),
+            Rejection::Overloaded { place_in, .. } => Some(place_in),
             Rejection::Synchronous | Rejection::Callback(_) | Rejection::NoCompanion { .. } => None,
         };
         Self {
