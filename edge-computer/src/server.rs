@@ -121,16 +121,13 @@ impl EdgeComputer {
             config.state.max_state_bytes,
             config.state.max_total_bytes,
         ));
-        let home = config
-            .state
-            .endpoint
-            .get()
-            .map(|at| match &listeners.state {
-                None => StateHome::new(at.clone(), None),
-                Some(listener) => {
-                    StateHome::new(reachable(at, listener, &config), Some(store.clone()))
-                }
-            });
+        let home = config.state.endpoint.get().map(|at| {
+            let (at, store) = match &listeners.state {
+                None => (at.clone(), None),
+                Some(listener) => (reachable(at, listener, &config), Some(store.clone())),
+            };
+            StateHome::new(at, store, config.state.max_state_bytes)
+        });
         let service = Arc::new(Service {
             executor: platform.clone(),
             endpoint: endpoint.clone(),
