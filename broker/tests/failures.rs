@@ -7,9 +7,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use edge_broker::Config;
 use edge_broker::Standing;
-use edge_broker::config::LambdaConfig;
+use edge_broker::config::{LambdaConfig, TableConfig};
 use edge_proto::rpc::{LambdaRequest, LambdaResponse, Outcome};
+use edge_transport::unexecuted;
+use http::HeaderMap;
 use support::{Computer, Conduct, PATIENCE, config, eventually, request, start};
 
 fn idempotent(lambda: &str) -> LambdaRequest {
@@ -126,6 +129,71 @@ async fn an_overloaded_computer_is_relieved_by_another() {
         "set aside after it said so: {}",
         full.count()
     );
+}
+
+fn turns_down() -> Conduct {
+    Conduct::TurnDown(LambdaResponse::error(Outcome::Deadline, "too late here"))
+}
+
+/// What comes of a request if one computer conducts itself so and the other one answers, whichever
+/// is tried first; and how often each of the two was asked.
+async fn beside_a_quick_one(conduct: Conduct, config: Config) -> Vec<(Outcome, usize, usize)> {
+    let (late, quick) = (Computer::start(conduct), Computer::echo());
+    let mut router = start(config).await;
+    router.route("f", &late.name(), true).await;
+    router.route("f", &quick.name(), true).await;
+    let mut courses = Vec::new();
+    let (mut of_late, mut of_quick) = (0, 0);
+    for _ in 0..40 {
+        let answer = router.ask(&request("f")).await;
+        let (at_late, at_quick) = (late.count() - of_late, quick.count() - of_quick);
+        courses.push((answer.outcome(), at_late, at_quick));
+        (of_late, of_quick) = (of_late + at_late, of_quick + at_quick);
+    }
+    courses.sort_unstable();
+    courses.dedup();
+    courses
+}
+
+/// With a policy that asks both of two alike.
+fn alternating() -> Config {
+    let mut config = config();
+    config.table = TableConfig::RoundRobin {};
+    config
+}
+
+#[tokio::test]
+async fn a_request_that_is_too_late_for_one_computer_and_was_not_begun_is_tried_at_another() {
+    let courses = beside_a_quick_one(turns_down(), alternating()).await;
+    assert_eq!(courses, [(Outcome::Ok, 0, 1), (Outcome::Ok, 1, 1)]);
+}
+
+#[tokio::test]
+async fn a_request_whose_time_ran_out_at_a_computer_is_not_repeated() {
+    let conduct = says(Outcome::Deadline, "cancelled");
+    let courses = beside_a_quick_one(conduct, alternating()).await;
+    assert_eq!(courses, [(Outcome::Ok, 0, 1), (Outcome::Deadline, 1, 0)]);
+}
+
+#[tokio::test]
+async fn requests_that_are_too_late_for_one_computer_share_the_budget_of_retries() {
+    let mut stingy = alternating();
+    stingy.retry.ratio = 0.0;
+    stingy.retry.reserve_per_second = 0.0;
+    let courses = beside_a_quick_one(turns_down(), stingy).await;
+    assert_eq!(courses, [(Outcome::Ok, 0, 1), (Outcome::Deadline, 1, 0)]);
+}
+
+#[tokio::test]
+async fn a_request_that_all_computers_turn_down_is_told_to_be_unexecuted() {
+    let (first, second) = (Computer::start(turns_down()), Computer::start(turns_down()));
+    let mut router = start(config()).await;
+    router.route("f", &first.name(), true).await;
+    router.route("f", &second.name(), true).await;
+    let reply = router.call(&request("f"), HeaderMap::new()).await.unwrap();
+    assert_eq!((first.count(), second.count()), (1, 1));
+    assert_eq!(reply.trailers["edge-attempt-outcomes"], "deadline,deadline");
+    assert!(unexecuted::is_marked(&reply.trailers));
 }
 
 #[tokio::test]

@@ -206,6 +206,12 @@ impl ExecutionError {
         }
     }
 
+    /// Whether it was turned down before it began although its outcome can also mean that it was
+    /// executed, at least in part.
+    pub fn needs_mark(&self) -> bool {
+        matches!(self, Self::TooLate { .. })
+    }
+
     /// How long until there is likely to be a place, if that is what it lacked.
     pub fn place_in(&self) -> Option<Duration> {
         match self {

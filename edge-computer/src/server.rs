@@ -20,6 +20,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use edge_daemon::admin::{Admin, AdminError, RunningAdmin};
+use edge_proto::rpc::edge_server_server;
 use edge_transport::states::{StateService, StateStore};
 use edge_transport::tls::TlsError;
 use edge_transport::{BindError, Cores, Endpoint, Listener, Server, ServerHandle, Typed, services};
@@ -121,16 +122,13 @@ impl EdgeComputer {
             config.state.max_state_bytes,
             config.state.max_total_bytes,
         ));
-        let home = config
-            .state
-            .endpoint
-            .get()
-            .map(|at| match &listeners.state {
-                None => StateHome::new(at.clone(), None),
-                Some(listener) => {
-                    StateHome::new(reachable(at, listener, &config), Some(store.clone()))
-                }
-            });
+        let home = config.state.endpoint.get().map(|at| {
+            let (at, store) = match &listeners.state {
+                None => (at.clone(), None),
+                Some(listener) => (reachable(at, listener, &config), Some(store.clone())),
+            };
+            StateHome::new(at, store, config.state.max_state_bytes)
+        });
         let service = Arc::new(Service {
             executor: platform.clone(),
             endpoint: endpoint.clone(),
@@ -156,10 +154,7 @@ impl EdgeComputer {
             let states = StateService::server(store.clone(), config.state.max_state_bytes);
             serve_control(Routes::new(states), listener)
         });
-        let (health, routes) = services::standard();
-        health
-            .set_service_status(LAMBDA_SERVICE, tonic_health::ServingStatus::Serving)
-            .await;
+        let (health, routes) = services::healthy(&[edge_server_server::SERVICE_NAME]).await;
         let lambda = Server::new(routes)
             .with_lambda(Arc::new(Typed(Handler(service.clone()))))
             .with_tls(security.lambda_server)
@@ -189,9 +184,6 @@ impl EdgeComputer {
         })
     }
 }
-
-/// Name of the service that health is asked about.
-const LAMBDA_SERVICE: &str = "uiiit.rpc.EdgeServer";
 
 /// Under which others know the computer.
 fn announced_endpoint(config: &Config, listener: &Listener) -> Endpoint {

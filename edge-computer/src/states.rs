@@ -7,8 +7,9 @@ use bytes::Bytes;
 use edge_proto::OK;
 use edge_proto::rpc::state_server_client::StateServerClient;
 use edge_proto::rpc::{State, StateResponse};
-use edge_transport::states::{StateError, StateStore};
+use edge_transport::states::{MESSAGE_FRAME_BYTES, StateError, StateStore};
 use edge_transport::{Endpoint, EndpointError};
+use tonic::Code;
 use tonic::transport::Channel;
 
 use crate::server::Channels;
@@ -54,6 +55,19 @@ pub enum MigrationError {
         /// Its answer.
         retcode: String,
     },
+    /// It is longer than what is moved here.
+    #[error(
+        "state '{state}' at {server} is longer than the {limit} bytes that this computer takes \
+         (state.max-state-bytes)"
+    )]
+    TooLarge {
+        /// Name of the state.
+        state: String,
+        /// The state server.
+        server: Endpoint,
+        /// Bytes that a content may have.
+        limit: usize,
+    },
     /// Our own state server does not take it.
     #[error(transparent)]
     Store(#[from] StateError),
@@ -66,12 +80,51 @@ pub struct StateHome {
     endpoint: Endpoint,
     /// The store itself if it is in this process.
     store: Option<Arc<StateStore>>,
+    /// Longest content that is fetched, in bytes.
+    max_state_bytes: usize,
 }
 
 impl StateHome {
-    /// The state server at `endpoint`; `store` if it is our own.
-    pub fn new(endpoint: Endpoint, store: Option<Arc<StateStore>>) -> Self {
-        Self { endpoint, store }
+    /// The state server at `endpoint`; `store` if it is our own. Contents of more than
+    /// `max_state_bytes` are not moved there.
+    pub fn new(endpoint: Endpoint, store: Option<Arc<StateStore>>, max_state_bytes: usize) -> Self {
+        Self {
+            endpoint,
+            store,
+            max_state_bytes,
+        }
+    }
+
+    /// The content of the state `name` at `from`, which the request names: anybody's server, whose
+    /// answers are therefore bounded.
+    async fn fetch(
+        &self,
+        channels: &Channels,
+        name: &str,
+        from: &Endpoint,
+    ) -> Result<Bytes, MigrationError> {
+        let limit = self.max_state_bytes;
+        let too_large = || MigrationError::TooLarge {
+            state: name.to_owned(),
+            server: from.clone(),
+            limit,
+        };
+        let longest = limit.saturating_add(MESSAGE_FRAME_BYTES);
+        let mut server = client(channels, from).max_decoding_message_size(longest);
+        let answer = server.get(named(name)).await;
+        if let Err(status) = &answer
+            && status.code() == Code::OutOfRange
+        {
+            return Err(too_large());
+        }
+        let content = accept(name, from, answer)?
+            .state
+            .unwrap_or_default()
+            .content;
+        if content.len() > limit {
+            return Err(too_large());
+        }
+        Ok(content)
     }
 
     async fn put(
@@ -121,15 +174,10 @@ pub(crate) async fn bring_home(
             let state = name.clone();
             MigrationError::Location { state, problem }
         })?;
-        let named = || State {
-            name: name.clone(),
-            ..State::default()
-        };
-        let mut old = client(channels, &from);
-        let got = accept(name, &from, old.get(named()).await)?;
-        let content = got.state.unwrap_or_default().content;
+        let content = home.fetch(channels, name, &from).await?;
         home.put(channels, name, content).await?;
-        if let Err(error) = accept(name, &from, old.del(named()).await) {
+        let forgotten = client(channels, &from).del(named(name)).await;
+        if let Err(error) = accept(name, &from, forgotten) {
             tracing::warn!(%error, "a state that has moved stays behind too");
         }
         state.location = home.endpoint.to_string();
@@ -138,8 +186,14 @@ pub(crate) async fn bring_home(
 }
 
 fn client(channels: &Channels, endpoint: &Endpoint) -> StateServerClient<Channel> {
-    // The bound is that of whoever keeps the content.
-    StateServerClient::new(channels.to(endpoint)).max_decoding_message_size(usize::MAX)
+    StateServerClient::new(channels.to(endpoint))
+}
+
+fn named(name: &str) -> State {
+    State {
+        name: name.to_owned(),
+        ..State::default()
+    }
 }
 
 fn accept(

@@ -16,6 +16,7 @@ pub mod pushback;
 pub mod services;
 pub mod states;
 pub mod tls;
+pub mod unexecuted;
 
 mod client;
 mod cores;

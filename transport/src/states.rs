@@ -6,5 +6,5 @@
 mod service;
 mod store;
 
-pub use self::service::StateService;
+pub use self::service::{MESSAGE_FRAME_BYTES, StateService};
 pub use self::store::{StateError, StateStore};

@@ -115,7 +115,7 @@ impl Policy for Prequal {
         let mut drawn = Drawn::new();
         draw(&mut drawn, routes.len(), due.min(MOST_PROBES), rng, |at| {
             let route = &routes[at];
-            route.is_final() && route.destination().health().is_healthy()
+            route.is_final() && scene.admits(route)
         });
         drawn.iter().for_each(|at| ask(&routes[*at]));
     }

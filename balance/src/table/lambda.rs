@@ -277,7 +277,8 @@ impl Lambda {
         Explanation::new(costs)
     }
 
-    /// The destinations that want to be probed at the occasion of `request`.
+    /// The destinations that want to be probed at the occasion of `request`. Those that are set aside
+    /// are left alone: what brings them back is a trial, which an answer to a probe cannot replace.
     pub(super) fn probes(
         self: &Arc<Self>,
         request: &Request<'_>,
@@ -286,7 +287,8 @@ impl Lambda {
     ) -> Probes {
         let routes = self.routes.load();
         let tried = Tried::new();
-        let scene = self.scene(&routes, request, &tried, Answers::NONE, now);
+        let mut scene = self.scene(&routes, request, &tried, Answers::NONE, now);
+        scene.healthy_only = true;
         let mut probes = Probes::new();
         self.policy.probes(&scene, rng, &mut |route| {
             probes.push(Probe::new(Arc::clone(self), Arc::clone(route), now));

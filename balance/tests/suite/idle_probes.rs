@@ -76,3 +76,23 @@ fn an_estimate_of_nothing_is_none() {
     let shares = shares(&mut bench, 20, service);
     assert_eq!(shares.of("b"), 0, "{shares:?}");
 }
+
+#[test]
+fn one_that_is_set_aside_is_left_alone_until_a_trial_has_brought_it_back() {
+    let mut bench = two();
+    let service = |name: &str| if name == "a" { 0.01 } else { 0.2 };
+    warm(&mut bench, service);
+    assert!(probed(&mut bench, 160).of("b") > 0);
+
+    bench.pick_of("b").failed(bench.now);
+    bench.pass(1.5);
+    assert_eq!(probed(&mut bench, 160).of("b"), 0);
+
+    bench.pass(1.0);
+    let trial = bench.pick();
+    assert!(trial.is_trial());
+    trial.succeeded(seconds(0.2), &report(0, 0.2, 0.2), bench.now);
+    warm(&mut bench, service);
+    let probes = probed(&mut bench, 160);
+    assert!(probes.of("b") > 0, "{probes:?}");
+}

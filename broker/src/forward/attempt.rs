@@ -6,7 +6,7 @@ use edge_balance::{Destination, Nanos, Pick, Report};
 use edge_proto::rpc::Outcome;
 use edge_proto::view::ResponseView;
 use edge_transport::pushback::{self, PushBack};
-use edge_transport::{CallError, LambdaReply};
+use edge_transport::{CallError, LambdaReply, unexecuted};
 use tonic::Code;
 
 use super::reply::failure;
@@ -111,6 +111,11 @@ fn judge_answer(
         Outcome::Ok => {
             learn(request, pick, destination, &report, ended);
             Verdict::Final
+        }
+        // Turned down, since it would not have been done in time there. Somebody else may be quicker.
+        Outcome::Deadline if unexecuted::is_marked(&reply.trailers) => {
+            pick.answered(&report, ended.now);
+            Verdict::TryElsewhere
         }
         // The platform works: what failed is the function or its input.
         Outcome::Unspecified | Outcome::ApplicationError | Outcome::Deadline => {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use edge_proto::rpc::{LambdaResponse, Outcome};
-use edge_transport::{LambdaReply, pushback};
+use edge_transport::{LambdaReply, pushback, unexecuted};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use prost::Message as _;
 
@@ -41,8 +41,12 @@ pub(super) fn busy(push_back: Duration) -> LambdaReply {
     reply
 }
 
-/// Tells the caller what became of each attempt, if there was more than one.
+/// Tells the caller what became of each attempt, if there was more than one. A reply that says that
+/// the request was not executed says so of all attempts, or no longer.
 pub(super) fn with_attempts(mut reply: LambdaReply, outcomes: &[&str]) -> LambdaReply {
+    if !outcomes.iter().all(|outcome| is_never_begun(outcome)) {
+        unexecuted::unmark(&mut reply.trailers);
+    }
     if outcomes.len() > 1 {
         let trailers = &mut reply.trailers;
         trailers.insert(ATTEMPTS, HeaderValue::from(outcomes.len()));
@@ -51,6 +55,18 @@ pub(super) fn with_attempts(mut reply: LambdaReply, outcomes: &[&str]) -> Lambda
         }
     }
     reply
+}
+
+/// Whether an attempt was turned down unexecuted that was followed by another one, or marked.
+fn is_never_begun(outcome: &str) -> bool {
+    let refusals = [
+        Outcome::NotFound,
+        Outcome::Refused,
+        Outcome::Overloaded,
+        // Without the mark none would have followed.
+        Outcome::Deadline,
+    ];
+    refusals.map(outcome_name).contains(&outcome)
 }
 
 pub(super) fn outcome_name(outcome: Outcome) -> &'static str {
@@ -69,5 +85,18 @@ mod tests {
         assert_eq!(trailers.get("edge-attempts").unwrap(), "2");
         let list = trailers.get("edge-attempt-outcomes").unwrap();
         assert_eq!(list, "unavailable,ok");
+    }
+
+    #[test]
+    fn a_request_passes_for_unexecuted_only_if_no_attempt_may_have_executed_it() {
+        let stays = |outcomes: &[&str]| {
+            let mut reply = LambdaReply::default();
+            unexecuted::mark(&mut reply.trailers);
+            unexecuted::is_marked(&with_attempts(reply, outcomes).trailers)
+        };
+        assert!(stays(&["deadline"]));
+        assert!(stays(&["overloaded", "refused", "not_found", "deadline"]));
+        assert!(!stays(&["unavailable", "deadline"]));
+        assert!(!stays(&[OUTRUN, "deadline"]));
     }
 }

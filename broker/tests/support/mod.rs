@@ -23,7 +23,7 @@ use edge_proto::rpc::edge_router_conf::Action;
 use edge_proto::rpc::{EdgeRouterConf, LambdaRequest, LambdaResponse, Outcome};
 use edge_transport::{
     CallError, ClientOptions, Core, Cores, Endpoint, LambdaCall, LambdaClient, LambdaReply,
-    LambdaService, Limits, Listener, Peer, Server, ServerHandle, control,
+    LambdaService, Limits, Listener, Peer, Server, ServerHandle, control, unexecuted,
 };
 use prost::Message as _;
 use tonic::Status;
@@ -42,6 +42,8 @@ pub enum Conduct {
     Await(Arc<AtomicBool>),
     /// Answers with this.
     Say(LambdaResponse),
+    /// Answers with this, and that the request was not executed.
+    TurnDown(LambdaResponse),
     /// Answers with this, after a while.
     Work(Duration, LambdaResponse),
     /// Answers with this, after a while; refuses what comes with a condition.
@@ -86,6 +88,8 @@ impl LambdaService for Inner {
         self.received.lock().unwrap().push(request);
         self.metadata.lock().unwrap().push(call.metadata);
         let conduct = self.conduct.lock().unwrap().clone();
+        let mut trailers = http::HeaderMap::new();
+        trailers.insert("x-computer", "present".parse().unwrap());
         match conduct {
             Conduct::Echo(pause) => tokio::time::sleep(pause).await,
             Conduct::Await(released) => {
@@ -94,6 +98,10 @@ impl LambdaService for Inner {
                 }
             }
             Conduct::Say(answer) => response = answer,
+            Conduct::TurnDown(answer) => {
+                unexecuted::mark(&mut trailers);
+                response = answer;
+            }
             Conduct::Work(pause, answer) => {
                 tokio::time::sleep(pause).await;
                 response = answer;
@@ -128,8 +136,6 @@ impl LambdaService for Inner {
             }
             Conduct::Fail(code) => return Err(Status::new(code, "as told")),
         }
-        let mut trailers = http::HeaderMap::new();
-        trailers.insert("x-computer", "present".parse().unwrap());
         Ok(LambdaReply {
             message: Bytes::from(response.encode_to_vec()),
             trailers,
@@ -272,13 +278,22 @@ impl Running {
         request: &LambdaRequest,
         metadata: http::HeaderMap,
     ) -> Result<LambdaResponse, CallError> {
+        let reply = self.call(request, metadata).await?;
+        Ok(LambdaResponse::decode(reply.message).unwrap())
+    }
+
+    /// The reply as it is, trailing metadata included.
+    pub async fn call(
+        &self,
+        request: &LambdaRequest,
+        metadata: http::HeaderMap,
+    ) -> Result<LambdaReply, CallError> {
         let call = LambdaCall {
             message: Bytes::from(request.encode_to_vec()),
             metadata,
             deadline: Instant::now() + PATIENCE,
         };
-        let reply = self.client.call(&self.endpoint, &call).await?;
-        Ok(LambdaResponse::decode(reply.message).unwrap())
+        self.client.call(&self.endpoint, &call).await
     }
 
     /// The body of the admin page at `path`.

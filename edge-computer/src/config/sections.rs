@@ -115,7 +115,8 @@ pub struct StateConfig {
     pub endpoint: OptionalEndpoint,
     /// Whether the state server is started here; else it has to be there already.
     pub serve: bool,
-    /// Longest content of one state, in bytes.
+    /// Longest content of one state, in bytes, be it kept by the state server that is started here
+    /// or fetched from another one.
     pub max_state_bytes: usize,
     /// Contents of all states together, in bytes.
     pub max_total_bytes: usize,

@@ -1,8 +1,9 @@
 //! Tells the controller what is served here, again and again, and in the end that it is not.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
+use edge_daemon::lifecycle::generation;
 use edge_proto::rpc::edge_controller_client::EdgeControllerClient;
 use edge_proto::rpc::{ComputerInfo, computer_info};
 use edge_transport::{Endpoint, control};
@@ -128,14 +129,6 @@ fn pause_after(failures: u32) -> Duration {
             .saturating_mul(2_u32.saturating_pow(doublings))
             .min(EVERY),
     }
-}
-
-/// Grows with each start of a computer: milliseconds since 1970.
-fn generation() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    since.map_or(0, |since| {
-        u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
-    })
 }
 
 #[cfg(test)]

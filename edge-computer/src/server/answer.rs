@@ -1,10 +1,10 @@
-//! An answer on its way out: the message, and when to come back if there is no place now.
+//! An answer on its way out: the message, and what its trailing metadata says beyond.
 
 use std::time::Duration;
 
 use edge_proto::OK;
 use edge_proto::rpc::{LambdaResponse, Outcome};
-use edge_transport::{TypedReply, pushback};
+use edge_transport::{TypedReply, pushback, unexecuted};
 
 use crate::executor::ExecutionError;
 
@@ -14,6 +14,8 @@ pub(super) struct Answer {
     pub(super) response: LambdaResponse,
     /// How long until there is likely to be a place, if that is what was lacking.
     pub(super) place_in: Option<Duration>,
+    /// The request was not executed, which the outcome alone does not tell.
+    pub(super) unexecuted: bool,
 }
 
 impl Answer {
@@ -37,6 +39,7 @@ impl From<LambdaResponse> for Answer {
         Self {
             response,
             place_in: None,
+            unexecuted: false,
         }
     }
 }
@@ -45,6 +48,7 @@ impl From<ExecutionError> for Answer {
     fn from(error: ExecutionError) -> Self {
         Self {
             place_in: error.place_in(),
+            unexecuted: error.needs_mark(),
             ..Self::error(error.outcome(), error.to_string())
         }
     }
@@ -56,6 +60,9 @@ impl From<Answer> for TypedReply {
         if let Some(pause) = answer.place_in {
             pushback::set(&mut reply.trailers, pause);
         }
+        if answer.unexecuted {
+            unexecuted::mark(&mut reply.trailers);
+        }
         reply
     }
 }
@@ -66,5 +73,25 @@ pub(super) fn success() -> LambdaResponse {
         retcode: OK.to_owned(),
         outcome: Outcome::Ok as i32,
         ..LambdaResponse::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_two_answers_about_deadlines_the_one_that_was_never_begun_is_marked() {
+        let marked = |error: ExecutionError| {
+            assert_eq!(error.outcome(), Outcome::Deadline);
+            unexecuted::is_marked(&TypedReply::from(Answer::from(error)).trailers)
+        };
+        let lambda = || "f".to_owned();
+        assert!(marked(ExecutionError::TooLate {
+            lambda: lambda(),
+            expected: Duration::from_secs(2),
+            left: Duration::from_secs(1),
+        }));
+        assert!(!marked(ExecutionError::Deadline { lambda: lambda() }));
     }
 }

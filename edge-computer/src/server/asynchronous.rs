@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use edge_proto::rpc::{LambdaRequest, LambdaResponse, Outcome};
 use edge_proto::workflow::Workflow;
 use edge_transport::{Core, Endpoint, EndpointError};
+use futures_util::{StreamExt as _, stream};
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
@@ -15,6 +16,10 @@ use super::companion::Companion;
 use super::join::{Accepted, Joins};
 use super::service::{Service, patience};
 use crate::executor::{ExecutionError, Executor, Patience, Terms};
+
+/// Callbacks of branches that are given up that are under way at the same time: one whose server
+/// does not answer takes seconds, and there may be thousands.
+const CALLBACKS_AT_ONCE: usize = 32;
 
 /// What a computer needs that takes requests with a callback.
 #[derive(Debug)]
@@ -65,9 +70,9 @@ impl Rejection {
 
 impl From<Rejection> for Answer {
     fn from(rejection: Rejection) -> Self {
-        let place_in = match &rejection {
-            Rejection::Overloaded { place_in, .. } => Some(*place_in),
-            Rejection::Execution(error) => error.place_in(),
+        let place_in = match rejection {
+            Rejection::Execution(error) => return error.into(),
+            Rejection::Overloaded { place_in, .. } => Some(place_in),
             Rejection::Synchronous | Rejection::Callback(_) | Rejection::NoCompanion { .. } => None,
         };
         Self {
@@ -201,14 +206,11 @@ impl<E: Executor> Service<E> {
         let Some(asynchronous) = &self.asynchronous else {
             return;
         };
-        for request in asynchronous.joins.expire(Instant::now()) {
-            let text = format!(
-                "function {} waited in vain for other branches of its graph",
-                request.name
-            );
-            self.give_up(&request, LambdaResponse::error(Outcome::Deadline, text))
-                .await;
-        }
+        let expired = asynchronous.joins.expire(Instant::now());
+        self.give_up(expired, Outcome::Deadline, |function| {
+            format!("function {function} waited in vain for other branches of its graph")
+        })
+        .await;
     }
 
     /// Waits until all accepted requests have been answered; branches of graphs that wait for
@@ -219,21 +221,35 @@ impl<E: Executor> Service<E> {
         };
         asynchronous.tasks.close();
         asynchronous.tasks.wait().await;
-        for request in asynchronous.joins.give_up() {
-            // Functions before it were executed, so that the whole must not begin anew elsewhere.
-            let text = format!(
-                "function {} waited for other branches of its graph until the computer stopped",
-                request.name
-            );
-            let stopping = LambdaResponse::error(Outcome::Unavailable, text);
-            self.give_up(&request, stopping).await;
-        }
+        // Functions before it were executed, so that the whole must not begin anew elsewhere.
+        let left = asynchronous.joins.give_up();
+        self.give_up(left, Outcome::Unavailable, |function| {
+            format!(
+                "function {function} waited for other branches of its graph until the computer \
+                 stopped"
+            )
+        })
+        .await;
     }
 
-    async fn give_up(&self, request: &LambdaRequest, error: LambdaResponse) {
-        // It was valid when the request was accepted.
-        if let Ok(callback) = request.callback.parse() {
-            self.call_back(request, &callback, error).await;
-        }
+    /// Calls back for all of `requests` with an error, several at the same time.
+    async fn give_up(
+        &self,
+        requests: Vec<LambdaRequest>,
+        outcome: Outcome,
+        text: impl Fn(&str) -> String,
+    ) {
+        let text = &text;
+        let each = stream::iter(requests).for_each_concurrent(
+            CALLBACKS_AT_ONCE,
+            async |request: LambdaRequest| {
+                let error = LambdaResponse::error(outcome, text(&request.name));
+                // It was valid when the request was accepted.
+                if let Ok(callback) = request.callback.parse() {
+                    self.call_back(&request, &callback, error).await;
+                }
+            },
+        );
+        each.await;
     }
 }

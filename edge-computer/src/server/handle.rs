@@ -5,13 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use edge_daemon::admin::{Readiness, RunningAdmin};
+use edge_transport::services::Health;
 use edge_transport::{Cores, Endpoint, ServerHandle};
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
-use tonic_health::server::HealthReporter;
 
-use super::LAMBDA_SERVICE;
 use super::announce::Announcer;
 use super::service::Service;
 use crate::platform::Simulated;
@@ -31,7 +30,7 @@ pub struct Handle {
     pub(super) streams: CancellationToken,
     pub(super) admin: Option<RunningAdmin>,
     pub(super) readiness: Readiness,
-    pub(super) health: HealthReporter,
+    pub(super) health: Health,
     pub(super) announcer: Option<Announcer>,
     pub(super) sweeper: AbortOnDropHandle<()>,
 }
@@ -90,9 +89,7 @@ impl Handle {
         let deadline = Instant::now() + patience;
         let left = || deadline.saturating_duration_since(Instant::now());
         self.readiness.not_ready("draining");
-        // Ends those who watch; they would keep their connections open.
-        self.health.clear_service_status(LAMBDA_SERVICE).await;
-        self.health.clear_service_status("").await;
+        self.health.leave().await;
         if let Some(announcer) = self.announcer.take() {
             // The controller finds out by itself in the end.
             let _withdrawn = timeout_at(deadline, announcer.withdraw()).await;

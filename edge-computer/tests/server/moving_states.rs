@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use edge_computer::server::Handle;
-use edge_proto::rpc::{Dag, IndexList, LambdaRequest};
+use edge_proto::rpc::{Dag, IndexList, LambdaRequest, Outcome};
 
 use crate::states::{OWN_STATES, chain, dependencies, get, located, put, states_of};
 use crate::support::{Caller, Router, ask, computer};
@@ -90,5 +90,29 @@ async fn v9_branches_of_a_graph_keep_the_states_that_moved_on_either() {
             assert_eq!(get(&homes[home], name).await.unwrap(), name);
         }
         states = answer.states;
+    }
+}
+
+#[tokio::test]
+async fn a_state_that_is_longer_than_the_computer_takes_stays_where_it_is() {
+    let elsewhere = computer("state = {endpoint = '127.0.0.1:0'}").await;
+    let away = states_of(&elsewhere);
+    let bounded = computer(OWN_STATES).await;
+    // Beyond the bound of a content, and beyond that of the message around it.
+    for bytes in [1_001, 200_000] {
+        put(&away, "s0", &"x".repeat(bytes)).await;
+        let request = LambdaRequest {
+            states: located(&["s0"], &away),
+            dependencies: dependencies(&[("s0", &["f0"])]),
+            ..chain(&["f0"], LambdaRequest::new("f0", "x"))
+        };
+        let answer = ask(&bounded, &request).await;
+        assert_eq!(answer.outcome(), Outcome::ApplicationError);
+        let text = format!(
+            "state 's0' at {away} is longer than the 1000 bytes that this computer takes \
+             (state.max-state-bytes)"
+        );
+        assert_eq!(answer.retcode, text);
+        assert_eq!(get(&away, "s0").await.unwrap().len(), bytes);
     }
 }

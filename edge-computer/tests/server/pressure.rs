@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use edge_proto::rpc::{LambdaRequest, LambdaResponse, Outcome};
-use edge_transport::pushback;
+use edge_transport::{pushback, unexecuted};
 use prost::Message as _;
 
 use crate::support::{
@@ -99,6 +99,7 @@ async fn a_request_that_cannot_be_done_in_time_is_told_at_once_and_not_executed(
     let call = call_of(&LambdaRequest::new("slow", ""), Duration::from_secs(3600));
     let reply = client().call(computer.endpoint(), &call).await.unwrap();
     assert!(!reply.trailers.contains_key(pushback::NAME));
+    assert!(unexecuted::is_marked(&reply.trailers));
     let answer = LambdaResponse::decode(reply.message).unwrap();
     assert_eq!(answer.outcome(), Outcome::Deadline);
     let text = "deadline exceeded: lambda slow would be done in 25000";

@@ -1,11 +1,15 @@
 //! Chains and graphs, passed on hop by hop through a companion.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use edge_computer::server::Handle;
-use edge_proto::rpc::{Dag, FunctionList, IndexList, LambdaRequest, Outcome};
+use edge_proto::rpc::callback_server_server::{CallbackServer, CallbackServerServer};
+use edge_proto::rpc::{Dag, FunctionList, IndexList, LambdaRequest, LambdaResponse, Outcome, Void};
+use tokio::sync::{Barrier, mpsc};
+use tonic::service::Routes;
+use tonic::{Request, Response, Status};
 
-use crate::support::{Caller, Router, ask, computer, two_states};
+use crate::support::{Caller, Router, Served, ask, computer, two_states};
 
 /// Two computers behind one router: the first one serves `f0`, the second one `f1`.
 struct Pair {
@@ -196,6 +200,42 @@ async fn branches_that_wait_in_vain_are_called_back() {
         (Outcome::Deadline, request.uuid)
     );
     assert!(failure.retcode.contains("branches"), "{}", failure.retcode);
+}
+
+/// Takes a callback once another one has come beside it.
+struct InPairs(Barrier, mpsc::Sender<LambdaResponse>);
+
+#[tonic::async_trait]
+impl CallbackServer for InPairs {
+    async fn receive_response(
+        &self,
+        response: Request<LambdaResponse>,
+    ) -> Result<Response<Void>, Status> {
+        self.0.wait().await;
+        self.1.try_send(response.into_inner()).unwrap();
+        Ok(Response::new(Void {}))
+    }
+}
+
+#[tokio::test]
+async fn branches_that_wait_in_vain_do_not_wait_for_the_callbacks_of_others() {
+    let computer = computer("asynchronous = {companion = '127.0.0.1:1'}").await;
+    let (sender, mut callbacks) = mpsc::channel(2);
+    let server = CallbackServerServer::new(InPairs(Barrier::new(2), sender));
+    let served = Served::start(Routes::new(server));
+    for uuid in ["one", "other"] {
+        let request = LambdaRequest {
+            callback: served.endpoint.to_string(),
+            uuid: uuid.to_owned(),
+            dag: graph(&[&[1, 2], &[3], &[3]], &["f0", "f1", "f0", "f1"]),
+            next_function_index: 3,
+            ..LambdaRequest::new("f1", "x")
+        };
+        assert!(ask(&computer, &request).await.asynchronous);
+    }
+    assert!(computer.shutdown(crate::support::PATIENCE).await);
+    let uuids = [(); 2].map(|()| callbacks.try_recv().unwrap().uuid);
+    assert_eq!(BTreeSet::from(uuids).len(), 2);
 }
 
 #[tokio::test]

@@ -9,8 +9,8 @@ use tonic::{Request, Response, Status};
 
 use super::store::{StateError, StateStore};
 
-/// Room for what surrounds the content in a message.
-const FRAME_BYTES: usize = 64 << 10;
+/// Room for what surrounds the content of a state in a message.
+pub const MESSAGE_FRAME_BYTES: usize = 64 << 10;
 
 /// Answers `Get`, `Put` and `Del`. As in the C++ reference, errors are texts in the answer.
 #[derive(Debug, Clone)]
@@ -22,7 +22,7 @@ impl StateService {
     /// The service of `store`, which takes messages of states up to `max_state_bytes`.
     pub fn server(store: Arc<StateStore>, max_state_bytes: usize) -> StateServerServer<Self> {
         StateServerServer::new(Self { store })
-            .max_decoding_message_size(max_state_bytes.saturating_add(FRAME_BYTES))
+            .max_decoding_message_size(max_state_bytes.saturating_add(MESSAGE_FRAME_BYTES))
     }
 }
 
