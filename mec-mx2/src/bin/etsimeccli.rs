@@ -1,7 +1,9 @@
 //! `etsimeccli`: shows what an Mx2 server offers, on a terminal or to a Mattermost channel.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
+use anyhow::Context as _;
 use clap::ValueEnum;
 use edge_daemon::{cli, run};
 use mec_mx2::ApiRoot;
@@ -28,14 +30,9 @@ struct Flags {
     #[arg(long)]
     mattermost_output: bool,
 
-    /// Bearer token, for servers that ask for one
-    #[arg(
-        long,
-        value_name = "TOKEN",
-        env = "ETSIMECCLI_TOKEN",
-        hide_env_values = true
-    )]
-    token: Option<String>,
+    /// File with the bearer token, for servers that ask for one
+    #[arg(long, value_name = "FILE")]
+    token_file: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -50,8 +47,17 @@ fn main() -> ExitCode {
     run(|| {
         let flags: Flags = cli::parse(std::env::args_os(), &REFERENCE_OPTIONS)?;
         let Command::AppList = flags.command;
+        let token = match &flags.token_file {
+            Some(path) => Some(
+                std::fs::read_to_string(path)
+                    .with_context(|| format!("cannot read the token from {}", path.display()))?
+                    .trim()
+                    .to_owned(),
+            ),
+            None => None,
+        };
         let options = Options {
-            token: flags.token.clone(),
+            token,
             ..Options::new(flags.etsi_api_root.clone())
         };
         let (_, apps) = tokio::runtime::Builder::new_current_thread()

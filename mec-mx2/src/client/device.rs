@@ -167,12 +167,12 @@ impl Followed {
     /// Waits until it may be reached somewhere else than `than`.
     pub async fn other(&self, than: Option<&Reference>) -> Option<Reference> {
         let mut reference = self.reference.clone();
-        let other = reference.wait_for(|now| now.as_ref() != than).await;
-        match other {
-            Ok(other) => other.clone(),
-            // The device has stopped: nothing will change.
-            Err(_) => std::future::pending().await,
+        let changed = reference.wait_for(|now| now.as_ref() != than).await.is_ok();
+        if !changed {
+            // The device has stopped: nothing will.
+            std::future::pending::<()>().await;
         }
+        self.reference()
     }
 
     /// Says that the application is not reached there: the context may have been lost with
@@ -212,6 +212,8 @@ fn request(
 async fn keep(asker: Asker, contexts: Arc<Contexts>, request: ContextRequest, lost: Arc<Notify>) {
     loop {
         lost.notified().await;
+        // Whoever is in doubt says so with every request.
+        tokio::time::sleep(FIRST_RETRY).await;
         let mut pause = FIRST_RETRY;
         while let Err(error) = again(&asker, &contexts, &request).await {
             tracing::warn!(%error, "the context is lost, and not had again yet");

@@ -23,10 +23,6 @@ impl Faults {
             _ => Err(Problem::invalid(self.0)),
         }
     }
-
-    pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
 }
 
 /// Parses a body that has to be an object, and takes it out of any of the `wrappers` that
