@@ -205,7 +205,7 @@ impl mx2_server::Mx2 for Management {
         request: Request<WatchContextsRequest>,
     ) -> Result<Response<Self::WatchContextsStream>, Status> {
         let (contexts, events) = self.0.watch();
-        let now = stream::iter(contexts).map(|context| Ok(present(context)));
+        let now = stream::iter(contexts).map(|context| Ok(present(&context)));
         let all = stream::iter([Ok(ContextEvent {
             kind: Kind::Current.into(),
             ..ContextEvent::default()
@@ -217,7 +217,7 @@ impl mx2_server::Mx2 for Management {
         let changes = stream::unfold(Some(events), |events| async {
             let mut events = events?;
             match events.recv().await {
-                Ok(Event::Present(context)) => Some((Ok(present(context)), Some(events))),
+                Ok(Event::Present(context)) => Some((Ok(present(&context)), Some(events))),
                 Ok(Event::Gone(id)) => {
                     let gone = ContextEvent {
                         kind: Kind::Gone.into(),
@@ -237,7 +237,7 @@ impl mx2_server::Mx2 for Management {
     }
 }
 
-fn present(context: ContextView) -> ContextEvent {
+fn present(context: &ContextView) -> ContextEvent {
     ContextEvent {
         kind: Kind::Present.into(),
         context_id: context.id.to_string(),

@@ -90,7 +90,9 @@ impl Notifier {
         let host = self.hosts.of(post);
         let _place = host.place().await;
         let _lane = self.hosts.lane(&host).await;
-        let answer = tokio::time::timeout(self.settings.timeout, post.send(&host, &self.settings));
+        // Boxed, since those that wait for their turn are many and need no room for it.
+        let sending = Box::pin(post.send(&host, &self.settings));
+        let answer = tokio::time::timeout(self.settings.timeout, sending);
         let answer = answer.await.unwrap_or_else(|_| {
             Answer::Failed(format!("no answer within {:?}", self.settings.timeout))
         });

@@ -125,13 +125,13 @@ impl Mx2 {
         self.0.book.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn journal_slot(&self) -> MutexGuard<'_, Option<Arc<Journal>>> {
+        let journal = self.0.journal.lock();
+        journal.unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn journal(&self) -> Option<Arc<Journal>> {
-        let journal = self
-            .0
-            .journal
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        journal.clone()
+        self.journal_slot().clone()
     }
 
     /// Makes a change and sees to what follows. Returns its number in the journal, 0 if it
@@ -141,9 +141,13 @@ impl Mx2 {
         let mut book = self.book();
         let result = change(&mut book, now_ms);
         let effects = book.take_effects();
-        let number = match self.journal() {
-            Some(journal) if !effects.records.is_empty() => journal.append(&effects.records),
-            _ => 0,
+        let number = if effects.records.is_empty() {
+            0
+        } else {
+            let journal = self.journal_slot();
+            journal
+                .as_ref()
+                .map_or(0, |journal| journal.append(&effects.records))
         };
         if self.0.events.receiver_count() > 0 {
             for event in effects.events {
@@ -172,12 +176,8 @@ impl Mx2 {
 
     /// Writes what waits and lets go of the folder.
     pub(crate) fn close(&self) {
-        let mut journal = self
-            .0
-            .journal
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        drop(journal.take());
+        let journal = self.journal_slot().take();
+        drop(journal);
     }
 
     /// Adds or replaces an application. Returns whether it is new.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{Path, Request, State};
+use axum::extract::{Request, State};
 use axum::response::Response;
 use axum::routing::{get, post, put};
 use http::{HeaderValue, StatusCode, header};
@@ -14,7 +14,7 @@ use serde_json::json;
 use super::Api;
 use super::exchange::{body, caller, no_content, with_hints};
 use super::released::Released;
-use super::standard::check_callback;
+use super::standard::{check_callback, named};
 use crate::book::{Caller, ContextId};
 use crate::model::{AppFilter, ContextRequest, Problem, Profile};
 
@@ -82,14 +82,14 @@ async fn create(State(api): State<Arc<Api>>, request: Request) -> Response {
     }
 }
 
-async fn update(State(api): State<Arc<Api>>, Path(id): Path<String>, request: Request) -> Response {
+async fn update(State(api): State<Arc<Api>>, request: Request) -> Response {
     let updated = async {
         let (parts, content) = request.into_parts();
         let caller = caller(&api, &parts)?;
         let content = body(&api, content).await?;
         let request = ContextRequest::parse(&content, Profile::Legacy)?;
         check_callback(&api, request.callback.as_ref(), &caller.address)?;
-        let known = find(&api, &id, &request.device_app, &caller);
+        let known = find(&api, named(&parts), &request.device_app, &caller);
         let known = known.ok_or_else(|| Problem::forbidden("unknown or invalid context"))?;
         let done = api
             .state
@@ -112,11 +112,11 @@ fn find(api: &Api, id: &str, device_app: &str, caller: &Caller) -> Option<Contex
         .or_else(|| api.state.of_device_app(device_app, caller))
 }
 
-async fn delete(State(api): State<Arc<Api>>, Path(id): Path<String>, request: Request) -> Response {
+async fn delete(State(api): State<Arc<Api>>, request: Request) -> Response {
     let deleted = async {
         let (parts, _) = request.into_parts();
         let caller = caller(&api, &parts)?;
-        let id = ContextId::parse(&id).ok_or_else(|| Problem::not_found(""))?;
+        let id = ContextId::parse(named(&parts)).ok_or_else(|| Problem::not_found(""))?;
         api.state.delete(id, &caller).await
     };
     match deleted.await {

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{Path, Request, State};
+use axum::extract::{Request, State};
 use axum::response::Response;
 use axum::routing::{get, post, put};
+use http::request::Parts;
 use http::{HeaderValue, StatusCode, header};
 
 use super::exchange::{acceptable, body, caller, is_json, json, no_content, problem};
@@ -103,11 +104,17 @@ pub(super) fn check_callback(
     }
 }
 
-fn context_id(text: &str) -> Result<ContextId, Problem> {
-    ContextId::parse(text).ok_or_else(|| Problem::not_found("there is no such context"))
+/// What the path names. Identifiers need no decoding: they are hexadecimal.
+pub(super) fn named(parts: &Parts) -> &str {
+    parts.uri.path().rsplit('/').next().unwrap_or_default()
 }
 
-async fn update(State(api): State<Arc<Api>>, Path(id): Path<String>, request: Request) -> Response {
+fn context_id(parts: &Parts) -> Result<ContextId, Problem> {
+    let unknown = || Problem::not_found("there is no such context");
+    ContextId::parse(named(parts)).ok_or_else(unknown)
+}
+
+async fn update(State(api): State<Arc<Api>>, request: Request) -> Response {
     let updated = async {
         let (parts, content) = request.into_parts();
         let caller = caller(&api, &parts)?;
@@ -117,7 +124,7 @@ async fn update(State(api): State<Arc<Api>>, Path(id): Path<String>, request: Re
         if request
             .context_id
             .as_ref()
-            .is_some_and(|inner| *inner != id)
+            .is_some_and(|inner| inner != named(&parts))
         {
             return Err(Problem::invalid(vec![crate::model::Fault {
                 name: "/contextId".to_owned(),
@@ -125,7 +132,7 @@ async fn update(State(api): State<Arc<Api>>, Path(id): Path<String>, request: Re
             }]));
         }
         check_callback(&api, request.callback.as_ref(), &caller.address)?;
-        let id = context_id(&id)?;
+        let id = context_id(&parts)?;
         api.state.update(id, request, &caller, content.len()).await
     };
     match updated.await {
@@ -134,11 +141,11 @@ async fn update(State(api): State<Arc<Api>>, Path(id): Path<String>, request: Re
     }
 }
 
-async fn delete(State(api): State<Arc<Api>>, Path(id): Path<String>, request: Request) -> Response {
+async fn delete(State(api): State<Arc<Api>>, request: Request) -> Response {
     let deleted = async {
         let (parts, _) = request.into_parts();
         let caller = caller(&api, &parts)?;
-        api.state.delete(context_id(&id)?, &caller).await
+        api.state.delete(context_id(&parts)?, &caller).await
     };
     match deleted.await {
         Ok(()) => no_content(),

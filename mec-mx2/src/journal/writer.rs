@@ -2,8 +2,8 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Seek as _, Write as _};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, PoisonError};
+use std::sync::PoisonError;
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use super::Shared;
@@ -59,63 +59,73 @@ impl Log {
 
 /// Writes until the journal is dropped.
 pub(super) fn run(shared: &Shared, mut log: Log, files: &Files, bounds: Bounds) {
-    let folding = Arc::new(AtomicBool::new(false));
     // What was found at the start goes into the snapshot.
-    fold(files, log.number, bounds, &folding);
+    let mut folding = fold(files, log.number, bounds);
     let mut lines = Vec::new();
     loop {
         let (number, stop) = {
             let mut waiting = shared.lock();
             while waiting.lines.is_empty() && !waiting.stop {
-                waiting = shared
-                    .wake
-                    .wait(waiting)
-                    .unwrap_or_else(PoisonError::into_inner);
+                let woken = shared.wake.wait(waiting);
+                waiting = woken.unwrap_or_else(PoisonError::into_inner);
             }
             std::mem::swap(&mut lines, &mut waiting.lines);
             (waiting.number, waiting.stop)
         };
-        while let Err(error) = log.write(&lines) {
-            tracing::error!(%error, "contexts cannot be written down");
-            shared.lock().failing = true;
-            if stop || shared.lock().stop {
-                return;
-            }
-            std::thread::sleep(PAUSE);
-        }
-        shared.lock().failing = false;
+        let written = write(shared, &mut log, &lines);
         lines.clear();
-        shared.written.send_replace(number);
-        if stop {
-            return;
+        if written {
+            shared.written.send_replace(number);
         }
-        if log.bytes >= FOLD_AT && !folding.load(Ordering::Relaxed) {
+        if stop || !written {
+            break;
+        }
+        if log.bytes >= FOLD_AT && folding.as_ref().is_none_or(JoinHandle::is_finished) {
             match Log::create(files, log.number + 1, log.sync) {
-                Ok(next) => log = next,
-                Err(error) => {
-                    tracing::error!(%error, "a new log cannot be made");
-                    continue;
+                Ok(next) => {
+                    log = next;
+                    folding = fold(files, log.number, bounds);
                 }
+                Err(error) => tracing::error!(%error, "a new log cannot be made"),
             }
-            fold(files, log.number, bounds, &folding);
         }
+    }
+    // Whoever opens the folder next must find it at rest.
+    if let Some(folding) = folding
+        && folding.join().is_err()
+    {
+        tracing::error!("logs were not folded: the thread panicked");
     }
 }
 
+/// Writes `lines`, again and again if that fails, until the journal is dropped. Returns
+/// whether they are written.
+fn write(shared: &Shared, log: &mut Log, lines: &[u8]) -> bool {
+    while let Err(error) = log.write(lines) {
+        tracing::error!(%error, "contexts cannot be written down");
+        let mut waiting = shared.lock();
+        waiting.failing = true;
+        if waiting.stop {
+            return false;
+        }
+        drop(waiting);
+        std::thread::sleep(PAUSE);
+    }
+    shared.lock().failing = false;
+    true
+}
+
 /// Folds all logs before `current` into the snapshot, on a thread of its own.
-fn fold(files: &Files, current: u64, bounds: Bounds, folding: &Arc<AtomicBool>) {
-    let (files, own) = (files.clone(), folding.clone());
-    folding.store(true, Ordering::Relaxed);
-    let folded = std::thread::Builder::new()
+fn fold(files: &Files, current: u64, bounds: Bounds) -> Option<JoinHandle<()>> {
+    let files = files.clone();
+    let folding = std::thread::Builder::new()
         .name("journal-fold".to_owned())
         .spawn(move || {
             if let Err(error) = files.fold(current, bounds) {
                 tracing::error!(%error, "logs cannot be folded; they are read at the next start");
             }
-            own.store(false, Ordering::Relaxed);
         });
-    if let Err(error) = folded {
-        tracing::error!(%error, "logs are not folded");
-        folding.store(false, Ordering::Relaxed);
-    }
+    folding
+        .inspect_err(|error| tracing::error!(%error, "logs are not folded"))
+        .ok()
 }

@@ -13,13 +13,15 @@ use super::post::{Answer, Post};
 
 /// Attempts under way at one receiver.
 const PER_HOST: usize = 32;
+/// At one that has not answered yet, or not the last time.
+const TRIALS: usize = 2;
 /// Attempts under way at all receivers: those that answer, those never tried, those that
 /// do not answer.
 const LANES: [usize; 3] = [256, 128, 64];
 /// Receivers that are remembered beyond those in use.
 const MAX_HOSTS: usize = 16_384;
 /// Connections kept for others that wait for a place.
-const MAX_IDLE: usize = 8;
+const MAX_IDLE: usize = PER_HOST;
 
 const GOOD: u8 = 0;
 const NEW: u8 = 1;
@@ -39,6 +41,7 @@ pub(super) struct Hosts {
 #[derive(Debug)]
 pub(super) struct Host {
     places: Semaphore,
+    trials: Semaphore,
     /// Attempts that are under way or wait for a place.
     wanted: AtomicUsize,
     standing: AtomicU8,
@@ -71,6 +74,7 @@ impl Hosts {
         let new = || {
             Arc::new(Host {
                 places: Semaphore::new(PER_HOST),
+                trials: Semaphore::new(TRIALS),
                 wanted: AtomicUsize::new(0),
                 standing: AtomicU8::new(NEW),
                 idle: Mutex::default(),
@@ -94,14 +98,22 @@ impl Host {
             host: self,
             _permit: None,
         };
-        // A receiver that fails is tried by four at a time.
-        let permits = if self.standing.load(Ordering::Relaxed) == BAD {
-            8
-        } else {
-            1
-        };
-        place._permit = self.places.acquire_many(permits).await.ok();
-        place
+        // They are never closed.
+        loop {
+            if self.is_good() {
+                place._permit = self.places.acquire().await.ok();
+                return place;
+            }
+            let trial = self.trials.acquire().await.ok();
+            if !self.is_good() {
+                place._permit = trial;
+                return place;
+            }
+        }
+    }
+
+    fn is_good(&self) -> bool {
+        self.standing.load(Ordering::Relaxed) == GOOD
     }
 
     /// Whether others want to send there, too, so that a connection is worth keeping.
