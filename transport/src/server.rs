@@ -1,9 +1,9 @@
 //! The server: one listener, many cores, two planes.
 
 mod connection;
+mod requests;
 mod rest;
 mod seldom;
-mod unary;
 
 use std::io;
 use std::net::SocketAddr;

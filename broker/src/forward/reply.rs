@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use edge_proto::rpc::{LambdaResponse, Outcome};
-use edge_transport::{LambdaReply, pushback, unexecuted};
-use http::{HeaderMap, HeaderName, HeaderValue};
+use edge_transport::{LambdaReply, Metadata, pushback, unexecuted};
+use http::{HeaderName, HeaderValue};
 use prost::Message as _;
 
 use crate::metrics::OUTCOMES;
@@ -28,7 +28,7 @@ pub(super) fn failure(outcome: Outcome, text: impl Into<String>) -> LambdaReply 
 pub(super) fn encoded(response: &LambdaResponse) -> LambdaReply {
     LambdaReply {
         message: Bytes::from(response.encode_to_vec()),
-        trailers: HeaderMap::new(),
+        trailers: Metadata::new(),
     }
 }
 
@@ -49,9 +49,9 @@ pub(super) fn with_attempts(mut reply: LambdaReply, outcomes: &[&str]) -> Lambda
     }
     if outcomes.len() > 1 {
         let trailers = &mut reply.trailers;
-        trailers.insert(ATTEMPTS, HeaderValue::from(outcomes.len()));
+        trailers.insert(&ATTEMPTS, &HeaderValue::from(outcomes.len()));
         if let Ok(list) = HeaderValue::from_str(&outcomes.join(",")) {
-            trailers.insert(ATTEMPT_OUTCOMES, list);
+            trailers.insert(&ATTEMPT_OUTCOMES, &list);
         }
     }
     reply
@@ -82,9 +82,9 @@ mod tests {
         let told = |outcomes: &[&str]| with_attempts(LambdaReply::default(), outcomes).trailers;
         assert!(told(&["ok"]).is_empty());
         let trailers = told(&["unavailable", "ok"]);
-        assert_eq!(trailers.get("edge-attempts").unwrap(), "2");
-        let list = trailers.get("edge-attempt-outcomes").unwrap();
-        assert_eq!(list, "unavailable,ok");
+        assert_eq!(trailers.text("edge-attempts"), Some("2"));
+        let list = trailers.text("edge-attempt-outcomes");
+        assert_eq!(list, Some("unavailable,ok"));
     }
 
     #[test]

@@ -71,7 +71,7 @@ pub struct Computer {
 struct Inner {
     conduct: Mutex<Conduct>,
     received: Mutex<Vec<LambdaRequest>>,
-    metadata: Mutex<Vec<http::HeaderMap>>,
+    metadata: Mutex<Vec<edge_transport::Metadata>>,
 }
 
 impl LambdaService for Inner {
@@ -88,8 +88,9 @@ impl LambdaService for Inner {
         self.received.lock().unwrap().push(request);
         self.metadata.lock().unwrap().push(call.metadata);
         let conduct = self.conduct.lock().unwrap().clone();
-        let mut trailers = http::HeaderMap::new();
-        trailers.insert("x-computer", "present".parse().unwrap());
+        let mut trailers = edge_transport::Metadata::new();
+        let name = http::HeaderName::from_static("x-computer");
+        trailers.insert(&name, &"present".parse().unwrap());
         match conduct {
             Conduct::Echo(pause) => tokio::time::sleep(pause).await,
             Conduct::Await(released) => {
@@ -124,7 +125,7 @@ impl LambdaService for Inner {
                 tokio::time::sleep(pause).await;
                 return Ok(LambdaReply {
                     message,
-                    trailers: http::HeaderMap::new(),
+                    trailers: edge_transport::Metadata::new(),
                 });
             }
             Conduct::Hang => std::future::pending().await,
@@ -184,7 +185,7 @@ impl Computer {
         self.inner.received.lock().unwrap().len()
     }
 
-    pub fn metadata(&self) -> Vec<http::HeaderMap> {
+    pub fn metadata(&self) -> Vec<edge_transport::Metadata> {
         self.inner.metadata.lock().unwrap().clone()
     }
 
@@ -270,13 +271,14 @@ impl Running {
     }
 
     pub async fn try_ask(&self, request: &LambdaRequest) -> Result<LambdaResponse, CallError> {
-        self.try_ask_with(request, http::HeaderMap::new()).await
+        self.try_ask_with(request, edge_transport::Metadata::new())
+            .await
     }
 
     pub async fn try_ask_with(
         &self,
         request: &LambdaRequest,
-        metadata: http::HeaderMap,
+        metadata: edge_transport::Metadata,
     ) -> Result<LambdaResponse, CallError> {
         let reply = self.call(request, metadata).await?;
         Ok(LambdaResponse::decode(reply.message).unwrap())
@@ -286,7 +288,7 @@ impl Running {
     pub async fn call(
         &self,
         request: &LambdaRequest,
-        metadata: http::HeaderMap,
+        metadata: edge_transport::Metadata,
     ) -> Result<LambdaReply, CallError> {
         let call = LambdaCall {
             message: Bytes::from(request.encode_to_vec()),
