@@ -29,6 +29,7 @@ mod limits;
 mod link;
 mod listener;
 mod metadata;
+mod seldom;
 mod server;
 mod timeout;
 mod typed;
@@ -40,6 +41,7 @@ pub use lambda::{LambdaCall, LambdaReply, LambdaService, NoLambda, Peer};
 pub use limits::Limits;
 pub use listener::{BindError, Listener};
 pub use metadata::Metadata;
+pub use seldom::Seldom;
 pub use server::{Server, ServerHandle};
 pub use typed::{LambdaHandler, Typed, TypedReply, malformed};
 

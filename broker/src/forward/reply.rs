@@ -44,6 +44,9 @@ pub(super) fn busy(push_back: Duration) -> LambdaReply {
 /// Tells the caller what became of each attempt, if there was more than one. A reply that says that
 /// the request was not executed says so of all attempts, or no longer.
 pub(super) fn with_attempts(mut reply: LambdaReply, outcomes: &[&str]) -> LambdaReply {
+    if outcomes.len() < 2 && reply.trailers.is_empty() {
+        return reply;
+    }
     if !outcomes.iter().all(|outcome| is_never_begun(outcome)) {
         unexecuted::unmark(&mut reply.trailers);
     }
