@@ -104,18 +104,20 @@ impl LambdaClient {
             metadata,
             deadline,
         } = call;
+        let message = std::slice::from_ref(message);
         self.send(name, message, metadata, *deadline, Instant::now())
             .await
     }
 
-    /// As [`Self::call_by_name`], at `now`, with the parts of the call by themselves.
+    /// As [`Self::call_by_name`], at `now`, with the parts of the call by themselves and the
+    /// message in pieces.
     ///
     /// # Errors
     /// Those of [`Self::call_by_name`].
     pub async fn send(
         &self,
         name: &str,
-        message: &Bytes,
+        message: &[Bytes],
         metadata: &Metadata,
         deadline: Instant,
         now: Instant,

@@ -4,6 +4,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use edge_balance::{Answers, HedgeDelay, Nanos, NoDestination, Pick, Tried};
 use edge_proto::rpc::Outcome;
 use edge_proto::view::RequestView;
@@ -402,7 +403,7 @@ impl Course<'_> {
         let held = pick.as_ref().expect("an attempt begins with a pick");
         let destination = held.destination().clone();
         let max_wait_us = max_wait.map_or(0, |span| span.as_micros().max(1));
-        let message = self.view.forwarded(&self.call.message, max_wait_us);
+        let message = self.forwarded(max_wait_us);
         let deadline = self.call.deadline;
         if let Err(text) = delay.wait(&self.core.random, deadline).await {
             return Attempt::overdue(pick.take(), text);
@@ -437,6 +438,19 @@ impl Course<'_> {
             admission.call_up(&mut *self.core.random());
         }
         attempt
+    }
+
+    /// The request as it is passed on.
+    fn forwarded(self, max_wait_us: u64) -> SmallVec<[Bytes; 1]> {
+        /// Messages up to this size are copied, which is quicker than to send them in pieces.
+        const COPY_LIMIT: usize = 8 << 10;
+        let message = &self.call.message;
+        if message.len() > COPY_LIMIT {
+            return self.view.forwarded_in_pieces(message, max_wait_us).into();
+        }
+        let mut whole = SmallVec::new();
+        whole.push(self.view.forwarded(message, max_wait_us));
+        whole
     }
 
     /// Pauses before the second retry and those after it; false if the deadline would pass.

@@ -75,7 +75,7 @@ impl Channel {
 
     pub(super) async fn call(
         &self,
-        message: &Bytes,
+        message: &[Bytes],
         metadata: &Metadata,
         deadline: Instant,
         now: Instant,
@@ -100,7 +100,7 @@ impl Channel {
     /// Sends the request on the connection that there is.
     fn begin(
         &self,
-        message: &Bytes,
+        message: &[Bytes],
         metadata: &Metadata,
         deadline: Instant,
         now: Instant,
@@ -123,7 +123,7 @@ impl Channel {
 
     async fn connect_and_begin(
         &self,
-        message: &Bytes,
+        message: &[Bytes],
         metadata: &Metadata,
         deadline: Instant,
     ) -> Result<UnderWay, CallError> {

@@ -360,7 +360,7 @@ impl Connection {
     /// Ends the connection at once.
     pub(crate) fn abandon(&mut self, why: &str) {
         if self.ended.is_none() {
-            self.put_go_away(self.last_of_peer, Reason::NO_ERROR, "");
+            self.put_go_away(self.last_taken(), Reason::NO_ERROR, "");
             self.end(why.to_owned());
         }
     }
@@ -397,8 +397,16 @@ impl Connection {
         if self.ended.is_some() {
             return;
         }
-        self.put_go_away(self.last_of_peer, reason, what);
+        self.put_go_away(self.last_taken(), reason, what);
         self.end(format!("{reason}: {what}"));
+    }
+
+    /// The last stream of the peer that was looked at.
+    fn last_taken(&self) -> u32 {
+        match self.farewell {
+            Farewell::Said(last) => last,
+            Farewell::No | Farewell::Announced(_) => self.last_of_peer,
+        }
     }
 
     /// What is given up at `now`.

@@ -6,6 +6,8 @@ mod huffman;
 mod integer;
 mod names;
 mod table;
+#[cfg(test)]
+mod tests;
 
 pub use decoder::{Decoder, Malformed};
 pub(super) use encoder::{Encoder, Template};

@@ -5,6 +5,8 @@ use tonic::Status;
 
 /// Bytes before a message.
 pub(super) const PREFIX: usize = 5;
+/// Room behind a message, so that a field can be added to it in its place.
+const ROOM_BEHIND: usize = 128;
 /// Room that is made for a message on its word alone.
 const ROOM_ON_CREDIT: usize = 256 << 10;
 
@@ -52,7 +54,7 @@ impl Message {
                     if *have == PREFIX {
                         let length = length(*bytes, limit)?;
                         *self = Self::Part {
-                            bytes: Vec::with_capacity(length.min(ROOM_ON_CREDIT)),
+                            bytes: Vec::with_capacity(length.min(ROOM_ON_CREDIT) + ROOM_BEHIND),
                             length,
                         };
                         self.complete();
@@ -63,7 +65,7 @@ impl Message {
                     if bytes.capacity() - bytes.len() < taken {
                         // Twice as much each time, but not more than is going to come.
                         let more = bytes.capacity().max(taken).min(*length - bytes.len());
-                        bytes.reserve_exact(more);
+                        bytes.reserve_exact(more + ROOM_BEHIND);
                     }
                     bytes.extend_from_slice(&data[..taken]);
                     data = &data[taken..];

@@ -93,7 +93,7 @@ pub(super) struct Call {
     /// How it ended.
     pub(super) outcome: Option<Result<LambdaReply, Failure>>,
     /// The request, as long as there is no place for it at the peer.
-    pub(super) waiting: Option<Box<(Bytes, Metadata)>>,
+    pub(super) waiting: Option<Box<(Vec<Bytes>, Metadata)>>,
 }
 
 /// A stream that is handed over as it comes.

@@ -101,7 +101,10 @@ fn said(connection: &mut Connection) -> Vec<(Head, Vec<u8>)> {
 
 /// Kinds and streams of frames.
 fn outline(frames: &[(Head, Vec<u8>)]) -> Vec<(Kind, u32)> {
-    frames.iter().map(|(head, _)| (head.kind, head.stream)).collect()
+    frames
+        .iter()
+        .map(|(head, _)| (head.kind, head.stream))
+        .collect()
 }
 
 /// Why a connection says good-bye.
@@ -153,11 +156,10 @@ impl Served {
             Event::Request(incoming) => Some(incoming),
             _ => None,
         };
-        let requests: Vec<_> = events.into_iter().filter_map(is_request).collect();
-        for incoming in &requests {
-            assert!(self.server.serve(incoming.stream, incoming.stream));
-        }
+        let requests = events.into_iter().filter_map(is_request);
         requests
+            .filter(|incoming| self.server.serve(incoming.stream, incoming.stream))
+            .collect()
     }
 
     fn answer(&mut self, stream: u32, message: &[u8]) {
@@ -169,7 +171,9 @@ impl Served {
         said(&mut self.server);
         self.requests();
         self.tell(&request(stream, b"alive?"));
-        self.requests().iter().any(|incoming| incoming.stream == stream)
+        self.requests()
+            .iter()
+            .any(|incoming| incoming.stream == stream)
     }
 }
 
@@ -209,7 +213,7 @@ impl Client {
         let deadline = self.now + PATIENCE;
         let asked = self
             .client
-            .ask(&message, &Metadata::new(), self.now, deadline);
+            .ask(&[message], &Metadata::new(), self.now, deadline);
         asked.unwrap()
     }
 
@@ -232,7 +236,12 @@ fn answer_data(stream: u32, text: &[u8]) -> Vec<u8> {
 }
 
 fn trailers(stream: u32) -> Vec<u8> {
-    frame(Kind::Headers, WHOLE, stream, &block(&[("grpc-status", "0")]))
+    frame(
+        Kind::Headers,
+        WHOLE,
+        stream,
+        &block(&[("grpc-status", "0")]),
+    )
 }
 
 fn fields_of(decoder: &mut Decoder, block: &[u8]) -> Fields {

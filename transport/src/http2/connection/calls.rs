@@ -45,7 +45,7 @@ impl Connection {
     /// If the peer takes no more requests on this connection.
     pub(crate) fn ask(
         &mut self,
-        message: &Bytes,
+        message: &[Bytes],
         metadata: &Metadata,
         now: Instant,
         deadline: Instant,
@@ -59,7 +59,7 @@ impl Connection {
         let mut call = Call::default();
         let has_place = self.open < self.peer.max_streams && self.waiting.is_empty();
         if !has_place {
-            call.waiting = Some(Box::new((message.clone(), metadata.clone())));
+            call.waiting = Some(Box::new((message.to_vec(), metadata.clone())));
         }
         let window = self.fresh_window();
         let mut stream = Stream::new(Role::Call(call), self.peer.initial_window, window);
@@ -67,7 +67,7 @@ impl Connection {
         self.watch_deadline(deadline);
         self.streams.insert(id, stream);
         if has_place {
-            self.send_request(id, message.clone(), metadata, now, deadline);
+            self.send_request(id, message, metadata, now, deadline);
         } else {
             self.waiting.push_back(id);
         }
@@ -125,7 +125,7 @@ impl Connection {
     fn send_request(
         &mut self,
         id: u32,
-        message: Bytes,
+        message: &[Bytes],
         metadata: &Metadata,
         now: Instant,
         deadline: Instant,
@@ -161,7 +161,7 @@ impl Connection {
             let deadline = deadline.unwrap_or(self.now);
             if let Some(waiting) = call.waiting.take() {
                 let (message, metadata) = *waiting;
-                self.send_request(id, message, &metadata, self.now, deadline);
+                self.send_request(id, &message, &metadata, self.now, deadline);
             }
         }
     }

@@ -62,7 +62,8 @@ impl Connection {
             Ok(reply) => {
                 let none = Metadata::new();
                 self.put_block(id, Then::More, |all| &mut all.answer, &none);
-                self.send_message(id, reply.message, End::Ok(reply.trailers));
+                let message = std::slice::from_ref(&reply.message);
+                self.send_message(id, message, End::Ok(reply.trailers));
             }
             Err(status) => self.fail_request(id, &status),
         }
@@ -93,10 +94,10 @@ impl Connection {
         if id <= self.last_of_peer {
             return self.on_closed_stream(id);
         }
+        self.last_of_peer = id;
         if matches!(self.farewell, Farewell::Said(_)) {
             return;
         }
-        self.last_of_peer = id;
         // Streams count until the peer can know of their end.
         let open = self.streams.len() + self.unflushed.len();
         if open >= self.config.max_streams as usize {

@@ -110,9 +110,10 @@ impl Connection {
     }
 
     /// Sends `message` as one gRPC message. What does not fit into the windows waits.
-    pub(super) fn send_message(&mut self, id: u32, message: Bytes, end: End) {
-        let length = PREFIX + message.len();
-        let prefix = message::prefix(message.len());
+    pub(super) fn send_message(&mut self, id: u32, message: &[Bytes], end: End) {
+        let length = message.iter().map(Bytes::len).sum();
+        let prefix = message::prefix(length);
+        let length = PREFIX + length;
         let Some(stream) = self.streams.get_mut(&id) else {
             return;
         };
@@ -129,11 +130,15 @@ impl Connection {
                 out.reserve(HEAD + length);
                 out.extend_from_slice(&head);
                 out.extend_from_slice(&prefix);
-                out.extend_from_slice(&message);
+                message
+                    .iter()
+                    .for_each(|piece| out.extend_from_slice(piece));
             });
             return self.put_end(id, end);
         }
-        self.send_pieces(id, [Bytes::copy_from_slice(&prefix), message], end);
+        let pieces =
+            std::iter::once(Bytes::copy_from_slice(&prefix)).chain(message.iter().cloned());
+        self.send_pieces(id, pieces, end);
     }
 
     /// Sends data behind what is being sent already.

@@ -38,7 +38,10 @@ fn fields_of_requests_become_a_byte_each_but_for_the_deadline() {
         client.ask(b"x");
         let frames = said(&mut client.client);
         let head = fields_of(&mut decoder, &frames[0].1);
-        assert_eq!(head.get(Name::Path), Some(edge_proto::RUN_LAMBDA_PATH.as_bytes()));
+        assert_eq!(
+            head.get(Name::Path),
+            Some(edge_proto::RUN_LAMBDA_PATH.as_bytes())
+        );
         assert_eq!(head.get(Name::GrpcTimeout), Some(&b"60000000u"[..]));
         lengths.push(frames[0].1.len());
     }
@@ -62,7 +65,10 @@ fn a_peer_that_remembers_nothing_is_told_everything_each_time() {
             let frames = said(&mut client.client);
             let head = fields_of(&mut decoder, &frames[0].1);
             assert_eq!(head.iter().count(), 7, "{first} {then}");
-            assert_eq!(head.get(Name::Path), Some(edge_proto::RUN_LAMBDA_PATH.as_bytes()));
+            assert_eq!(
+                head.get(Name::Path),
+                Some(edge_proto::RUN_LAMBDA_PATH.as_bytes())
+            );
         }
     }
 }
@@ -112,12 +118,9 @@ fn a_peer_that_leaves_says_which_calls_it_has_not_taken() {
         let failure = failure(&mut client, *number);
         assert!(matches!(failure, Failure::NotTaken(_)), "{failure:?}");
     }
-    let asked = client.client.ask(
-        &Bytes::new(),
-        &Metadata::new(),
-        client.now,
-        client.now + PATIENCE,
-    );
+    let asked = client
+        .client
+        .ask(&[], &Metadata::new(), client.now, client.now + PATIENCE);
     assert!(asked.is_err(), "no more on this connection");
     client.tell(&[answer_head(1), answer_data(1, b"y"), trailers(1)].concat());
     assert!(client.answer(numbers[0]).unwrap().is_ok());
@@ -137,7 +140,11 @@ fn resets_say_whether_the_request_was_looked_at() {
         let number = client.ask(b"x");
         client.tell(&word(Kind::ResetStream, 1, reason.0));
         let failure = failure(&mut client, number);
-        assert_eq!(!matches!(failure, Failure::NotTaken(_)), is_taken, "{failure:?}");
+        assert_eq!(
+            !matches!(failure, Failure::NotTaken(_)),
+            is_taken,
+            "{failure:?}"
+        );
     }
 }
 
@@ -149,25 +156,42 @@ fn answers_that_are_none_are_invalid() {
         ("data before the head", answer_data(1, b"y")),
         ("no status", head(&[("x", "y")])),
         ("503", head(&[(":status", "503")])),
-        ("trailers that do not end", [answer_head(1), answer_head(1)].concat()),
+        (
+            "trailers that do not end",
+            [answer_head(1), answer_head(1)].concat(),
+        ),
         ("no message", [answer_head(1), trailers(1)].concat()),
         ("no end", [answer_head(1), bare].concat()),
-        ("compressed", [answer_head(1), frame(Kind::Data, 0, 1, &[1, 0, 0, 0, 0])].concat()),
+        (
+            "compressed",
+            [answer_head(1), frame(Kind::Data, 0, 1, &[1, 0, 0, 0, 0])].concat(),
+        ),
         (
             "half a message",
-            [answer_head(1), frame(Kind::Data, 0, 1, b"\0\0\0\0\x09half"), trailers(1)].concat(),
+            [
+                answer_head(1),
+                frame(Kind::Data, 0, 1, b"\0\0\0\0\x09half"),
+                trailers(1),
+            ]
+            .concat(),
         ),
         (
             "two messages",
             [answer_head(1), answer_data(1, b"y"), answer_data(1, b"y")].concat(),
         ),
-        ("a pseudo-header behind others", head(&[("x", "y"), (":status", "200")])),
+        (
+            "a pseudo-header behind others",
+            head(&[("x", "y"), (":status", "200")]),
+        ),
     ] {
         let mut client = Client::new(&limits(), &[]);
         let number = client.ask(b"x");
         client.tell(&bytes);
         let failure = failure(&mut client, number);
-        assert!(matches!(failure, Failure::Invalid(_)), "{what}: {failure:?}");
+        assert!(
+            matches!(failure, Failure::Invalid(_)),
+            "{what}: {failure:?}"
+        );
         assert!(client.client.ended().is_none(), "{what}");
         let number = client.ask(b"x");
         client.tell(&[answer_head(3), answer_data(3, b"y"), trailers(3)].concat());

@@ -37,7 +37,10 @@ fn giving_requests_up_again_and_again_ends_the_connection() {
     }
     let ended_at = ended_at.expect("it ends");
     assert!((900..1100).contains(&ended_at), "{ended_at}");
-    assert_eq!(good_bye(&mut served.server), Some(Reason::ENHANCE_YOUR_CALM));
+    assert_eq!(
+        good_bye(&mut served.server),
+        Some(Reason::ENHANCE_YOUR_CALM)
+    );
 }
 
 #[test]
@@ -74,7 +77,10 @@ fn pings_and_settings_are_answered_as_long_as_the_answers_are_read() {
             count += 1;
         }
         assert!(count < 11_000, "{count}");
-        assert_eq!(good_bye(&mut served.server), Some(Reason::ENHANCE_YOUR_CALM));
+        assert_eq!(
+            good_bye(&mut served.server),
+            Some(Reason::ENHANCE_YOUR_CALM)
+        );
     }
 }
 
@@ -93,7 +99,10 @@ fn frames_without_sense_end_the_connection_if_there_are_many() {
         for _ in 0..1000 {
             served.tell(&flood);
         }
-        assert_eq!(good_bye(&mut served.server), Some(Reason::ENHANCE_YOUR_CALM));
+        assert_eq!(
+            good_bye(&mut served.server),
+            Some(Reason::ENHANCE_YOUR_CALM)
+        );
     }
 }
 

@@ -73,7 +73,9 @@ fn metadata() -> impl Strategy<Value = Metadata> {
 fn body() -> impl Strategy<Value = Vec<u8>> {
     let size = prop_oneof![0..200usize, 8_000..8_400usize, 60_000..300_000usize];
     (size, any::<u8>()).prop_map(|(size, seed)| {
-        (0..size).map(|i| seed.wrapping_add((i % 251) as u8)).collect()
+        (0..size)
+            .map(|i| seed.wrapping_add((i % 251) as u8))
+            .collect()
     })
 }
 
@@ -90,7 +92,7 @@ proptest! {
         for (message, metadata, _, _) in &calls {
             let message = Bytes::copy_from_slice(message);
             let deadline = pair.now + PATIENCE;
-            numbers.push(pair.client.ask(&message, metadata, pair.now, deadline).unwrap());
+            numbers.push(pair.client.ask(&[message], metadata, pair.now, deadline).unwrap());
         }
         let mut served = 0;
         while served < calls.len() {

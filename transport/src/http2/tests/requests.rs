@@ -51,7 +51,8 @@ fn bytes_mean_the_same_however_they_arrive() {
     };
     let priority = [&[4][..], &[0, 0, 0, 0, 9], &block(&REQUEST), &[0; 4]].concat();
     let flags = WHOLE_BLOCK | flag::PADDED | flag::PRIORITY;
-    let (first, rest) = block(&REQUEST).split_at(20).into();
+    let whole = block(&REQUEST);
+    let (first, rest) = whole.split_at(20);
     let all = [
         request(1, b"first"),
         frame(Kind::Headers, flags, 3, &priority),
@@ -74,7 +75,11 @@ fn bytes_mean_the_same_however_they_arrive() {
             unread.drain(..used);
             texts.extend(served.requests().into_iter().map(|r| r.call.message));
         }
-        assert_eq!(texts, [&b"first"[..], b"padded", b"third"], "{step} bytes at a time");
+        assert_eq!(
+            texts,
+            [&b"first"[..], b"padded", b"third"],
+            "{step} bytes at a time"
+        );
     }
 }
 
@@ -115,9 +120,8 @@ fn header_fields_beyond_the_limit_are_refused_and_the_connection_goes_on() {
 
 #[test]
 fn requests_that_break_a_rule_are_reset_and_the_connection_goes_on() {
-    let without = |name: &str| -> Vec<_> {
-        REQUEST.into_iter().filter(|(n, _)| *n != name).collect()
-    };
+    let without =
+        |name: &str| -> Vec<_> { REQUEST.into_iter().filter(|(n, _)| *n != name).collect() };
     let with = |fields: &[(&'static str, &'static str)]| [&REQUEST[..], fields].concat();
     for fields in [
         without(":method"),
@@ -182,42 +186,88 @@ fn trailers_of_a_request_end_it_and_nothing_else_may() {
 fn frames_that_come_too_early_or_are_of_a_wrong_size_end_the_connection() {
     use Kind::{Continuation, Data, GoAway, Headers, Ping, Priority, PushPromise};
     use Kind::{ResetStream, Settings, WindowUpdate};
-    let setting = |name: u16, value: u32| {
-        [&name.to_be_bytes()[..], &value.to_be_bytes()].concat()
-    };
+    let setting = |name: u16, value: u32| [&name.to_be_bytes()[..], &value.to_be_bytes()].concat();
     let half = frame(Headers, 0, 1, &block(&REQUEST));
     for (bytes, reason) in [
         (frame(Data, 0, 1, b"x"), Reason::PROTOCOL_ERROR),
         (frame(Data, 0, 0, b"x"), Reason::PROTOCOL_ERROR),
-        (frame(Headers, WHOLE, 2, &block(&REQUEST)), Reason::PROTOCOL_ERROR),
-        (frame(Headers, WHOLE, 0, &block(&REQUEST)), Reason::PROTOCOL_ERROR),
-        (frame(Headers, WHOLE | flag::PADDED, 1, &[9, 1]), Reason::PROTOCOL_ERROR),
-        (frame(Headers, WHOLE | flag::PRIORITY, 1, &[0; 4]), Reason::FRAME_SIZE_ERROR),
-        (frame(Headers, WHOLE, 1, &[0xff; 9]), Reason::COMPRESSION_ERROR),
+        (
+            frame(Headers, WHOLE, 2, &block(&REQUEST)),
+            Reason::PROTOCOL_ERROR,
+        ),
+        (
+            frame(Headers, WHOLE, 0, &block(&REQUEST)),
+            Reason::PROTOCOL_ERROR,
+        ),
+        (
+            frame(Headers, WHOLE | flag::PADDED, 1, &[9, 1]),
+            Reason::PROTOCOL_ERROR,
+        ),
+        (
+            frame(Headers, WHOLE | flag::PRIORITY, 1, &[0; 4]),
+            Reason::FRAME_SIZE_ERROR,
+        ),
+        (
+            frame(Headers, WHOLE, 1, &[0xff; 9]),
+            Reason::COMPRESSION_ERROR,
+        ),
         (frame(Headers, WHOLE, 1, &[0xfe]), Reason::COMPRESSION_ERROR),
-        (frame(Continuation, WHOLE_BLOCK, 1, &[]), Reason::PROTOCOL_ERROR),
-        ([half.clone(), frame(Ping, 0, 0, &[0; 8])].concat(), Reason::PROTOCOL_ERROR),
-        ([half, frame(Continuation, WHOLE_BLOCK, 3, &[])].concat(), Reason::PROTOCOL_ERROR),
+        (
+            frame(Continuation, WHOLE_BLOCK, 1, &[]),
+            Reason::PROTOCOL_ERROR,
+        ),
+        (
+            [half.clone(), frame(Ping, 0, 0, &[0; 8])].concat(),
+            Reason::PROTOCOL_ERROR,
+        ),
+        (
+            [half, frame(Continuation, WHOLE_BLOCK, 3, &[])].concat(),
+            Reason::PROTOCOL_ERROR,
+        ),
         (word(ResetStream, 1, 8), Reason::PROTOCOL_ERROR),
         (frame(ResetStream, 0, 1, &[0; 3]), Reason::FRAME_SIZE_ERROR),
         (word(WindowUpdate, 1, 8), Reason::PROTOCOL_ERROR),
         (word(WindowUpdate, 0, 0), Reason::PROTOCOL_ERROR),
-        (word(WindowUpdate, 0, 0x7fff_ffff), Reason::FLOW_CONTROL_ERROR),
+        (
+            word(WindowUpdate, 0, 0x7fff_ffff),
+            Reason::FLOW_CONTROL_ERROR,
+        ),
         (frame(WindowUpdate, 0, 0, &[0; 5]), Reason::FRAME_SIZE_ERROR),
         (frame(Ping, 0, 0, &[0; 7]), Reason::FRAME_SIZE_ERROR),
         (frame(Ping, 0, 1, &[0; 8]), Reason::PROTOCOL_ERROR),
         (frame(Settings, 0, 0, &[0; 5]), Reason::FRAME_SIZE_ERROR),
         (frame(Settings, 0, 1, &[]), Reason::PROTOCOL_ERROR),
-        (frame(Settings, flag::ACK, 0, &[0; 6]), Reason::FRAME_SIZE_ERROR),
-        (frame(Settings, 0, 0, &setting(2, 2)), Reason::PROTOCOL_ERROR),
-        (frame(Settings, 0, 0, &setting(4, 1 << 31)), Reason::FLOW_CONTROL_ERROR),
-        (frame(Settings, 0, 0, &setting(5, 100)), Reason::PROTOCOL_ERROR),
-        (frame(Settings, 0, 0, &setting(5, 1 << 24)), Reason::PROTOCOL_ERROR),
+        (
+            frame(Settings, flag::ACK, 0, &[0; 6]),
+            Reason::FRAME_SIZE_ERROR,
+        ),
+        (
+            frame(Settings, 0, 0, &setting(2, 2)),
+            Reason::PROTOCOL_ERROR,
+        ),
+        (
+            frame(Settings, 0, 0, &setting(4, 1 << 31)),
+            Reason::FLOW_CONTROL_ERROR,
+        ),
+        (
+            frame(Settings, 0, 0, &setting(5, 100)),
+            Reason::PROTOCOL_ERROR,
+        ),
+        (
+            frame(Settings, 0, 0, &setting(5, 1 << 24)),
+            Reason::PROTOCOL_ERROR,
+        ),
         (frame(Priority, 0, 1, &[0; 4]), Reason::FRAME_SIZE_ERROR),
         (frame(Priority, 0, 0, &[0; 5]), Reason::PROTOCOL_ERROR),
-        (frame(PushPromise, WHOLE_BLOCK, 1, &[0; 4]), Reason::PROTOCOL_ERROR),
+        (
+            frame(PushPromise, WHOLE_BLOCK, 1, &[0; 4]),
+            Reason::PROTOCOL_ERROR,
+        ),
         (frame(GoAway, 0, 0, &[0; 7]), Reason::FRAME_SIZE_ERROR),
-        (frame(Data, 0, 0, &[0; 16_385])[..9].to_vec(), Reason::FRAME_SIZE_ERROR),
+        (
+            frame(Data, 0, 0, &[0; 16_385])[..9].to_vec(),
+            Reason::FRAME_SIZE_ERROR,
+        ),
     ] {
         let mut served = Served::new(&limits());
         served.tell(&bytes);

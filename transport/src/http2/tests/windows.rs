@@ -23,7 +23,11 @@ fn an_answer_waits_for_room_and_others_go_on() {
     let frames = said(&mut served.server);
     assert_eq!(bytes_on(&frames, 1), WINDOW);
     assert_eq!(bytes_on(&frames, 3), 10);
-    assert!(frames.iter().any(|(h, _)| h.stream == 3 && h.has(flag::END_STREAM)));
+    assert!(
+        frames
+            .iter()
+            .any(|(h, _)| h.stream == 3 && h.has(flag::END_STREAM))
+    );
     served.tell(&word(Kind::WindowUpdate, 1, 1000));
     assert_eq!(bytes_on(&said(&mut served.server), 1), 1000);
     served.tell(&word(Kind::WindowUpdate, 1, 1 << 20));
@@ -80,10 +84,18 @@ fn more_than_the_window_of_a_stream_resets_it_and_more_than_the_connections_ends
     let fill = |stream, size: usize| {
         let text = vec![0; size];
         let parts = text.chunks(10_000);
-        parts.flat_map(|part| frame(Kind::Data, 0, stream, part)).collect::<Vec<_>>()
+        parts
+            .flat_map(|part| frame(Kind::Data, 0, stream, part))
+            .collect::<Vec<_>>()
     };
     // A message that never ends is read as it comes, so the window is that of another method.
-    let fields = REQUEST.map(|(n, v)| if n == ":path" { (n, "/other/Method") } else { (n, v) });
+    let fields = REQUEST.map(|(n, v)| {
+        if n == ":path" {
+            (n, "/other/Method")
+        } else {
+            (n, v)
+        }
+    });
     let mut served = Served::new(&tight);
     served.tell(&frame(Kind::Headers, WHOLE_BLOCK, 1, &block(&fields)));
     served.tell(&fill(1, 80_000));
@@ -94,12 +106,21 @@ fn more_than_the_window_of_a_stream_resets_it_and_more_than_the_connections_ends
         served.tell(&frame(Kind::Headers, WHOLE_BLOCK, stream, &block(&fields)));
         served.tell(&fill(stream, 60_000));
     }
-    assert_eq!(good_bye(&mut served.server), Some(Reason::FLOW_CONTROL_ERROR));
+    assert_eq!(
+        good_bye(&mut served.server),
+        Some(Reason::FLOW_CONTROL_ERROR)
+    );
 }
 
 #[test]
 fn what_is_read_makes_room_and_what_is_not_does_not() {
-    let fields = REQUEST.map(|(n, v)| if n == ":path" { (n, "/other/Method") } else { (n, v) });
+    let fields = REQUEST.map(|(n, v)| {
+        if n == ":path" {
+            (n, "/other/Method")
+        } else {
+            (n, v)
+        }
+    });
     let mut served = Served::new(&Limits {
         stream_window_bytes: 100_000,
         ..limits()
@@ -117,7 +138,10 @@ fn what_is_read_makes_room_and_what_is_not_does_not() {
         assert_eq!(part.len(), 10_000);
     }
     assert!(served.server.poll_data(1, &cx).is_pending());
-    assert_eq!(outline(&said(&mut served.server)), [(Kind::WindowUpdate, 1)]);
+    assert_eq!(
+        outline(&said(&mut served.server)),
+        [(Kind::WindowUpdate, 1)]
+    );
 }
 
 #[test]
