@@ -294,10 +294,17 @@ impl Connection {
         }
     }
 
-    /// What has come of a message is not kept.
+    /// What has come on a stream is not kept.
     fn not_arriving(&mut self, role: &Role) {
-        if let Role::Request(Request::Arriving { message, .. }) = role {
-            self.arriving = self.arriving.saturating_sub(message.held());
+        match role {
+            Role::Request(Request::Arriving { message, .. }) => {
+                self.arriving = self.arriving.saturating_sub(message.held());
+            }
+            Role::Other(other) => {
+                let unread: usize = other.chunks.iter().map(Bytes::len).sum();
+                self.release_connection(unread as u32);
+            }
+            Role::Request(_) | Role::Call(_) => {}
         }
     }
 
