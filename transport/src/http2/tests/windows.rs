@@ -146,7 +146,13 @@ fn what_is_read_makes_room_and_what_is_not_does_not() {
 
 #[test]
 fn what_nobody_is_going_to_read_gives_its_room_back() {
-    let fields = REQUEST.map(|(n, v)| if n == ":path" { (n, "/other/Method") } else { (n, v) });
+    let fields = REQUEST.map(|(n, v)| {
+        if n == ":path" {
+            (n, "/other/Method")
+        } else {
+            (n, v)
+        }
+    });
     let mut served = Served::new(&Limits {
         connection_window_bytes: 100_000,
         ..limits()
