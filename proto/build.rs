@@ -5,7 +5,9 @@ use std::path::PathBuf;
 
 use prost::Message as _;
 
-const FILES: [&str; 6] = [
+const FILES: [&str; 8] = [
+    "edge/mx2/mx2.proto",
+    "uiiit/etsimec/management.proto",
     "uiiit/rpc/common.proto",
     "uiiit/rpc/computer.proto",
     "uiiit/rpc/controller.proto",

@@ -8,9 +8,9 @@ use edge_proto::rpc::LambdaRequest;
 use edge_transport::{Endpoint, LambdaClient};
 
 use crate::callback::CallbackReceiver;
-use crate::{Answer, Client, MultiClient, MultiClientError, RequestError};
+use crate::{Answer, Client, FollowingClient, MultiClient, MultiClientError, RequestError};
 
-/// A client of one end-point or of several, synchronous or asynchronous.
+/// A client of one end-point, of several, or of one that moves; synchronous or asynchronous.
 #[derive(Debug)]
 pub struct Caller {
     target: Target,
@@ -23,6 +23,7 @@ pub struct Caller {
 enum Target {
     One(Client),
     Several(MultiClient),
+    Followed(FollowingClient),
 }
 
 impl Caller {
@@ -50,6 +51,15 @@ impl Caller {
             only: only.map(String::from),
             callbacks,
         })
+    }
+
+    /// A caller of an application that moves.
+    pub fn following(client: FollowingClient, callbacks: Option<Arc<CallbackReceiver>>) -> Self {
+        Self {
+            target: Target::Followed(client),
+            only: None,
+            callbacks,
+        }
     }
 
     /// The end-point that all answers come from, if it is the only one.
@@ -102,6 +112,7 @@ impl Caller {
         match &self.target {
             Target::One(client) => client.call(request, timeout).await,
             Target::Several(client) => client.call(request, timeout).await,
+            Target::Followed(client) => client.call(request, timeout).await,
         }
     }
 }

@@ -10,6 +10,7 @@ use clap::ValueEnum;
 use edge_daemon::conf_string::{ConfSchema, Key, Kind};
 use edge_daemon::log::LogConfig;
 use edge_transport::{Endpoint, Limits};
+use mec_mx2::ApiRoot;
 use serde::{Deserialize, Serialize};
 
 pub use self::workflow::WorkflowConfig;
@@ -92,6 +93,8 @@ pub struct Config {
     pub chain: Option<WorkflowConfig>,
     /// The graph of functions to execute, instead of the lambda.
     pub dag: Option<WorkflowConfig>,
+    /// Who says where the lambda is, instead of the end-points.
+    pub etsi: EtsiConfig,
     /// How end-points are called.
     pub client: ClientConfig,
     /// What is logged.
@@ -118,6 +121,18 @@ pub struct ClientConfig {
     /// With several end-points: the probability of a copy to each that is not
     /// the primary.
     pub persistence: f64,
+}
+
+/// An ETSI MEC server that says where the lambda is: the section `etsi`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct EtsiConfig {
+    /// Where the server is; absent: the end-points are called.
+    pub api_root: Option<ApiRoot>,
+    /// Where it tells us of moves. Port 0 picks a free one.
+    pub notification_uri: ApiRoot,
+    /// File with the token that the server wants to see; absent: none.
+    pub token_file: Option<PathBuf>,
 }
 
 /// How requests travel.
@@ -181,8 +196,19 @@ impl Default for Config {
             output: Output::default(),
             chain: None,
             dag: None,
+            etsi: EtsiConfig::default(),
             client: ClientConfig::default(),
             log: LogConfig::default(),
+        }
+    }
+}
+
+impl Default for EtsiConfig {
+    fn default() -> Self {
+        Self {
+            api_root: None,
+            notification_uri: ApiRoot::plain(Endpoint::new("localhost", 6600)),
+            token_file: None,
         }
     }
 }
@@ -239,6 +265,11 @@ impl Config {
             "client.persistence",
             (0.0..=1.0).contains(&self.client.persistence),
             "a probability is from 0 to 1",
+        )?;
+        require(
+            "etsi.api-root",
+            self.etsi.api_root.is_none() || (self.chain.is_none() && self.dag.is_none()),
+            "it is for a lambda, not for a chain or graph",
         )?;
         let reachable = |endpoint: &Endpoint| !endpoint.is_unspecified();
         require(

@@ -64,6 +64,10 @@ fn configuration(flags: &Flags) -> anyhow::Result<Loaded<Config>> {
     if let Err(problem) = loaded.config.validate() {
         return Err(loaded.invalid(problem.key, problem.problem).into());
     }
+    if loaded.config.etsi.api_root.is_some() && loaded.origin("server-endpoints") != Origin::Default
+    {
+        eprintln!("warning: server-endpoints has no effect: the ETSI MEC server says where to go");
+    }
     let (useless, remedy) = match loaded.config.rate {
         Some(_) => (
             &CLOSED_LOOP[..],

@@ -1,7 +1,8 @@
 //! Calls lambdas: a client of one end-point, one of several, and a load generator.
 //!
 //! [`Client`] calls one end-point, [`MultiClient`] sends copies to several and
-//! takes the first answer, [`Caller`] is either of them with or without
+//! takes the first answer, [`FollowingClient`] goes where an ETSI MEC server sends it,
+//! [`Caller`] is any of them with or without
 //! asynchronous results ([`callback`]). [`load::run`] generates load as a
 //! [`Config`] says, in an open or a closed loop, and returns a [`Report`]; the
 //! program `edgeclient` ([`edgeclient::main`]) is its command line. Chains and
@@ -19,6 +20,7 @@ pub mod workflow;
 mod caller;
 mod client;
 mod error;
+mod etsi;
 mod lines;
 mod moments;
 mod multi;
@@ -32,6 +34,7 @@ pub use caller::Caller;
 pub use client::{Answer, Client};
 pub use config::Config;
 pub use error::{ErrorKind, RequestError};
+pub use etsi::FollowingClient;
 pub use lines::OutputError;
 pub use multi::{MultiClient, MultiClientError, NONE_RESPONDED};
 pub use report::Report;

@@ -7,6 +7,7 @@ mod progress;
 mod requester;
 
 use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::{Duration, Instant};
@@ -14,6 +15,7 @@ use std::time::{Duration, Instant};
 use edge_daemon::lifecycle::Shutdown;
 use edge_transport::tls::{TlsError, TlsFiles};
 use edge_transport::{ClientOptions, Cores};
+use mec_mx2::client::{ClientError, Device, Followed, Options};
 use tokio_util::task::AbortOnDropHandle;
 
 use self::lane::{Lane, Shared};
@@ -53,6 +55,17 @@ pub enum RunError {
     /// States cannot be kept where they should be.
     #[error(transparent)]
     States(#[from] StatesError),
+    /// The ETSI MEC server does not say where the lambda is.
+    #[error(transparent)]
+    Etsi(#[from] ClientError),
+    /// The token for it cannot be read.
+    #[error("cannot read the token from {}", .path.display())]
+    Token {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
     /// Lines cannot be written.
     #[error(transparent)]
     Output(#[from] OutputError),
@@ -91,6 +104,13 @@ pub async fn run(
     let _ = tokio::time::timeout(config.initial_delay, shutdown.requested()).await;
 
     let work = Work::prepare(config).await?;
+    let device = match follow(config).await {
+        Ok(device) => device,
+        Err(error) => {
+            work.stop().await;
+            return Err(error);
+        }
+    };
     let cores = Arc::new(Cores::start("client", config.cores)?);
     let shared = Arc::new(Shared {
         config: config.clone(),
@@ -103,6 +123,7 @@ pub async fn run(
             Columns::Latency
         },
         callbacks: callbacks.clone(),
+        followed: device.as_ref().map(|(_, followed)| followed.clone()),
         start: Instant::now(),
         stop: shutdown.token().child_token(),
         shutdown: shutdown.clone(),
@@ -132,6 +153,9 @@ pub async fn run(
     };
     cores.join().await;
     shared.work.stop().await;
+    if let Some((device, followed)) = device {
+        device.stop(&[followed]).await;
+    }
     if let Some(callbacks) = callbacks {
         callbacks.stop().await;
     }
@@ -147,6 +171,29 @@ pub async fn run(
         elapsed: end.max(tally.last_answer),
         tally,
     })
+}
+
+/// Asks the ETSI MEC server, if there is one, where the lambda is.
+async fn follow(config: &Config) -> Result<Option<(Device, Followed)>, RunError> {
+    let Some(root) = &config.etsi.api_root else {
+        return Ok(None);
+    };
+    let mut options = Options::new(root.clone());
+    if let Some(path) = &config.etsi.token_file {
+        let token = std::fs::read_to_string(path).map_err(|source| RunError::Token {
+            path: path.clone(),
+            source,
+        })?;
+        options.token = Some(token.trim().to_owned());
+    }
+    let device = Device::start(options, &config.etsi.notification_uri)?;
+    match device.follow(&config.lambda).await {
+        Ok(followed) => Ok(Some((device, followed))),
+        Err(error) => {
+            device.stop(&[]).await;
+            Err(error.into())
+        }
+    }
 }
 
 /// Ends [`LAST_WAIT`] after the run was asked to end.

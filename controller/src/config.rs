@@ -1,5 +1,6 @@
 //! The configuration of a controller, all keys with defaults.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use edge_daemon::admin::AdminConfig;
@@ -7,6 +8,8 @@ use edge_daemon::duration;
 use edge_daemon::lifecycle::DrainConfig;
 use edge_daemon::log::LogConfig;
 use edge_transport::Endpoint;
+use ipnet::IpNet;
+use mec_mx2::ApiRoot;
 use serde::{Deserialize, Serialize};
 
 /// The admin port unless configured otherwise.
@@ -20,6 +23,8 @@ pub struct Config {
     pub server: ServerConfig,
     /// Which controller it is.
     pub controller: ControllerConfig,
+    /// What is told to device applications, by the ETSI MEC types.
+    pub etsi: EtsiConfig,
     /// When computers are taken for dead.
     pub liveness: LivenessConfig,
     /// How routers' tables are filled and kept right.
@@ -59,9 +64,11 @@ pub enum ControllerType {
     /// Nothing.
     #[default]
     Plain,
-    /// An ETSI MEC LCM proxy, by file; not available in this version.
+    /// An ETSI MEC LCM proxy in this process, with routes from a file: it lists the
+    /// lambdas that are served.
     EtsiFile,
-    /// An ETSI MEC LCM proxy, balanced; not available in this version.
+    /// An ETSI MEC LCM proxy, here or elsewhere, whose routes follow the computers and
+    /// the latencies that the routers measure.
     EtsiBalanced,
 }
 
@@ -74,6 +81,30 @@ pub enum InstallerType {
     Flat,
     /// Home routers by distance; not available in this version.
     Hier,
+}
+
+/// Section `etsi`, which counts for the types `etsi-file` and `etsi-balanced`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct EtsiConfig {
+    /// Where device applications ask, if the proxy is in this process.
+    pub api_root: ApiRoot,
+    /// Where it is managed then.
+    pub management_endpoint: Endpoint,
+    /// The routes of `etsi-file`: client (`*` for any), application, end-point.
+    pub file: Option<PathBuf>,
+    /// The proxy that `etsi-balanced` manages; absent: one in this process.
+    pub balanced_endpoint: Option<Endpoint>,
+    /// How often `etsi-balanced` looks at contexts and latencies.
+    #[serde(with = "duration")]
+    pub balanced_period: Duration,
+    /// Where a proxy in this process keeps its contexts; absent: in memory only.
+    pub state_folder: Option<PathBuf>,
+    /// Tokens that its clients have to give; absent: none.
+    pub tokens_file: Option<PathBuf>,
+    /// Networks that it may notify, beside public addresses and those that contexts were
+    /// created from.
+    pub notify_networks: Vec<IpNet>,
 }
 
 /// Section `liveness`: computers that renew their announcements live as long
@@ -139,6 +170,7 @@ impl Default for Config {
         Self {
             server: ServerConfig::default(),
             controller: ControllerConfig::default(),
+            etsi: EtsiConfig::default(),
             liveness: LivenessConfig::default(),
             push: PushConfig::default(),
             tls: TlsConfig::default(),
@@ -153,6 +185,21 @@ impl Default for ServerConfig {
     fn default() -> Self {
         Self {
             endpoint: Endpoint::new("0.0.0.0", 6475),
+        }
+    }
+}
+
+impl Default for EtsiConfig {
+    fn default() -> Self {
+        Self {
+            api_root: ApiRoot::plain(Endpoint::new("127.0.0.1", 6500)),
+            management_endpoint: Endpoint::new("127.0.0.1", 6477),
+            file: None,
+            balanced_endpoint: None,
+            balanced_period: Duration::from_secs(5),
+            state_folder: None,
+            tokens_file: None,
+            notify_networks: Vec::new(),
         }
     }
 }
@@ -189,14 +236,8 @@ impl Config {
             let problem = problem.to_owned();
             Err(InvalidConfig { key, problem })
         };
-        match self.controller.r#type {
-            ControllerType::Plain => {}
-            ControllerType::EtsiFile | ControllerType::EtsiBalanced => {
-                return invalid(
-                    "controller.type",
-                    "the ETSI MEC controllers are not available in this version; use `plain`",
-                );
-            }
+        if self.controller.r#type == ControllerType::EtsiFile && self.etsi.file.is_none() {
+            return invalid("etsi.file", "the type `etsi-file` needs a file of routes");
         }
         if self.controller.installer == InstallerType::Hier {
             return invalid(
@@ -205,6 +246,7 @@ impl Config {
             );
         }
         for (key, duration) in [
+            ("etsi.balanced-period", self.etsi.balanced_period),
             ("liveness.probe-interval", self.liveness.probe_interval),
             ("liveness.probe-timeout", self.liveness.probe_timeout),
             ("push.call-timeout", self.push.call_timeout),
@@ -248,8 +290,8 @@ mod tests {
     #[test]
     fn what_makes_no_sense_is_refused_by_name() {
         for (text, key) in [
-            ("controller.type = 'etsi-file'", "controller.type"),
-            ("controller.type = 'etsi-balanced'", "controller.type"),
+            ("controller.type = 'etsi-file'", "etsi.file"),
+            ("etsi.balanced-period = 0", "etsi.balanced-period"),
             ("controller.installer = 'hier'", "controller.installer"),
             ("push.reconcile-interval = 0", "push.reconcile-interval"),
             ("push.call-timeout = '2days'", "push.call-timeout"),

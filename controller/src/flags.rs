@@ -1,8 +1,11 @@
 //! The command line of `edgecontroller`, and how it becomes a configuration.
 
+use std::path::PathBuf;
+
 use edge_daemon::cli::CommonFlags;
 use edge_daemon::layers::{ConfigError, Layers, Loaded};
 use edge_transport::Endpoint;
+use mec_mx2::ApiRoot;
 
 use crate::config::{Config, ControllerType, InstallerType};
 
@@ -46,6 +49,24 @@ pub struct Flags {
     #[arg(long)]
     pub secure_control: bool,
 
+    /// Where device applications ask, with --type etsi-file and etsi-balanced
+    /// [default: http://127.0.0.1:6500]
+    #[arg(long, value_name = "URI")]
+    pub etsi_api_root: Option<ApiRoot>,
+
+    /// Routes for --type etsi-file: client (* for any), application, end-point
+    #[arg(long, value_name = "FILE")]
+    pub file: Option<PathBuf>,
+
+    /// LCM proxy that --type etsi-balanced manages [default: one in this process]
+    #[arg(long, value_name = "HOST:PORT")]
+    pub balanced_endpoint: Option<Endpoint>,
+
+    /// How often --type etsi-balanced looks at contexts and latencies: seconds, or text
+    /// like 500ms [default: 5s]
+    #[arg(long, value_name = "TIME")]
+    pub balanced_period: Option<String>,
+
     /// Options of types that are not available in this version.
     #[command(flatten)]
     pub of_other_types: OfOtherTypes,
@@ -56,14 +77,6 @@ pub struct Flags {
 /// give them, and have no effect.
 #[derive(Debug, Default, clap::Args)]
 pub struct OfOtherTypes {
-    #[arg(long, hide = true)]
-    pub etsi_api_root: Option<String>,
-    #[arg(long, hide = true)]
-    pub file: Option<String>,
-    #[arg(long, hide = true)]
-    pub balanced_endpoint: Option<String>,
-    #[arg(long, hide = true)]
-    pub balanced_period: Option<f64>,
     #[arg(long, hide = true)]
     pub topology_file: Option<String>,
     #[arg(long, hide = true)]
@@ -76,10 +89,6 @@ impl OfOtherTypes {
     /// A warning for each option that was given.
     fn warnings(&self) -> impl Iterator<Item = String> {
         [
-            ("etsi-api-root", self.etsi_api_root.is_some()),
-            ("file", self.file.is_some()),
-            ("balanced-endpoint", self.balanced_endpoint.is_some()),
-            ("balanced-period", self.balanced_period.is_some()),
             ("topology-file", self.topology_file.is_some()),
             ("topology-randomized", self.topology_randomized),
             ("hier-objective", self.hier_objective.is_some()),
@@ -116,6 +125,18 @@ impl Flags {
                 "--installer-type",
                 "controller.installer",
                 self.installer_type,
+            )
+            .flag("--etsi-api-root", "etsi.api-root", self.etsi_api_root)
+            .flag("--file", "etsi.file", self.file)
+            .flag(
+                "--balanced-endpoint",
+                "etsi.balanced-endpoint",
+                self.balanced_endpoint,
+            )
+            .flag(
+                "--balanced-period",
+                "etsi.balanced-period",
+                self.balanced_period,
             )
             .flag("--secure-control", "tls.control", secure)
             .load()?;

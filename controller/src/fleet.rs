@@ -6,10 +6,12 @@ use std::time::{Duration, Instant};
 
 use edge_transport::tls::ClientConfig;
 use edge_transport::{Cores, Endpoint};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::config::{Config, LivenessConfig, PushConfig};
+use crate::etsi::View;
 use crate::inbox::Inbox;
 use crate::metrics::Metrics;
 use crate::names::{Address, Route};
@@ -39,6 +41,8 @@ pub(crate) struct Fleet {
     finish: CancellationToken,
     /// Ends everything now.
     stop: CancellationToken,
+    /// Counts changes of who serves what.
+    changes: watch::Sender<u64>,
 }
 
 #[derive(Debug)]
@@ -84,7 +88,18 @@ impl Fleet {
             tasks: TaskTracker::new(),
             finish: CancellationToken::new(),
             stop: CancellationToken::new(),
+            changes: watch::Sender::new(0),
         }
+    }
+
+    /// Wakes up whenever it has changed who serves what.
+    pub(crate) fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
+    }
+
+    /// Who serves what now, and where the routers' tables are.
+    pub(crate) fn view(&self) -> View {
+        View::of(&self.inner().registry)
     }
 
     pub(crate) fn push(&self) -> &PushConfig {
@@ -145,7 +160,10 @@ impl Fleet {
                 Effect::LambdaAdded(_)
                 | Effect::LambdaRemoved(_)
                 | Effect::ComputerAdded { .. }
-                | Effect::ComputerRemoved { .. } => {}
+                | Effect::ComputerRemoved { .. } => {
+                    self.changes
+                        .send_modify(|count| *count = count.wrapping_add(1));
+                }
             }
         }
         for (router, effects) in told {

@@ -7,7 +7,7 @@ use crate::wishes::Wish;
 
 /// The weight of a new entry, that of the C++ reference's flat controller.
 /// What routers learn takes its place.
-const NEW_WEIGHT: f32 = 1.0;
+pub(crate) const NEW_WEIGHT: f32 = 1.0;
 
 /// How many entries may be remembered as ours for removal when the router is
 /// back, however many computers come and go while it is away.

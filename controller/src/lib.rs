@@ -9,13 +9,16 @@
 //!   makes another one, or an announcement, wait;
 //! - `wishes` and `ledger` say what a router still has to be told, and how its
 //!   table differs from what it ought to be;
-//! - `watch` lets leases end, and probes the computers that have none.
+//! - `watch` lets leases end, and probes the computers that have none;
+//! - `etsi` keeps an LCM proxy of ETSI MEC up to date, for device applications that
+//!   call computers directly.
 //!
 //! Nothing is stored: peers that renew their announcements bring everything
 //! back within seconds of a restart.
 
 mod announcement;
 mod config;
+mod etsi;
 mod flags;
 mod fleet;
 mod inbox;
@@ -32,8 +35,8 @@ mod watch;
 mod wishes;
 
 pub use config::{
-    Config, ControllerConfig, ControllerType, InstallerType, InvalidConfig, LivenessConfig,
-    PushConfig, ServerConfig, TlsConfig,
+    Config, ControllerConfig, ControllerType, EtsiConfig, InstallerType, InvalidConfig,
+    LivenessConfig, PushConfig, ServerConfig, TlsConfig,
 };
 pub use flags::{Flags, REFERENCE_OPTIONS};
 pub use server::{Controller, Handle, StartError};

@@ -11,6 +11,7 @@ use edge_transport::tls::{TlsError, TlsFiles};
 use edge_transport::{BindError, Cores, Limits, Listener, Server, ServerHandle, services};
 
 use crate::config::{ADMIN_PORT, Config, InvalidConfig};
+use crate::etsi::Etsi;
 use crate::fleet::Fleet;
 use crate::metrics::Metrics;
 use crate::service::Service;
@@ -38,6 +39,7 @@ pub struct Handle {
     admin: Option<RunningAdmin>,
     readiness: Readiness,
     health: services::Health,
+    etsi: Etsi,
     cores: Arc<Cores>,
 }
 
@@ -56,6 +58,9 @@ pub enum StartError {
     /// The admin port cannot be had.
     #[error(transparent)]
     Admin(#[from] AdminError),
+    /// The proxy for device applications does not start.
+    #[error("cannot serve device applications")]
+    Etsi(#[from] Box<mec_mx2::StartError>),
     /// The system has no threads left.
     #[error("cannot start threads")]
     Threads(#[source] std::io::Error),
@@ -84,7 +89,7 @@ impl Controller {
         let metrics = Metrics::default();
         let mut admin = Admin::new("edgecontroller", env!("CARGO_PKG_VERSION"));
         metrics.register(admin.metrics());
-        let fleet = Fleet::new(&config, client_tls, metrics, cores.clone());
+        let fleet = Fleet::new(&config, client_tls.clone(), metrics, cores.clone());
         let fleet = Arc::new(fleet);
         let shown = fleet.clone();
         admin.json("/state", move || shown.state());
@@ -94,6 +99,17 @@ impl Controller {
             Err(error) => {
                 cores.join().await;
                 return Err(error.into());
+            }
+        };
+
+        let etsi = match Etsi::start(&config, &fleet, client_tls).await {
+            Ok(etsi) => etsi,
+            Err(error) => {
+                if let Some(admin) = admin {
+                    admin.stop().await;
+                }
+                cores.join().await;
+                return Err(Box::new(error).into());
             }
         };
 
@@ -118,6 +134,7 @@ impl Controller {
             admin,
             readiness,
             health,
+            etsi,
             cores,
         })
     }
@@ -134,6 +151,16 @@ impl Handle {
         self.admin.as_ref().map(RunningAdmin::address)
     }
 
+    /// Where device applications ask, if this process serves them.
+    pub fn etsi_root(&self) -> Option<&mec_mx2::ApiRoot> {
+        self.etsi.root()
+    }
+
+    /// Where the proxy for device applications is managed, if it is in this process.
+    pub fn etsi_management_address(&self) -> Option<SocketAddr> {
+        self.etsi.management_address()
+    }
+
     /// Stops accepting announcements, finishes those in flight and tells the
     /// routers what is left to tell, all within `patience`. Returns true if
     /// nothing was cut off; routers that do not answer do not count.
@@ -144,8 +171,10 @@ impl Handle {
         let drained = self.server.drain(patience).await;
         let left = deadline.saturating_duration_since(Instant::now());
         let told = self.fleet.finish(left).await;
-        self.end().await;
-        drained && told
+        let left = deadline.saturating_duration_since(Instant::now());
+        let served = self.etsi.shutdown(left).await;
+        end(self.admin, &self.cores).await;
+        drained && told && served
     }
 
     /// Ends at once, resetting all connections: what the peers of a process
@@ -153,13 +182,14 @@ impl Handle {
     pub async fn kill(self) {
         self.server.kill().await;
         self.fleet.stop().await;
-        self.end().await;
+        self.etsi.kill().await;
+        end(self.admin, &self.cores).await;
     }
+}
 
-    async fn end(self) {
-        if let Some(admin) = self.admin {
-            admin.stop().await;
-        }
-        self.cores.join().await;
+async fn end(admin: Option<RunningAdmin>, cores: &Cores) {
+    if let Some(admin) = admin {
+        admin.stop().await;
     }
+    cores.join().await;
 }

@@ -23,6 +23,31 @@ pub mod rpc {
     tonic::include_proto!("uiiit.rpc");
 }
 
+/// Generated types of package `uiiit.etsimec.rpc`: management of an ETSI MEC LCM proxy,
+/// compatible with the C++ reference.
+#[allow(
+    missing_docs,
+    unreachable_pub,
+    clippy::all,
+    clippy::pedantic,
+    reason = "generated code"
+)]
+pub mod etsimec {
+    tonic::include_proto!("uiiit.etsimec.rpc");
+}
+
+/// Generated types of package `edge.mx2.v1`: what that management has no word for.
+#[allow(
+    missing_docs,
+    unreachable_pub,
+    clippy::all,
+    clippy::pedantic,
+    reason = "generated code"
+)]
+pub mod mx2 {
+    tonic::include_proto!("edge.mx2.v1");
+}
+
 /// All descriptors of the contract, encoded, for server reflection.
 pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
 

@@ -6,6 +6,7 @@ use clap::Parser;
 use edge_daemon::cli::CommonFlags;
 use edge_daemon::layers::Layers;
 use edge_transport::Endpoint;
+use mec_mx2::ApiRoot;
 
 use crate::arrivals::{Arrivals, InterRequestType};
 use crate::config::Output;
@@ -33,6 +34,8 @@ pub(super) const REFERENCE_OPTIONS: &[&str] = &[
     "dry",
     "seed",
     "secure",
+    "etsi-api-root",
+    "etsi-notification-uri",
 ];
 
 const REQUESTS: &str = "Requests";
@@ -62,6 +65,14 @@ pub(super) struct Flags {
     /// chance
     #[arg(long, help_heading = REQUESTS, value_name = "HOST:PORT,...", value_delimiter = ',')]
     server_endpoints: Option<Vec<Endpoint>>,
+
+    /// ETSI MEC server that says where the lambda is, instead of --server-endpoints
+    #[arg(long, help_heading = REQUESTS, value_name = "URI")]
+    etsi_api_root: Option<ApiRoot>,
+
+    /// Where that server tells us of moves [default: http://localhost:6600]
+    #[arg(long, help_heading = REQUESTS, value_name = "URI")]
+    etsi_notification_uri: Option<ApiRoot>,
 
     /// How to call: type=grpc,persistence=P (probability of a copy to each end-point that
     /// is not the primary)
@@ -213,6 +224,16 @@ impl Flags {
                 "--no-state-server",
                 "state-server",
                 self.no_state_server.then_some(false),
+            )
+            .flag(
+                "--etsi-api-root",
+                "etsi.api-root",
+                self.etsi_api_root.as_ref(),
+            )
+            .flag(
+                "--etsi-notification-uri",
+                "etsi.notification-uri",
+                self.etsi_notification_uri.as_ref(),
             )
             .flag("--secure", "secure", set(self.secure))
             .flag("--seed", "seed", self.seed)

@@ -8,6 +8,7 @@ use std::time::Instant;
 use edge_daemon::lifecycle::Shutdown;
 use edge_proto::rpc::LambdaRequest;
 use edge_transport::{ClientOptions, Core, LambdaClient};
+use mec_mx2::client::Followed;
 use tokio::sync::mpsc::Sender;
 use tokio_util::sync::CancellationToken;
 
@@ -19,7 +20,7 @@ use crate::lines::{Columns, NOBODY, line};
 use crate::payload::Payloads;
 use crate::random::own_seed;
 use crate::recorder::{Recorder, Ticket};
-use crate::{Answer, Caller, RequestError};
+use crate::{Answer, Caller, FollowingClient, RequestError};
 
 /// What all cores share.
 #[derive(Debug)]
@@ -31,6 +32,8 @@ pub(super) struct Shared {
     pub(super) payloads: Payloads,
     pub(super) columns: Columns,
     pub(super) callbacks: Option<Arc<CallbackReceiver>>,
+    /// What moves, instead of the end-points.
+    pub(super) followed: Option<Followed>,
     pub(super) start: Instant,
     /// No more requests are to be sent.
     pub(super) stop: CancellationToken,
@@ -83,8 +86,14 @@ impl Lane {
     /// of its own, which `instance` fixes.
     pub(super) fn requester(&self, turn: usize, instance: u64) -> Result<Requester, ConfigProblem> {
         let config = &self.shared.config;
+        let transport = self.transports[turn % self.transports.len()].clone();
+        if let Some(followed) = &self.shared.followed {
+            let client = FollowingClient::new(transport, followed.clone());
+            let caller = Caller::following(client, self.shared.callbacks.clone());
+            return Ok(self.shared.work.requester(caller));
+        }
         let caller = Caller::new(
-            self.transports[turn % self.transports.len()].clone(),
+            transport,
             &config.server_endpoints,
             config.client.persistence,
             own_seed(config.seed, instance),

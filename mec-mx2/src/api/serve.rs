@@ -1,0 +1,201 @@
+//! Connections of device applications: accepted, encrypted if so configured, bounded, drained.
+
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use edge_transport::Cores;
+use http::Request;
+use hyper::body::Incoming;
+use hyper::rt::{Read, Write};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto::Builder;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tower::ServiceExt as _;
+
+use super::subject;
+use crate::auth::Peer;
+
+/// How long a TLS handshake may take.
+const HANDSHAKE_LIMIT: Duration = Duration::from_secs(5);
+/// How long a client may take to send the head of a request, and be silent between two.
+const HEAD_LIMIT: Duration = Duration::from_secs(30);
+/// Largest head, in bytes.
+const HEAD_SIZE: usize = 32 << 10;
+/// Requests at a time of one HTTP/2 connection.
+const MAX_STREAMS: u32 = 128;
+/// Pause after a failure to accept.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Those who serve connections.
+#[derive(Debug)]
+pub(crate) struct Serving {
+    drain: CancellationToken,
+    kill: CancellationToken,
+    tasks: TaskTracker,
+}
+
+impl Serving {
+    /// Serves `router` on `socket`.
+    pub(crate) fn start(
+        socket: std::net::TcpListener,
+        router: Router,
+        tls: Option<Arc<rustls::ServerConfig>>,
+        max_connections: usize,
+        cores: &Arc<Cores>,
+    ) -> Self {
+        let serving = Self {
+            drain: CancellationToken::new(),
+            kill: CancellationToken::new(),
+            tasks: TaskTracker::new(),
+        };
+        let shared = Shared {
+            router,
+            tls: tls.map(TlsAcceptor::from),
+            slots: Arc::new(Semaphore::new(max_connections)),
+            drain: serving.drain.clone(),
+            kill: serving.kill.clone(),
+            tasks: serving.tasks.clone(),
+            cores: cores.clone(),
+        };
+        let accept = serving.tasks.track_future(accept(socket, shared));
+        cores.all()[0].spawn(accept);
+        serving
+    }
+
+    /// Accepts nothing more, and waits for what is in flight, at most for `patience`.
+    /// Returns whether nothing was cut off.
+    pub(crate) async fn drain(&self, patience: Duration) -> bool {
+        self.drain.cancel();
+        self.tasks.close();
+        let drained = tokio::time::timeout(patience, self.tasks.wait()).await;
+        self.kill().await;
+        drained.is_ok()
+    }
+
+    /// Ends all connections now.
+    pub(crate) async fn kill(&self) {
+        self.drain.cancel();
+        self.kill.cancel();
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+}
+
+#[derive(Clone)]
+struct Shared {
+    router: Router,
+    tls: Option<TlsAcceptor>,
+    slots: Arc<Semaphore>,
+    drain: CancellationToken,
+    kill: CancellationToken,
+    tasks: TaskTracker,
+    cores: Arc<Cores>,
+}
+
+async fn accept(socket: std::net::TcpListener, shared: Shared) {
+    let listener = match TcpListener::from_std(socket) {
+        Ok(listener) => listener,
+        Err(error) => {
+            tracing::error!(%error, "the interface cannot listen");
+            return;
+        }
+    };
+    let next = async || {
+        // Beyond the limit, others wait in the queue of the listener.
+        let slot = shared.slots.clone().acquire_owned().await;
+        (slot, listener.accept().await)
+    };
+    let mut turn = 0_usize;
+    while let Some((slot, accepted)) = shared.drain.run_until_cancelled(next()).await {
+        match accepted {
+            Ok((stream, peer)) => match stream.into_std() {
+                Ok(stream) => {
+                    turn = turn.wrapping_add(1);
+                    let own = shared.clone();
+                    let served = shared.tasks.track_future(async move {
+                        let kill = own.kill.clone();
+                        kill.run_until_cancelled(connection(stream, peer, own))
+                            .await;
+                        drop(slot);
+                    });
+                    let cores = shared.cores.all();
+                    cores[turn % cores.len()].spawn(served);
+                }
+                Err(error) => tracing::debug!(%peer, %error, "connection lost"),
+            },
+            Err(error) => {
+                tracing::warn!(%error, "the interface cannot accept a connection");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+async fn connection(stream: std::net::TcpStream, peer: SocketAddr, shared: Shared) {
+    let Ok(stream) = TcpStream::from_std(stream) else {
+        return;
+    };
+    // A failure costs time, not more.
+    let _ = stream.set_nodelay(true);
+    let address = peer.ip();
+    let Some(acceptor) = &shared.tls else {
+        let peer = Peer {
+            address,
+            certificate: None,
+        };
+        return exchange(TokioIo::new(stream), peer, &shared).await;
+    };
+    match tokio::time::timeout(HANDSHAKE_LIMIT, acceptor.accept(stream)).await {
+        Ok(Ok(stream)) => {
+            let certificates = stream.get_ref().1.peer_certificates();
+            let certificate = certificates.and_then(|chain| subject(chain.first()?));
+            let peer = Peer {
+                address,
+                certificate,
+            };
+            exchange(TokioIo::new(stream), peer, &shared).await;
+        }
+        Ok(Err(error)) => tracing::debug!(%peer, %error, "no TLS"),
+        Err(_) => tracing::debug!(%peer, "no TLS in time"),
+    }
+}
+
+async fn exchange<I: Read + Write + Unpin + Send + 'static>(io: I, peer: Peer, shared: &Shared) {
+    let mut builder = Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_LIMIT)
+        .max_buf_size(HEAD_SIZE);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(MAX_STREAMS)
+        .max_header_list_size(16 << 10)
+        .keep_alive_interval(HEAD_LIMIT);
+    let router = shared.router.clone();
+    let service = hyper::service::service_fn(move |request: Request<Incoming>| {
+        let mut request = request.map(Body::new);
+        request.extensions_mut().insert(peer.clone());
+        router.clone().oneshot(request)
+    });
+    let mut connection = pin!(builder.serve_connection(io, service));
+    let served = tokio::select! {
+        served = &mut connection => served,
+        () = shared.drain.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = served {
+        tracing::debug!(%error, "connection of a device application failed");
+    }
+}

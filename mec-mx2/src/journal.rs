@@ -1,0 +1,151 @@
+//! What survives a restart: a snapshot and logs of what has changed since, in one folder.
+//!
+//! Changes are lines of JSON. They are collected while the disk is busy and written
+//! together, so that many creations at once cost one synchronisation. A log that has grown
+//! is closed, and folded into the snapshot by reading both as a start does, away from the
+//! live state, which therefore never waits.
+
+mod fold;
+mod writer;
+
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use crate::book::{Book, Bounds, Record};
+
+/// Bytes that wait to be written beyond which nothing new is accepted.
+const MAX_WAITING: usize = 16 << 20;
+
+/// Why the folder cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot keep contexts in {}: {what}", .folder.display())]
+pub struct JournalError {
+    folder: PathBuf,
+    what: &'static str,
+    source: io::Error,
+}
+
+/// The journal of a running server. Dropping it writes what waits.
+#[derive(Debug)]
+pub(crate) struct Journal {
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<()>>,
+    /// Locked as long as the server runs.
+    _lock: File,
+}
+
+#[derive(Debug)]
+struct Shared {
+    waiting: Mutex<Waiting>,
+    wake: Condvar,
+    /// How many changes are on the disk.
+    written: watch::Sender<u64>,
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
+    lines: Vec<u8>,
+    /// Changes so far.
+    number: u64,
+    stop: bool,
+    failing: bool,
+}
+
+impl Journal {
+    /// Reads what is in `folder`, and keeps it from then on. `sync` waits for the disk
+    /// itself, so that contexts survive the machine and not only the process.
+    ///
+    /// # Errors
+    /// If the folder cannot be used, or another process uses it.
+    pub(crate) fn open(
+        folder: &Path,
+        sync: bool,
+        bounds: Bounds,
+        now_ms: u64,
+    ) -> Result<(Self, Book), JournalError> {
+        let failed = |what| {
+            move |source| JournalError {
+                folder: folder.to_owned(),
+                what,
+                source,
+            }
+        };
+        std::fs::create_dir_all(folder).map_err(failed("it cannot be made"))?;
+        let lock = File::create(folder.join("lock")).map_err(failed("it cannot be written"))?;
+        lock.try_lock()
+            .map_err(io::Error::from)
+            .map_err(failed("another process uses it"))?;
+        let files = fold::Files::new(folder);
+        let (book, last) = files
+            .load(bounds, now_ms)
+            .map_err(failed("it cannot be read"))?;
+        let log =
+            writer::Log::create(&files, last + 1, sync).map_err(failed("it cannot be written"))?;
+        let shared = Arc::new(Shared {
+            waiting: Mutex::default(),
+            wake: Condvar::new(),
+            written: watch::Sender::new(0),
+        });
+        let own = shared.clone();
+        let thread = std::thread::Builder::new()
+            .name("journal".to_owned())
+            .spawn(move || writer::run(&own, log, &files, bounds))
+            .map_err(failed("there is no thread for it"))?;
+        let journal = Self {
+            shared,
+            thread: Some(thread),
+            _lock: lock,
+        };
+        Ok((journal, book))
+    }
+
+    /// Puts changes behind those that wait. Returns the number of the last.
+    pub(crate) fn append(&self, records: &[Record]) -> u64 {
+        let mut waiting = self.shared.lock();
+        for record in records {
+            waiting.lines.extend_from_slice(record.to_line().as_bytes());
+        }
+        waiting.number += 1;
+        let number = waiting.number;
+        drop(waiting);
+        self.shared.wake.notify_one();
+        number
+    }
+
+    /// Whether changes cannot be written, or not as fast as they come.
+    pub(crate) fn is_behind(&self) -> bool {
+        let waiting = self.shared.lock();
+        waiting.failing || waiting.lines.len() > MAX_WAITING
+    }
+
+    /// Waits until a change is written, at most for `patience`. Returns whether it is.
+    pub(crate) async fn written(&self, number: u64, patience: Duration) -> bool {
+        let mut written = self.shared.written.subscribe();
+        let reached = written.wait_for(|written| *written >= number);
+        matches!(tokio::time::timeout(patience, reached).await, Ok(Ok(_)))
+    }
+}
+
+impl Drop for Journal {
+    fn drop(&mut self) {
+        self.shared.lock().stop = true;
+        self.shared.wake.notify_one();
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!("the thread of the journal panicked");
+        }
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
