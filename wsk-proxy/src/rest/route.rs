@@ -110,17 +110,15 @@ impl Route {
 pub(super) fn find(method: &Method, path: &str) -> Result<Target, Problem> {
     let segments = decoded(path)?;
     let parts: Vec<&str> = segments.iter().map(String::as_str).collect();
-    let routes = match (routes(&parts), &parts[..]) {
-        // With a slash at its end it is a package, whose actions are listed.
-        (Some(_), ["api", "v1", "namespaces", namespace, "actions", package])
-            if path.ends_with('/') =>
-        {
-            let (namespace, package) = ((*namespace).to_owned(), (*package).to_owned());
-            vec![(Method::GET, Route::ListActions(namespace, Some(package)))]
-        }
-        (Some(routes), _) => routes,
-        (None, _) => return Err(Problem::not_found("path")),
-    };
+    let mut routes = routes(&parts).ok_or_else(|| Problem::not_found("path"))?;
+    if let ["api", "v1", "namespaces", namespace, "actions", package] = parts[..]
+        && path.ends_with('/')
+    {
+        // What is got there is a list: that of a package.
+        let list = Route::ListActions(namespace.to_owned(), Some(package.to_owned()));
+        routes.retain(|(method, _)| method != Method::GET);
+        routes.push((Method::GET, list));
+    }
     if method == Method::OPTIONS {
         return Ok(Target::Options);
     }
