@@ -114,10 +114,9 @@ pub(super) fn find(method: &Method, path: &str) -> Result<Target, Problem> {
     if let ["api", "v1", "namespaces", namespace, "actions", package] = parts[..]
         && path.ends_with('/')
     {
-        // What is got there is a list: that of a package.
+        // A package, whose actions are listed.
         let list = Route::ListActions(namespace.to_owned(), Some(package.to_owned()));
-        routes.retain(|(method, _)| method != Method::GET);
-        routes.push((Method::GET, list));
+        routes = vec![(Method::GET, list)];
     }
     if method == Method::OPTIONS {
         return Ok(Target::Options);

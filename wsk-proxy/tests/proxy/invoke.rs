@@ -196,7 +196,6 @@ async fn an_action_goes_by_all_its_names() {
         ("_/actions/show", "show"),
         ("guest/actions/show", "show"),
         ("_/actions/sh%6Fw", "show"),
-        ("guest/actions/show/", "show"),
     ] {
         let path = format!("{path}?blocking=true&result=true");
         let answer = stack.client.post(&path, "{}").await;

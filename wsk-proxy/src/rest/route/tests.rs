@@ -32,7 +32,7 @@ fn paths_are_decoded_segment_by_segment() {
         Route::Invoke(own(), path(Some("pkg"), "hello"))
     );
     assert_eq!(
-        invoke("/%67uest/actions/hello/"),
+        invoke("/%67uest/actions/hello"),
         Route::Invoke("guest".to_owned(), path(None, "hello"))
     );
 }
