@@ -131,7 +131,7 @@ impl Lane {
         let give_up = Instant::now() + shared.config.invoke.patience;
         let mut pause = FIRST_PAUSE;
         loop {
-            if !shared.tell(|id| Line::Begun(id), task.id).await {
+            if !shared.tell(Line::Begun, task.id).await {
                 // Not written, not begun: nobody may find it unbegun and run it a second time.
                 let unwritten = Refusal::Unreachable("the journal cannot be written".to_owned());
                 return self.give_up(task, &unwritten).await;
@@ -139,7 +139,7 @@ impl Lane {
             let Err(refusal) = self.run(task).await else {
                 return;
             };
-            shared.tell(|id| Line::Returned(id), task.id).await;
+            shared.tell(Line::Returned, task.id).await;
             if Instant::now() + pause >= give_up || matches!(refusal, Refusal::Unfit(_)) {
                 return self.give_up(task, &refusal).await;
             }

@@ -61,6 +61,7 @@ struct Exec {
 }
 
 pub(super) fn list(asked: &Asked<'_>, package: Option<&str>) -> Result<Reply, Problem> {
+    package.map_or(Ok(()), check_name)?;
     let all = all(&asked.lane.shared, &asked.namespace);
     let of_it = |name: &ActionName| package.is_none_or(|wanted| name.package() == Some(wanted));
     let rows = all.into_iter().filter(|(name, _)| of_it(name));

@@ -210,7 +210,8 @@ fn finished(activation: &Activation, result: bool) -> Result<Reply, Problem> {
             }
             let failure = serde_json::from_str::<Failure>(activation.result.get());
             let text = failure.map_or_else(|_| "The platform failed.".to_owned(), |f| f.error);
-            return Err(Problem::busy(&text, Duration::from_secs(1)).of(activation.id));
+            // It may have been executed: nobody is asked to try again.
+            return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, text).of(activation.id));
         }
     };
     let reply = if result {

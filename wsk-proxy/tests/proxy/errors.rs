@@ -229,3 +229,15 @@ async fn a_request_that_has_passed_too_many_nodes_is_stopped() {
     }
     assert_eq!(stack.platform.executed("echo"), 1);
 }
+
+#[tokio::test]
+async fn a_loop_from_the_proxy_to_an_adapter_and_back_is_stopped_by_hops() {
+    let stack = Stack::start().await;
+    stack.platform.close_the_loop(&stack.client);
+    let path = "_/actions/loop?blocking=true&result=true";
+    let answer = stack.client.post(path, "{}").await;
+    assert_eq!(answer.status, 502);
+    assert!(answer.text().contains("circles"), "{answer:?}");
+    // Proxy, router and computer are three of the 32 hops.
+    assert_eq!(stack.platform.executed("loop"), 11);
+}

@@ -71,7 +71,11 @@ pub(crate) async fn wait_for_table(router: &RouterHandle) {
     let knows = async || {
         let destinations = router.destinations();
         let known = |lambda: &&str| destinations.iter().any(|route| route.lambda == **lambda);
-        platform::LAMBDAS.iter().filter(|lambda| known(lambda)).count() == platform::LAMBDAS.len()
+        platform::LAMBDAS
+            .iter()
+            .filter(|lambda| known(lambda))
+            .count()
+            == platform::LAMBDAS.len()
     };
     eventually("the router knows the lambdas", knows).await;
 }

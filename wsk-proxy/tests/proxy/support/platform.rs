@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::num::NonZeroUsize;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Instant;
 
 use edge_proto::rpc::computer_info::Container;
@@ -15,10 +15,10 @@ use edge_transport::{
 use tokio::sync::watch;
 use tonic::service::Routes;
 
-use super::PATIENCE;
+use super::{Client, PATIENCE};
 
 /// What it serves.
-pub(crate) const LAMBDAS: [&str; 9] = [
+pub(crate) const LAMBDAS: [&str; 10] = [
     // Answers its input.
     "echo",
     // Answers the text that is the member `output` of its input.
@@ -31,6 +31,8 @@ pub(crate) const LAMBDAS: [&str; 9] = [
     "slow",
     // Says how it was called.
     "show",
+    // Invokes itself by the proxy, as an adapter does that has the proxy for its platform.
+    "loop",
     // Has a namespace, and one of the default one.
     "/guest/full",
     "/guest/tools/hammer",
@@ -52,6 +54,8 @@ struct Functions {
     cancelled: watch::Sender<usize>,
     running: watch::Sender<usize>,
     released: watch::Sender<bool>,
+    /// Whom `loop` calls.
+    proxy: OnceLock<Client>,
 }
 
 impl Platform {
@@ -61,6 +65,7 @@ impl Platform {
             cancelled: watch::Sender::new(0),
             running: watch::Sender::new(0),
             released: watch::Sender::new(false),
+            proxy: OnceLock::new(),
         });
         let cores = Arc::new(Cores::start("platform", NonZeroUsize::MIN).unwrap());
         let listener = Listener::bind(&super::anywhere()).unwrap();
@@ -99,6 +104,11 @@ impl Platform {
         };
         let mut client = EdgeControllerClient::new(channel);
         client.announce_computer(info).await.unwrap();
+    }
+
+    /// Lets `loop` call `proxy`.
+    pub(crate) fn close_the_loop(&self, proxy: &Client) {
+        assert!(self.functions.proxy.set(proxy.clone()).is_ok());
     }
 
     pub(crate) fn endpoint(&self) -> &Endpoint {
@@ -179,6 +189,7 @@ impl LambdaHandler for Handler {
         _: Instant,
     ) -> Result<TypedReply, String> {
         let LambdaRequest { name, input, .. } = &request;
+        let request_hops = request.hops;
         self.0.called(name, input);
         let output = match name.as_str() {
             "say" => {
@@ -197,6 +208,18 @@ impl LambdaHandler for Handler {
                 released.wait_for(|released| *released).await.unwrap();
                 running.1 = true;
                 input.clone()
+            }
+            "loop" => {
+                let proxy = self.0.proxy.get().unwrap();
+                let path = "_/actions/loop?blocking=true&result=true";
+                let request = proxy.request(http::Method::POST, path).body(input.clone());
+                let hops = (request_hops + 1).to_string();
+                request
+                    .header("x-soe-hops", &hops)
+                    .send()
+                    .await
+                    .text()
+                    .to_owned()
             }
             "show" => serde_json::json!({
                 "name": name,
