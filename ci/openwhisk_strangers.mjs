@@ -200,8 +200,9 @@ function fuzz (apihost) {
     '[parameters]\n"path.namespace" = "_"\n')
   const run = spawnSync(schemathesis, [
     'run', `${apihost}/api-docs`, '--url', apihost, '--auth', `${UUID}:${KEY}`,
-    // What is well-formed can still make no sense.
-    '--exclude-checks', 'positive_data_acceptance',
+    // What is well-formed can still make no sense; and what is not asked for is ignored, because
+    // clients of OpenWhisk send more than its interface knows.
+    '--exclude-checks', 'positive_data_acceptance,negative_data_rejection',
     '--phases', 'examples,coverage,fuzzing', '--max-examples', '30', '--seed', '1',
     '--continue-on-failure', '--request-timeout', '10', '--workers', '1'
   ], { stdio: 'inherit', cwd: folder, timeout: 400_000 })

@@ -35,6 +35,9 @@ use tokio::net::{TcpListener, TcpStream};
 use tonic::Status;
 use tonic::service::Routes;
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Calls of one measurement.
 const CALLS: usize = 20_000;
 const ROUNDS: usize = 3;

@@ -30,7 +30,7 @@ pub(crate) enum InvalidId {
 impl ActivationId {
     /// A fresh one.
     pub(crate) fn random() -> Self {
-        Self(Uuid::new_v4())
+        Self(random_uuid())
     }
 
     /// The same as requests carry it through brokers.
@@ -74,6 +74,12 @@ impl<'de> Deserialize<'de> for ActivationId {
         let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
         text.parse().map_err(serde::de::Error::custom)
     }
+}
+
+/// A random UUID. Each of [`Uuid::new_v4`] is a call of the system; this is of a generator that
+/// was seeded by one.
+pub(crate) fn random_uuid() -> Uuid {
+    uuid::Builder::from_random_bytes(rand::random()).into_uuid()
 }
 
 /// What became of an invocation, in OpenWhisk's terms.

@@ -28,23 +28,24 @@ pub(crate) fn parameters(body: &[u8]) -> Result<String, NoParameters> {
 
 /// Valid JSON without the space between its parts.
 fn compact(json: &str) -> String {
-    let mut compacted = String::with_capacity(json.len());
+    let mut compacted = Vec::with_capacity(json.len());
     let (mut in_string, mut escaped) = (false, false);
-    for piece in json.split_inclusive(|c: char| {
-        let space = !in_string && c.is_ascii_whitespace();
-        match c {
-            _ if escaped => escaped = false,
-            '\\' => escaped = in_string,
-            '"' => in_string = !in_string,
-            _ => {}
+    for &byte in json.as_bytes() {
+        if in_string {
+            match byte {
+                _ if escaped => escaped = false,
+                b'\\' => escaped = true,
+                b'"' => in_string = false,
+                _ => {}
+            }
+        } else if byte.is_ascii_whitespace() {
+            continue;
+        } else {
+            in_string = byte == b'"';
         }
-        space
-    }) {
-        // A piece that ends in space was cut because of it; in strings there is none but blanks,
-        // and those never cut.
-        compacted.push_str(piece.strip_suffix([' ', '\t', '\n', '\r']).unwrap_or(piece));
+        compacted.push(byte);
     }
-    compacted
+    String::from_utf8(compacted).expect("whole characters were left out")
 }
 
 /// The members of an object; of several of one name the last counts.

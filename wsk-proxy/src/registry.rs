@@ -52,13 +52,12 @@ impl Traits {
 
     /// Whether an annotation of this name is there and true.
     pub(crate) fn is_annotated(&self, key: &str) -> bool {
-        let of_key = self
+        let last = self
             .annotations
             .iter()
-            .filter(|annotation| annotation.key == key);
-        of_key
-            .last()
-            .is_some_and(|annotation| annotation.value.get() == "true")
+            .rev()
+            .find(|annotation| annotation.key == key);
+        last.is_some_and(|annotation| annotation.value.get() == "true")
     }
 
     pub(crate) fn bound(&self) -> Members {

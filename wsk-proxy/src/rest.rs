@@ -20,11 +20,11 @@ use http::request::Parts;
 use http::{HeaderMap, Request, Response};
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
-use uuid::Uuid;
 
 use self::query::Query;
 use self::reply::{Problem, Reply};
 use self::route::{Route, Target};
+use crate::activation::random_uuid;
 use crate::auth::{Identity, Scope};
 use crate::lane::Lane;
 use crate::names::{self, OWN};
@@ -40,7 +40,7 @@ const MAX_REQUEST_ID: usize = 128;
 struct Asked<'a> {
     lane: &'a Arc<Lane>,
     parts: &'a Parts,
-    query: Query,
+    query: Query<'a>,
     identity: Identity,
     /// The namespace that it is about.
     namespace: Arc<str>,
@@ -76,7 +76,7 @@ fn transaction(headers: &HeaderMap) -> String {
     let usable = given.filter(|id| {
         (1..=MAX_REQUEST_ID).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic())
     });
-    usable.map_or_else(|| Uuid::new_v4().simple().to_string(), str::to_owned)
+    usable.map_or_else(|| random_uuid().simple().to_string(), str::to_owned)
 }
 
 /// The name of the operation, for metrics, and its answer.

@@ -53,7 +53,7 @@ pub(super) fn get(asked: &Asked<'_>, id: &str, part: Part) -> Result<Reply, Prob
     })
 }
 
-fn filter(query: &Query) -> Result<Filter, Problem> {
+fn filter(query: &Query<'_>) -> Result<Filter, Problem> {
     Ok(Filter {
         name: query.text("name").map(str::to_owned),
         since: query.number("since")?,

@@ -1,5 +1,7 @@
 //! The query of a request: what can be asked for beside the path.
 
+use std::borrow::Cow;
+
 use percent_encoding::percent_decode;
 
 use super::reply::Problem;
@@ -13,14 +15,14 @@ const MAX_PARAMETERS: usize = 64;
 
 /// Names and values, decoded. Of several of one name the first counts.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Query(Vec<(String, String)>);
+pub(super) struct Query<'a>(Vec<(Cow<'a, str>, Cow<'a, str>)>);
 
-impl Query {
+impl<'a> Query<'a> {
     /// Reads what follows the `?`.
     ///
     /// # Errors
     /// If it is no text, or has too many parts.
-    pub(super) fn parse(query: &str) -> Result<Self, Problem> {
+    pub(super) fn parse(query: &'a str) -> Result<Self, Problem> {
         let pairs = query.split('&').filter(|pair| !pair.is_empty());
         let read: Result<Vec<_>, Problem> = pairs
             .take(MAX_PARAMETERS + 1)
@@ -40,7 +42,7 @@ impl Query {
     pub(super) fn text(&self, name: &str) -> Option<&str> {
         let found = self.0.iter().find(|(key, _)| key == name);
         found
-            .map(|(_, value)| value.as_str())
+            .map(|(_, value)| &**value)
             .filter(|value| !value.is_empty())
     }
 
@@ -96,18 +98,22 @@ impl Query {
     }
 }
 
-fn decode(text: &str) -> Result<String, Problem> {
+fn decode(text: &str) -> Result<Cow<'_, str>, Problem> {
+    // Mostly there is nothing to decode.
+    if !text.bytes().any(|byte| matches!(byte, b'%' | b'+')) {
+        return Ok(text.into());
+    }
     let spaced = text.replace('+', " ");
     let decoded = percent_decode(spaced.as_bytes()).decode_utf8();
     let decoded = decoded.map_err(|_| Problem::bad("the query is not UTF-8"))?;
-    Ok(decoded.into_owned())
+    Ok(decoded.into_owned().into())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn query(text: &str) -> Query {
+    fn query(text: &str) -> Query<'_> {
         Query::parse(text).ok().unwrap()
     }
 

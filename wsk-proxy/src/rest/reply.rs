@@ -1,12 +1,13 @@
 //! Answers: JSON with OpenWhisk's headers, and errors that its clients understand.
 
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
     ACCESS_CONTROL_EXPOSE_HEADERS, ALLOW, CONNECTION, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE,
 };
-use http::{HeaderName, HeaderValue, Method, Response, StatusCode, Version};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Version};
 use http_body_util::Full;
 use hyper::body::Bytes;
 use serde::Serialize;
@@ -20,6 +21,21 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
+
+/// What all answers have: scripts from anywhere may ask.
+static ALWAYS: LazyLock<HeaderMap> = LazyLock::new(|| {
+    let constant = HeaderValue::from_static;
+    let methods = "GET, DELETE, POST, PUT, HEAD";
+    let headers = "Authorization, Origin, X-Requested-With, Content-Type, Accept, User-Agent, \
+                   X-Request-Id, Idempotency-Key";
+    let exposed = "X-OpenWhisk-Activation-Id, X-Request-Id, Retry-After";
+    let mut all = HeaderMap::with_capacity(12);
+    all.insert(ACCESS_CONTROL_ALLOW_ORIGIN, constant("*"));
+    all.insert(ACCESS_CONTROL_ALLOW_METHODS, constant(methods));
+    all.insert(ACCESS_CONTROL_ALLOW_HEADERS, constant(headers));
+    all.insert(ACCESS_CONTROL_EXPOSE_HEADERS, constant(exposed));
+    all
+});
 
 /// An answer.
 #[derive(Debug)]
@@ -89,25 +105,9 @@ impl Reply {
     ) -> Response<Full<Bytes>> {
         let mut response = Response::new(Full::new(self.body));
         *response.status_mut() = self.status;
+        *response.headers_mut() = ALWAYS.clone();
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, self.content_type);
-        let constant = HeaderValue::from_static;
-        headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, constant("*"));
-        headers.insert(
-            ACCESS_CONTROL_ALLOW_METHODS,
-            constant("GET, DELETE, POST, PUT, HEAD"),
-        );
-        headers.insert(
-            ACCESS_CONTROL_ALLOW_HEADERS,
-            constant(
-                "Authorization, Origin, X-Requested-With, Content-Type, Accept, User-Agent, \
-                 X-Request-Id, Idempotency-Key",
-            ),
-        );
-        headers.insert(
-            ACCESS_CONTROL_EXPOSE_HEADERS,
-            constant("X-OpenWhisk-Activation-Id, X-Request-Id, Retry-After"),
-        );
         if let Ok(transaction) = HeaderValue::from_str(transaction) {
             headers.insert(REQUEST_ID, transaction);
         }
@@ -118,7 +118,7 @@ impl Reply {
         }
         headers.extend(self.more);
         if is_ending && version < Version::HTTP_2 {
-            headers.insert(CONNECTION, constant("close"));
+            headers.insert(CONNECTION, HeaderValue::from_static("close"));
         }
         response
     }

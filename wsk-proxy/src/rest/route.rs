@@ -103,109 +103,173 @@ impl Route {
     }
 }
 
+/// Segments of the longest path that there is.
+const MAX_PARTS: usize = 8;
+
 /// What a request is for.
 ///
 /// # Errors
 /// If there is nothing at `path`, or it does not take `method`.
 pub(super) fn find(method: &Method, path: &str) -> Result<Target, Problem> {
-    let segments = decoded(path)?;
-    let parts: Vec<&str> = segments.iter().map(String::as_str).collect();
-    let mut routes = routes(&parts).ok_or_else(|| Problem::not_found("path"))?;
-    if let ["api", "v1", "namespaces", namespace, "actions", package] = parts[..]
-        && path.ends_with('/')
-    {
-        // A package, whose actions are listed.
-        let list = Route::ListActions(namespace.to_owned(), Some(package.to_owned()));
-        routes = vec![(Method::GET, list)];
+    // A slash that is encoded separates, too.
+    let decoded = percent_decode_str(path).decode_utf8();
+    let decoded = decoded.map_err(|_| Problem::bad("the path is not UTF-8"))?;
+    let trimmed = decoded.strip_prefix('/').unwrap_or(&decoded);
+    let (trimmed, is_folder) = match trimmed.strip_suffix('/') {
+        Some(trimmed) => (trimmed, true),
+        None => (trimmed, false),
+    };
+    let mut parts = [""; MAX_PARTS];
+    let mut count = 0;
+    for part in trimmed.split('/') {
+        let place = parts
+            .get_mut(count)
+            .ok_or_else(|| Problem::not_found("path"))?;
+        *place = part;
+        count += 1;
     }
+    let place = place(&parts[..count], is_folder).ok_or_else(|| Problem::not_found("path"))?;
     if method == Method::OPTIONS {
         return Ok(Target::Options);
     }
-    let found = routes.iter().find(|(wanted, _)| wanted == method);
-    found.map_or_else(
-        || {
-            let mut allowed: Vec<&str> = routes.iter().map(|(method, _)| method.as_str()).collect();
-            allowed.push("OPTIONS");
-            Err(Problem::not_allowed(method, &allowed.join(", ")))
-        },
-        |(_, route)| Ok(Target::Found(route.clone())),
-    )
-}
-
-/// The segments of a path, without a slash at its end; a slash that is encoded separates, too.
-fn decoded(path: &str) -> Result<Vec<String>, Problem> {
-    let decode = |segment: &str| percent_decode_str(segment).decode_utf8().map(String::from);
-    let trimmed = path.strip_prefix('/').unwrap_or(path);
-    let trimmed = trimmed.strip_suffix('/').unwrap_or(trimmed);
-    let text: Result<Vec<String>, _> = trimmed.split('/').map(decode).collect();
-    let text = text.map_err(|_| Problem::bad("the path is not UTF-8"))?;
-    Ok(text.join("/").split('/').map(str::to_owned).collect())
-}
-
-/// What there is at a path, by method.
-fn routes(parts: &[&str]) -> Option<Vec<(Method, Route)>> {
-    let get = |route| Some(vec![(Method::GET, route)]);
-    match *parts {
-        [""] => get(Route::Info),
-        ["ping"] => get(Route::Ping),
-        ["api-docs"] | ["api", "v1", "api-docs"] => get(Route::ApiDocs),
-        ["api", "v1"] => get(Route::ApiInfo),
-        ["api", "v1", "namespaces"] => get(Route::Namespaces),
-        ["api", "v1", "namespaces", namespace, ref rest @ ..] => within(namespace, rest),
-        _ => None,
+    let allowed = place.allowed();
+    match place.route(method) {
+        Some(route) => Ok(Target::Found(route)),
+        None => Err(Problem::not_allowed(method, allowed)),
     }
 }
 
-fn within(namespace: &str, parts: &[&str]) -> Option<Vec<(Method, Route)>> {
-    let ns = || namespace.to_owned();
-    let get = |route| Some(vec![(Method::GET, route)]);
-    match *parts {
-        ["limits"] => get(Route::Limits(ns())),
-        ["actions"] => get(Route::ListActions(ns(), None)),
-        ["actions", name] => action(&ns(), None, name),
-        ["actions", package, name] => action(&ns(), Some(package), name),
-        ["activations"] => get(Route::ListActivations(ns())),
-        ["activations", id] => get(Route::GetActivation(ns(), id.to_owned(), Part::All)),
-        ["activations", id, "result"] => {
-            get(Route::GetActivation(ns(), id.to_owned(), Part::Result))
+/// What there is at a path.
+enum Place<'a> {
+    /// Something to look at.
+    View(Route),
+    Action {
+        namespace: &'a str,
+        package: Option<&'a str>,
+        name: &'a str,
+    },
+    Package {
+        namespace: &'a str,
+        name: &'a str,
+    },
+    /// What there is not, one of them and all.
+    Nothing {
+        namespace: &'a str,
+        one: &'static str,
+        all: &'static str,
+    },
+}
+
+impl Place<'_> {
+    fn allowed(&self) -> &'static str {
+        match self {
+            Self::View(_) => "GET, OPTIONS",
+            Self::Action { .. } | Self::Nothing { .. } => "GET, POST, PUT, DELETE, OPTIONS",
+            Self::Package { .. } => "GET, PUT, DELETE, OPTIONS",
         }
-        ["activations", id, "logs"] => get(Route::GetActivation(ns(), id.to_owned(), Part::Logs)),
-        ["packages"] => get(Route::ListPackages(ns())),
-        ["packages", name] => Some(vec![
-            (Method::GET, Route::GetPackage(ns(), name.to_owned())),
-            (Method::PUT, Route::PutPackage(ns(), name.to_owned())),
-            (Method::DELETE, Route::DeletePackage(ns(), name.to_owned())),
-        ]),
-        ["triggers"] => get(Route::ListNothing(ns(), "triggers")),
-        ["rules"] => get(Route::ListNothing(ns(), "rules")),
-        ["triggers", _] => Some(nothing(&ns(), "trigger", "Triggers")),
-        ["rules", _] => Some(nothing(&ns(), "rule", "Rules")),
+    }
+
+    fn route(self, method: &Method) -> Option<Route> {
+        match self {
+            Self::View(route) => (method == Method::GET).then_some(route),
+            Self::Action {
+                namespace,
+                package,
+                name,
+            } => {
+                let path = ActionPath {
+                    package: package.map(str::to_owned),
+                    name: name.to_owned(),
+                };
+                let make = match *method {
+                    Method::GET => Route::GetAction,
+                    Method::POST => Route::Invoke,
+                    Method::PUT => Route::PutAction,
+                    Method::DELETE => Route::DeleteAction,
+                    _ => return None,
+                };
+                Some(make(namespace.to_owned(), path))
+            }
+            Self::Package { namespace, name } => {
+                let make = match *method {
+                    Method::GET => Route::GetPackage,
+                    Method::PUT => Route::PutPackage,
+                    Method::DELETE => Route::DeletePackage,
+                    _ => return None,
+                };
+                Some(make(namespace.to_owned(), name.to_owned()))
+            }
+            Self::Nothing {
+                namespace,
+                one,
+                all,
+            } => {
+                let namespace = namespace.to_owned();
+                match *method {
+                    Method::GET | Method::DELETE => Some(Route::GetNothing(namespace, one)),
+                    Method::PUT | Method::POST => Some(Route::Later(namespace, all)),
+                    _ => None,
+                }
+            }
+        }
+    }
+}
+
+fn place<'a>(parts: &[&'a str], is_folder: bool) -> Option<Place<'a>> {
+    let view = |route| Some(Place::View(route));
+    match *parts {
+        ["api", "v1", "namespaces", namespace, ref rest @ ..] if !rest.is_empty() => {
+            within(namespace, rest, is_folder)
+        }
+        [""] => view(Route::Info),
+        ["ping"] => view(Route::Ping),
+        ["api-docs"] | ["api", "v1", "api-docs"] => view(Route::ApiDocs),
+        ["api", "v1"] => view(Route::ApiInfo),
+        ["api", "v1", "namespaces"] => view(Route::Namespaces),
         _ => None,
     }
 }
 
-fn action(namespace: &str, package: Option<&str>, name: &str) -> Option<Vec<(Method, Route)>> {
+fn within<'a>(namespace: &'a str, parts: &[&'a str], is_folder: bool) -> Option<Place<'a>> {
     let ns = || namespace.to_owned();
-    let path = ActionPath {
-        package: package.map(str::to_owned),
-        name: name.to_owned(),
+    let view = |route| Some(Place::View(route));
+    let activation = |id: &str, part| view(Route::GetActivation(ns(), id.to_owned(), part));
+    let nothing = |one, all| {
+        Some(Place::Nothing {
+            namespace,
+            one,
+            all,
+        })
     };
-    Some(vec![
-        (Method::GET, Route::GetAction(ns(), path.clone())),
-        (Method::POST, Route::Invoke(ns(), path.clone())),
-        (Method::PUT, Route::PutAction(ns(), path.clone())),
-        (Method::DELETE, Route::DeleteAction(ns(), path)),
-    ])
-}
-
-fn nothing(namespace: &str, one: &'static str, all: &'static str) -> Vec<(Method, Route)> {
-    let ns = || namespace.to_owned();
-    vec![
-        (Method::GET, Route::GetNothing(ns(), one)),
-        (Method::DELETE, Route::GetNothing(ns(), one)),
-        (Method::PUT, Route::Later(ns(), all)),
-        (Method::POST, Route::Later(ns(), all)),
-    ]
+    match *parts {
+        ["limits"] => view(Route::Limits(ns())),
+        ["actions"] => view(Route::ListActions(ns(), None)),
+        // With a slash at its end it is a package, whose actions are listed.
+        ["actions", package] if is_folder => {
+            view(Route::ListActions(ns(), Some(package.to_owned())))
+        }
+        ["actions", name] => Some(Place::Action {
+            namespace,
+            package: None,
+            name,
+        }),
+        ["actions", package, name] => Some(Place::Action {
+            namespace,
+            package: Some(package),
+            name,
+        }),
+        ["activations"] => view(Route::ListActivations(ns())),
+        ["activations", id] => activation(id, Part::All),
+        ["activations", id, "result"] => activation(id, Part::Result),
+        ["activations", id, "logs"] => activation(id, Part::Logs),
+        ["packages"] => view(Route::ListPackages(ns())),
+        ["packages", name] => Some(Place::Package { namespace, name }),
+        ["triggers"] => view(Route::ListNothing(ns(), "triggers")),
+        ["rules"] => view(Route::ListNothing(ns(), "rules")),
+        ["triggers", _] => nothing("trigger", "Triggers"),
+        ["rules", _] => nothing("rule", "Rules"),
+        _ => None,
+    }
 }
 
 #[cfg(test)]
