@@ -21,9 +21,9 @@ use std::time::{Duration, Instant};
 use edge_proto::rpc::{LambdaRequest, LambdaResponse, Outcome};
 use edge_transport::{
     ClientOptions, Core, Cores, Endpoint, LambdaCall, LambdaClient, LambdaReply, LambdaService,
-    Listener, Peer, Server,
+    Listener, Metadata, Peer, Server,
 };
-use http::{HeaderMap, Request, Response};
+use http::{Request, Response};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper::client::conn::http1 as client;
@@ -74,7 +74,7 @@ impl LambdaService for Instantly {
     async fn run(&self, _: &Core, _: Peer, _: LambdaCall) -> Result<LambdaReply, Status> {
         Ok(LambdaReply {
             message: self.0.clone(),
-            trailers: HeaderMap::new(),
+            trailers: Metadata::new(),
         })
     }
 }
@@ -124,7 +124,7 @@ async fn cross(
     let request = LambdaRequest::new("echo", String::from_utf8(body.to_vec()).unwrap());
     let call = LambdaCall {
         message: request.encode_to_vec().into(),
-        metadata: HeaderMap::new(),
+        metadata: Metadata::new(),
         deadline: Instant::now() + Duration::from_secs(60),
     };
     let reply = bridge.0.call(&bridge.1, &call).await.unwrap();

@@ -3,8 +3,9 @@
 use std::time::{Duration, Instant};
 
 use edge_proto::rpc::{LambdaRequest, LambdaResponse, Outcome};
-use edge_transport::{CallError, LambdaCall, LambdaClient, LambdaReply, pushback, unexecuted};
-use http::HeaderMap;
+use edge_transport::{
+    CallError, LambdaCall, LambdaClient, LambdaReply, Metadata, pushback, unexecuted,
+};
 use prost::Message as _;
 use serde_json::value::RawValue;
 
@@ -29,7 +30,7 @@ pub(crate) struct Ask<'a> {
     pub(crate) id: ActivationId,
     pub(crate) hops: u32,
     /// What is passed on of the client's headers.
-    pub(crate) metadata: &'a HeaderMap,
+    pub(crate) metadata: &'a Metadata,
     pub(crate) timeout: Duration,
 }
 
@@ -233,7 +234,7 @@ fn broken(text: &str, trail: Trail) -> Executed {
 }
 
 /// When to come back, as the platform says, else soon.
-fn hint(trailers: &HeaderMap) -> Duration {
+fn hint(trailers: &Metadata) -> Duration {
     match pushback::get(trailers) {
         Some(pushback::PushBack::After(pause)) => pause,
         Some(pushback::PushBack::Never) => Duration::from_secs(60),

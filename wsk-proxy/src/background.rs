@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use edge_transport::Metadata;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::activation::{Activation, ActivationId, Kind, Status, Trail, now_ms};
@@ -93,7 +94,7 @@ impl Lane {
             written_out: accepted.written_out,
             parameters: accepted.parameters,
             hops: accepted.hops,
-            metadata: http::HeaderMap::new(),
+            metadata: Metadata::new(),
             cause: None,
             promised: true,
         };
@@ -196,7 +197,7 @@ impl Shared {
             written_out: accepted.written_out,
             parameters: String::new(),
             hops: accepted.hops,
-            metadata: http::HeaderMap::new(),
+            metadata: Metadata::new(),
             cause: None,
             promised: true,
         };

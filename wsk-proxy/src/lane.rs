@@ -3,8 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use edge_transport::{Core, LambdaClient};
-use http::HeaderMap;
+use edge_transport::{Core, LambdaClient, Metadata};
 
 use crate::activation::{Activation, ActivationId, Kind, Status, Trail, now_ms};
 use crate::ask::{Ask, Executed, Refusal};
@@ -32,7 +31,7 @@ pub(crate) struct Task {
     pub(crate) parameters: String,
     pub(crate) hops: u32,
     /// What is passed on of the client's headers.
-    pub(crate) metadata: HeaderMap,
+    pub(crate) metadata: Metadata,
     /// The sequence that it is a step of.
     pub(crate) cause: Option<ActivationId>,
     /// Its client was promised that it runs: its end is to be on the disk.

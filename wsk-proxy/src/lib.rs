@@ -32,7 +32,6 @@ mod reload;
 mod repeats;
 mod rest;
 mod routers;
-mod seldom;
 mod server;
 mod shared;
 mod store;

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use edge_daemon::admin::{Admin, AdminError, Readiness, RunningAdmin};
 use edge_transport::tls::{TlsError, TlsFiles};
-use edge_transport::{ClientOptions, Cores, Endpoint, LambdaClient, Limits};
+use edge_transport::{ClientOptions, Cores, Endpoint, LambdaClient, Limits, Seldom};
 use serde::Serialize;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
@@ -31,7 +31,6 @@ use crate::registry::Registry;
 use crate::reload;
 use crate::repeats::Repeats;
 use crate::routers::Routers;
-use crate::seldom::Seldom;
 use crate::shared::Shared;
 use crate::store::{Fill, Store};
 use crate::table::LiveTable;

@@ -8,14 +8,13 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwap;
 use edge_proto::rpc::TableId;
 use edge_proto::rpc::edge_router_client::EdgeRouterClient;
-use edge_transport::{Endpoint, control};
+use edge_transport::{Endpoint, Seldom, control};
 use rustls::ClientConfig;
 use tokio::sync::{Notify, watch};
 use tonic::transport::Channel;
 
 use crate::activation::now_ms;
 use crate::config::TableConfig;
-use crate::seldom::Seldom;
 
 /// Entries of one page.
 const PAGE: u32 = 10_000;

@@ -2,8 +2,8 @@ use bytes::Bytes;
 
 use super::*;
 
-fn meaning(response: &LambdaResponse, trailers: HeaderMap) -> Result<Executed, Refusal> {
-    let metadata = HeaderMap::new();
+fn meaning(response: &LambdaResponse, trailers: Metadata) -> Result<Executed, Refusal> {
+    let metadata = Metadata::new();
     let ask = Ask {
         lambdas: Candidates("f", None),
         input: "{}",
@@ -90,7 +90,7 @@ fn outcomes_become_statuses_of_openwhisk() {
             r#"{"error":"The platform failed: lost it"}"#,
         ),
     ] {
-        let executed = meaning(&response(outcome, retcode, output), HeaderMap::new()).unwrap();
+        let executed = meaning(&response(outcome, retcode, output), Metadata::new()).unwrap();
         assert_eq!(
             (executed.status, executed.result.get()),
             (status, result),
@@ -98,7 +98,7 @@ fn outcomes_become_statuses_of_openwhisk() {
         );
         assert!(!executed.timed_out);
     }
-    let late = meaning(&response(Outcome::Deadline, "late", ""), HeaderMap::new()).unwrap();
+    let late = meaning(&response(Outcome::Deadline, "late", ""), Metadata::new()).unwrap();
     assert_eq!(
         (late.status, late.timed_out),
         (Status::DeveloperError, true)
@@ -114,14 +114,14 @@ fn what_was_not_executed_is_refused() {
         (Outcome::ApplicationError, LOOP, Refusal::Loop(3)),
         (Outcome::Unspecified, LOOP, Refusal::Loop(3)),
     ] {
-        let refused = meaning(&response(outcome, retcode, ""), HeaderMap::new()).unwrap_err();
+        let refused = meaning(&response(outcome, retcode, ""), Metadata::new()).unwrap_err();
         assert_eq!(refused, refusal);
     }
-    let mut trailers = HeaderMap::new();
+    let mut trailers = Metadata::new();
     pushback::set(&mut trailers, Duration::from_millis(250));
     let busy = meaning(&response(Outcome::Overloaded, "full", ""), trailers).unwrap_err();
     assert_eq!(busy.retry_after(), Some(Duration::from_millis(250)));
-    let mut trailers = HeaderMap::new();
+    let mut trailers = Metadata::new();
     unexecuted::mark(&mut trailers);
     let late = meaning(&response(Outcome::Deadline, "would be late", ""), trailers);
     assert!(matches!(late.unwrap_err(), Refusal::Busy { .. }));
@@ -129,7 +129,7 @@ fn what_was_not_executed_is_refused() {
 
 #[test]
 fn an_answer_that_is_none_is_a_failure_of_the_platform() {
-    let metadata = HeaderMap::new();
+    let metadata = Metadata::new();
     let ask = Ask {
         lambdas: Candidates("f", None),
         input: "{}",
@@ -140,7 +140,7 @@ fn an_answer_that_is_none_is_a_failure_of_the_platform() {
     };
     let reply = LambdaReply {
         message: Bytes::from_static(b"\xff\xff\xff"),
-        trailers: HeaderMap::new(),
+        trailers: Metadata::new(),
     };
     let executed = ask
         .understood(reply, Trail::default(), Duration::ZERO)
@@ -160,7 +160,7 @@ fn the_trail_says_where_and_how_it_was_executed() {
         cold_start_us: 1500,
         ..response(Outcome::Ok, "OK", "{}")
     };
-    let trail = meaning(&answer, HeaderMap::new()).unwrap().trail;
+    let trail = meaning(&answer, Metadata::new()).unwrap().trail;
     let expected = Trail {
         lambda: "f".to_owned(),
         responder: "127.0.0.1:1".to_owned(),

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-use crate::seldom::Seldom;
+use edge_transport::Seldom;
 use tokio::sync::mpsc;
 
 use super::line::Keep;

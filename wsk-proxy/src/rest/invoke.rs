@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use http::{HeaderMap, StatusCode};
+use edge_transport::Metadata;
+use http::{HeaderMap, HeaderName, StatusCode};
 use hyper::body::{Bytes, Incoming};
 use tokio::sync::{oneshot, watch};
 
@@ -26,7 +27,10 @@ const IDEMPOTENCY_KEY: &str = "idempotency-key";
 /// Longest key.
 const MAX_KEY: usize = 256;
 /// What of a client's headers travels on, so that traces stay together.
-const PASSED_ON: [&str; 2] = ["traceparent", "tracestate"];
+static PASSED_ON: [HeaderName; 2] = [
+    HeaderName::from_static("traceparent"),
+    HeaderName::from_static("tracestate"),
+];
 
 /// How the client wants its answer.
 #[derive(Debug, Clone, Copy)]
@@ -273,11 +277,11 @@ fn hops(asked: &Asked<'_>) -> Result<u32, Problem> {
     Ok(hops)
 }
 
-fn passed_on(headers: &HeaderMap) -> HeaderMap {
-    let mut metadata = HeaderMap::new();
-    for name in PASSED_ON {
+fn passed_on(headers: &HeaderMap) -> Metadata {
+    let mut metadata = Metadata::new();
+    for name in &PASSED_ON {
         if let Some(value) = headers.get(name) {
-            metadata.insert(name, value.clone());
+            metadata.insert(name, value);
         }
     }
     metadata
