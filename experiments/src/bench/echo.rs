@@ -11,7 +11,7 @@ use edge_proto::OK;
 use edge_proto::rpc::{LambdaResponse, Outcome};
 use edge_proto::view::RequestView;
 use edge_transport::{
-    Core, Cores, Endpoint, LambdaCall, LambdaReply, LambdaService, Listener, Peer, Server,
+    Core, Cores, Endpoint, LambdaCall, LambdaReply, LambdaService, Limits, Listener, Peer, Server,
 };
 use prost::Message as _;
 use tonic::Status;
@@ -91,9 +91,15 @@ pub(crate) async fn run(flags: &Flags) -> anyhow::Result<()> {
             .server_config()
             .map_err(anyhow::Error::from)
     });
+    // One for each of the 10,000 destinations that it may be, and some.
+    let limits = Limits {
+        max_connections: 20_000,
+        ..Limits::default()
+    };
     let server = Server::new(Routes::default())
         .with_lambda(echo)
         .with_tls(tls.transpose()?)
+        .with_limits(limits)
         .serve(listener, &cores);
     println!("{}", server.local_addr());
     // The parent holds the other end: it cannot leave us behind.

@@ -23,8 +23,10 @@ pub(crate) struct Measured {
     pub(crate) requests: u64,
     /// How long it took.
     pub(crate) elapsed: Duration,
-    /// Latencies, in nanoseconds.
+    /// Latencies of answers, in nanoseconds.
     pub(crate) latencies: Histogram<u64>,
+    /// Requests without an answer, or with a wrong one.
+    pub(crate) errors: u64,
 }
 
 impl Measured {
@@ -78,8 +80,8 @@ impl Caller {
         Ok(())
     }
 
-    /// Keeps `in_flight` requests in flight for a while, each of one connection; `messages` are
-    /// sent in turn. Any error ends the benchmark: a figure of a run with errors is none.
+    /// Keeps `in_flight` requests in flight for a while; `messages` are sent, and connections used,
+    /// in turn. More than a few errors end the benchmark.
     pub(crate) async fn closed_loop(
         &self,
         messages: &Arc<[Bytes]>,
@@ -88,21 +90,21 @@ impl Caller {
     ) -> anyhow::Result<Measured> {
         let until = Instant::now() + duration;
         let next = Arc::new(std::sync::atomic::AtomicUsize::new(0));
-        measured(async |latencies| {
+        measured(async |record| {
             let workers: Vec<_> = (0..in_flight)
-                .map(|number| {
+                .map(|_| {
                     let (caller, messages) = (self.clone(), messages.clone());
-                    let (next, latencies) = (next.clone(), latencies.clone());
+                    let (next, record) = (next.clone(), record.clone());
                     tokio::spawn(async move {
-                        let client = &caller.clients[number % caller.clients.len()];
                         loop {
                             let sent = Instant::now();
                             if sent >= until {
                                 return anyhow::Ok(());
                             }
                             let turn = next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-                            caller.ask(client, &messages[turn % messages.len()]).await?;
-                            latencies.record(sent.elapsed())?;
+                            let client = &caller.clients[turn % caller.clients.len()];
+                            let message = &messages[turn % messages.len()];
+                            record.outcome(caller.ask(client, message).await, sent)?;
                         }
                     })
                 })
@@ -130,7 +132,7 @@ impl Caller {
         let mut random = Pcg64Mcg::seed_from_u64(seed);
         let pacer = Pacer::new()?;
         let started = Instant::now();
-        measured(async |latencies| {
+        measured(async |record| {
             let mut calls = tokio::task::JoinSet::new();
             let mut due = Duration::ZERO;
             for number in 0.. {
@@ -141,11 +143,10 @@ impl Caller {
                 let due = started + due;
                 pacer.until(due).await?;
                 let (caller, message) = (self.clone(), message.clone());
-                let latencies = latencies.clone();
+                let record = record.clone();
                 calls.spawn(async move {
                     let client = &caller.clients[number % caller.clients.len()];
-                    caller.ask(client, &message).await?;
-                    latencies.record(due.elapsed())
+                    record.outcome(caller.ask(client, &message).await, due)
                 });
                 while let Some(done) = calls.try_join_next() {
                     done??;
@@ -176,31 +177,49 @@ impl Caller {
     }
 }
 
-/// Latencies that all requests of a load put together.
+/// What all requests of a load put together.
 #[derive(Debug, Clone)]
-struct Latencies(Arc<Mutex<Histogram<u64>>>);
+struct Record(Arc<Mutex<Outcomes>>);
 
-impl Latencies {
-    fn record(&self, latency: Duration) -> anyhow::Result<()> {
-        let nanos = u64::try_from(latency.as_nanos())?;
-        let mut histogram = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        Ok(histogram.record(nanos)?)
+#[derive(Debug)]
+struct Outcomes {
+    latencies: Histogram<u64>,
+    errors: u64,
+}
+
+impl Record {
+    /// One that was to leave at `since` has ended.
+    fn outcome(&self, answer: anyhow::Result<()>, since: Instant) -> anyhow::Result<()> {
+        /// One error may be bad luck of a hop that is not ours; more of them are no measurement.
+        const MOST_ERRORS: u64 = 100;
+        let nanos = u64::try_from(since.elapsed().as_nanos())?;
+        let mut outcomes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match answer {
+            Ok(()) => outcomes.latencies.record(nanos)?,
+            Err(_) if outcomes.errors < MOST_ERRORS => outcomes.errors += 1,
+            Err(error) => return Err(error),
+        }
+        Ok(())
     }
 }
 
 /// Runs a load and tells what it has measured.
-async fn measured<F>(load: impl FnOnce(Latencies) -> F) -> anyhow::Result<Measured>
+async fn measured<F>(load: impl FnOnce(Record) -> F) -> anyhow::Result<Measured>
 where
     F: Future<Output = anyhow::Result<()>>,
 {
-    let latencies = Latencies(Arc::new(Mutex::new(Histogram::new(3)?)));
+    let record = Record(Arc::new(Mutex::new(Outcomes {
+        latencies: Histogram::new(3)?,
+        errors: 0,
+    })));
     let started = Instant::now();
-    load(latencies.clone()).await?;
+    load(record.clone()).await?;
     let elapsed = started.elapsed();
-    let histogram = latencies.0.lock().unwrap_or_else(PoisonError::into_inner);
+    let outcomes = record.0.lock().unwrap_or_else(PoisonError::into_inner);
     Ok(Measured {
-        requests: histogram.len(),
+        requests: outcomes.latencies.len(),
         elapsed,
-        latencies: histogram.clone(),
+        latencies: outcomes.latencies.clone(),
+        errors: outcomes.errors,
     })
 }

@@ -168,15 +168,32 @@ impl Tables {
         destination: &str,
         weight: f32,
     ) -> anyhow::Result<()> {
-        let change = EdgeRouterConf {
-            action: Action::Change as i32,
+        self.configure(Action::Change, lambda, destination, weight)
+            .await
+    }
+
+    /// Removes a destination of a lambda.
+    pub(crate) async fn remove(&mut self, lambda: &str, destination: &str) -> anyhow::Result<()> {
+        self.configure(Action::Remove, lambda, destination, 1.0)
+            .await
+    }
+
+    async fn configure(
+        &mut self,
+        action: Action,
+        lambda: &str,
+        destination: &str,
+        weight: f32,
+    ) -> anyhow::Result<()> {
+        let operation = EdgeRouterConf {
+            action: action as i32,
             lambda: lambda.to_owned(),
             destination: destination.to_owned(),
             weight,
             r#final: true,
         };
-        let done = self.client.configure(change).await?.into_inner();
-        anyhow::ensure!(done.msg == "OK", "the route was refused: {}", done.msg);
+        let done = self.client.configure(operation).await?.into_inner();
+        anyhow::ensure!(done.msg == "OK", "{destination} was refused: {}", done.msg);
         Ok(())
     }
 

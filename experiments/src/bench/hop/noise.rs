@@ -3,9 +3,10 @@
 use std::fmt;
 use std::time::{Duration, Instant};
 
-use super::row::{Row, median};
+use super::row::Row;
 use super::stage::Stage;
 use crate::bench::machine::Ticks;
+use crate::bench::percentile::median;
 
 /// Share of the machine that others may use.
 const OTHERS: f64 = 0.05;

@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::kind::Kind;
 use super::plan::Cell;
+use crate::bench::percentile::median;
 
 /// One measurement of one round.
 #[derive(Debug, Clone)]
@@ -15,6 +16,7 @@ pub(super) struct Sample {
     /// Of the clock, in user mode and in the kernel.
     pub(super) ticks: [u64; 2],
     pub(super) rss_kb: u64,
+    pub(super) errors: u64,
 }
 
 /// The median of all rounds. Without a hop, what it costs is 0.
@@ -34,6 +36,8 @@ pub(super) struct Row {
     pub(super) user_us: f64,
     pub(super) system_us: f64,
     pub(super) rss_kb: u64,
+    /// Requests of all rounds without a right answer.
+    pub(super) errors: u64,
     /// Largest by smallest CPU time of the rounds.
     pub(super) spread: f64,
     #[serde(flatten)]
@@ -90,6 +94,7 @@ impl Row {
             user_us: cpu_us * user_share,
             system_us: cpu_us * (1.0 - user_share),
             rss_kb: samples.iter().map(|s| s.rss_kb).max().unwrap_or(0),
+            errors: samples.iter().map(|s| s.errors).sum(),
             spread: if smallest > 0.0 {
                 largest / smallest
             } else {
@@ -110,16 +115,6 @@ impl Row {
     }
 }
 
-/// The lower of the two in the middle if their number is even. NaN of nothing.
-pub(super) fn median(values: impl Iterator<Item = f64>) -> f64 {
-    let mut values: Vec<_> = values.collect();
-    values.sort_unstable_by(f64::total_cmp);
-    values
-        .get(values.len().saturating_sub(1) / 2)
-        .copied()
-        .unwrap_or(f64::NAN)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -131,6 +126,7 @@ mod tests {
             cpu_us,
             ticks: [3, 1],
             rss_kb: cpu_us as u64,
+            errors: 1,
         }
     }
 
@@ -146,15 +142,9 @@ mod tests {
         assert_eq!(row.rps, 200.0);
         assert_eq!(row.rss_kb, 8);
         assert_eq!(row.spread, 2.0);
+        assert_eq!(row.errors, 3);
         let line = serde_json::to_value(&row).unwrap();
         assert_eq!(line["hop"], "router");
         assert!(line.get("half_load_p99_us").is_none());
-    }
-
-    #[test]
-    fn the_median_of_an_even_number_is_one_of_them() {
-        assert_eq!(median([4.0, 1.0, 3.0, 2.0].into_iter()), 2.0);
-        assert_eq!(median([2.0].into_iter()), 2.0);
-        assert!(median(std::iter::empty()).is_nan());
     }
 }

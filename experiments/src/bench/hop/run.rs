@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use anyhow::Context as _;
 use bytes::Bytes;
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -124,6 +125,7 @@ async fn sample(
         percentiles_us: [50.0, 99.0, 99.9].map(|p| measured.percentile_us(p)),
         cpu_us: spent.cpu.as_secs_f64() * 1e6 / measured.requests.max(1) as f64,
         ticks: spent.ticks,
+        errors: measured.errors,
         rss_kb: hop.process.as_ref().map_or(Ok(0), |p| p.rss_kb())?,
     })
 }
@@ -136,13 +138,15 @@ async fn offer(
     length: Duration,
     seed: u64,
 ) -> anyhow::Result<Measured> {
-    if cell.in_flight == 0 {
-        return hop.caller.open_loop(request, rate, length, seed).await;
-    }
-    let requests: Arc<[Bytes]> = Arc::new([request.clone()]);
-    hop.caller
-        .closed_loop(&requests, cell.in_flight, length)
-        .await
+    let measured = if cell.in_flight == 0 {
+        hop.caller.open_loop(request, rate, length, seed).await
+    } else {
+        let requests: Arc<[Bytes]> = Arc::new([request.clone()]);
+        hop.caller
+            .closed_loop(&requests, cell.in_flight, length)
+            .await
+    };
+    measured.with_context(|| format!("{}, {cell:?}", hop.kind.name()))
 }
 
 /// What a hop has used so far.

@@ -33,6 +33,15 @@ pub(super) fn print(rows: &[Row]) {
         }
         line(row, rows, cell);
     }
+    for row in rows.iter().filter(|row| row.errors > 0) {
+        println!(
+            "{}, {} bytes, {} in flight: {} requests without a right answer, which do not count",
+            row.name(),
+            row.bytes,
+            row.in_flight,
+            row.errors
+        );
+    }
     half_load(rows);
 }
 
