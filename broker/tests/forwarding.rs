@@ -293,6 +293,22 @@ async fn the_limit_of_pending_requests_holds_and_leaks_no_place() {
 }
 
 #[tokio::test]
+async fn an_artificial_delay_beyond_the_deadline_ends_the_request_at_once() {
+    let computer = Computer::echo();
+    let mut slow = config();
+    slow.router.min_forward_time = 3600.0;
+    slow.router.max_forward_time = 3600.0;
+    let mut router = start(slow).await;
+    router.route("f", &computer.name(), true).await;
+    // Answered by the broker: whoever waits for the deadline itself gets no answer.
+    let answer = router.ask(&request("f")).await;
+    assert_eq!(answer.outcome(), Outcome::Deadline);
+    assert!(answer.retcode.contains("artificial delay"), "{answer:?}");
+    assert_eq!(computer.count(), 0);
+    assert_eq!(router.router.destinations()[0].in_flight, 0);
+}
+
+#[tokio::test]
 async fn a_fake_router_contacts_nobody() {
     let mut fake = config();
     fake.router.fake = true;

@@ -26,6 +26,7 @@ mod io;
 mod lambda;
 mod limits;
 mod listener;
+mod seldom;
 mod server;
 mod timeout;
 mod typed;
@@ -36,6 +37,7 @@ pub use endpoint::{Endpoint, EndpointError};
 pub use lambda::{LambdaCall, LambdaReply, LambdaService, NoLambda, Peer};
 pub use limits::Limits;
 pub use listener::{BindError, Listener};
+pub use seldom::Seldom;
 pub use server::{Server, ServerHandle};
 pub use typed::{LambdaHandler, Typed, TypedReply, malformed};
 

@@ -13,6 +13,7 @@ use rand::RngExt as _;
 use smallvec::SmallVec;
 
 use super::attempt::{self, Attempt, Verdict};
+use super::pending::NoPlace;
 use super::reply::{self, NO_DESTINATIONS};
 use super::{Ended, Forwarder, PerCore, Query};
 use crate::admission::{Applicant, Busy};
@@ -111,7 +112,6 @@ impl Course<'_> {
                     continue;
                 }
             };
-            let is_last = leg.is_last;
             let attempt = match self.hedge_delay(&leg, progress) {
                 None => self.plain(leg).await,
                 Some(hedge) => match hedge.after() {
@@ -127,6 +127,8 @@ impl Course<'_> {
                 },
             };
             progress.outcomes.push(reply::outcome_name(attempt.outcome));
+            // A copy counts.
+            let is_last = progress.tried.len() >= self.forwarder.max_attempts;
             match attempt.verdict {
                 Verdict::Final => return attempt.reply,
                 _ if is_last => return attempt.reply,
@@ -404,13 +406,16 @@ impl Course<'_> {
             message: self.view.forwarded(&self.call.message, max_wait_us),
             ..self.call.clone()
         };
-        delay.wait(&self.core.random).await;
+        if let Err(text) = delay.wait(&self.core.random, call.deadline).await {
+            return Attempt::overdue(pick.take(), text);
+        }
         let started = Instant::now();
         let _permit = match pending {
             None => None,
             Some(limit) => match limit.acquire(destination.name(), call.deadline).await {
                 Ok(permit) => Some(permit),
-                Err(text) => return Attempt::overdue(pick.take(), text),
+                Err(NoPlace::Overdue(text)) => return Attempt::overdue(pick.take(), text),
+                Err(NoPlace::Crowded(text)) => return Attempt::crowded(pick.take(), text),
             },
         };
         let answered = if delay.is_fake() {
