@@ -36,7 +36,7 @@ impl LambdaService for Same {
     async fn run(&self, _: &Core, _: Peer, _: LambdaCall) -> Result<LambdaReply, Status> {
         Ok(LambdaReply {
             message: self.0.clone(),
-            trailers: http::HeaderMap::new(),
+            trailers: Default::default(),
         })
     }
 }
@@ -104,7 +104,7 @@ async fn pass(load: &Load, tables: &Endpoint) -> anyhow::Result<()> {
 async fn ask(client: &LambdaClient, router: &Endpoint, request: &Bytes) -> anyhow::Result<()> {
     let call = LambdaCall {
         message: request.clone(),
-        metadata: http::HeaderMap::new(),
+        metadata: Default::default(),
         deadline: Instant::now() + PATIENCE,
     };
     let reply = client.call(router, &call).await?;

@@ -73,7 +73,7 @@ impl LambdaService for Echo {
         }
         Ok(LambdaReply {
             message,
-            trailers: http::HeaderMap::new(),
+            trailers: Default::default(),
         })
     }
 }

@@ -167,7 +167,7 @@ impl Caller {
     async fn ask(&self, client: &LambdaClient, message: &Bytes) -> anyhow::Result<()> {
         let call = LambdaCall {
             message: message.clone(),
-            metadata: http::HeaderMap::new(),
+            metadata: Default::default(),
             deadline: Instant::now() + DEFAULT_DEADLINE,
         };
         let reply = client.call(&self.endpoint, &call).await?;
