@@ -17,7 +17,7 @@ use edge_proto::rpc::{EdgeRouterConf, LambdaRequest, LambdaResponse, Outcome};
 use edge_proto::view::ResponseView;
 use edge_transport::{
     ClientOptions, Core, Cores, Endpoint, LambdaCall, LambdaClient, LambdaReply, LambdaService,
-    Listener, Peer, Server, control,
+    Listener, Metadata, Peer, Server, control,
 };
 use futures_util::future::try_join_all;
 use prost::Message as _;
@@ -36,7 +36,7 @@ impl LambdaService for Same {
     async fn run(&self, _: &Core, _: Peer, _: LambdaCall) -> Result<LambdaReply, Status> {
         Ok(LambdaReply {
             message: self.0.clone(),
-            trailers: Default::default(),
+            trailers: Metadata::new(),
         })
     }
 }
@@ -104,7 +104,7 @@ async fn pass(load: &Load, tables: &Endpoint) -> anyhow::Result<()> {
 async fn ask(client: &LambdaClient, router: &Endpoint, request: &Bytes) -> anyhow::Result<()> {
     let call = LambdaCall {
         message: request.clone(),
-        metadata: Default::default(),
+        metadata: Metadata::new(),
         deadline: Instant::now() + PATIENCE,
     };
     let reply = client.call(router, &call).await?;

@@ -11,8 +11,7 @@ use edge_broker::Config;
 use edge_broker::Standing;
 use edge_broker::config::{LambdaConfig, TableConfig};
 use edge_proto::rpc::{LambdaRequest, LambdaResponse, Outcome};
-use edge_transport::unexecuted;
-use http::HeaderMap;
+use edge_transport::{Metadata, unexecuted};
 use support::{Computer, Conduct, PATIENCE, config, eventually, request, start};
 
 fn idempotent(lambda: &str) -> LambdaRequest {
@@ -191,9 +190,12 @@ async fn a_request_that_all_computers_turn_down_is_told_to_be_unexecuted() {
     let mut router = start(config()).await;
     router.route("f", &first.name(), true).await;
     router.route("f", &second.name(), true).await;
-    let reply = router.call(&request("f"), HeaderMap::new()).await.unwrap();
+    let reply = router.call(&request("f"), Metadata::new()).await.unwrap();
     assert_eq!((first.count(), second.count()), (1, 1));
-    assert_eq!(reply.trailers["edge-attempt-outcomes"], "deadline,deadline");
+    assert_eq!(
+        reply.trailers.text("edge-attempt-outcomes"),
+        Some("deadline,deadline")
+    );
     assert!(unexecuted::is_marked(&reply.trailers));
 }
 

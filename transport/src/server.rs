@@ -1,8 +1,8 @@
 //! The server: one listener, many cores, two planes.
 
 mod connection;
+mod requests;
 mod rest;
-mod unary;
 
 use std::io;
 use std::net::SocketAddr;

@@ -160,7 +160,11 @@ fn judge_answer(
             repeat_if(request.may_repeat)
         }
     };
-    let message = view.with_responder(reply.message.clone(), destination.name());
+    let message = if view.responder.is_empty() {
+        ResponseView::with_responder(reply.message, destination.name())
+    } else {
+        reply.message
+    };
     Attempt {
         verdict,
         reply: LambdaReply {

@@ -80,7 +80,7 @@ pub struct Computer {
 struct Inner {
     conduct: Mutex<Conduct>,
     received: Mutex<Vec<LambdaRequest>>,
-    metadata: Mutex<Vec<http::HeaderMap>>,
+    metadata: Mutex<Vec<edge_transport::Metadata>>,
     arrivals: Mutex<Vec<Instant>>,
     cancelled: AtomicUsize,
 }
@@ -122,8 +122,9 @@ impl LambdaService for Inner {
         let answering = Answering {
             cancelled: Some(&self.cancelled),
         };
-        let mut trailers = http::HeaderMap::new();
-        trailers.insert("x-computer", "present".parse().unwrap());
+        let mut trailers = edge_transport::Metadata::new();
+        let name = http::HeaderName::from_static("x-computer");
+        trailers.insert(&name, &"present".parse().unwrap());
         match conduct {
             Conduct::Echo(pause) => tokio::time::sleep(pause).await,
             Conduct::Await(released) => {
@@ -158,7 +159,7 @@ impl LambdaService for Inner {
                 tokio::time::sleep(pause).await;
                 return Ok(LambdaReply {
                     message,
-                    trailers: http::HeaderMap::new(),
+                    trailers: edge_transport::Metadata::new(),
                 });
             }
             Conduct::Hang => std::future::pending().await,
@@ -175,7 +176,7 @@ impl LambdaService for Inner {
             }
             Conduct::PushBack(hint) => {
                 response = LambdaResponse::error(Outcome::Overloaded, "queue full");
-                trailers.insert(pushback::NAME, hint.parse().unwrap());
+                trailers.insert(&pushback::NAME, &hint.parse().unwrap());
             }
             // Blocks the only thread there is, PINGs included.
             Conduct::Freeze(frozen) => {
@@ -246,7 +247,7 @@ impl Computer {
         self.inner.cancelled.load(Ordering::SeqCst)
     }
 
-    pub fn metadata(&self) -> Vec<http::HeaderMap> {
+    pub fn metadata(&self) -> Vec<edge_transport::Metadata> {
         self.inner.metadata.lock().unwrap().clone()
     }
 
@@ -346,13 +347,14 @@ impl Running {
     }
 
     pub async fn try_ask(&self, request: &LambdaRequest) -> Result<LambdaResponse, CallError> {
-        self.try_ask_with(request, http::HeaderMap::new()).await
+        self.try_ask_with(request, edge_transport::Metadata::new())
+            .await
     }
 
     pub async fn try_ask_with(
         &self,
         request: &LambdaRequest,
-        metadata: http::HeaderMap,
+        metadata: edge_transport::Metadata,
     ) -> Result<LambdaResponse, CallError> {
         let reply = self.call(request, metadata).await?;
         Ok(LambdaResponse::decode(reply.message).unwrap())
@@ -362,7 +364,7 @@ impl Running {
     pub async fn call(
         &self,
         request: &LambdaRequest,
-        metadata: http::HeaderMap,
+        metadata: edge_transport::Metadata,
     ) -> Result<LambdaReply, CallError> {
         let call = LambdaCall {
             message: Bytes::from(request.encode_to_vec()),
@@ -459,13 +461,13 @@ impl Running {
 #[derive(Debug)]
 pub struct Told {
     pub response: LambdaResponse,
-    pub trailers: http::HeaderMap,
+    pub trailers: edge_transport::Metadata,
 }
 
 impl Told {
     /// The trailing metadata of that name.
     pub fn trailer(&self, name: &str) -> Option<&str> {
-        self.trailers.get(name).map(|value| value.to_str().unwrap())
+        self.trailers.text(name)
     }
 }
 
@@ -477,7 +479,7 @@ async fn told(
 ) -> Result<Told, CallError> {
     let call = LambdaCall {
         message: Bytes::from(request.encode_to_vec()),
-        metadata: http::HeaderMap::new(),
+        metadata: edge_transport::Metadata::new(),
         deadline: Instant::now() + patience,
     };
     let LambdaReply { message, trailers } = client.call(endpoint, &call).await?;

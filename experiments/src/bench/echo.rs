@@ -11,7 +11,8 @@ use edge_proto::OK;
 use edge_proto::rpc::{LambdaResponse, Outcome};
 use edge_proto::view::RequestView;
 use edge_transport::{
-    Core, Cores, Endpoint, LambdaCall, LambdaReply, LambdaService, Limits, Listener, Peer, Server,
+    Core, Cores, Endpoint, LambdaCall, LambdaReply, LambdaService, Limits, Listener, Metadata,
+    Peer, Server,
 };
 use prost::Message as _;
 use tonic::Status;
@@ -73,7 +74,7 @@ impl LambdaService for Echo {
         }
         Ok(LambdaReply {
             message,
-            trailers: Default::default(),
+            trailers: Metadata::new(),
         })
     }
 }

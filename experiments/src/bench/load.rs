@@ -9,7 +9,9 @@ use edge_client::pacer::Pacer;
 use edge_proto::rpc::LambdaRequest;
 use edge_proto::view::ResponseView;
 use edge_transport::tls::ClientConfig;
-use edge_transport::{ClientOptions, Core, DEFAULT_DEADLINE, Endpoint, LambdaCall, LambdaClient};
+use edge_transport::{
+    ClientOptions, Core, DEFAULT_DEADLINE, Endpoint, LambdaCall, LambdaClient, Metadata,
+};
 use hdrhistogram::Histogram;
 use prost::Message as _;
 use rand::SeedableRng as _;
@@ -175,7 +177,7 @@ impl Caller {
     async fn ask(&self, client: &LambdaClient, message: &Bytes) -> anyhow::Result<()> {
         let call = LambdaCall {
             message: message.clone(),
-            metadata: Default::default(),
+            metadata: Metadata::new(),
             deadline: Instant::now() + DEFAULT_DEADLINE,
         };
         let reply = client.call(&self.endpoint, &call).await?;
