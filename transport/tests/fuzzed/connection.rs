@@ -19,7 +19,7 @@ pub fn check(data: &[u8]) {
     };
     let mut now = Instant::now();
     let mut connection = Connection::server(Config::server(&limits), now);
-    let mut pending = [PREFACE, &SETTINGS[..]].concat();
+    let mut pending = [&PREFACE[..], &SETTINGS[..]].concat();
     let mut output = Vec::new();
     let mut rest = data;
     let mut seed = data.len();

@@ -1,11 +1,13 @@
 //! What holds for any bytes that claim to be header blocks.
 
 use edge_transport::http2::Fields;
-use edge_transport::http2::hpack::{Decoder, OVERHEAD};
+use edge_transport::http2::hpack::Decoder;
 
 /// Bytes that a peer may have remembered, and bytes of fields of one block.
 const TABLE: usize = 4096;
 const LIMIT: usize = 16 << 10;
+/// What RFC 7541 adds to the size of each field.
+const OVERHEAD: usize = 32;
 
 /// Panics if more is kept than the limit of a block allows, or the same blocks are not decoded the
 /// same twice. The first byte of each block of `data` is its length.
