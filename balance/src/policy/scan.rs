@@ -51,7 +51,7 @@ pub(super) fn idlest(scene: &Scene<'_>, long: Age, rng: &mut dyn Rng, now: Stamp
         let pair = route.pair();
         pair.untouched(pair.latency(now), now)
     };
-    let routes = &scene.routes[..];
+    let routes = scene.routes;
     let first = match routes.len() {
         0..=LOOKED_AT => 0,
         many => any_index(many, rng),

@@ -6,7 +6,7 @@ use edge_broker::Config;
 use edge_daemon::layers::Layers;
 
 /// Panics if a file that is accepted does not come back as it was from what `--print-config` says.
-pub fn check(data: &[u8], folder: &Path) {
+pub(crate) fn check(data: &[u8], folder: &Path) {
     let (given, printed) = (folder.join("given.toml"), folder.join("printed.toml"));
     std::fs::write(&given, data).expect("the folder can be written to");
     let load = |file: &Path| {

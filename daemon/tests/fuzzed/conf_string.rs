@@ -24,7 +24,7 @@ static SCHEMA: ConfSchema = ConfSchema {
 
 /// Panics if a text is read as what the option does not know, or refused at a place that it does
 /// not have.
-pub fn check(data: &[u8]) {
+pub(crate) fn check(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else {
         return;
     };

@@ -1,12 +1,13 @@
 //! What holds for any bytes that claim to be a request.
 
+use bytes::Bytes;
 use edge_proto::rpc::LambdaRequest;
 use edge_proto::view::RequestView;
 use prost::Message as _;
 
 /// Panics if the view of `data` is not what decoding says, or passing it on changes what it must
 /// not.
-pub fn check(data: &[u8]) {
+pub(crate) fn check(data: &[u8]) {
     let decoded = LambdaRequest::decode(data);
     let Ok(view) = RequestView::parse(data) else {
         assert!(decoded.is_err(), "decoding accepts what the view refuses");
@@ -61,6 +62,9 @@ fn passed_on(
             max_wait_us,
             ..request.clone().one_more_hop()
         };
+        let whole = Bytes::copy_from_slice(data);
+        let pieces = view.forwarded_in_pieces(&whole, max_wait_us).concat();
+        assert_eq!(LambdaRequest::decode(&pieces[..]).as_ref(), Ok(&expected));
         assert_eq!(LambdaRequest::decode(forwarded), Ok(expected));
     }
 }

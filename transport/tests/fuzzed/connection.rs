@@ -11,7 +11,7 @@ const SETTINGS: [u8; 9] = [0, 0, 0, 4, 0, 0, 0, 0, 0];
 /// Feeds a client's preface and then `data`, in parts whose lengths depend on `data`. Panics if the
 /// connection takes more than it was offered, holds back more than a frame, goes on after its end,
 /// or produces much more than it was fed.
-pub fn check(data: &[u8]) {
+pub(crate) fn check(data: &[u8]) {
     let limits = Limits {
         max_message_bytes: 1 << 20,
         max_concurrent_streams: 100,
@@ -34,7 +34,7 @@ pub fn check(data: &[u8]) {
             pending.len()
         );
         // Two of three times: frames of answers may wait, but not for ever.
-        if seed % 3 != 0 {
+        if !seed.is_multiple_of(3) {
             output.clear();
             connection.take_output(&mut output);
             assert!(output.len() <= 1 << 20, "{} bytes", output.len());

@@ -11,7 +11,7 @@ const OVERHEAD: usize = 32;
 
 /// Panics if more is kept than the limit of a block allows, or the same blocks are not decoded the
 /// same twice. The first byte of each block of `data` is its length.
-pub fn check(data: &[u8]) {
+pub(crate) fn check(data: &[u8]) {
     let mut decoders = [Decoder::new(TABLE), Decoder::new(TABLE)];
     let mut fields = [Fields::new(LIMIT), Fields::new(LIMIT)];
     let mut rest = data;

@@ -13,6 +13,7 @@ use super::plan::{Cell, Plan};
 use super::row::{HalfLoad, Row, Sample};
 use super::stage::{Hop, LAMBDA, Stage};
 use crate::bench::load::{Measured, message};
+use crate::bench::process::Process;
 
 /// What came out.
 #[derive(Debug)]
@@ -126,7 +127,7 @@ async fn sample(
         cpu_us: spent.cpu.as_secs_f64() * 1e6 / measured.requests.max(1) as f64,
         ticks: spent.ticks,
         errors: measured.errors,
-        rss_kb: hop.process.as_ref().map_or(Ok(0), |p| p.rss_kb())?,
+        rss_kb: hop.process.as_ref().map_or(Ok(0), Process::rss_kb)?,
     })
 }
 
