@@ -149,7 +149,8 @@ fn judge_answer(
         }
         Outcome::Unavailable => {
             pick.misbehaved(ended.now);
-            repeat_if(request.may_repeat)
+            // What is behind it cannot be reached, for example.
+            repeat_if(request.may_repeat || unexecuted::is_marked(&reply.trailers))
         }
     };
     let message = view.with_responder(reply.message.clone(), destination.name());

@@ -115,7 +115,7 @@ fn wrong_usage_and_unusable_configurations_exit_with_2_and_say_why() {
             &["--computer-type=http"][..],
             "not available in this version",
         ),
-        (&["--computer-type=magic"], "there is sim"),
+        (&["--computer-type=magic"], "there are sim and runtime"),
         (&["--num-threads=0"], "from 1 to 512"),
         (&["--num-threads=100000"], "from 1 to 512"),
         (&["--no-state-server"], "--state-endpoint"),
