@@ -246,6 +246,15 @@ impl ForwardingTable {
             .collect()
     }
 
+    /// Whether there is a route from the lambda to the destination.
+    #[must_use]
+    pub fn holds(&self, lambda: &str, destination: &str) -> bool {
+        let lambdas = self.lambdas.load();
+        lambdas
+            .get(lambda)
+            .is_some_and(|known| known.holds(destination))
+    }
+
     /// The number of routes, over all lambdas.
     #[must_use]
     pub fn len(&self) -> usize {

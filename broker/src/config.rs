@@ -187,12 +187,27 @@ pub enum Transport {
 pub struct TablesConfig {
     /// Where the tables are served.
     pub endpoint: Endpoint,
+    /// Entries, over all lambdas, beyond which none is added, 1 to 100000000.
+    pub max_entries: usize,
+}
+
+impl TablesConfig {
+    /// What is out of range, if anything: key and problem.
+    pub(crate) fn check(&self) -> Result<(), (&'static str, String)> {
+        const MOST: usize = 100_000_000;
+        if !(1..=MOST).contains(&self.max_entries) {
+            let problem = format!("{} is not between 1 and {MOST}", self.max_entries);
+            return Err(("tables.max-entries", problem));
+        }
+        Ok(())
+    }
 }
 
 impl Default for TablesConfig {
     fn default() -> Self {
         Self {
             endpoint: Endpoint::new("0.0.0.0", 6474),
+            max_entries: 1_000_000,
         }
     }
 }

@@ -1,11 +1,11 @@
 //! The operations on tables that come from outside, checked at the door.
 
-use edge_balance::{Nanos, TableError};
+use edge_balance::Nanos;
 use edge_proto::rpc::EdgeRouterConf;
 use edge_proto::rpc::edge_router_conf::Action;
 use edge_transport::{Endpoint, EndpointError};
 
-use crate::tables::Tables;
+use crate::tables::{ChangeError, Tables};
 
 /// Longest name of a lambda that a table takes, in bytes.
 pub(crate) const MAX_LAMBDA_NAME: usize = 1024;
@@ -20,7 +20,7 @@ pub(crate) enum ConfigureError {
     #[error(transparent)]
     Endpoint(#[from] EndpointError),
     #[error(transparent)]
-    Table(#[from] TableError),
+    Change(#[from] ChangeError),
 }
 
 /// What the weight of an operation means.

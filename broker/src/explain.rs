@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use edge_balance::{Explanation, Nanos, Pick};
 use edge_proto::rpc::Outcome;
-use http::HeaderMap;
+use edge_transport::Metadata;
 use serde::Serialize;
 
 use crate::config::ExplainConfig;
@@ -87,7 +87,7 @@ impl Decisions {
     }
 
     /// Whether the request is one to remember, `draw` being uniform in 0..1.
-    pub(crate) fn samples(&self, metadata: &HeaderMap, draw: impl FnOnce() -> f64) -> bool {
+    pub(crate) fn samples(&self, metadata: &Metadata, draw: impl FnOnce() -> f64) -> bool {
         self.keep > 0
             && (metadata.contains_key(EXPLAIN_METADATA)
                 || (self.sample > 0.0 && draw() < self.sample))

@@ -8,8 +8,7 @@ use bytes::Bytes;
 use edge_balance::{Nanos, Probe};
 use edge_proto::rpc::LambdaRequest;
 use edge_proto::view::{RequestView, ResponseView};
-use edge_transport::{LambdaCall, LambdaClient};
-use http::HeaderMap;
+use edge_transport::{LambdaCall, LambdaClient, Metadata};
 use prost::Message as _;
 
 use crate::clock::Clock;
@@ -90,7 +89,7 @@ impl Prober {
         counters.probed();
         let call = LambdaCall {
             message: question.message.clone(),
-            metadata: HeaderMap::new(),
+            metadata: Metadata::new(),
             deadline: Instant::now() + DEADLINE,
         };
         let about_request = question.about_request;

@@ -18,6 +18,7 @@ use edge_transport::{
 };
 use rand::Rng as _;
 use rand_pcg::Pcg64Mcg;
+use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -42,6 +43,9 @@ const WATCH_EVERY: Duration = Duration::from_millis(10);
 const INSPECT_EVERY: Duration = Duration::from_millis(50);
 /// How often connections to destinations that are gone are closed.
 const SWEEP_EVERY: Duration = Duration::from_secs(5);
+
+/// How long the end waits for the disk to take the last lines of a trace.
+const TRACE_ENDS_WITHIN: Duration = Duration::from_secs(3);
 
 /// A router.
 #[derive(Debug)]
@@ -92,6 +96,7 @@ impl Config {
         let sections = [
             self.optimizer.check(),
             self.router.check(),
+            self.tables.check(),
             self.retry.check(),
             self.admission.check(),
             self.explain.check(),
@@ -139,7 +144,7 @@ impl Router {
         let tls = Tls::load(&config)?;
 
         let clock = Clock::start();
-        let tables = Arc::new(match estimator {
+        let tables = match estimator {
             None => {
                 let exceptions: Vec<_> = config
                     .exceptions()
@@ -153,7 +158,8 @@ impl Router {
                 )
             }
             Some(estimator) => Tables::single(estimator.policy(), config.admission.limits()),
-        });
+        };
+        let tables = Arc::new(tables.with_max_entries(config.tables.max_entries));
         let trace = start_trace(estimator)?;
         preload(&tables, &config.fake, clock.now())?;
         let count = config
@@ -207,6 +213,7 @@ impl Router {
             tables: tables.clone(),
             clock,
             weights,
+            refused: Arc::default(),
         };
         let (tables_health, table_routes) =
             services::healthy(&[edge_router_server::SERVICE_NAME]).await;
@@ -487,8 +494,30 @@ impl RouterHandle {
         }
         self.cores.join().await;
         if let Some(trace) = self.trace {
-            // It panics only if the thread does, which says so itself.
-            let _finished = tokio::task::spawn_blocking(|| trace.finish()).await;
+            finish(trace).await;
         }
+    }
+}
+
+/// Lets the trace be written to its end, unless the disk hangs.
+async fn finish(trace: trace::Writer) {
+    let (done, finished) = oneshot::channel();
+    // Not one of the runtime's threads, for which its end would wait.
+    let thread = std::thread::Builder::new().name("trace-end".into());
+    let ending = thread.spawn(move || {
+        trace.finish();
+        // Nobody listens any more if it has taken too long.
+        let _late = done.send(());
+    });
+    let ended = match ending {
+        Ok(_) => tokio::time::timeout(TRACE_ENDS_WITHIN, finished).await,
+        Err(error) => {
+            tracing::warn!(%error, "the end of the trace may be missing");
+            return;
+        }
+    };
+    // Where the thread has panicked it has said so itself.
+    if ended.is_err() {
+        tracing::warn!("the end of the trace is missing: the disk does not take it");
     }
 }

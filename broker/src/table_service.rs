@@ -1,11 +1,13 @@
 //! The table server: `EdgeRouter` over gRPC.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use edge_proto::rpc::edge_router_server::EdgeRouter;
 use edge_proto::rpc::{
     EdgeRouterConf, ForwardingTable, NumTables, Return, TableId, Void, forwarding_table,
 };
+use edge_transport::Seldom;
 use tonic::{Request, Response, Status};
 
 use crate::clock::Clock;
@@ -18,6 +20,32 @@ pub(crate) struct TableService {
     pub(crate) tables: Arc<Tables>,
     pub(crate) clock: Clock,
     pub(crate) weights: Weights,
+    /// Anybody who reaches the port can have operations refused, as often and as long as they like.
+    pub(crate) refused: Arc<Seldom>,
+}
+
+impl TableService {
+    fn tell_refused(&self, operation: &EdgeRouterConf, msg: &str) {
+        let Some(others) = self.refused.due(Instant::now()) else {
+            return;
+        };
+        tracing::warn!(
+            others,
+            action = operation.action,
+            lambda = beginning(&operation.lambda),
+            destination = beginning(&operation.destination),
+            weight = operation.weight,
+            is_final = operation.r#final,
+            msg = beginning(msg),
+            "table operation refused"
+        );
+    }
+}
+
+/// As much of a text from outside as a log line takes.
+fn beginning(text: &str) -> &str {
+    const MOST: usize = 128;
+    &text[..text.floor_char_boundary(MOST)]
 }
 
 #[tonic::async_trait]
@@ -31,8 +59,9 @@ impl EdgeRouter for TableService {
         let msg = match configure(&self.tables, self.weights, &operation, self.clock.now()) {
             Ok(()) => "OK".to_owned(),
             Err(error) => {
-                tracing::warn!(%error, ?operation, "table operation refused");
-                format!("Error: {error}")
+                let msg = format!("Error: {error}");
+                self.tell_refused(&operation, &msg);
+                msg
             }
         };
         Ok(Response::new(Return { msg }))
@@ -72,5 +101,18 @@ impl EdgeRouter for TableService {
         Ok(Response::new(NumTables {
             value: self.tables.count(),
         }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_text_is_cut_between_characters() {
+        assert_eq!(beginning("short"), "short");
+        assert_eq!(beginning(&"x".repeat(1000)).len(), 128);
+        let umlauts = format!("x{}", "ü".repeat(1000));
+        assert_eq!(beginning(&umlauts).len(), 127);
     }
 }

@@ -1,6 +1,6 @@
 //! The two forwarding tables of a router, and what keeps them in step; the one of a dispatcher.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use edge_balance::{
     Destination, Destinations, EstimatorConfig, ForwardingTable, LimitConfig, Nanos, Optimizer,
@@ -27,6 +27,21 @@ pub struct Tables {
     destinations: Arc<Destinations>,
     overall: Arc<LearningTable>,
     computers: Option<Arc<LearningTable>>,
+    /// Of the overall table, which holds all that the other one holds: as many as may be, and as
+    /// many as there are. Whoever adds or removes some keeps the lock meanwhile.
+    max_entries: usize,
+    entries: Mutex<usize>,
+}
+
+/// Why an entry was not added or changed.
+#[derive(Debug, thiserror::Error)]
+pub enum ChangeError {
+    /// It would be one too many.
+    #[error("Too many entries: the table holds {0}, which tables.max-entries allows")]
+    Full(usize),
+    /// It is not acceptable.
+    #[error(transparent)]
+    Table(#[from] TableError),
 }
 
 impl Tables {
@@ -53,6 +68,8 @@ impl Tables {
             overall: table(),
             computers: Some(table()),
             destinations,
+            max_entries: usize::MAX,
+            entries: Mutex::new(0),
         }
     }
 
@@ -67,6 +84,17 @@ impl Tables {
             }),
             computers: None,
             destinations,
+            max_entries: usize::MAX,
+            entries: Mutex::new(0),
+        }
+    }
+
+    /// Lets [`Self::change`] add entries until there are so many.
+    #[must_use]
+    pub fn with_max_entries(self, max_entries: usize) -> Self {
+        Self {
+            max_entries,
+            ..self
         }
     }
 
@@ -96,7 +124,7 @@ impl Tables {
     /// exactly as long as it is final.
     ///
     /// # Errors
-    /// If lambda, destination or weight are not acceptable.
+    /// If lambda, destination or weight are not acceptable, or there are too many entries.
     pub fn change(
         &self,
         lambda: &str,
@@ -104,10 +132,15 @@ impl Tables {
         weight: f32,
         is_final: bool,
         now: Nanos,
-    ) -> Result<(), TableError> {
-        self.overall
-            .table
-            .change(lambda, destination, weight, is_final, now)?;
+    ) -> Result<(), ChangeError> {
+        let overall = &self.overall.table;
+        let mut entries = self.entries();
+        let is_new = !overall.holds(lambda, destination);
+        if is_new && *entries >= self.max_entries {
+            return Err(ChangeError::Full(*entries));
+        }
+        overall.change(lambda, destination, weight, is_final, now)?;
+        *entries += usize::from(is_new);
         if let Some(computers) = &self.computers {
             if is_final {
                 computers
@@ -120,7 +153,7 @@ impl Tables {
         Ok(())
     }
 
-    /// Fills the overall table with many destinations of one lambda at once.
+    /// Fills the overall table with many destinations of one lambda at once, however many.
     ///
     /// # Errors
     /// If lambda, a destination or a weight are not acceptable; then none is added.
@@ -130,21 +163,39 @@ impl Tables {
         routes: &[RouteChange<'_>],
         now: Nanos,
     ) -> Result<(), TableError> {
-        self.overall.table.change_many(lambda, routes, now)
+        let overall = &self.overall.table;
+        let mut entries = self.entries();
+        let new = routes
+            .iter()
+            .filter(|route| !overall.holds(lambda, route.destination))
+            .count();
+        overall.change_many(lambda, routes, now)?;
+        *entries += new;
+        Ok(())
     }
 
     /// Removes a destination of one lambda from all tables.
     pub fn remove(&self, lambda: &str, destination: &str, now: Nanos) {
-        for learning in self.all() {
-            learning.table.remove(lambda, destination, now);
+        let mut entries = self.entries();
+        if self.overall.table.remove(lambda, destination, now) {
+            *entries -= 1;
+        }
+        if let Some(computers) = &self.computers {
+            computers.table.remove(lambda, destination, now);
         }
     }
 
     /// Removes everything from all tables.
     pub fn flush(&self) {
+        let mut entries = self.entries();
         for learning in self.all() {
             learning.table.clear();
         }
+        *entries = 0;
+    }
+
+    fn entries(&self) -> MutexGuard<'_, usize> {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Lets the optimizers do what is due.

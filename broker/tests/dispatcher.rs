@@ -3,6 +3,7 @@
 
 mod support;
 
+use std::io::Read as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +12,7 @@ use edge_broker::config::EstimatorConfig;
 use edge_proto::rpc::edge_router_conf::Action;
 use edge_proto::rpc::{EdgeRouterConf, LambdaRequest, LambdaResponse, Outcome, TableId, Void};
 use support::{
-    Computer, Conduct, Running, change, config, dispatcher, eventually, request, start,
+    Computer, Conduct, PATIENCE, Running, change, config, dispatcher, eventually, request, start,
     start_dispatcher,
 };
 
@@ -319,4 +320,28 @@ async fn decisions_can_be_explained() {
     assert_eq!((decision.policy, decision.reason), ("util", "best"));
     assert!(decision.candidates[0].terms.contains_key("network_s"));
     assert!(decision.predicted_us.is_some());
+}
+
+#[tokio::test]
+async fn a_disk_that_hangs_does_not_hold_up_the_end_for_long() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("trace");
+    let made = std::process::Command::new("mkfifo").arg(&path).status();
+    assert!(made.unwrap().success());
+    // A pipe that nobody reads takes 64 KiB; it is open in both directions, which does not wait for
+    // another end.
+    let pipe = std::fs::File::options().read(true).write(true).open(&path);
+    let mut pipe = pipe.unwrap();
+    let computer = Computer::echo();
+    let [_, _, estimator, _] = of_each_type(Some(path));
+    let mut running = start_dispatcher(dispatcher(estimator)).await;
+    let lambda = "f".repeat(1024);
+    running.route(&lambda, &computer.name(), true).await;
+    for _ in 0..200 {
+        assert!(running.ask(&request(&lambda)).await.is_ok());
+    }
+    let end = running.router.shutdown(PATIENCE);
+    assert!(tokio::time::timeout(PATIENCE, end).await.unwrap());
+    let taken = pipe.read(&mut [0; 1 << 16]).unwrap();
+    assert!(taken > 50_000, "it did hang: {taken}");
 }

@@ -31,8 +31,9 @@ fn with_uuid(uuid: &str) -> LambdaRequest {
 }
 
 async fn ask_explained(running: &Running, request: &LambdaRequest) -> LambdaResponse {
-    let mut metadata = http::HeaderMap::new();
-    metadata.insert("edge-explain", "1".parse().unwrap());
+    let mut metadata = edge_transport::Metadata::new();
+    let name = http::HeaderName::from_static("edge-explain");
+    metadata.insert(&name, &"1".parse().unwrap());
     running.try_ask_with(request, metadata).await.unwrap()
 }
 

@@ -45,7 +45,7 @@ async fn fields_of_the_future_pass_through() {
     message.extend_from_slice(b"\xa2\x1f\x03new"); // field 500
     let call = LambdaCall {
         message: Bytes::from(message),
-        metadata: http::HeaderMap::new(),
+        metadata: edge_transport::Metadata::new(),
         deadline: Instant::now() + PATIENCE,
     };
     router.client.call(&router.endpoint, &call).await.unwrap();
@@ -139,7 +139,7 @@ async fn malformed_messages_get_a_retcode() {
     let router = start(config()).await;
     let call = LambdaCall {
         message: Bytes::from_static(b"\x0a\x20short"),
-        metadata: http::HeaderMap::new(),
+        metadata: edge_transport::Metadata::new(),
         deadline: Instant::now() + PATIENCE,
     };
     let reply = router.client.call(&router.endpoint, &call).await.unwrap();
@@ -175,9 +175,11 @@ async fn metadata_passes_in_both_directions_and_the_deadline_shrinks() {
     let computer = Computer::echo();
     let mut router = start(config()).await;
     router.route("f", &computer.name(), true).await;
-    let mut metadata = http::HeaderMap::new();
-    metadata.insert("traceparent", "00-abc".parse().unwrap());
-    metadata.insert("x-bin-bin", "AAEC".parse().unwrap());
+    let mut metadata = edge_transport::Metadata::new();
+    for (name, value) in [("traceparent", "00-abc"), ("x-bin-bin", "AAEC")] {
+        let name = http::HeaderName::from_static(name);
+        metadata.insert(&name, &value.parse().unwrap());
+    }
     let call = LambdaCall {
         message: Bytes::from(request("f").encode_to_vec()),
         metadata,
@@ -185,9 +187,9 @@ async fn metadata_passes_in_both_directions_and_the_deadline_shrinks() {
     };
     let reply = router.client.call(&router.endpoint, &call).await.unwrap();
     let seen = &computer.metadata()[0];
-    assert_eq!(seen.get("traceparent").unwrap(), "00-abc");
-    assert_eq!(seen.get("x-bin-bin").unwrap(), "AAEC");
-    assert_eq!(reply.trailers.get("x-computer").unwrap(), "present");
+    assert_eq!(seen.text("traceparent"), Some("00-abc"));
+    assert_eq!(seen.text("x-bin-bin"), Some("AAEC"));
+    assert_eq!(reply.trailers.text("x-computer"), Some("present"));
 }
 
 #[tokio::test]
@@ -220,7 +222,7 @@ async fn a_deadline_that_passes_is_told_by_whoever_notices_first() {
     router.route("f", &computer.name(), true).await;
     let call = LambdaCall {
         message: Bytes::from(request("f").encode_to_vec()),
-        metadata: http::HeaderMap::new(),
+        metadata: edge_transport::Metadata::new(),
         deadline: Instant::now() + Duration::from_millis(200),
     };
     match router.client.call(&router.endpoint, &call).await {
@@ -245,7 +247,7 @@ async fn a_thousand_requests_are_in_flight_at_one_computer() {
             tokio::spawn(async move {
                 let call = LambdaCall {
                     message: Bytes::from(request("slow").encode_to_vec()),
-                    metadata: http::HeaderMap::new(),
+                    metadata: edge_transport::Metadata::new(),
                     deadline: Instant::now() + PATIENCE,
                 };
                 client.call(&endpoint, &call).await
@@ -274,7 +276,7 @@ async fn the_limit_of_pending_requests_holds_and_leaks_no_place() {
             tokio::spawn(async move {
                 let call = LambdaCall {
                     message: Bytes::from(request("f").encode_to_vec()),
-                    metadata: http::HeaderMap::new(),
+                    metadata: edge_transport::Metadata::new(),
                     deadline: Instant::now() + PATIENCE,
                 };
                 client.call(&endpoint, &call).await
@@ -290,6 +292,22 @@ async fn the_limit_of_pending_requests_holds_and_leaks_no_place() {
     for _ in 0..5 {
         assert_eq!(router.ask(&request("f")).await.retcode, "OK");
     }
+}
+
+#[tokio::test]
+async fn an_artificial_delay_beyond_the_deadline_ends_the_request_at_once() {
+    let computer = Computer::echo();
+    let mut slow = config();
+    slow.router.min_forward_time = 3600.0;
+    slow.router.max_forward_time = 3600.0;
+    let mut router = start(slow).await;
+    router.route("f", &computer.name(), true).await;
+    // Answered by the broker: whoever waits for the deadline itself gets no answer.
+    let answer = router.ask(&request("f")).await;
+    assert_eq!(answer.outcome(), Outcome::Deadline);
+    assert!(answer.retcode.contains("artificial delay"), "{answer:?}");
+    assert_eq!(computer.count(), 0);
+    assert_eq!(router.router.destinations()[0].in_flight, 0);
 }
 
 #[tokio::test]

@@ -41,7 +41,7 @@ async fn ask(router: &Process, options: ClientOptions) -> Result<LambdaResponse,
     let client = LambdaClient::new(Core::current(), Arc::new(options));
     let call = LambdaCall {
         message: request("f").encode_to_vec().into(),
-        metadata: http::HeaderMap::new(),
+        metadata: edge_transport::Metadata::new(),
         deadline: Instant::now() + PATIENCE,
     };
     let reply = client.call(&router.lambda.parse().unwrap(), &call).await?;

@@ -43,7 +43,7 @@ impl Busy {
             let client = LambdaClient::new(Core::current(), Arc::new(ClientOptions::default()));
             let call = LambdaCall {
                 message: request("f").encode_to_vec().into(),
-                metadata: http::HeaderMap::new(),
+                metadata: edge_transport::Metadata::new(),
                 deadline: Instant::now() + PATIENCE,
             };
             let reply = client.call(&endpoint, &call).await?;

@@ -261,3 +261,53 @@ async fn dry_and_asynchronous_answers_teach_nothing() {
     let weight = entries(&mut router, 0).await[0].2;
     assert_eq!(weight.to_bits(), 1.0f32.to_bits());
 }
+
+#[tokio::test]
+async fn a_full_table_says_so_and_takes_changes_of_what_it_holds() {
+    let mut small = config();
+    small.tables.max_entries = 2;
+    let mut router = start(small).await;
+    router.route("f", "127.0.0.1:1", true).await;
+    router.route("g", "127.0.0.1:1", false).await;
+    let one_more = change("f", "127.0.0.1:2", 1.0, true);
+    let refused = router.configure(one_more.clone()).await;
+    assert_eq!(
+        refused,
+        "Error: Too many entries: the table holds 2, which tables.max-entries allows"
+    );
+    assert_eq!(entries(&mut router, 0).await.len(), 2);
+    assert_eq!(entries(&mut router, 1).await.len(), 1);
+    // Nor does what is not acceptable, or removed twice, count.
+    router.route("f", "127.0.0.1:1", false).await;
+    let removal = EdgeRouterConf {
+        action: Action::Remove as i32,
+        ..change("g", "127.0.0.1:1", 1.0, false)
+    };
+    for _ in 0..2 {
+        assert_eq!(router.configure(removal.clone()).await, "OK");
+    }
+    let invalid = change("f", "127.0.0.1:3", -1.0, true);
+    assert!(
+        router
+            .configure(invalid)
+            .await
+            .starts_with("Error: Invalid")
+    );
+    assert_eq!(router.configure(one_more.clone()).await, "OK");
+    assert_eq!(router.configure(removal).await, "OK");
+    let third = change("f", "127.0.0.1:3", 1.0, true);
+    assert!(
+        router
+            .configure(third.clone())
+            .await
+            .starts_with("Error: Too many")
+    );
+    let flush = EdgeRouterConf {
+        action: Action::Flush as i32,
+        ..EdgeRouterConf::default()
+    };
+    assert_eq!(router.configure(flush).await, "OK");
+    for change in [third, one_more] {
+        assert_eq!(router.configure(change).await, "OK");
+    }
+}

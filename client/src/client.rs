@@ -4,8 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use edge_proto::rpc::{LambdaRequest, LambdaResponse};
-use edge_transport::{CallError, Endpoint, LambdaCall, LambdaClient};
-use http::HeaderMap;
+use edge_transport::{CallError, Endpoint, LambdaCall, LambdaClient, Metadata};
 use prost::Message as _;
 
 use crate::RequestError;
@@ -57,7 +56,7 @@ impl Client {
         let begin = Instant::now();
         let call = LambdaCall {
             message: request.encode_to_vec().into(),
-            metadata: HeaderMap::new(),
+            metadata: Metadata::new(),
             deadline: begin + timeout,
         };
         let response = exchange(&self.transport, &self.endpoint, &call).await?;

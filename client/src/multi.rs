@@ -14,10 +14,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use edge_proto::rpc::{self, LambdaRequest, LambdaResponse};
-use edge_transport::{CallError, Endpoint, LambdaCall, LambdaClient};
+use edge_transport::{CallError, Endpoint, LambdaCall, LambdaClient, Metadata};
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
-use http::HeaderMap;
 use prost::Message as _;
 use rand::RngExt as _;
 use rand_pcg::Pcg64;
@@ -115,7 +114,7 @@ impl MultiClient {
         let begin = Instant::now();
         let call = LambdaCall {
             message: request.encode_to_vec().into(),
-            metadata: HeaderMap::new(),
+            metadata: Metadata::new(),
             deadline: begin + timeout,
         };
         let (primary, targets) = self.draw();

@@ -8,17 +8,18 @@ mod keepalive;
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use http::HeaderValue;
+use bytes::Bytes;
+use foldhash::fast::RandomState;
 
 use self::channel::Channel;
 pub(crate) use self::connect::open;
 pub use self::error::{CallError, ConnectError};
-use crate::{Core, Endpoint, LambdaCall, LambdaReply, Limits};
+use crate::{Core, Endpoint, LambdaCall, LambdaReply, Limits, Metadata};
 
 /// How our servers sign their answers; peers that do tolerate any number of PINGs.
-pub(crate) const OURS: HeaderValue = HeaderValue::from_static("serverless-on-edge");
+pub(crate) const OURS: &str = "serverless-on-edge";
 
 /// How connections to destinations are made and watched.
 #[derive(Debug, Clone)]
@@ -61,7 +62,7 @@ impl Default for ClientOptions {
 pub struct LambdaClient {
     core: Core,
     options: Arc<ClientOptions>,
-    channels: Mutex<HashMap<Box<str>, Arc<Channel>>>,
+    channels: Mutex<HashMap<Box<str>, Arc<Channel>, RandomState>>,
 }
 
 impl LambdaClient {
@@ -98,12 +99,31 @@ impl LambdaClient {
         name: &str,
         call: &LambdaCall,
     ) -> Result<LambdaReply, CallError> {
+        let LambdaCall {
+            message,
+            metadata,
+            deadline,
+        } = call;
+        let message = std::slice::from_ref(message);
+        self.send(name, message, metadata, *deadline, Instant::now())
+            .await
+    }
+
+    /// As [`Self::call_by_name`], at `now`, with the parts of the call by themselves and the
+    /// message in pieces.
+    ///
+    /// # Errors
+    /// Those of [`Self::call_by_name`].
+    pub async fn send(
+        &self,
+        name: &str,
+        message: &[Bytes],
+        metadata: &Metadata,
+        deadline: Instant,
+        now: Instant,
+    ) -> Result<LambdaReply, CallError> {
         let channel = self.channel(name)?;
-        let deadline = tokio::time::Instant::from_std(call.deadline);
-        match tokio::time::timeout_at(deadline, channel.call(call)).await {
-            Ok(answered) => answered,
-            Err(_) => Err(CallError::Deadline),
-        }
+        channel.call(message, metadata, deadline, now).await
     }
 
     /// Closes all connections except those to which `keep` says yes, once
@@ -127,7 +147,7 @@ impl LambdaClient {
         Ok(channel)
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Box<str>, Arc<Channel>>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Box<str>, Arc<Channel>, RandomState>> {
         self.channels.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

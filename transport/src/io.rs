@@ -47,6 +47,11 @@ impl Io {
         self
     }
 
+    /// Whether what was written leaves only when it is flushed.
+    pub(crate) fn needs_flush(&self) -> bool {
+        matches!(self.stream, Stream::Tls(_))
+    }
+
     fn tcp(&self) -> &TcpStream {
         match &self.stream {
             Stream::Plain(stream) => stream,

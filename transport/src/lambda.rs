@@ -5,10 +5,9 @@ use std::net::IpAddr;
 use std::time::Instant;
 
 use bytes::Bytes;
-use http::HeaderMap;
 use tonic::Status;
 
-use crate::Core;
+use crate::{Core, Metadata};
 
 /// One request to run a lambda, as it came from the wire or is to go there.
 #[derive(Debug, Clone)]
@@ -16,7 +15,7 @@ pub struct LambdaCall {
     /// The encoded [`LambdaRequest`](edge_proto::rpc::LambdaRequest).
     pub message: Bytes,
     /// Metadata of the caller, without what belongs to one hop only.
-    pub metadata: HeaderMap,
+    pub metadata: Metadata,
     /// When the caller stops waiting.
     pub deadline: Instant,
 }
@@ -27,7 +26,7 @@ pub struct LambdaReply {
     /// The encoded [`LambdaResponse`](edge_proto::rpc::LambdaResponse).
     pub message: Bytes,
     /// Trailing metadata for the caller.
-    pub trailers: HeaderMap,
+    pub trailers: Metadata,
 }
 
 /// Who sent a request, as far as being fair to all is concerned.

@@ -1,8 +1,9 @@
 //! How bytes move: gRPC over TCP and TLS, servers, clients, connection pools, deadlines.
 //!
-//! Two planes share the sockets. The lambda plane is served and called
-//! directly on `h2` and passes encoded messages as they are: [`LambdaService`]
-//! is its server side, [`LambdaClient`] its client side. Everything else
+//! Two planes share the sockets. The lambda plane is served and called on an
+//! implementation of HTTP/2 of its own, [`http2`], and passes encoded messages as
+//! they are: [`LambdaService`] is its server side, [`LambdaClient`] its client
+//! side. Everything else
 //! (tables, controller, health, reflection) is plain tonic behind the same
 //! [`Server`], and [`control::channel`] on the client side. [`states`] is one
 //! such service, which more than one kind of process offers.
@@ -12,6 +13,7 @@
 //! loaded core, where all that follows stays.
 
 pub mod control;
+pub mod http2;
 pub mod pushback;
 pub mod services;
 pub mod states;
@@ -21,11 +23,13 @@ pub mod unexecuted;
 mod client;
 mod cores;
 mod endpoint;
-mod frame;
 mod io;
 mod lambda;
 mod limits;
+mod link;
 mod listener;
+mod metadata;
+mod seldom;
 mod server;
 mod timeout;
 mod typed;
@@ -36,6 +40,8 @@ pub use endpoint::{Endpoint, EndpointError};
 pub use lambda::{LambdaCall, LambdaReply, LambdaService, NoLambda, Peer};
 pub use limits::Limits;
 pub use listener::{BindError, Listener};
+pub use metadata::Metadata;
+pub use seldom::Seldom;
 pub use server::{Server, ServerHandle};
 pub use typed::{LambdaHandler, Typed, TypedReply, malformed};
 

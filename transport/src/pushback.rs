@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderName, HeaderValue};
+
+use crate::Metadata;
 
 /// The trailing metadata that carries the hint, in milliseconds.
 pub const NAME: HeaderName = HeaderName::from_static("grpc-retry-pushback-ms");
@@ -11,10 +13,10 @@ const LONGEST: Duration = Duration::from_secs(60);
 
 /// Asks the caller to come back after `pause`, rounded up to a millisecond, 1 at least and 60,000
 /// at the most.
-pub fn set(trailers: &mut HeaderMap, pause: Duration) {
+pub fn set(trailers: &mut Metadata, pause: Duration) {
     let millis = pause.min(LONGEST).as_nanos().div_ceil(1_000_000).max(1);
     let millis = u64::try_from(millis).unwrap_or(u64::MAX);
-    trailers.insert(NAME, HeaderValue::from(millis));
+    trailers.insert(&NAME, &HeaderValue::from(millis));
 }
 
 /// A hint as a caller reads it.
@@ -27,8 +29,8 @@ pub enum PushBack {
 }
 
 /// The hint of an answer, if it has one.
-pub fn get(trailers: &HeaderMap) -> Option<PushBack> {
-    let text = trailers.get(NAME)?.to_str().unwrap_or_default();
+pub fn get(trailers: &Metadata) -> Option<PushBack> {
+    let text = std::str::from_utf8(trailers.get(NAME)?).unwrap_or_default();
     Some(text.parse().map_or(PushBack::Never, |milliseconds| {
         PushBack::After(Duration::from_millis(milliseconds))
     }))
@@ -46,24 +48,23 @@ mod tests {
             (Duration::from_millis(250), 250),
             (Duration::MAX, 60_000),
         ] {
-            let mut trailers = HeaderMap::new();
+            let mut trailers = Metadata::new();
             set(&mut trailers, pause);
-            assert_eq!(trailers["grpc-retry-pushback-ms"], millis.to_string());
+            assert_eq!(trailers.text(NAME), Some(&millis.to_string()[..]));
         }
     }
 
     #[test]
     fn what_is_no_number_of_milliseconds_forbids_to_try_again() {
         let read = |text| {
-            get(&HeaderMap::from_iter([(
-                NAME,
-                HeaderValue::from_static(text),
-            )]))
+            let mut trailers = Metadata::new();
+            trailers.insert(&NAME, &HeaderValue::from_static(text));
+            get(&trailers)
         };
         let after = Duration::from_millis(250);
         assert_eq!(read("250"), Some(PushBack::After(after)));
         assert_eq!(read("-1"), Some(PushBack::Never));
         assert_eq!(read("soon"), Some(PushBack::Never));
-        assert_eq!(get(&HeaderMap::new()), None);
+        assert_eq!(get(&Metadata::new()), None);
     }
 }

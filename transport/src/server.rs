@@ -1,9 +1,8 @@
 //! The server: one listener, many cores, two planes.
 
 mod connection;
+mod requests;
 mod rest;
-mod seldom;
-mod unary;
 
 use std::io;
 use std::net::SocketAddr;
@@ -16,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tonic::service::Routes;
 
-use self::seldom::Seldom;
+use crate::Seldom;
 use crate::{Core, Cores, LambdaService, Limits, Listener, NoLambda};
 
 /// What a listener serves, and within which limits.

@@ -2,42 +2,71 @@
 
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderValue};
+use http::HeaderMap;
 
 /// Name of the header.
 pub(crate) const GRPC_TIMEOUT: &str = "grpc-timeout";
 
-/// What the header says; `None` if it is absent or not understood, which
-/// counts as absent, as in other implementations.
-pub(crate) fn parse(headers: &HeaderMap) -> Option<Duration> {
-    let text = headers.get(GRPC_TIMEOUT)?.to_str().ok()?;
-    let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
-    if digits.is_empty() || digits.len() > 8 || !digits.bytes().all(|b| b.is_ascii_digit()) {
+/// What the header among `headers` says.
+pub(crate) fn of(headers: &HeaderMap) -> Option<Duration> {
+    parse(headers.get(GRPC_TIMEOUT)?.as_bytes())
+}
+
+/// What the header says; `None` if it is not understood, which counts as absent, as in other
+/// implementations.
+pub(crate) fn parse(text: &[u8]) -> Option<Duration> {
+    let (unit, digits) = text.split_last()?;
+    if digits.is_empty() || digits.len() > 8 || !digits.iter().all(u8::is_ascii_digit) {
         return None;
     }
-    let value: u64 = digits.parse().ok()?;
+    let value = digits
+        .iter()
+        .fold(0, |value, digit| value * 10 + u64::from(digit - b'0'));
     Some(match unit {
-        "H" => Duration::from_secs(value * 3600),
-        "M" => Duration::from_secs(value * 60),
-        "S" => Duration::from_secs(value),
-        "m" => Duration::from_millis(value),
-        "u" => Duration::from_micros(value),
-        "n" => Duration::from_nanos(value),
+        b'H' => Duration::from_secs(value * 3600),
+        b'M' => Duration::from_secs(value * 60),
+        b'S' => Duration::from_secs(value),
+        b'm' => Duration::from_millis(value),
+        b'u' => Duration::from_micros(value),
+        b'n' => Duration::from_nanos(value),
         _ => return None,
     })
 }
 
-/// The header value for `timeout`, rounded down to what eight digits can say.
-pub(crate) fn format(timeout: Duration) -> HeaderValue {
-    const LIMIT: u128 = 100_000_000;
-    let text = if timeout.as_micros() < LIMIT {
-        format!("{}u", timeout.as_micros())
-    } else if timeout.as_millis() < LIMIT {
-        format!("{}m", timeout.as_millis())
-    } else {
-        format!("{}S", timeout.as_secs().min(99_999_999))
-    };
-    HeaderValue::try_from(text).expect("digits and a letter are a valid header value")
+/// What the header says for a time: eight digits at the most, and a unit.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Text {
+    bytes: [u8; 9],
+    begin: usize,
+}
+
+impl Text {
+    /// The text for `timeout`, rounded down to what eight digits can say.
+    pub(crate) fn of(timeout: Duration) -> Self {
+        const LIMIT: u128 = 100_000_000;
+        let (mut value, unit) = if timeout.as_micros() < LIMIT {
+            (timeout.as_micros() as u64, b'u')
+        } else if timeout.as_millis() < LIMIT {
+            (timeout.as_millis() as u64, b'm')
+        } else {
+            (timeout.as_secs().min(99_999_999), b'S')
+        };
+        let mut bytes = [0; 9];
+        bytes[8] = unit;
+        let mut begin = 8;
+        loop {
+            begin -= 1;
+            bytes[begin] = b'0' + (value % 10) as u8;
+            value /= 10;
+            if value == 0 {
+                return Self { bytes, begin };
+            }
+        }
+    }
+
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        &self.bytes[self.begin..]
+    }
 }
 
 #[cfg(test)]
@@ -45,9 +74,7 @@ mod tests {
     use super::*;
 
     fn parsed(text: &str) -> Option<Duration> {
-        let value = HeaderValue::from_bytes(text.as_bytes()).unwrap();
-        let headers = HeaderMap::from_iter([(GRPC_TIMEOUT.parse().unwrap(), value)]);
-        parse(&headers)
+        parse(text.as_bytes())
     }
 
     #[test]
@@ -65,7 +92,7 @@ mod tests {
         for text in ["", "S", "5", "5x", "-5S", "123456789S", "1.5S", "é"] {
             assert_eq!(parsed(text), None, "{text}");
         }
-        assert_eq!(parse(&HeaderMap::new()), None);
+        assert_eq!(of(&HeaderMap::new()), None);
     }
 
     #[test]
@@ -73,12 +100,12 @@ mod tests {
         for timeout in [
             Duration::ZERO,
             Duration::from_nanos(1_234_567),
+            Duration::from_micros(99_999_999),
             Duration::from_secs(60),
             Duration::from_secs(123_456),
             Duration::from_secs(u64::MAX),
         ] {
-            let headers = HeaderMap::from_iter([(GRPC_TIMEOUT.parse().unwrap(), format(timeout))]);
-            let read = parse(&headers).expect("what was written is valid");
+            let read = parse(Text::of(timeout).as_bytes()).expect("what was written is valid");
             assert!(read <= timeout, "{read:?} > {timeout:?}");
             assert!(timeout < Duration::from_secs(99_999_999) || read.as_secs() == 99_999_999);
         }

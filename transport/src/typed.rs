@@ -7,12 +7,11 @@ use std::panic::AssertUnwindSafe;
 use bytes::Bytes;
 use edge_proto::rpc::{LambdaRequest, LambdaResponse, Outcome};
 use futures_util::FutureExt as _;
-use http::HeaderMap;
 use prost::Message as _;
 use std::time::Instant;
 use tonic::Status;
 
-use crate::{Core, LambdaCall, LambdaReply, LambdaService, Peer};
+use crate::{Core, LambdaCall, LambdaReply, LambdaService, Metadata, Peer};
 
 /// An answer that has yet to be encoded.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -20,7 +19,7 @@ pub struct TypedReply {
     /// The message.
     pub response: LambdaResponse,
     /// Trailing metadata for the caller.
-    pub trailers: HeaderMap,
+    pub trailers: Metadata,
 }
 
 impl From<LambdaResponse> for TypedReply {
@@ -28,7 +27,7 @@ impl From<LambdaResponse> for TypedReply {
     fn from(response: LambdaResponse) -> Self {
         Self {
             response,
-            trailers: HeaderMap::new(),
+            trailers: Metadata::new(),
         }
     }
 }

@@ -74,6 +74,10 @@ impl Lambda {
         self.routes.load().len()
     }
 
+    pub(super) fn holds(&self, destination: &str) -> bool {
+        self.index().contains_key(destination)
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.len() == 0
     }

@@ -9,7 +9,7 @@ use edge_transport::pushback::{self, PushBack};
 use edge_transport::{CallError, LambdaReply, unexecuted};
 use tonic::Code;
 
-use super::reply::failure;
+use super::reply::{SOON, failure};
 use super::{Ended, Query};
 use crate::metrics::Counters;
 use crate::report::report;
@@ -41,10 +41,18 @@ pub(super) enum Verdict {
 }
 
 impl Attempt {
-    /// The time to wait for a place ran out: nobody's fault.
+    /// The time to wait before it was sent ran out: nobody's fault.
     pub(super) fn overdue(pick: Option<Pick>, text: String) -> Self {
         drop(pick);
         Self::failed(Verdict::Final, Outcome::Deadline, text)
+    }
+
+    /// Too many wait for a place there already: another destination may have one.
+    pub(super) fn crowded(pick: Option<Pick>, text: String) -> Self {
+        drop(pick);
+        let mut attempt = Self::failed(Verdict::TryElsewhere, Outcome::Overloaded, text);
+        pushback::set(&mut attempt.reply.trailers, SOON);
+        attempt
     }
 
     fn failed(verdict: Verdict, outcome: Outcome, text: String) -> Self {
@@ -153,7 +161,11 @@ fn judge_answer(
             repeat_if(request.may_repeat || unexecuted::is_marked(&reply.trailers))
         }
     };
-    let message = view.with_responder(reply.message.clone(), destination.name());
+    let message = if view.responder.is_empty() {
+        ResponseView::with_responder(reply.message, destination.name())
+    } else {
+        reply.message
+    };
     Attempt {
         verdict,
         reply: LambdaReply {

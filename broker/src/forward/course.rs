@@ -4,6 +4,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use edge_balance::{Answers, HedgeDelay, Nanos, NoDestination, Pick, Tried};
 use edge_proto::rpc::Outcome;
 use edge_proto::view::RequestView;
@@ -13,6 +14,7 @@ use rand::RngExt as _;
 use smallvec::SmallVec;
 
 use super::attempt::{self, Attempt, Verdict};
+use super::pending::NoPlace;
 use super::reply::{self, NO_DESTINATIONS};
 use super::{Ended, Forwarder, PerCore, Query};
 use crate::admission::{Applicant, Busy};
@@ -111,7 +113,6 @@ impl Course<'_> {
                     continue;
                 }
             };
-            let is_last = leg.is_last;
             let attempt = match self.hedge_delay(&leg, progress) {
                 None => self.plain(leg).await,
                 Some(hedge) => match hedge.after() {
@@ -127,6 +128,8 @@ impl Course<'_> {
                 },
             };
             progress.outcomes.push(reply::outcome_name(attempt.outcome));
+            // A copy counts.
+            let is_last = progress.tried.len() >= self.forwarder.max_attempts;
             match attempt.verdict {
                 Verdict::Final => return attempt.reply,
                 _ if is_last => return attempt.reply,
@@ -400,24 +403,28 @@ impl Course<'_> {
         let held = pick.as_ref().expect("an attempt begins with a pick");
         let destination = held.destination().clone();
         let max_wait_us = max_wait.map_or(0, |span| span.as_micros().max(1));
-        let call = LambdaCall {
-            message: self.view.forwarded(&self.call.message, max_wait_us),
-            ..self.call.clone()
-        };
-        delay.wait(&self.core.random).await;
+        let message = self.forwarded(max_wait_us);
+        let deadline = self.call.deadline;
+        if let Err(text) = delay.wait(&self.core.random, deadline).await {
+            return Attempt::overdue(pick.take(), text);
+        }
         let started = Instant::now();
         let _permit = match pending {
             None => None,
-            Some(limit) => match limit.acquire(destination.name(), call.deadline).await {
+            Some(limit) => match limit.acquire(destination.name(), deadline).await {
                 Ok(permit) => Some(permit),
-                Err(text) => return Attempt::overdue(pick.take(), text),
+                Err(NoPlace::Overdue(text)) => return Attempt::overdue(pick.take(), text),
+                Err(NoPlace::Crowded(text)) => return Attempt::crowded(pick.take(), text),
             },
         };
         let answered = if delay.is_fake() {
             Ok(delay.fake_answer(&self.core.random))
         } else {
-            let client = &self.core.client;
-            client.call_by_name(destination.name(), &call).await
+            let (client, metadata) = (&self.core.client, &self.call.metadata);
+            let name = destination.name();
+            client
+                .send(name, &message, metadata, deadline, started)
+                .await
         };
         let ended = Ended {
             latency: started.elapsed(),
@@ -431,6 +438,19 @@ impl Course<'_> {
             admission.call_up(&mut *self.core.random());
         }
         attempt
+    }
+
+    /// The request as it is passed on.
+    fn forwarded(self, max_wait_us: u64) -> SmallVec<[Bytes; 1]> {
+        /// Messages up to this size are copied, which is quicker than to send them in pieces.
+        const COPY_LIMIT: usize = 8 << 10;
+        let message = &self.call.message;
+        if message.len() > COPY_LIMIT {
+            return self.view.forwarded_in_pieces(message, max_wait_us).into();
+        }
+        let mut whole = SmallVec::new();
+        whole.push(self.view.forwarded(message, max_wait_us));
+        whole
     }
 
     /// Pauses before the second retry and those after it; false if the deadline would pass.

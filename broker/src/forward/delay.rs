@@ -1,7 +1,7 @@
 //! Artificial delays and made-up answers: what experiments with brokers ask for.
 
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use edge_proto::OK;
 use edge_proto::rpc::{LambdaResponse, Outcome};
@@ -24,10 +24,27 @@ impl Delay {
     }
 
     /// Pauses for a time drawn uniformly from the configured range.
-    pub(super) async fn wait(&self, random: &Mutex<Pcg64Mcg>) {
-        let Some((min, max)) = self.pause else { return };
-        let pause = lock(random).random_range(min.as_secs_f64()..=max.as_secs_f64());
-        tokio::time::sleep(Duration::from_secs_f64(pause)).await;
+    ///
+    /// # Errors
+    /// If that would last beyond the deadline, which is said at once.
+    pub(super) async fn wait(
+        &self,
+        random: &Mutex<Pcg64Mcg>,
+        deadline: Instant,
+    ) -> Result<(), String> {
+        let Some((min, max)) = self.pause else {
+            return Ok(());
+        };
+        let seconds = lock(random).random_range(min.as_secs_f64()..=max.as_secs_f64());
+        let pause = Duration::from_secs_f64(seconds);
+        let left = deadline.saturating_duration_since(Instant::now());
+        if pause > left {
+            return Err(format!(
+                "deadline exceeded: an artificial delay of {pause:?} is due, {left:?} are left"
+            ));
+        }
+        tokio::time::sleep(pause).await;
+        Ok(())
     }
 
     /// An empty answer that claims to have taken between 1 ms and 1 s.

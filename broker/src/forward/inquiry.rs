@@ -6,10 +6,9 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use edge_balance::{Answers, Nanos, Probe};
 use edge_proto::view::ResponseView;
-use edge_transport::{LambdaCall, LambdaClient};
+use edge_transport::{LambdaCall, LambdaClient, Metadata};
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
-use http::HeaderMap;
 
 use super::pending::PendingLimit;
 use crate::clock::Clock;
@@ -47,7 +46,7 @@ impl Inquirer {
     ) -> Answers {
         let call = LambdaCall {
             message: question.clone(),
-            metadata: HeaderMap::new(),
+            metadata: Metadata::new(),
             deadline: deadline.min(Instant::now() + self.patience),
         };
         let mut open: FuturesUnordered<_> = probes

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use edge_proto::rpc::{LambdaResponse, Outcome};
-use edge_transport::{LambdaReply, pushback, unexecuted};
-use http::{HeaderMap, HeaderName, HeaderValue};
+use edge_transport::{LambdaReply, Metadata, pushback, unexecuted};
+use http::{HeaderName, HeaderValue};
 use prost::Message as _;
 
 use crate::metrics::OUTCOMES;
@@ -28,7 +28,7 @@ pub(super) fn failure(outcome: Outcome, text: impl Into<String>) -> LambdaReply 
 pub(super) fn encoded(response: &LambdaResponse) -> LambdaReply {
     LambdaReply {
         message: Bytes::from(response.encode_to_vec()),
-        trailers: HeaderMap::new(),
+        trailers: Metadata::new(),
     }
 }
 
@@ -44,14 +44,17 @@ pub(super) fn busy(push_back: Duration) -> LambdaReply {
 /// Tells the caller what became of each attempt, if there was more than one. A reply that says that
 /// the request was not executed says so of all attempts, or no longer.
 pub(super) fn with_attempts(mut reply: LambdaReply, outcomes: &[&str]) -> LambdaReply {
+    if outcomes.len() < 2 && reply.trailers.is_empty() {
+        return reply;
+    }
     if !outcomes.iter().all(|outcome| is_never_begun(outcome)) {
         unexecuted::unmark(&mut reply.trailers);
     }
     if outcomes.len() > 1 {
         let trailers = &mut reply.trailers;
-        trailers.insert(ATTEMPTS, HeaderValue::from(outcomes.len()));
+        trailers.insert(&ATTEMPTS, &HeaderValue::from(outcomes.len()));
         if let Ok(list) = HeaderValue::from_str(&outcomes.join(",")) {
-            trailers.insert(ATTEMPT_OUTCOMES, list);
+            trailers.insert(&ATTEMPT_OUTCOMES, &list);
         }
     }
     reply
@@ -82,9 +85,9 @@ mod tests {
         let told = |outcomes: &[&str]| with_attempts(LambdaReply::default(), outcomes).trailers;
         assert!(told(&["ok"]).is_empty());
         let trailers = told(&["unavailable", "ok"]);
-        assert_eq!(trailers.get("edge-attempts").unwrap(), "2");
-        let list = trailers.get("edge-attempt-outcomes").unwrap();
-        assert_eq!(list, "unavailable,ok");
+        assert_eq!(trailers.text("edge-attempts"), Some("2"));
+        let list = trailers.text("edge-attempt-outcomes");
+        assert_eq!(list, Some("unavailable,ok"));
     }
 
     #[test]

@@ -12,7 +12,7 @@ pub mod process;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -23,9 +23,11 @@ use edge_proto::rpc::edge_router_conf::Action;
 use edge_proto::rpc::{EdgeRouterConf, LambdaRequest, LambdaResponse, Outcome};
 use edge_transport::{
     CallError, ClientOptions, Core, Cores, Endpoint, LambdaCall, LambdaClient, LambdaReply,
-    LambdaService, Limits, Listener, Peer, Server, ServerHandle, control, unexecuted,
+    LambdaService, Limits, Listener, Peer, Server, ServerHandle, control, pushback, unexecuted,
 };
 use prost::Message as _;
+use tokio::sync::Semaphore;
+use tokio::task::JoinHandle;
 use tonic::Status;
 use tonic::service::Routes;
 use tonic::transport::Channel;
@@ -52,6 +54,13 @@ pub enum Conduct {
     Utter(Duration, Bytes),
     /// Never answers.
     Hang,
+    /// Whoever sets this first waits for a permit before it answers with the input; everybody else
+    /// answers at once, with this if there is something.
+    HoldOne(Arc<AtomicBool>, Arc<Semaphore>, Option<LambdaResponse>),
+    /// Takes a permit for each answer, and waits for it.
+    Gate(Arc<Semaphore>, LambdaResponse),
+    /// Turns requests down, with this as the hint when to come back.
+    PushBack(&'static str),
     /// Answers with a gRPC status.
     Fail(tonic::Code),
     /// Stops the whole computer, as SIGSTOP does, as long as this is true.
@@ -71,7 +80,28 @@ pub struct Computer {
 struct Inner {
     conduct: Mutex<Conduct>,
     received: Mutex<Vec<LambdaRequest>>,
-    metadata: Mutex<Vec<http::HeaderMap>>,
+    metadata: Mutex<Vec<edge_transport::Metadata>>,
+    arrivals: Mutex<Vec<Instant>>,
+    cancelled: AtomicUsize,
+}
+
+/// A request that is being answered; counts as cancelled if it is dropped before.
+struct Answering<'a> {
+    cancelled: Option<&'a AtomicUsize>,
+}
+
+impl Answering<'_> {
+    fn done(mut self) {
+        self.cancelled = None;
+    }
+}
+
+impl Drop for Answering<'_> {
+    fn drop(&mut self) {
+        if let Some(cancelled) = self.cancelled {
+            cancelled.fetch_add(1, Ordering::SeqCst);
+        }
+    }
 }
 
 impl LambdaService for Inner {
@@ -87,9 +117,14 @@ impl LambdaService for Inner {
         let conditional = request.max_wait_us > 0;
         self.received.lock().unwrap().push(request);
         self.metadata.lock().unwrap().push(call.metadata);
+        self.arrivals.lock().unwrap().push(Instant::now());
         let conduct = self.conduct.lock().unwrap().clone();
-        let mut trailers = http::HeaderMap::new();
-        trailers.insert("x-computer", "present".parse().unwrap());
+        let answering = Answering {
+            cancelled: Some(&self.cancelled),
+        };
+        let mut trailers = edge_transport::Metadata::new();
+        let name = http::HeaderName::from_static("x-computer");
+        trailers.insert(&name, &"present".parse().unwrap());
         match conduct {
             Conduct::Echo(pause) => tokio::time::sleep(pause).await,
             Conduct::Await(released) => {
@@ -124,10 +159,25 @@ impl LambdaService for Inner {
                 tokio::time::sleep(pause).await;
                 return Ok(LambdaReply {
                     message,
-                    trailers: http::HeaderMap::new(),
+                    trailers: edge_transport::Metadata::new(),
                 });
             }
             Conduct::Hang => std::future::pending().await,
+            Conduct::HoldOne(held, permits, answer) => {
+                if !held.swap(true, Ordering::SeqCst) {
+                    permits.acquire().await.unwrap().forget();
+                } else if let Some(answer) = answer {
+                    response = answer;
+                }
+            }
+            Conduct::Gate(permits, answer) => {
+                permits.acquire().await.unwrap().forget();
+                response = answer;
+            }
+            Conduct::PushBack(hint) => {
+                response = LambdaResponse::error(Outcome::Overloaded, "queue full");
+                trailers.insert(pushback::NAME, hint.parse().unwrap());
+            }
             // Blocks the only thread there is, PINGs included.
             Conduct::Freeze(frozen) => {
                 while frozen.load(Ordering::SeqCst) {
@@ -136,6 +186,7 @@ impl LambdaService for Inner {
             }
             Conduct::Fail(code) => return Err(Status::new(code, "as told")),
         }
+        answering.done();
         Ok(LambdaReply {
             message: Bytes::from(response.encode_to_vec()),
             trailers,
@@ -155,6 +206,8 @@ impl Computer {
             conduct: Mutex::new(conduct),
             received: Mutex::default(),
             metadata: Mutex::default(),
+            arrivals: Mutex::default(),
+            cancelled: AtomicUsize::new(0),
         });
         let server = Server::new(Routes::default())
             .with_lambda(inner.clone())
@@ -184,7 +237,17 @@ impl Computer {
         self.inner.received.lock().unwrap().len()
     }
 
-    pub fn metadata(&self) -> Vec<http::HeaderMap> {
+    /// When each request came.
+    pub fn arrivals(&self) -> Vec<Instant> {
+        self.inner.arrivals.lock().unwrap().clone()
+    }
+
+    /// Requests that were not answered because the caller did not want them any more.
+    pub fn cancelled(&self) -> usize {
+        self.inner.cancelled.load(Ordering::SeqCst)
+    }
+
+    pub fn metadata(&self) -> Vec<edge_transport::Metadata> {
         self.inner.metadata.lock().unwrap().clone()
     }
 
@@ -197,6 +260,15 @@ impl Computer {
 pub fn config_with_admin() -> Config {
     let mut config = config();
     config.admin.endpoint = "127.0.0.1:0".parse().unwrap();
+    config
+}
+
+/// As [`config_with_admin`]; nobody is asked for anything but for requests, which computers could
+/// hardly tell from probes.
+pub fn config_without_probes() -> Config {
+    let mut config = config_with_admin();
+    let table = serde_json::json!({"type": "predicted-completion", "probes": 0});
+    config.table = serde_json::from_value(table).unwrap();
     config
 }
 
@@ -242,7 +314,8 @@ pub async fn start_dispatcher(config: DispatcherConfig) -> Running {
     running(Dispatcher::start(config).await.unwrap())
 }
 
-fn running(router: RouterHandle) -> Running {
+/// A client with a connection of its own.
+pub fn client() -> Arc<LambdaClient> {
     let limits = Limits {
         max_message_bytes: 256 << 20,
         ..Limits::default()
@@ -251,7 +324,11 @@ fn running(router: RouterHandle) -> Running {
         limits,
         ..ClientOptions::default()
     });
-    let client = Arc::new(LambdaClient::new(Core::current(), options));
+    Arc::new(LambdaClient::new(Core::current(), options))
+}
+
+fn running(router: RouterHandle) -> Running {
+    let client = client();
     let endpoint = Endpoint::from(router.lambda_address());
     let table_endpoint = Endpoint::from(router.table_address());
     let tables = EdgeRouterClient::new(control::channel(&table_endpoint, None, PATIENCE))
@@ -270,13 +347,14 @@ impl Running {
     }
 
     pub async fn try_ask(&self, request: &LambdaRequest) -> Result<LambdaResponse, CallError> {
-        self.try_ask_with(request, http::HeaderMap::new()).await
+        self.try_ask_with(request, edge_transport::Metadata::new())
+            .await
     }
 
     pub async fn try_ask_with(
         &self,
         request: &LambdaRequest,
-        metadata: http::HeaderMap,
+        metadata: edge_transport::Metadata,
     ) -> Result<LambdaResponse, CallError> {
         let reply = self.call(request, metadata).await?;
         Ok(LambdaResponse::decode(reply.message).unwrap())
@@ -286,7 +364,7 @@ impl Running {
     pub async fn call(
         &self,
         request: &LambdaRequest,
-        metadata: http::HeaderMap,
+        metadata: edge_transport::Metadata,
     ) -> Result<LambdaReply, CallError> {
         let call = LambdaCall {
             message: Bytes::from(request.encode_to_vec()),
@@ -294,6 +372,57 @@ impl Running {
             deadline: Instant::now() + PATIENCE,
         };
         self.client.call(&self.endpoint, &call).await
+    }
+
+    /// The answer together with its trailing metadata.
+    pub async fn ask_within(
+        &self,
+        request: &LambdaRequest,
+        patience: Duration,
+    ) -> Result<Told, CallError> {
+        told(&self.client, &self.endpoint, request, patience).await
+    }
+
+    /// Asks in the background.
+    pub fn spawn(&self, request: &LambdaRequest) -> JoinHandle<Told> {
+        self.spawn_by(&self.client, request)
+    }
+
+    /// The same for another client.
+    pub fn spawn_by(
+        &self,
+        client: &Arc<LambdaClient>,
+        request: &LambdaRequest,
+    ) -> JoinHandle<Told> {
+        let (client, endpoint) = (client.clone(), self.endpoint.clone());
+        let request = request.clone();
+        tokio::spawn(async move { told(&client, &endpoint, &request, PATIENCE).await.unwrap() })
+    }
+
+    /// The metric of that name, the sum of all its labels.
+    pub async fn metric(&self, name: &str) -> f64 {
+        let page = self.page("/metrics").await;
+        let values = page.lines().filter_map(|line| {
+            let (series, value) = line.rsplit_once(' ')?;
+            let is_it = series.split('{').next() == Some(name);
+            is_it.then(|| value.parse::<f64>().unwrap())
+        });
+        let values: Vec<_> = values.collect();
+        assert!(!values.is_empty(), "no metric {name}: {page}");
+        values.iter().sum()
+    }
+
+    /// Waits until the metric of that name is `value`.
+    pub async fn until_metric(&self, name: &str, value: f64) {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let is = self.metric(name).await;
+            if (is - value).abs() < 0.5 {
+                return;
+            }
+            assert!(Instant::now() < deadline, "{name} is {is}, never {value}");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
     }
 
     /// The body of the admin page at `path`.
@@ -326,6 +455,36 @@ impl Running {
             "OK"
         );
     }
+}
+
+/// What a caller is told.
+#[derive(Debug)]
+pub struct Told {
+    pub response: LambdaResponse,
+    pub trailers: edge_transport::Metadata,
+}
+
+impl Told {
+    /// The trailing metadata of that name.
+    pub fn trailer(&self, name: &str) -> Option<&str> {
+        self.trailers.get(name).map(|value| value.to_str().unwrap())
+    }
+}
+
+async fn told(
+    client: &LambdaClient,
+    endpoint: &Endpoint,
+    request: &LambdaRequest,
+    patience: Duration,
+) -> Result<Told, CallError> {
+    let call = LambdaCall {
+        message: Bytes::from(request.encode_to_vec()),
+        metadata: edge_transport::Metadata::new(),
+        deadline: Instant::now() + patience,
+    };
+    let LambdaReply { message, trailers } = client.call(endpoint, &call).await?;
+    let response = LambdaResponse::decode(message).unwrap();
+    Ok(Told { response, trailers })
 }
 
 pub fn change(lambda: &str, destination: &str, weight: f32, is_final: bool) -> EdgeRouterConf {

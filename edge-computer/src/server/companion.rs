@@ -86,7 +86,7 @@ impl Companion {
     async fn attempt(&self, core: &Core, message: Bytes) -> Result<(), Failure> {
         let call = LambdaCall {
             message,
-            metadata: http::HeaderMap::new(),
+            metadata: edge_transport::Metadata::new(),
             deadline: Instant::now() + ACKNOWLEDGED_WITHIN,
         };
         let reply = self.clients[core.index()].call(&self.endpoint, &call).await;

@@ -95,7 +95,7 @@ pub(crate) fn client() -> LambdaClient {
 pub(crate) fn call_of(request: &LambdaRequest, patience: Duration) -> LambdaCall {
     LambdaCall {
         message: Bytes::from(request.encode_to_vec()),
-        metadata: http::HeaderMap::new(),
+        metadata: edge_transport::Metadata::new(),
         deadline: Instant::now() + patience,
     }
 }

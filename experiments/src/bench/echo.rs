@@ -41,7 +41,7 @@ impl LambdaService for Echo {
         let message = Bytes::from(answer.encode_to_vec());
         Ok(LambdaReply {
             message,
-            trailers: http::HeaderMap::new(),
+            trailers: edge_transport::Metadata::new(),
         })
     }
 }

@@ -84,7 +84,7 @@ async fn worker(
         }
         let call = LambdaCall {
             message: message.clone(),
-            metadata: http::HeaderMap::new(),
+            metadata: edge_transport::Metadata::new(),
             deadline: sent + DEFAULT_DEADLINE,
         };
         let reply = client.call(&endpoint, &call).await?;

@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 
 use edge_client::RequestError;
 use edge_proto::rpc::{LambdaResponse, Outcome};
-use edge_transport::{CallError, ClientOptions, Core, Endpoint, LambdaCall, LambdaClient};
-use http::HeaderMap;
+use edge_transport::{
+    CallError, ClientOptions, Core, Endpoint, LambdaCall, LambdaClient, Metadata,
+};
 use prost::Message as _;
 use rand::{RngExt as _, SeedableRng as _};
 use rand_distr::Exp1;
@@ -205,7 +206,7 @@ impl Client {
         let request = request::numbered(number, idempotent, input);
         let call = LambdaCall {
             message: request.encode_to_vec().into(),
-            metadata: HeaderMap::new(),
+            metadata: Metadata::new(),
             deadline,
         };
         let (last, others) = self.routers.split_last().expect("there is a router");

@@ -105,7 +105,7 @@ impl Site {
     pub async fn ask(&self, router: &RouterHandle, request: &LambdaRequest) -> LambdaResponse {
         let call = LambdaCall {
             message: Bytes::from(request.encode_to_vec()),
-            metadata: http::HeaderMap::new(),
+            metadata: edge_transport::Metadata::new(),
             deadline: Instant::now() + PATIENCE,
         };
         let endpoint = Endpoint::from(router.lambda_address());

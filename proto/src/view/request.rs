@@ -100,6 +100,35 @@ impl<'a> RequestView<'a> {
         self.passed_on(message, max_wait_us).freeze()
     }
 
+    /// What [`Self::forwarded`] makes of `message`, in pieces: what stays the same is not copied,
+    /// which pays for messages of more than a few kilobytes.
+    pub fn forwarded_in_pieces(&self, message: &Bytes, max_wait_us: u64) -> Vec<Bytes> {
+        let hops = u64::from(self.hops.saturating_add(1));
+        let mut tail = BytesMut::new();
+        let mut changes = Vec::with_capacity(3);
+        let mut change = |number, place: Option<(usize, usize)>, value| match place {
+            Some((at, width)) if varint_width(value) <= width => changes.push((at, width, value)),
+            None if number == MAX_WAIT_US && value == 0 => {}
+            _ => append(&mut tail, number, value),
+        };
+        change(FORWARD, self.forward_at, 1);
+        change(HOPS, self.hops_at, hops);
+        change(MAX_WAIT_US, self.max_wait_at, max_wait_us);
+        changes.sort_unstable();
+        let mut pieces = Vec::with_capacity(2 * changes.len() + 2);
+        let mut done = 0;
+        for (at, width, value) in changes {
+            pieces.push(message.slice(done..at));
+            let mut varint = BytesMut::zeroed(width);
+            put_varint(&mut varint, value);
+            pieces.push(varint.freeze());
+            done = at + width;
+        }
+        pieces.push(message.slice(done..));
+        pieces.push(tail.freeze());
+        pieces
+    }
+
     /// `message` as a question what it would take: forwarded, but not to be
     /// executed, whatever `dry` was.
     pub fn asking(&self, message: &[u8]) -> Bytes {

@@ -127,14 +127,15 @@ impl<'a> ResponseView<'a> {
         out.freeze()
     }
 
-    /// `message`, of which `self` is the view, with `destination` as its
-    /// responder, unless somebody nearer to the computer has filled it in.
-    pub fn with_responder(&self, message: Bytes, destination: &str) -> Bytes {
-        if !self.responder.is_empty() {
-            return message;
-        }
-        let mut out = BytesMut::with_capacity(message.len() + destination.len() + 4);
-        out.extend_from_slice(&message);
+    /// `message` with `destination` as its responder, which nobody nearer to the computer has
+    /// filled in. Not copied if nobody else holds it and there is room behind it.
+    pub fn with_responder(message: Bytes, destination: &str) -> Bytes {
+        let room = destination.len() + 4;
+        let mut out = message.try_into_mut().unwrap_or_else(|message| {
+            let mut copy = BytesMut::with_capacity(message.len() + room);
+            copy.extend_from_slice(&message);
+            copy
+        });
         encode_key(RESPONDER, WireType::LengthDelimited, &mut out);
         encode_varint(destination.len() as u64, &mut out);
         out.extend_from_slice(destination.as_bytes());

@@ -1,70 +1,59 @@
 //! From an end-point to a connection that is known to work.
 
+use std::future::poll_fn;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-use h2::client::{Connection, SendRequest};
-use h2::{Ping, PingPong};
 use rustls_pki_types::ServerName;
 use tokio::net::{TcpSocket, TcpStream};
 use tokio_rustls::{TlsConnector, TlsStream};
 
 use super::ClientOptions;
+use super::channel::Live;
 use super::error::ConnectCause;
+use super::keepalive::drive;
+use crate::http2::{Config, Connection};
 use crate::io::Io;
-use crate::{Endpoint, tls};
+use crate::link::Shared;
+use crate::{Core, Endpoint, tls};
 
-/// A fresh connection, proven by one PING.
-pub(super) struct Connected {
-    pub(super) requests: SendRequest<Bytes>,
-    pub(super) connection: Connection<Io, Bytes>,
-    pub(super) pings: PingPong,
-}
-
+/// Opens a connection that lives on `core`, and proves it by one PING.
 pub(super) async fn connect(
     endpoint: &Endpoint,
-    options: &ClientOptions,
-) -> Result<Connected, ConnectCause> {
+    options: &Arc<ClientOptions>,
+    core: &Core,
+) -> Result<Arc<Live>, ConnectCause> {
     let timeout = options.connect_timeout;
-    tokio::time::timeout(timeout, steps(endpoint, options))
+    tokio::time::timeout(timeout, steps(endpoint, options, core))
         .await
         .unwrap_or(Err(ConnectCause::Timeout(timeout)))
 }
 
-async fn steps(endpoint: &Endpoint, options: &ClientOptions) -> Result<Connected, ConnectCause> {
+async fn steps(
+    endpoint: &Endpoint,
+    options: &Arc<ClientOptions>,
+    core: &Core,
+) -> Result<Arc<Live>, ConnectCause> {
     let io = open(endpoint, options.tls.as_ref(), options.source).await?;
-    let limits = &options.limits;
-    let http2 = |error: h2::Error| no_http2(&error, options.tls.is_some());
-    let (requests, mut connection) = h2::client::Builder::new()
-        .initial_window_size(limits.stream_window_bytes)
-        .initial_connection_window_size(limits.connection_window_bytes)
-        .max_concurrent_streams(limits.max_concurrent_streams)
-        // An answer to a request that was given up a second ago, or beside 50 others, counts as an
-        // error of the peer. After 1024 of those in the life of a connection it would be ended by
-        // default, and with it all that is in flight there.
-        .max_local_error_reset_streams(None)
-        .max_header_list_size(limits.max_header_bytes)
-        .enable_push(false)
-        .handshake(io)
-        .await
-        .map_err(http2)?;
-    let mut pings = connection.ping_pong().expect("nobody else has taken it");
+    let scheme = match options.tls {
+        Some(_) => "https",
+        None => "http",
+    };
+    let config = Config::client(&options.limits);
+    let authority = endpoint.to_string();
+    let connection = Connection::client(config, scheme, &authority, Instant::now());
+    let shared = Shared::new(connection);
+    let live = Arc::new(Live(shared.clone()));
+    core.spawn(drive(io, shared.clone(), options.clone()));
     // A frozen process still accepts connections, through its kernel: only an
     // answer shows that somebody reads.
-    tokio::select! {
-        ended = &mut connection => Err(match ended {
-            Ok(()) => ConnectCause::Http2("connection closed".to_owned()),
-            Err(error) => http2(error),
-        }),
-        pong = pings.ping(Ping::opaque()) => pong.map(drop).map_err(http2),
-    }?;
-    Ok(Connected {
-        requests,
-        connection,
-        pings,
-    })
+    let ping = shared.lock().ping();
+    match poll_fn(|cx| shared.lock().poll_pong(ping, cx)).await {
+        Ok(()) => Ok(live),
+        Err(error) if shared.lock().is_tls_to_blame() => Err(ConnectCause::Tls(error)),
+        Err(error) => Err(no_http2(&error, options.tls.is_some())),
+    }
 }
 
 /// Opens a byte stream to `endpoint`, from `source` if one is given, trying its addresses one by
@@ -137,22 +126,11 @@ async fn dial(address: SocketAddr, source: Option<IpAddr>) -> std::io::Result<Tc
 
 /// Why the peer let go of a connection during the first PING: with TLS 1.3, that is also
 /// when a client learns that its certificate is refused, if the alert reaches it.
-fn no_http2(error: &h2::Error, encrypted: bool) -> ConnectCause {
-    if error.get_io().is_some_and(tls::is_cause) {
-        return ConnectCause::Tls(explain(error));
-    }
+fn no_http2(error: &str, encrypted: bool) -> ConnectCause {
     let guess = if encrypted {
         "maybe it refused our certificate"
     } else {
         "maybe it expects TLS"
     };
-    ConnectCause::Http2(format!("{} ({guess})", explain(error)))
-}
-
-/// An `h2` error in words, which are those of the stream below where that is the cause.
-pub(super) fn explain(error: &h2::Error) -> String {
-    match error.get_io() {
-        Some(io) => io.to_string(),
-        None => error.to_string(),
-    }
+    ConnectCause::Http2(format!("{error} ({guess})"))
 }

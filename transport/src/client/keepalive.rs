@@ -1,17 +1,15 @@
 //! Drives a connection and finds out when its peer has frozen.
 
+use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
-use bytes::Bytes;
-use h2::client::Connection;
-use h2::{Ping, PingPong};
 use tokio::time::{sleep, timeout};
 
 use super::ClientOptions;
 use crate::io::Io;
+use crate::link::{Pump, Shared};
 
 /// PINGs that a peer of unknown make gets between two answers. gRPC's C++
 /// servers close a connection at the third that they find superfluous.
@@ -21,90 +19,66 @@ const PINGS_PER_ANSWER: u32 = 2;
 /// arrived by then are read within the first turn of the runtime.
 const LAST_LOOK: Duration = Duration::from_millis(50);
 
-/// What calls and the driver of their connection tell each other.
+/// PINGs to one peer.
 #[derive(Debug, Default)]
-pub(super) struct Vitals {
-    /// Calls that wait for an answer.
-    waiting: AtomicU32,
-    /// Answers and other signs of life so far, wrapping.
-    answers: AtomicU32,
-    /// PINGs since the last answer.
-    pings: AtomicU32,
-    /// The peer is of our own make.
-    ours: AtomicBool,
+struct Pings {
+    /// How many, since the last answer.
+    superfluous: u32,
 }
 
-impl Vitals {
-    /// Counts a waiting call as long as the guard lives.
-    pub(super) fn waiting(self: &Arc<Self>) -> Waiting {
-        self.waiting.fetch_add(1, Ordering::Relaxed);
-        Waiting(self.clone())
-    }
-
-    /// The peer has answered.
-    pub(super) fn answered(&self, ours: bool) {
-        self.answers.fetch_add(1, Ordering::Relaxed);
-        self.pings.store(0, Ordering::Relaxed);
-        if ours {
-            self.ours.store(true, Ordering::Relaxed);
-        }
-    }
-
-    fn may_ping(&self) -> bool {
-        self.ours.load(Ordering::Relaxed)
-            || self.pings.fetch_add(1, Ordering::Relaxed) < PINGS_PER_ANSWER
+impl Pings {
+    fn may_ping(&mut self, is_ours: bool) -> bool {
+        self.superfluous += 1;
+        is_ours || self.superfluous <= PINGS_PER_ANSWER
     }
 }
 
-/// Keeps a call counted as waiting.
-#[derive(Debug)]
-pub(super) struct Waiting(Arc<Vitals>);
-
-impl Drop for Waiting {
-    fn drop(&mut self) {
-        self.0.waiting.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-/// Runs `connection` until it ends or its peer shows no sign of life. Returns
-/// why it ended.
-pub(super) async fn drive(
-    connection: Connection<Io, Bytes>,
-    pings: PingPong,
-    vitals: &Vitals,
-    options: &ClientOptions,
-) -> String {
-    let mut connection = pin!(connection);
+/// Runs a connection until it ends or its peer shows no sign of life.
+pub(super) async fn drive(io: Io, shared: Arc<Shared>, options: Arc<ClientOptions>) {
+    let mut pump = Pump::new(io, shared.clone());
+    let ended = poll_fn(|cx| {
+        pump.poll_read(cx);
+        pump.poll_write(cx)
+    });
     tokio::select! {
         // What there is to be read is read before time is up.
         biased;
-        ended = &mut connection => match ended {
-            Ok(()) => "connection closed".to_owned(),
-            Err(error) => super::connect::explain(&error),
-        },
-        reason = watch(pings, vitals, options) => reason,
+        () = ended => {}
+        reason = watch(&shared, &options) => shared.with(|connection| connection.end(reason)),
     }
 }
 
-async fn watch(mut pings: PingPong, vitals: &Vitals, options: &ClientOptions) -> String {
+async fn watch(shared: &Shared, options: &ClientOptions) -> String {
     /// Pause between two looks.
     const TICK: Duration = Duration::from_millis(200);
-    let mut seen = vitals.answers.load(Ordering::Relaxed);
+    let mut seen = shared.lock().answered();
     let mut silent_for = Duration::ZERO;
+    let mut pings = Pings::default();
     loop {
         sleep(TICK).await;
-        let answers = vitals.answers.load(Ordering::Relaxed);
-        if answers != seen || vitals.waiting.load(Ordering::Relaxed) == 0 {
+        let (answers, calls, is_ours) = {
+            let connection = shared.lock();
+            (
+                connection.answered(),
+                connection.calls(),
+                connection.is_ours(),
+            )
+        };
+        if answers != seen || calls == 0 {
+            if answers != seen {
+                pings = Pings::default();
+            }
             seen = answers;
             silent_for = Duration::ZERO;
             continue;
         }
         silent_for += TICK;
-        if silent_for < options.ping_after || !vitals.may_ping() {
+        if silent_for < options.ping_after || !pings.may_ping(is_ours) {
             continue;
         }
         silent_for = Duration::ZERO;
-        let mut pong = pin!(pings.ping(Ping::opaque()));
+        let ping = shared.lock().ping();
+        let mut pong = pin!(poll_fn(|cx| shared.lock().poll_pong(ping, cx)));
         let mut looked_for = timeout(options.pong_within, &mut pong).await;
         if looked_for.is_err() {
             // On a busy core, or in a process that was stopped, the time may have passed all at
@@ -112,10 +86,10 @@ async fn watch(mut pings: PingPong, vitals: &Vitals, options: &ClientOptions) ->
             looked_for = timeout(LAST_LOOK, pong).await;
         }
         match looked_for {
-            Ok(Ok(_)) => {}
-            Ok(Err(error)) => return error.to_string(),
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => return error,
             // Whoever answers is alive, however far behind the PONG is.
-            Err(_) if vitals.answers.load(Ordering::Relaxed) != seen => {}
+            Err(_) if shared.lock().answered() != seen => {}
             Err(_) => return format!("no answer to a PING within {:?}", options.pong_within),
         }
     }

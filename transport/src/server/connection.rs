@@ -1,24 +1,23 @@
 //! One accepted connection: handshakes, requests to tasks, PING, GOAWAY.
 
+use std::future::poll_fn;
 use std::net::{SocketAddr, TcpStream};
-use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-use edge_proto::RUN_LAMBDA_PATH;
-use h2::server::{Connection, SendResponse};
-use h2::{Ping, PingPong, RecvStream};
-use http::Request;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::time::{interval, sleep, timeout};
+use tokio::time::{sleep, timeout};
 use tokio_rustls::{TlsAcceptor, TlsStream};
 use tokio_util::sync::CancellationToken;
+use tonic::Status;
 
-use super::{Shared, rest, unary};
+use super::requests::Requests;
+use super::{Shared, rest};
+use crate::http2::{Config, Connection, Event, Incoming};
 use crate::io::Io;
-use crate::{Core, LambdaService, Limits, Peer};
+use crate::link::{self, Pump};
+use crate::{Core, LambdaCall, LambdaReply, LambdaService, Peer};
 
 /// How often a silent client is asked whether it is still there.
 const PING_EVERY: Duration = Duration::from_secs(20);
@@ -32,8 +31,6 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// Numbers connections, of all servers of the process.
 static CONNECTIONS: AtomicU64 = AtomicU64::new(0);
-
-type H2 = Connection<Io, Bytes>;
 
 /// Serves one connection until its peer closes it or the server drains.
 pub(super) async fn serve<S: LambdaService>(
@@ -51,8 +48,8 @@ pub(super) async fn serve<S: LambdaService>(
             return;
         }
     };
-    let connection = match shaken {
-        Ok(Ok(connection)) => connection,
+    let io = match shaken {
+        Ok(Ok(io)) => io,
         Ok(Err(error)) => {
             tracing::debug!(%peer, %error, "connection refused: no valid handshake");
             return;
@@ -62,9 +59,7 @@ pub(super) async fn serve<S: LambdaService>(
             return;
         }
     };
-    if let Err(error) = requests(connection, peer, shared, core).await {
-        tracing::debug!(%peer, %error, "connection ended");
-    }
+    requests(io, peer, shared, core).await;
 }
 
 /// Ends when the peers of a server that drains have had time to say what they want.
@@ -79,7 +74,7 @@ async fn handshake<S>(
     stream: TcpStream,
     peer: SocketAddr,
     shared: &Shared<S>,
-) -> Result<H2, BoxError> {
+) -> Result<Io, BoxError> {
     stream.set_nodelay(true)?;
     stream.set_nonblocking(true)?;
     let stream = tokio::net::TcpStream::from_std(stream)?;
@@ -99,8 +94,7 @@ async fn handshake<S>(
             }
         }
     };
-    let io = io.reset_if(shared.killed.clone());
-    Ok(builder(&shared.server.limits).handshake(io).await?)
+    Ok(io.reset_if(shared.killed.clone()))
 }
 
 /// Closes a connection after the alert that says why, and waits for the peer to do the same.
@@ -112,107 +106,106 @@ async fn let_go(mut stream: tokio::net::TcpStream) {
     }
 }
 
-fn builder(limits: &Limits) -> h2::server::Builder {
-    let mut builder = h2::server::Builder::new();
-    builder
-        .initial_window_size(limits.stream_window_bytes)
-        .initial_connection_window_size(limits.connection_window_bytes)
-        .max_concurrent_streams(limits.max_concurrent_streams)
-        // Where deadlines pass while this process is held up, all that a peer has open may be given
-        // up before it is looked at. The default of 20 would end the connection of whoever has the
-        // most requests in flight, and lose those.
-        .max_pending_accept_reset_streams(
-            usize::try_from(limits.max_concurrent_streams).unwrap_or(usize::MAX),
-        )
-        .max_header_list_size(limits.max_header_bytes);
-    builder
-}
-
+/// Answers requests until the peer leaves, or is gone.
 async fn requests<S: LambdaService>(
-    mut connection: H2,
+    io: Io,
     peer: SocketAddr,
     shared: &Arc<Shared<S>>,
     core: &Core,
-) -> Result<(), h2::Error> {
-    let pings = connection.ping_pong().expect("nobody else has taken it");
-    let mut silent = pin!(until_silent(pings));
-    let mut drain = pin!(shared.drain.cancelled());
-    let mut draining = false;
-    let sender = Peer {
-        host: peer.ip().to_canonical(),
-        connection: CONNECTIONS.fetch_add(1, Ordering::Relaxed),
+) {
+    let config = Config {
+        serves_lambdas: shared.server.lambda.is_some(),
+        ..Config::server(&shared.server.limits)
     };
-    let mut look = interval(LOOK_EVERY);
-    loop {
-        tokio::select! {
-            request = connection.accept() => match request {
-                Some(Ok((request, respond))) => {
-                    spawn(request, respond, (peer, sender), shared, core);
+    let link = link::Shared::new(Connection::server(config, Instant::now()));
+    let mut pump = Pump::new(io, link.clone());
+    let place = Arc::new(Place {
+        lambda: shared.server.lambda.clone(),
+        core: core.clone(),
+        peer: Peer {
+            host: peer.ip().to_canonical(),
+            connection: CONNECTIONS.fetch_add(1, Ordering::Relaxed),
+        },
+    });
+    let mut lambdas = Requests::new();
+    let mut events = Vec::new();
+    let served = poll_fn(|cx| {
+        lambdas.watch(cx);
+        pump.poll_read(cx);
+        link.lock().take_events(&mut events);
+        for event in events.drain(..) {
+            match event {
+                Event::Request(Incoming { stream, call }) => {
+                    let place = place.clone();
+                    lambdas.begin(&link, stream, async move { place.run(call).await });
                 }
-                Some(Err(error)) => return Err(error),
-                None => return Ok(()),
-            },
-            () = &mut silent => {
-                connection.abrupt_shutdown(h2::Reason::NO_ERROR);
-                return Ok(());
-            }
-            () = &mut drain, if !draining => {
-                draining = true;
-                connection.graceful_shutdown();
-                look.reset_after(FAREWELL);
-            }
-            _ = look.tick(), if draining => {
-                if !connection.has_streams() {
-                    return Ok(());
+                Event::Gone(number) => lambdas.drop(number),
+                Event::Other(stream, request) => {
+                    let stream = rest::Stream::new(link.clone(), stream);
+                    let (routes, drain) = (shared.server.routes.clone(), shared.drain.clone());
+                    core.spawn(rest::answer(routes, peer, *request, stream, drain));
                 }
             }
         }
+        lambdas.poll(&link);
+        pump.poll_write(cx)
+    });
+    tokio::select! {
+        biased;
+        () = served => {}
+        () = watch(&link, &shared.drain) => {}
+        () = until_late(&link, shared.server.limits.handshake_timeout) => {}
+    }
+}
+
+/// Where the requests of one connection are answered.
+#[derive(Debug)]
+struct Place<S> {
+    lambda: Option<Arc<S>>,
+    core: Core,
+    peer: Peer,
+}
+
+impl<S: LambdaService> Place<S> {
+    async fn run(&self, call: LambdaCall) -> Result<LambdaReply, Status> {
+        match &self.lambda {
+            Some(lambda) => lambda.run(&self.core, self.peer, call).await,
+            None => Err(Status::unimplemented("no lambdas here")),
+        }
+    }
+}
+
+/// Ends when the peer is silent, or when the server leaves and nothing is left to be done. What the
+/// peer is told then has left, if it reads at all.
+async fn watch(link: &link::Shared, drain: &CancellationToken) {
+    tokio::select! {
+        () = until_silent(link) => link.with(|connection| connection.abandon("the peer is silent")),
+        () = drain.cancelled() => {
+            link.lock().leave();
+            sleep(FAREWELL).await;
+            while link.lock().has_streams() {
+                sleep(LOOK_EVERY).await;
+            }
+        }
+    }
+}
+
+/// Ends when the peer has not said hello in time.
+async fn until_late(link: &link::Shared, handshake_timeout: Duration) {
+    sleep(handshake_timeout).await;
+    if link.lock().is_greeted() {
+        std::future::pending().await
     }
 }
 
 /// Ends when the peer does not answer a PING.
-async fn until_silent(mut pings: PingPong) {
+async fn until_silent(link: &link::Shared) {
     loop {
         sleep(PING_EVERY).await;
-        if !matches!(
-            timeout(PONG_WITHIN, pings.ping(Ping::opaque())).await,
-            Ok(Ok(_))
-        ) {
+        let ping = link.lock().ping();
+        let pong = poll_fn(|cx| link.lock().poll_pong(ping, cx));
+        if !matches!(timeout(PONG_WITHIN, pong).await, Ok(Ok(()))) {
             return;
-        }
-    }
-}
-
-/// One task per request.
-fn spawn<S: LambdaService>(
-    request: Request<RecvStream>,
-    respond: SendResponse<Bytes>,
-    (peer, sender): (SocketAddr, Peer),
-    shared: &Arc<Shared<S>>,
-    core: &Core,
-) {
-    let server = &shared.server;
-    match &server.lambda {
-        Some(lambda) if request.uri().path() == RUN_LAMBDA_PATH => {
-            let limit = server.limits.max_message_bytes;
-            core.spawn(unary::answer(
-                lambda.clone(),
-                core.clone(),
-                sender,
-                request,
-                respond,
-                limit,
-            ));
-        }
-        _ => {
-            let drain = shared.drain.clone();
-            core.spawn(rest::answer(
-                server.routes.clone(),
-                peer,
-                request,
-                respond,
-                drain,
-            ));
         }
     }
 }

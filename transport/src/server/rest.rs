@@ -1,27 +1,89 @@
-//! All other methods: an adapter from `h2` streams to tonic's services and back.
+//! All other methods: an adapter from streams of a connection to tonic's services and back.
 
 use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
-use h2::RecvStream;
-use h2::server::SendResponse;
-use http::{HeaderMap, Request, Response};
+use http::{HeaderMap, HeaderValue, Request, Response};
 use http_body::{Body, Frame};
 use http_body_util::BodyExt as _;
+use tokio::time::timeout;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tonic::Status;
 use tonic::service::Routes;
 use tonic::transport::server::TcpConnectInfo;
 use tower::ServiceExt as _;
 
-use crate::{DEFAULT_DEADLINE, frame, services, timeout};
+use crate::http2::{Gone, Reason};
+use crate::link::Shared;
+use crate::timeout as grpc_timeout;
+use crate::{DEFAULT_DEADLINE, services};
 
 /// How long a peer may leave what was sent to it unread.
 const STALLED: Duration = Duration::from_secs(60);
+
+/// A stream of the peer, which ends when nobody holds it any more.
+#[derive(Debug)]
+pub(super) struct Stream {
+    link: Arc<Shared>,
+    id: u32,
+}
+
+impl Stream {
+    pub(super) fn new(link: Arc<Shared>, id: u32) -> Arc<Self> {
+        Arc::new(Self { link, id })
+    }
+
+    async fn gone(&self) {
+        poll_fn(|cx| self.link.lock().poll_gone(self.id, cx)).await;
+    }
+
+    fn respond(&self, head: &http::response::Parts, is_all: bool) {
+        let status = head.status.as_u16();
+        self.link
+            .with(|connection| connection.respond(self.id, status, &head.headers, is_all));
+    }
+
+    /// Sends data, and waits until the peer has made room for it: a slow reader holds back the
+    /// service instead of filling our memory. One that takes too long is given up.
+    async fn send(&self, data: Bytes) -> Result<(), Gone> {
+        self.link
+            .with(|connection| connection.send_data(self.id, data));
+        self.sent().await
+    }
+
+    /// Waits until all has left that was to be sent.
+    async fn sent(&self) -> Result<(), Gone> {
+        let sent = poll_fn(|cx| self.link.lock().poll_sent(self.id, cx));
+        match timeout(STALLED, sent).await {
+            Ok(sent) => sent,
+            Err(_) => {
+                self.give_up(Reason::CANCEL);
+                Err(Gone)
+            }
+        }
+    }
+
+    fn end(&self, trailers: Option<&HeaderMap>) {
+        self.link
+            .with(|connection| connection.send_end(self.id, trailers));
+    }
+
+    fn give_up(&self, reason: Reason) {
+        self.link
+            .with(|connection| connection.release(self.id, reason));
+    }
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        self.give_up(Reason::CANCEL);
+    }
+}
 
 /// Answers one request of `peer` by `routes`, streaming in both directions. The
 /// answer has to begin within the caller's deadline, or [`DEFAULT_DEADLINE`].
@@ -30,50 +92,50 @@ const STALLED: Duration = Duration::from_secs(60);
 pub(super) async fn answer(
     routes: Routes,
     peer: SocketAddr,
-    request: Request<RecvStream>,
-    mut respond: SendResponse<Bytes>,
+    request: Request<()>,
+    stream: Arc<Stream>,
     drain: CancellationToken,
 ) {
-    let patience = timeout::parse(request.headers()).unwrap_or(DEFAULT_DEADLINE);
+    let patience = grpc_timeout::of(request.headers()).unwrap_or(DEFAULT_DEADLINE);
     let until = services::ends_with_the_server(request.uri().path()).then_some(drain);
     let over = until.clone().map(CancellationToken::cancelled_owned);
-    let mut request = request.map(|stream| RequestBody {
-        stream,
+    let mut request = request.map(|()| RequestBody {
+        stream: stream.clone(),
         over: over.map(Box::pin),
         cut_short: false,
-        data_done: false,
+        is_done: false,
     });
     request.extensions_mut().insert(TcpConnectInfo {
         local_addr: None,
         remote_addr: Some(peer),
     });
-    let answered = tokio::time::timeout(patience, routes.oneshot(request));
+    let answered = timeout(patience, routes.oneshot(request));
     let response = tokio::select! {
         biased;
         answered = answered => match answered {
             Ok(Ok(response)) => response,
             Err(_) => Status::deadline_exceeded("no answer within the deadline").into_http(),
         },
-        _ = poll_fn(|cx| respond.poll_reset(cx)) => return,
+        () = stream.gone() => return,
     };
     // An error means that the caller is gone; nobody is left to be told.
-    drop(send(response, respond, until).await);
+    let _gone = send(response, &stream, until).await;
 }
 
 /// Sends an answer, the body of which ends early where `until` does.
 async fn send(
     response: Response<tonic::body::Body>,
-    mut respond: SendResponse<Bytes>,
+    stream: &Stream,
     until: Option<CancellationToken>,
-) -> Result<(), h2::Error> {
+) -> Result<(), Gone> {
     let (mut head, mut body) = response.into_parts();
-    head.headers
-        .insert(http::header::SERVER, crate::client::OURS);
-    let head = Response::from_parts(head, ());
-    if body.is_end_stream() {
-        return respond.send_response(head, true).map(drop);
+    let signature = HeaderValue::from_static(crate::client::OURS);
+    head.headers.insert(http::header::SERVER, signature);
+    let is_all = body.is_end_stream();
+    stream.respond(&head, is_all);
+    if is_all {
+        return Ok(());
     }
-    let mut stream = respond.send_response(head, false)?;
     let over = async {
         match &until {
             Some(until) => until.cancelled().await,
@@ -85,24 +147,28 @@ async fn send(
         let frame = tokio::select! {
             biased;
             frame = body.frame() => frame,
-            reset = poll_fn(|cx| stream.poll_reset(cx)) => return reset.map(drop),
-            () = &mut over => return stream.send_trailers(leaving()),
+            () = stream.gone() => return Err(Gone),
+            () = &mut over => {
+                stream.end(Some(&leaving()));
+                return stream.sent().await;
+            }
         };
         match frame {
-            None => return stream.send_data(Bytes::new(), true),
+            None => {
+                stream.end(None);
+                return stream.sent().await;
+            }
             Some(Err(status)) => {
                 tracing::debug!(%status, "response body failed");
-                stream.send_reset(h2::Reason::INTERNAL_ERROR);
+                stream.give_up(Reason::INTERNAL_ERROR);
                 return Ok(());
             }
             Some(Ok(frame)) => match frame.into_data() {
-                Ok(data) => {
-                    let stalled = Instant::now() + STALLED;
-                    frame::send_as_read(&mut stream, data, stalled).await?;
-                }
+                Ok(data) => stream.send(data).await?,
                 Err(frame) => {
                     if let Ok(trailers) = frame.into_trailers() {
-                        return stream.send_trailers(trailers);
+                        stream.end(Some(&trailers));
+                        return stream.sent().await;
                     }
                 }
             },
@@ -121,11 +187,11 @@ fn leaving() -> HeaderMap {
 /// The body of a request as tonic wants it.
 #[derive(Debug)]
 struct RequestBody {
-    stream: RecvStream,
+    stream: Arc<Stream>,
     /// Ends the body whatever the caller does; services may wait for its end.
     over: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
     cut_short: bool,
-    data_done: bool,
+    is_done: bool,
 }
 
 impl RequestBody {
@@ -142,30 +208,26 @@ impl RequestBody {
 
 impl Body for RequestBody {
     type Data = Bytes;
-    type Error = h2::Error;
+    type Error = Gone;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, h2::Error>>> {
-        if self.is_cut_short(cx) {
+    ) -> Poll<Option<Result<Frame<Bytes>, Gone>>> {
+        if self.is_done || self.is_cut_short(cx) {
             return Poll::Ready(None);
         }
-        if !self.data_done {
-            match ready!(self.stream.poll_data(cx)) {
-                Some(Ok(data)) => {
-                    self.stream.flow_control().release_capacity(data.len())?;
-                    return Poll::Ready(Some(Ok(Frame::data(data))));
-                }
-                Some(Err(error)) => return Poll::Ready(Some(Err(error))),
-                None => self.data_done = true,
-            }
+        let Stream { link, id } = &*self.stream;
+        let read = link.lock().poll_data(*id, cx);
+        if let Some(read) = ready!(read) {
+            return Poll::Ready(Some(read.map(Frame::data)));
         }
-        let trailers: Option<HeaderMap> = ready!(self.stream.poll_trailers(cx))?;
+        let trailers = link.lock().take_trailers(*id);
+        self.is_done = true;
         Poll::Ready(trailers.map(|trailers| Ok(Frame::trailers(trailers))))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.data_done && self.stream.is_end_stream()
+        self.is_done
     }
 }

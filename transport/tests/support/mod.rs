@@ -122,7 +122,7 @@ pub fn client(options: ClientOptions) -> LambdaClient {
 pub fn call(request: &LambdaRequest) -> LambdaCall {
     LambdaCall {
         message: Bytes::from(request.encode_to_vec()),
-        metadata: http::HeaderMap::new(),
+        metadata: edge_transport::Metadata::new(),
         deadline: Instant::now() + PATIENCE,
     }
 }

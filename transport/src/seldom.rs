@@ -8,7 +8,7 @@ const PAUSE: Duration = Duration::from_secs(10);
 
 /// Decides whether a line is due.
 #[derive(Debug, Default)]
-pub(super) struct Seldom(Mutex<Since>);
+pub struct Seldom(Mutex<Since>);
 
 #[derive(Debug, Default)]
 struct Since {
@@ -18,7 +18,8 @@ struct Since {
 
 impl Seldom {
     /// If a line is due: how often it was not since the last one.
-    pub(super) fn due(&self, now: Instant) -> Option<u64> {
+    #[must_use]
+    pub fn due(&self, now: Instant) -> Option<u64> {
         // Nothing that is done with it can leave it half changed.
         let mut since = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if since.last.is_some_and(|last| now < last + PAUSE) {

@@ -1,0 +1,188 @@
+//! No place anywhere: who waits, who is next, who is turned away, and destinations that ask to be
+//! left alone.
+#![allow(clippy::unwrap_used, reason = "a failing helper is a failing test")]
+
+mod support;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use edge_broker::Config;
+use edge_broker::config::LambdaConfig;
+use edge_proto::rpc::{LambdaRequest, LambdaResponse, Outcome};
+use support::{
+    Computer, Conduct, PATIENCE, Running, client, config_without_probes, eventually, request, start,
+};
+use tokio::sync::Semaphore;
+
+const WAITING: &str = "edge_router_waiting";
+const PUSH_BACK: &str = "grpc-retry-pushback-ms";
+
+/// One request at a time at each destination that says how busy it is; who waits has patience.
+fn one_at_a_time() -> Config {
+    let mut config = config_without_probes();
+    config.admission.min_limit = 1;
+    config.admission.max_limit = 1;
+    config.admission.max_wait = PATIENCE;
+    config
+}
+
+/// What a computer of so many workers answers. As an acknowledgement it says nothing of how long
+/// lambdas take, so that nobody finds that one that is being waited for takes suspiciously long.
+fn done(workers: u32) -> LambdaResponse {
+    LambdaResponse {
+        retcode: "OK".into(),
+        outcome: Outcome::Ok as i32,
+        asynchronous: true,
+        workers,
+        ..LambdaResponse::default()
+    }
+}
+
+fn said(input: &str) -> LambdaRequest {
+    LambdaRequest::new("f", input)
+}
+
+/// A router whose only computer is full: it has answered one request and has another. It answers
+/// whenever it gets a permit.
+async fn full(config: Config, lambdas: &[&str]) -> (Running, Computer, Arc<Semaphore>) {
+    let gate = Arc::new(Semaphore::new(1));
+    let computer = Computer::start(Conduct::Gate(gate.clone(), done(1)));
+    let mut router = start(config).await;
+    for lambda in lambdas {
+        router.route(lambda, &computer.name(), true).await;
+    }
+    assert_eq!(router.ask(&said("first")).await.retcode, "OK");
+    drop(router.spawn(&said("held")));
+    eventually("the computer is full", || computer.count() == 2).await;
+    (router, computer, gate)
+}
+
+#[tokio::test]
+async fn a_request_waits_and_is_answered_when_a_place_comes_free() {
+    let (router, computer, gate) = full(one_at_a_time(), &["f"]).await;
+    let waiting = router.spawn(&said("waiting"));
+    router.until_metric(WAITING, 1.0).await;
+    assert_eq!(computer.count(), 2, "it waits at the broker");
+    gate.add_permits(2);
+    assert_eq!(waiting.await.unwrap().response.retcode, "OK");
+    assert_eq!(computer.received()[2].input, "waiting");
+    assert!(router.metric(WAITING).await < 0.5);
+}
+
+#[tokio::test]
+async fn one_beyond_the_bound_of_the_line_is_refused_at_once_and_told_when_to_come_back() {
+    let mut config = one_at_a_time();
+    config.admission.max_waiting = 1;
+    let (router, computer, gate) = full(config, &["f"]).await;
+    let waiting = router.spawn(&said("waiting"));
+    router.until_metric(WAITING, 1.0).await;
+    let refused = router.spawn(&said("refused")).await.unwrap();
+    assert_eq!(refused.response.outcome(), Outcome::Overloaded);
+    let pause: u64 = refused.trailer(PUSH_BACK).unwrap().parse().unwrap();
+    assert!((1..=60_000).contains(&pause), "{pause}");
+    router.until_metric("edge_router_shed_total", 1.0).await;
+    gate.add_permits(2);
+    assert_eq!(waiting.await.unwrap().response.retcode, "OK");
+    assert_eq!(computer.count(), 3, "nobody asked for the refused one");
+}
+
+#[tokio::test]
+async fn a_lambda_of_higher_priority_goes_first() {
+    let mut config = one_at_a_time();
+    let urgent = LambdaConfig {
+        priority: 1,
+        ..LambdaConfig::default()
+    };
+    config.lambda.insert("urgent".into(), urgent);
+    let (router, computer, gate) = full(config, &["f", "urgent"]).await;
+    let patient = router.spawn(&said("patient"));
+    router.until_metric(WAITING, 1.0).await;
+    let urgent = router.spawn(&request("urgent"));
+    router.until_metric(WAITING, 2.0).await;
+    gate.add_permits(3);
+    assert_eq!(patient.await.unwrap().response.retcode, "OK");
+    assert_eq!(urgent.await.unwrap().response.retcode, "OK");
+    let names: Vec<_> = computer.received().into_iter().map(|r| r.name).collect();
+    assert_eq!(names, ["f", "f", "urgent", "f"]);
+}
+
+#[tokio::test]
+async fn two_connections_share_equally_though_one_asks_for_ten_times_as_much() {
+    let (router, computer, gate) = full(one_at_a_time(), &["f"]).await;
+    let (greedy, modest) = (client(), client());
+    let mut asked: Vec<_> = (0..40)
+        .map(|_| router.spawn_by(&greedy, &said("greedy")))
+        .collect();
+    router.until_metric(WAITING, 40.0).await;
+    asked.extend((0..4).map(|_| router.spawn_by(&modest, &said("modest"))));
+    router.until_metric(WAITING, 44.0).await;
+    gate.add_permits(45);
+    for answer in asked {
+        assert_eq!(answer.await.unwrap().response.retcode, "OK");
+    }
+    let inputs: Vec<_> = computer.received().into_iter().map(|r| r.input).collect();
+    let modest = inputs[2..10].iter().filter(|i| *i == "modest").count();
+    assert_eq!(modest, 4, "{inputs:?}");
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_the_line_frees_its_place() {
+    let mut config = one_at_a_time();
+    config.admission.max_waiting = 1;
+    let (router, computer, gate) = full(config, &["f"]).await;
+    let leaving = router.spawn(&said("leaving"));
+    router.until_metric(WAITING, 1.0).await;
+    leaving.abort();
+    router.until_metric(WAITING, 0.0).await;
+    let waiting = router.spawn(&said("waiting"));
+    router.until_metric(WAITING, 1.0).await;
+    gate.add_permits(2);
+    assert_eq!(waiting.await.unwrap().response.retcode, "OK");
+    assert!(computer.received().iter().all(|r| r.input != "leaving"));
+}
+
+#[tokio::test]
+async fn destinations_that_report_no_workers_are_not_limited() {
+    let gate = Arc::new(Semaphore::new(1));
+    let computer = Computer::start(Conduct::Gate(gate.clone(), done(0)));
+    let mut router = start(one_at_a_time()).await;
+    router.route("f", &computer.name(), true).await;
+    assert_eq!(router.ask(&said("first")).await.retcode, "OK");
+    let asked: Vec<_> = (0..20).map(|_| router.spawn(&request("f"))).collect();
+    eventually("all are there", || computer.count() == 21).await;
+    gate.add_permits(20);
+    for answer in asked {
+        assert_eq!(answer.await.unwrap().response.retcode, "OK");
+    }
+}
+
+#[tokio::test]
+async fn an_overloaded_destination_is_left_alone_for_as_long_as_it_asks_for() {
+    const PAUSE: Duration = Duration::from_millis(300);
+    let (full, free) = (Computer::start(Conduct::PushBack("300")), Computer::echo());
+    let mut router = start(one_at_a_time()).await;
+    router.route("f", &full.name(), true).await;
+    router.route("f", &free.name(), true).await;
+    let deadline = Instant::now() + PATIENCE;
+    while full.count() < 2 {
+        assert_eq!(router.ask(&request("f")).await.responder, free.name());
+        assert!(Instant::now() < deadline, "never asked again");
+    }
+    let arrivals = full.arrivals();
+    // However slow the machine is, this can only be longer.
+    assert!(arrivals[1] - arrivals[0] >= PAUSE, "{arrivals:?}");
+}
+
+#[tokio::test]
+async fn a_hint_never_to_come_back_ends_the_request() {
+    let computers = [(); 2].map(|()| Computer::start(Conduct::PushBack("-1")));
+    let mut router = start(one_at_a_time()).await;
+    for computer in &computers {
+        router.route("f", &computer.name(), true).await;
+    }
+    let told = router.spawn(&request("f")).await.unwrap();
+    assert_eq!(told.response.outcome(), Outcome::Overloaded);
+    assert_eq!(told.trailer(PUSH_BACK), Some("-1"));
+    assert_eq!(computers.iter().map(Computer::count).sum::<usize>(), 1);
+}

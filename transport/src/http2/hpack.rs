@@ -1,0 +1,15 @@
+//! Header compression (RFC 7541): a complete decoder, and an encoder for what is sent again and again.
+
+mod decoder;
+mod encoder;
+mod huffman;
+mod integer;
+mod names;
+mod table;
+#[cfg(test)]
+mod tests;
+
+pub use decoder::{Decoder, Malformed};
+pub(super) use encoder::{Encoder, Template};
+pub use names::Name;
+pub(super) use table::{Known, OVERHEAD};

@@ -1,0 +1,123 @@
+//! What peers may do that costs us more than them: bounded.
+
+use super::*;
+
+#[test]
+fn requests_beyond_the_limit_are_refused_and_count_until_their_answers_have_left() {
+    let mut served = Served::new(&limits());
+    let mut bytes = Vec::new();
+    for number in 0..101 {
+        served.tell(&request(2 * number + 1, b"x"));
+    }
+    assert_eq!(served.requests().len(), 100);
+    served.server.take_output(&mut bytes);
+    for number in 0..100 {
+        served.answer(2 * number + 1, b"y");
+    }
+    // The client cannot know yet that there is room.
+    served.tell(&request(301, b"x"));
+    assert!(served.requests().is_empty());
+    let frames = said(&mut served.server);
+    assert_eq!(reset(&frames, 301), Some(Reason::REFUSED_STREAM));
+    served.tell(&request(303, b"x"));
+    assert_eq!(served.requests().len(), 1);
+}
+
+#[test]
+fn giving_requests_up_again_and_again_ends_the_connection() {
+    let mut served = Served::new(&limits());
+    let mut ended_at = None;
+    for number in 0..3000 {
+        let stream = 2 * number + 1;
+        served.tell(&request_head(stream));
+        served.tell(&word(Kind::ResetStream, stream, Reason::CANCEL.0));
+        if served.server.ended().is_some() {
+            ended_at.get_or_insert(number);
+        }
+    }
+    let ended_at = ended_at.expect("it ends");
+    assert!((900..1100).contains(&ended_at), "{ended_at}");
+    assert_eq!(
+        good_bye(&mut served.server),
+        Some(Reason::ENHANCE_YOUR_CALM)
+    );
+}
+
+#[test]
+fn a_header_block_that_does_not_end_ends_the_connection() {
+    for part in [&[0; 0][..], &[0x82; 1], &[0x82; 10_000]] {
+        let mut served = Served::new(&limits());
+        served.tell(&frame(Kind::Headers, 0, 1, &[]));
+        let mut count = 0;
+        while served.server.ended().is_none() {
+            served.tell(&frame(Kind::Continuation, 0, 1, part));
+            count += 1;
+            assert!(count < 100, "{} bytes at a time", part.len());
+        }
+        let reason = good_bye(&mut served.server);
+        assert_eq!(reason, Some(Reason::ENHANCE_YOUR_CALM));
+    }
+}
+
+#[test]
+fn pings_and_settings_are_answered_as_long_as_the_answers_are_read() {
+    for flood in [
+        frame(Kind::Ping, 0, 0, &[1; 8]),
+        frame(Kind::Settings, 0, 0, &[]),
+    ] {
+        let mut served = Served::new(&limits());
+        for _ in 0..20_000 {
+            served.tell(&flood);
+            assert_eq!(said(&mut served.server).len(), 1);
+        }
+        assert!(served.is_alive(1));
+        let mut count = 0;
+        while served.server.ended().is_none() {
+            served.tell(&flood);
+            count += 1;
+        }
+        assert!(count < 11_000, "{count}");
+        assert_eq!(
+            good_bye(&mut served.server),
+            Some(Reason::ENHANCE_YOUR_CALM)
+        );
+    }
+}
+
+#[test]
+fn frames_without_sense_end_the_connection_if_there_are_many() {
+    for flood in [
+        frame(Kind::Data, 0, 1, &[]),
+        frame(Kind::Ping, flag::ACK, 0, &[9; 8]),
+    ] {
+        let mut served = Served::new(&limits());
+        served.tell(&request_head(1));
+        for _ in 0..900 {
+            served.tell(&flood);
+        }
+        assert!(served.is_alive(3));
+        for _ in 0..1000 {
+            served.tell(&flood);
+        }
+        assert_eq!(
+            good_bye(&mut served.server),
+            Some(Reason::ENHANCE_YOUR_CALM)
+        );
+    }
+}
+
+#[test]
+fn compressed_fields_cannot_be_blown_up_beyond_the_limit() {
+    let mut served = Served::new(&limits());
+    let long = "x".repeat(120);
+    // Remembers a field, and repeats it as often as a frame has bytes.
+    let mut block = block(&REQUEST);
+    block.extend([0x40, 1, b'a', 120]);
+    block.extend(long.as_bytes());
+    block.extend([0x80 | 62; 12_000]);
+    served.tell(&frame(Kind::Headers, WHOLE, 1, &block));
+    let frames = said(&mut served.server);
+    let head = fields_of(&mut Decoder::new(4096), &frames[0].1);
+    assert_eq!(head.get(Name::Status), Some(&b"431"[..]));
+    assert!(served.is_alive(3));
+}
