@@ -118,8 +118,7 @@ fn authenticate(platform: &Platform, headers: &HeaderMap) -> Result<String, Refu
     let encoded = header.and_then(|header| header.strip_prefix("Basic "));
     let pair = encoded.and_then(|encoded| STANDARD.decode(encoded.trim()).ok());
     let pair = pair.and_then(|pair| String::from_utf8(pair).ok()).ok_or_else(refusal)?;
-    let users = platform.config.users.iter();
-    let user = users.into_iter().find(|user| user.auth() == pair);
+    let user = platform.config.users.iter().find(|user| user.auth() == pair);
     user.map(|user| user.namespace.clone()).ok_or_else(refusal)
 }
 
