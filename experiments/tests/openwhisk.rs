@@ -48,7 +48,7 @@ async fn computer(site: &Site, platform: &WhiskHandle) -> Handle<OpenWhisk> {
     WskComputer::start(config).await.unwrap()
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn a_function_that_fails_1000_times_is_executed_1000_times_and_stays_routable() {
     let mut site = Site::controller().await;
     let failing = "function main({ fail }) { return fail ? { error: 'always' } : { fine: true }; }";
@@ -71,7 +71,7 @@ async fn a_function_that_fails_1000_times_is_executed_1000_times_and_stays_routa
     platform.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn what_one_platform_cannot_be_handed_is_executed_by_another() {
     let mut site = Site::controller().await;
     let fine = "function main() { return { fine: true }; }";

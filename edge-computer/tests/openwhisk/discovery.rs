@@ -42,7 +42,7 @@ fn lambdas(info: &ComputerInfo) -> BTreeSet<String> {
     info.containers.iter().map(|container| container.lambda.clone()).collect()
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn an_action_that_comes_or_goes_is_announced_without_a_gap_for_the_others() {
     let controller = Controller::default();
     let cores = Arc::new(Cores::start("fake", NonZeroUsize::MIN).unwrap());
