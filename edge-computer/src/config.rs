@@ -13,8 +13,9 @@ pub use self::common::Common;
 pub use self::endpoint::OptionalEndpoint;
 pub(crate) use self::sections::ADMIN_PORT;
 pub use self::sections::{
-    Admin, AsynchronousConfig, ComputerConfig, ComputerType, ControllerConfig, DryConfig, EstimatorConfig, LimitsConfig,
-    ServerConfig, StateConfig, TlsConfig, TransportConfig, UtilizationConfig,
+    Admin, AsynchronousConfig, ComputerConfig, ComputerType, ControllerConfig, DryConfig,
+    EstimatorConfig, LimitsConfig, ServerConfig, StateConfig, TlsConfig, TransportConfig,
+    UtilizationConfig,
 };
 pub use self::wsk::WskConfig;
 use crate::runtime::RuntimeConfig;

@@ -78,12 +78,16 @@ impl OpenWhisk {
             routes.clone(),
             changes.clone(),
         );
-        let discoveries = backends.iter().map(|backend| tokio::spawn(backend.clone().discover()));
+        let discoveries = backends
+            .iter()
+            .map(|backend| tokio::spawn(backend.clone().discover()));
         let mut tasks: Vec<_> = discoveries.map(AbortOnDropHandle::new).collect();
         tasks.push(AbortOnDropHandle::new(tokio::spawn(follow)));
         let sampled = backends.clone();
         let sampler = Sampler::start(move || {
-            let busy = sampled.iter().map(|backend| (backend.name.clone(), busy(backend)));
+            let busy = sampled
+                .iter()
+                .map(|backend| (backend.name.clone(), busy(backend)));
             busy.collect()
         });
         Ok(Self {
@@ -102,9 +106,9 @@ impl OpenWhisk {
             let full = lambda.contains('/').then(|| format!("/{lambda}"));
             full.and_then(|full| routes.get(&full))
         });
-        found.cloned().ok_or_else(|| {
-            ExecutionError::NotFound(format!("no action serves lambda {lambda}"))
-        })
+        found
+            .cloned()
+            .ok_or_else(|| ExecutionError::NotFound(format!("no action serves lambda {lambda}")))
     }
 
     /// Those in service, the one first that is expected to answer first.
@@ -185,7 +189,10 @@ impl Executor for OpenWhisk {
         let terms = invocation.terms(deadline);
         let mut latest = None;
         for target in self.candidates(terms.lambda)? {
-            let executed = target.backend.run(&target.action, &invocation, &terms).await;
+            let executed = target
+                .backend
+                .run(&target.action, &invocation, &terms)
+                .await;
             match executed {
                 Err(error) if was_not_begun(&error) => latest = Some(error),
                 executed => {
@@ -217,7 +224,9 @@ impl Executor for OpenWhisk {
 
     fn standing(&self, lambda: &str) -> Option<Standing> {
         let targets = self.targets(lambda).ok()?;
-        let healthy = targets.iter().filter(|target| target.backend.health.is_healthy());
+        let healthy = targets
+            .iter()
+            .filter(|target| target.backend.health.is_healthy());
         let standing = healthy.fold(Standing::default(), |sum, target| Standing {
             in_flight: sum.in_flight + target.backend.turns.in_system(),
             workers: sum.workers + target.backend.workers(&target.action),
@@ -286,7 +295,11 @@ impl Executor for OpenWhisk {
             name: "OpenWhisk".to_owned(),
             processors: processors.collect(),
             containers: containers.collect(),
-            backends: self.backends.iter().map(|backend| backend.snapshot()).collect(),
+            backends: self
+                .backends
+                .iter()
+                .map(|backend| backend.snapshot())
+                .collect(),
         }
     }
 

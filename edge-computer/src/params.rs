@@ -189,7 +189,10 @@ mod tests {
         let params = mapping.params(r#"{"a":1}"#.to_owned(), &bytes).unwrap();
         assert_eq!(params.get(), r#"{"a":1,"data":"AP8H"}"#);
         let outputs = mapping.outputs(&params);
-        assert_eq!((outputs.output.as_str(), outputs.dataout), (r#"{"a":1}"#, bytes));
+        assert_eq!(
+            (outputs.output.as_str(), outputs.dataout),
+            (r#"{"a":1}"#, bytes)
+        );
     }
 
     #[test]

@@ -95,7 +95,9 @@ impl Runtimes {
         let site = Arc::new(Site {
             workshop,
             home: tokio::runtime::Handle::current(),
-            places: Arc::new(Semaphore::new(config.max_containers.clamp(1, 1 << 16) as usize)),
+            places: Arc::new(Semaphore::new(
+                config.max_containers.clamp(1, 1 << 16) as usize
+            )),
             pools: Mutex::default(),
             changes: watch::Sender::new(0),
         });
@@ -198,7 +200,9 @@ impl Executor for Runtimes {
     ) -> Result<Execution, ExecutionError> {
         let terms = invocation.terms(deadline);
         let pool = self.find(terms.lambda)?;
-        let params = self.mapping.params(invocation.input.clone(), &invocation.datain);
+        let params = self
+            .mapping
+            .params(invocation.input.clone(), &invocation.datain);
         let params = params.map_err(|error| ExecutionError::Application(error.to_string()))?;
         let activation = Activation {
             id: uuid::Uuid::new_v4().simple().to_string(),
@@ -312,7 +316,10 @@ impl Executor for Runtimes {
         self.site.places.close();
         let supervisors = &self.site.workshop.supervisors;
         supervisors.close();
-        if tokio::time::timeout(GONE_WITHIN, supervisors.wait()).await.is_err() {
+        if tokio::time::timeout(GONE_WITHIN, supervisors.wait())
+            .await
+            .is_err()
+        {
             tracing::error!("runtime processes do not end");
         }
     }

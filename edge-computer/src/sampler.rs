@@ -100,7 +100,11 @@ mod tests {
             remember(&past, &BTreeMap::from([("a".to_owned(), busy)]));
         }
         let all = past.lock().unwrap();
-        let Loads { load1, load10, load30 } = loads(&all["a"]);
+        let Loads {
+            load1,
+            load10,
+            load30,
+        } = loads(&all["a"]);
         assert_eq!((load1, load10, load30), (1.0, 0.5, 0.5));
         drop(all);
         for _ in 0..2 * REMEMBERED {

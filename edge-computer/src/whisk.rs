@@ -135,7 +135,9 @@ struct Namespace {
 impl Platform {
     /// The namespaces, locked. Only those of users exist.
     fn namespaces(&self) -> MutexGuard<'_, BTreeMap<String, Namespace>> {
-        self.namespaces.lock().unwrap_or_else(PoisonError::into_inner)
+        self.namespaces
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Does something with a namespace, which is there because it has a user.
@@ -158,7 +160,11 @@ impl Whisk {
         let bind = |source| WhiskError::Bind { address, source };
         let listener = tokio::net::TcpListener::bind(address).await.map_err(bind)?;
         let address = listener.local_addr().map_err(bind)?;
-        let scheme = if config.tls.is_some() { "https" } else { "http" };
+        let scheme = if config.tls.is_some() {
+            "https"
+        } else {
+            "http"
+        };
         let runtimes = Runtimes::start(&config.runtime, MAX_PENDING, MAX_WAIT)?;
         let tls = config.tls.clone();
         let platform = Arc::new(Platform {

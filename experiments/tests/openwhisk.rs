@@ -58,13 +58,21 @@ async fn a_function_that_fails_1000_times_is_executed_1000_times_and_stays_routa
     let router = site.router(|_| {}).await;
     site.wait_for(&router, "/guest/f", 2).await;
     for _ in 0..1000 {
-        let answer = site.ask(&router, &LambdaRequest::new("/guest/f", r#"{"fail":true}"#)).await;
+        let answer = site
+            .ask(&router, &LambdaRequest::new("/guest/f", r#"{"fail":true}"#))
+            .await;
         assert_eq!(answer.outcome(), Outcome::ApplicationError, "{answer:?}");
         assert_eq!(answer.retcode, "application error: always");
     }
     assert_eq!(platform.executions("guest", "f"), 1000);
     let known = router.destinations();
-    assert_eq!(known.iter().filter(|known| known.lambda == "/guest/f").count(), 2);
+    assert_eq!(
+        known
+            .iter()
+            .filter(|known| known.lambda == "/guest/f")
+            .count(),
+        2
+    );
     let answer = site.ask(&router, &LambdaRequest::new("f", "")).await;
     assert_eq!(answer.output, r#"{"fine":true}"#);
     drop((first, second));
@@ -93,7 +101,11 @@ async fn what_one_platform_cannot_be_handed_is_executed_by_another() {
     site.wait_for(&router, "f", 2).await;
     let both = || stays.executions("guest", "f") > 0 && back.executions("guest", "f") > 0;
     for _ in 0..10_000 {
-        assert!(site.ask(&router, &LambdaRequest::new("f", "")).await.is_ok());
+        assert!(
+            site.ask(&router, &LambdaRequest::new("f", ""))
+                .await
+                .is_ok()
+        );
         if both() {
             break;
         }

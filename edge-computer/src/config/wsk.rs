@@ -60,11 +60,18 @@ impl WskConfig {
         }
         for (index, backend) in fronted.iter().enumerate() {
             let name = backend.display_name();
-            if fronted[..index].iter().any(|other| other.display_name() == name) {
+            if fronted[..index]
+                .iter()
+                .any(|other| other.display_name() == name)
+            {
                 let problem = format!("two are called {name}; give them a name each");
                 return Err(invalid("backend", problem));
             }
-            let key = if std::ptr::eq(*backend, &self.wsk) { "wsk" } else { "backend" };
+            let key = if std::ptr::eq(*backend, &self.wsk) {
+                "wsk"
+            } else {
+                "backend"
+            };
             let valid = backend.validate();
             valid.map_err(|error| invalid(key, format!("{name}: {}", with_causes(&error))))?;
         }
@@ -115,6 +122,9 @@ mod tests {
     #[test]
     fn the_defaults_survive_toml() {
         let text = toml::to_string(&WskConfig::default()).unwrap();
-        assert_eq!(toml::from_str::<WskConfig>(&text).unwrap(), WskConfig::default());
+        assert_eq!(
+            toml::from_str::<WskConfig>(&text).unwrap(),
+            WskConfig::default()
+        );
     }
 }

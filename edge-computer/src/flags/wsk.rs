@@ -123,13 +123,33 @@ fn layers(flags: WskFlags) -> Layers {
         .flag("--wsk-auth-file", "wsk.auth-file", flags.wsk_auth_file)
         .flag("--wsk-ca", "wsk.ca-file", flags.wsk_ca)
         .flag("--insecure", "wsk.insecure", given(flags.insecure))
-        .flag("--server-endpoint", "server.endpoint", flags.server_endpoint)
+        .flag(
+            "--server-endpoint",
+            "server.endpoint",
+            flags.server_endpoint,
+        )
         .flag("--advertise", "server.advertise", flags.advertise)
         .flag("--num-threads", "server.num-threads", flags.num_threads)
         .flag("--secure", "server.secure", given(flags.secure))
-        .flag("--secure-control", "tls.control", given(flags.secure_control))
-        .flag("--controller-endpoint", "controller.endpoint", flags.controller_endpoint)
-        .flag("--utilization-endpoint", "utilization.endpoint", flags.utilization_endpoint)
+        .flag(
+            "--secure-control",
+            "tls.control",
+            given(flags.secure_control),
+        )
+        .flag(
+            "--controller-endpoint",
+            "controller.endpoint",
+            flags.controller_endpoint,
+        )
+        .flag(
+            "--utilization-endpoint",
+            "utilization.endpoint",
+            flags.utilization_endpoint,
+        )
         .flag("--asynchronous", "asynchronous.enabled", asynchronous)
-        .flag("--companion-endpoint", "asynchronous.companion", flags.companion_endpoint)
+        .flag(
+            "--companion-endpoint",
+            "asynchronous.companion",
+            flags.companion_endpoint,
+        )
 }

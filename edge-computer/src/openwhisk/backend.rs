@@ -123,9 +123,8 @@ impl Backend {
     /// concurrency, if it is bounded; else what the platform is given.
     pub(super) fn workers(&self, action: &Action) -> u32 {
         let instances = action.limits.instances.filter(|instances| *instances > 0);
-        let own = instances.map(|count| {
-            count.saturating_mul(action.limits.concurrency.unwrap_or(1).max(1))
-        });
+        let own = instances
+            .map(|count| count.saturating_mul(action.limits.concurrency.unwrap_or(1).max(1)));
         own.map_or(self.turns.workers(), |own| own.min(self.turns.workers()))
     }
 
@@ -383,7 +382,11 @@ impl Backend {
 
     pub(super) fn snapshot(&self) -> BackendSnapshot {
         let (failures, last_fault) = self.health.faults();
-        let functions = self.actions.read().unwrap_or_else(PoisonError::into_inner).len();
+        let functions = self
+            .actions
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .len();
         BackendSnapshot {
             name: self.name.clone(),
             url: self.config.api_root.clone(),

@@ -286,7 +286,9 @@ fn fault(error: &reqwest::Error) -> Fault {
 
 /// What it means that the platform does not do what it was asked for.
 fn refusal(status: StatusCode, text: &str, retry_after: Option<Duration>) -> Fault {
-    let said = serde_json::from_str::<ErrorBody>(text).unwrap_or_default().text();
+    let said = serde_json::from_str::<ErrorBody>(text)
+        .unwrap_or_default()
+        .text();
     let text = match said {
         Some(said) => format!("{status}: {said}"),
         None => status.to_string(),

@@ -135,8 +135,14 @@ impl BackendConfig {
         let one_source = self.auth.is_empty() || self.auth_file.is_none();
         check(one_source, "there are both auth and auth-file")?;
         check(!self.namespaces.is_empty(), "namespaces: there is none")?;
-        let named = self.namespaces.iter().all(|name| super::name::is_valid(name));
-        check(named, "namespaces: one of them has a name that OpenWhisk does not take")?;
+        let named = self
+            .namespaces
+            .iter()
+            .all(|name| super::name::is_valid(name));
+        check(
+            named,
+            "namespaces: one of them has a name that OpenWhisk does not take",
+        )?;
         check(
             (1..=10_000).contains(&self.max_in_flight),
             "max-in-flight must be from 1 to 10000",
@@ -151,7 +157,8 @@ impl BackendConfig {
             "weight must be positive",
         )?;
         check(
-            self.wait.is_none_or(|wait| wait >= Duration::from_millis(1)),
+            self.wait
+                .is_none_or(|wait| wait >= Duration::from_millis(1)),
             "wait must be at least 1ms",
         )
     }
@@ -182,7 +189,10 @@ impl BackendConfig {
         }
         let url = reqwest::Url::parse(&self.api_root).ok();
         let port = url.as_ref().and_then(reqwest::Url::port_or_known_default);
-        let host = url.as_ref().and_then(reqwest::Url::host_str).unwrap_or("wsk");
+        let host = url
+            .as_ref()
+            .and_then(reqwest::Url::host_str)
+            .unwrap_or("wsk");
         format!("{host}:{}", port.unwrap_or(0))
     }
 
@@ -247,10 +257,17 @@ mod tests {
     fn roots_are_taken_with_and_without_the_path_of_the_api() {
         let base = |root: &str| {
             let api_root = root.to_owned();
-            let config = BackendConfig { api_root, ..BackendConfig::default() };
+            let config = BackendConfig {
+                api_root,
+                ..BackendConfig::default()
+            };
             config.base().ok()
         };
-        for root in ["https://host:1234", "https://host:1234/", "https://host:1234/api/v1/"] {
+        for root in [
+            "https://host:1234",
+            "https://host:1234/",
+            "https://host:1234/api/v1/",
+        ] {
             assert_eq!(base(root).unwrap(), "https://host:1234/api/v1/");
         }
         for wrong in ["", "host", "ftp://host", "https://user:key@host"] {
@@ -265,7 +282,10 @@ mod tests {
         config.validate().unwrap();
         assert_eq!(config.wait, Some(Duration::from_secs(30)));
         let shown = toml::to_string(&config).unwrap();
-        assert!(!shown.contains("u:k") && shown.contains("wait = \"30s\""), "{shown}");
+        assert!(
+            !shown.contains("u:k") && shown.contains("wait = \"30s\""),
+            "{shown}"
+        );
         assert_eq!(config.display_name(), "host:443");
     }
 }

@@ -63,7 +63,8 @@ impl Secret {
         } else {
             let decoded = STANDARD.decode(&self.0).ok();
             let pair = decoded.is_some_and(|bytes| bytes.contains(&b':'));
-            pair.then(|| self.0.clone()).ok_or(CredentialsError::Malformed)?
+            pair.then(|| self.0.clone())
+                .ok_or(CredentialsError::Malformed)?
         };
         let mut value = HeaderValue::try_from(format!("Basic {encoded}"))
             .map_err(|_| CredentialsError::Malformed)?;
@@ -114,6 +115,9 @@ mod tests {
     fn nothing_shows_them() {
         let secret = Secret::from("user:key".to_owned());
         assert_eq!(format!("{secret:?}"), HIDDEN);
-        assert_eq!(serde_json::to_string(&secret).unwrap(), format!("\"{HIDDEN}\""));
+        assert_eq!(
+            serde_json::to_string(&secret).unwrap(),
+            format!("\"{HIDDEN}\"")
+        );
     }
 }

@@ -26,7 +26,9 @@ pub struct ActionName {
 
 /// What is wrong with a name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("'{0}' is no name of an action: namespace, package and name are words of at most 256 characters")]
+#[error(
+    "'{0}' is no name of an action: namespace, package and name are words of at most 256 characters"
+)]
 pub struct NameError(String);
 
 impl ActionName {
@@ -44,7 +46,9 @@ impl ActionName {
             _ => return Err(NameError(text.to_owned())),
         };
         let valid = parts.iter().all(|part| is_valid(part));
-        valid.then_some(name).ok_or_else(|| NameError(text.to_owned()))
+        valid
+            .then_some(name)
+            .ok_or_else(|| NameError(text.to_owned()))
     }
 
     /// As listings have it: the package is part of the namespace there.
@@ -74,7 +78,10 @@ impl ActionName {
     /// The path of the action below `/api/v1/`.
     pub fn path(&self) -> String {
         let segment = |text: &str| utf8_percent_encode(text, SEGMENT).to_string();
-        let package = self.package.as_deref().map(|package| segment(package) + "/");
+        let package = self
+            .package
+            .as_deref()
+            .map(|package| segment(package) + "/");
         format!(
             "namespaces/{}/actions/{}{}",
             segment(&self.namespace),
@@ -111,8 +118,22 @@ mod tests {
         assert_eq!(read("hello").unwrap(), "/_/hello");
         assert_eq!(read("/guest/hello").unwrap(), "/guest/hello");
         assert_eq!(read("guest/pkg/hello").unwrap(), "/guest/pkg/hello");
-        assert_eq!(ActionName::listed("guest/pkg", "a b").unwrap().short(), "pkg/a b");
-        for wrong in ["", "/", "/a/b/c/d", "/guest/", "-a", "a ", "a/ü", "a?b", "..", &"x".repeat(257)] {
+        assert_eq!(
+            ActionName::listed("guest/pkg", "a b").unwrap().short(),
+            "pkg/a b"
+        );
+        for wrong in [
+            "",
+            "/",
+            "/a/b/c/d",
+            "/guest/",
+            "-a",
+            "a ",
+            "a/ü",
+            "a?b",
+            "..",
+            &"x".repeat(257),
+        ] {
             assert!(wrong == "/guest/" || read(wrong).is_err(), "{wrong}");
         }
     }

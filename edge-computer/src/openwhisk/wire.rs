@@ -41,7 +41,8 @@ impl Summary {
     /// What runs it, as the annotation `exec` says.
     pub(super) fn kind(&self) -> &str {
         let exec = self.annotations.iter().find(|a| a.key == "exec");
-        exec.and_then(|exec| exec.value.as_str()).unwrap_or("unknown")
+        exec.and_then(|exec| exec.value.as_str())
+            .unwrap_or("unknown")
     }
 }
 
@@ -99,14 +100,19 @@ impl Activation {
     pub(super) fn status(&self) -> Option<Status> {
         use Status::{ApplicationError, DeveloperError, InternalError, Success};
         let named = [Success, ApplicationError, DeveloperError, InternalError];
-        let by_name = named.into_iter().find(|status| status.text() == self.response.status);
+        let by_name = named
+            .into_iter()
+            .find(|status| status.text() == self.response.status);
         by_name.or_else(|| named.get(usize::from(self.response.status_code?)).copied())
     }
 
     /// The result; an empty object if there is none.
     pub(super) fn result(self) -> Box<RawValue> {
         let nothing = || RawValue::from_string("{}".to_owned()).expect("it is JSON");
-        self.response.result.filter(|result| result.get() != "null").unwrap_or_else(nothing)
+        self.response
+            .result
+            .filter(|result| result.get() != "null")
+            .unwrap_or_else(nothing)
     }
 
     /// The duration covers initialisation and execution. An action that had to be initialised had

@@ -178,15 +178,26 @@ impl FunctionConfig {
     }
 
     fn function(&self) -> Result<Function, FunctionError> {
-        let check = |holds: bool, problem: &str| {
-            holds.then_some(()).ok_or_else(|| self.problem(problem))
-        };
+        let check =
+            |holds: bool, problem: &str| holds.then_some(()).ok_or_else(|| self.problem(problem));
         let named = !self.name.is_empty() && self.name.len() <= MAX_NAME;
         check(named, "a name has from 1 to 255 bytes")?;
-        check((1..=1000).contains(&self.concurrency), "concurrency must be from 1 to 1000")?;
-        check((1..=1000).contains(&self.max_containers), "max-containers must be from 1 to 1000")?;
-        check((16..=65_536).contains(&self.memory_mb), "memory-mb must be from 16 to 65536")?;
-        check(!self.timeout.is_zero(), "timeout must be longer than nothing")?;
+        check(
+            (1..=1000).contains(&self.concurrency),
+            "concurrency must be from 1 to 1000",
+        )?;
+        check(
+            (1..=1000).contains(&self.max_containers),
+            "max-containers must be from 1 to 1000",
+        )?;
+        check(
+            (16..=65_536).contains(&self.memory_mb),
+            "memory-mb must be from 16 to 65536",
+        )?;
+        check(
+            !self.timeout.is_zero(),
+            "timeout must be longer than nothing",
+        )?;
         let kind = match self.kind {
             KindConfig::Nodejs => Kind::NodeJs,
             KindConfig::Command => {
@@ -246,9 +257,13 @@ impl FunctionConfig {
         let unreadable = |problem: &dyn std::fmt::Display| {
             self.problem(format!("cannot read {}: {problem}", path.display()))
         };
-        let length = std::fs::metadata(path).map_err(|error| unreadable(&error))?.len();
+        let length = std::fs::metadata(path)
+            .map_err(|error| unreadable(&error))?
+            .len();
         if length > MAX_CODE {
-            return Err(unreadable(&format!("it has {length} bytes, at most {MAX_CODE}")));
+            return Err(unreadable(&format!(
+                "it has {length} bytes, at most {MAX_CODE}"
+            )));
         }
         let bytes = std::fs::read(path).map_err(|error| unreadable(&error))?;
         if bytes.starts_with(b"PK\x03\x04") {

@@ -11,7 +11,11 @@ use crate::executor::ExecutionError;
 enum Initialised {
     Ready(Option<Duration>),
     /// It is no use: this is the end of the execution.
-    Failed { text: String, took: Duration, timed_out: bool },
+    Failed {
+        text: String,
+        took: Duration,
+        timed_out: bool,
+    },
 }
 
 impl Lease {
@@ -24,9 +28,13 @@ impl Lease {
         latest: Instant,
     ) -> Result<Option<Activated>, ExecutionError> {
         let left = latest.saturating_duration_since(Instant::now());
-        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let since_epoch = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
         let deadline_ms = (since_epoch + left).as_millis();
-        let start = self.started.filter(|_| matches!(self.container.host, Host::Process(_)));
+        let start = self
+            .started
+            .filter(|_| matches!(self.container.host, Host::Process(_)));
         let mut activated = Activated {
             status: Status::DeveloperError,
             result: error(""),
@@ -40,7 +48,11 @@ impl Lease {
         if self.started.is_some() {
             match self.init(activation, deadline_ms).await? {
                 Initialised::Ready(took) => activated.init = took,
-                Initialised::Failed { text, took, timed_out } => {
+                Initialised::Failed {
+                    text,
+                    took,
+                    timed_out,
+                } => {
                     activated.init = Some(took);
                     activated.result = error(&text);
                     activated.timed_out = timed_out;
@@ -101,7 +113,9 @@ impl Lease {
         let client = &self.pool.site.workshop.client;
         let (url, secret) = (self.container.url(), self.container.secret());
         let function = &self.pool.function;
-        client.run(url, secret, function, activation, deadline_ms).await
+        client
+            .run(url, secret, function, activation, deadline_ms)
+            .await
     }
 
     /// Hands the function over to a new container.
@@ -119,7 +133,11 @@ impl Lease {
         let took = begun.elapsed();
         let is_endpoint = matches!(self.container.host, Host::Endpoint(..));
         let failed = |text: String, timed_out| {
-            Ok(Initialised::Failed { text, took, timed_out })
+            Ok(Initialised::Failed {
+                text,
+                took,
+                timed_out,
+            })
         };
         match answer {
             Answer::Said(status, _) if status.is_success() => {
@@ -138,9 +156,10 @@ impl Lease {
                 let text = crate::params::failure(&result);
                 failed(text.unwrap_or_else(|| result.get().to_owned()), false)
             }
-            Answer::TooLong(limit) => {
-                failed(format!("The answer to /init has more than {limit} bytes."), false)
-            }
+            Answer::TooLong(limit) => failed(
+                format!("The answer to /init has more than {limit} bytes."),
+                false,
+            ),
             Answer::Late => failed(
                 format!(
                     "The action initialization exceeded its time limits of {} milliseconds.",

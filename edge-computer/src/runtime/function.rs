@@ -77,7 +77,8 @@ impl Default for Limits {
 impl Function {
     /// Executions at the same time.
     pub(super) fn workers(&self) -> u32 {
-        self.containers().saturating_mul(self.limits.concurrency.max(1))
+        self.containers()
+            .saturating_mul(self.limits.concurrency.max(1))
     }
 
     /// Containers at the same time.

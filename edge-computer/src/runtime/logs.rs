@@ -64,7 +64,10 @@ impl Log {
         if inner.bytes + text.len() > self.max_bytes {
             if !inner.truncated {
                 inner.truncated = true;
-                let text = format!("Logs were truncated because they exceed {} bytes.", self.max_bytes);
+                let text = format!(
+                    "Logs were truncated because they exceed {} bytes.",
+                    self.max_bytes
+                );
                 inner.lines.push_back(stamped("stderr", &text));
             }
             return;
@@ -104,7 +107,11 @@ impl Log {
     }
 
     /// Collects what comes in on `stream` until it ends.
-    pub(super) async fn collect(self: Arc<Self>, stream: Stream, mut source: impl AsyncRead + Unpin) {
+    pub(super) async fn collect(
+        self: Arc<Self>,
+        stream: Stream,
+        mut source: impl AsyncRead + Unpin,
+    ) {
         let mut lines = Lines::default();
         let mut chunk = vec![0; 8 << 10];
         while let Ok(length) = source.read(&mut chunk).await {
@@ -154,7 +161,8 @@ impl Lines {
 
     fn append(&mut self, bytes: &[u8]) {
         let room = MAX_LINE.saturating_sub(self.begun.len());
-        self.begun.extend_from_slice(&bytes[..bytes.len().min(room)]);
+        self.begun
+            .extend_from_slice(&bytes[..bytes.len().min(room)]);
     }
 }
 
@@ -177,8 +185,12 @@ mod tests {
     async fn the_lines_of_an_execution_end_at_its_markers_and_are_bounded() {
         let log = Arc::new(Log::new(10));
         let printed = format!("one\n{}\n{MARKER}\n", "y".repeat(20));
-        log.clone().collect(Stream::Stdout, printed.as_bytes()).await;
-        log.clone().collect(Stream::Stderr, format!("two\n{MARKER}\n").as_bytes()).await;
+        log.clone()
+            .collect(Stream::Stdout, printed.as_bytes())
+            .await;
+        log.clone()
+            .collect(Stream::Stderr, format!("two\n{MARKER}\n").as_bytes())
+            .await;
         let lines = log.take().await;
         let ends = |line: &String, end: &str| assert!(line.ends_with(end), "{line}");
         ends(&lines[0], " stdout: one");
@@ -190,7 +202,9 @@ mod tests {
     #[tokio::test]
     async fn runtimes_without_markers_are_waited_for_once() {
         let log = Arc::new(Log::new(100));
-        log.clone().collect(Stream::Stdout, &b"no marker\n"[..]).await;
+        log.clone()
+            .collect(Stream::Stdout, &b"no marker\n"[..])
+            .await;
         assert_eq!(log.take().await.len(), 1);
         assert!(log.lock().unmarked);
         assert_eq!(log.take().await.len(), 0);

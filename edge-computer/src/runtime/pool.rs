@@ -147,7 +147,10 @@ impl Pool {
             }
         }
         Err(ExecutionError::Unavailable {
-            text: format!("lambda {}: its containers end by themselves", self.function.name),
+            text: format!(
+                "lambda {}: its containers end by themselves",
+                self.function.name
+            ),
             begun: false,
         })
     }
@@ -301,8 +304,13 @@ impl Pool {
     /// Since when the container is idle that has been so for the longest time.
     fn idle_since(&self) -> Option<Instant> {
         let slots = self.slots();
-        let processes = slots.containers.iter().filter(|c| matches!(c.host, Host::Process(_)));
-        processes.filter_map(|container| container.idle_since()).min()
+        let processes = slots
+            .containers
+            .iter()
+            .filter(|c| matches!(c.host, Host::Process(_)));
+        processes
+            .filter_map(|container| container.idle_since())
+            .min()
     }
 
     /// Containers that there are.
@@ -367,10 +375,15 @@ impl Site {
     /// Gives up the process that has been idle for the longest time.
     fn evict(&self) {
         let pools: Vec<_> = lock(&self.pools).iter().filter_map(Weak::upgrade).collect();
-        let idle = pools.iter().filter_map(|pool| Some((pool.idle_since()?, pool)));
+        let idle = pools
+            .iter()
+            .filter_map(|pool| Some((pool.idle_since()?, pool)));
         if let Some((since, pool)) = idle.min_by_key(|(since, _)| *since) {
             let mut slots = pool.slots();
-            let oldest = slots.containers.iter().position(|c| c.idle_since() == Some(since));
+            let oldest = slots
+                .containers
+                .iter()
+                .position(|c| c.idle_since() == Some(since));
             oldest.map(|index| slots.containers.remove(index));
         }
     }

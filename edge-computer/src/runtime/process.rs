@@ -70,7 +70,10 @@ impl Workshop {
         match &function.kind {
             Kind::Command(words) => {
                 let port = port.to_string();
-                words.iter().map(|word| word.replace("{port}", &port)).collect()
+                words
+                    .iter()
+                    .map(|word| word.replace("{port}", &port))
+                    .collect()
             }
             Kind::NodeJs | Kind::Endpoints(_) => vec![
                 self.node.clone(),
@@ -98,7 +101,11 @@ impl Workshop {
             command: name(),
             reason: reason.to_string(),
         };
-        let port = if ours { 0 } else { free_port().map_err(|e| spawn_error(&e))? };
+        let port = if ours {
+            0
+        } else {
+            free_port().map_err(|e| spawn_error(&e))?
+        };
         let folder = tempfile::tempdir_in(self.folder.path()).map_err(|e| spawn_error(&e))?;
         let words = self.command(function, port);
         let env = environment(function, &folder, port, secret.as_deref());
@@ -133,7 +140,8 @@ impl Workshop {
             ended: ended.clone(),
             _kill: kill.clone().drop_guard(),
         };
-        self.supervisors.spawn(supervised.watch(kill, ended.clone()));
+        self.supervisors
+            .spawn(supervised.watch(kill, ended.clone()));
         let port = if ours {
             let told = timeout_at(deadline, told_port(&mut stdout)).await;
             told.map(|told| told.map(Some))

@@ -253,7 +253,11 @@ pub(super) fn read(status: StatusCode, text: String) -> (Status, Box<RawValue>) 
     }
     if is_object(result.get()) {
         let failed = said.is_some();
-        let status = if failed { Status::ApplicationError } else { Status::Success };
+        let status = if failed {
+            Status::ApplicationError
+        } else {
+            Status::Success
+        };
         return (status, result);
     }
     if is_array(result.get()) {
@@ -285,7 +289,15 @@ mod tests {
             assert_eq!(meaning(ok, wrong), Status::DeveloperError, "{wrong}");
         }
         let (status, result) = read(bad, r#"{"error":"no"}"#.to_owned());
-        assert_eq!((status, result.get()), (Status::DeveloperError, r#"{"error":"no"}"#));
-        assert!(read(bad, "{}".to_owned()).1.get().contains("exited unexpectedly"));
+        assert_eq!(
+            (status, result.get()),
+            (Status::DeveloperError, r#"{"error":"no"}"#)
+        );
+        assert!(
+            read(bad, "{}".to_owned())
+                .1
+                .get()
+                .contains("exited unexpectedly")
+        );
     }
 }

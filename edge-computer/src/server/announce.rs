@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use edge_daemon::lifecycle::generation;
-use edge_proto::rpc::edge_controller_client::EdgeControllerClient;
 use edge_proto::rpc::ComputerInfo;
+use edge_proto::rpc::edge_controller_client::EdgeControllerClient;
 use edge_transport::{Endpoint, control};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;

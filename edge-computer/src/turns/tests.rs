@@ -61,7 +61,10 @@ async fn the_queue_is_bounded_in_length_and_in_time() {
     let late = turns.enter(0, &terms(Patience::UntilDeadline, Duration::ZERO));
     assert!(matches!(
         late.await,
-        Err(ExecutionError::TooLate { left: Duration::ZERO, .. })
+        Err(ExecutionError::TooLate {
+            left: Duration::ZERO,
+            ..
+        })
     ));
     drop(busy);
     assert_eq!((turns.of_lambda(0), turns.in_system()), ((0, 0), 0));

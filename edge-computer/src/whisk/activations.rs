@@ -143,18 +143,25 @@ impl Activations {
     }
 
     pub(super) fn of_action(&self, name: &str) -> impl Iterator<Item = &Arc<Record>> {
-        self.records.iter().filter(move |record| record.name == name)
+        self.records
+            .iter()
+            .filter(move |record| record.name == name)
     }
 
     /// How many have begun since.
     pub(super) fn since(&self, millis: u64) -> usize {
-        let recent = self.records.iter().take_while(|record| record.end >= millis);
+        let recent = self
+            .records
+            .iter()
+            .take_while(|record| record.end >= millis);
         recent.filter(|record| record.start >= millis).count()
     }
 }
 
 /// Milliseconds since 1970.
 pub(super) fn millis_now() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }

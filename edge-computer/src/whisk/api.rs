@@ -37,10 +37,17 @@ pub(super) async fn answer(
     platform: Arc<Platform>,
     request: Request<Incoming>,
 ) -> Response<Full<Bytes>> {
-    let own = request.headers().get("x-request-id").and_then(|id| id.to_str().ok());
-    let code = own.filter(|id| id.len() <= 128).map_or_else(new_id, str::to_owned);
+    let own = request
+        .headers()
+        .get("x-request-id")
+        .and_then(|id| id.to_str().ok());
+    let code = own
+        .filter(|id| id.len() <= 128)
+        .map_or_else(new_id, str::to_owned);
     let reply = route(platform, request).await;
-    reply.unwrap_or_else(|refusal| refusal.reply(&code)).into_response()
+    reply
+        .unwrap_or_else(|refusal| refusal.reply(&code))
+        .into_response()
 }
 
 /// A request on its way to what it is about.
@@ -57,7 +64,11 @@ struct Asked {
 async fn route(platform: Arc<Platform>, request: Request<Incoming>) -> Result<Reply, Refusal> {
     let (head, body) = request.into_parts();
     let path = head.uri.path();
-    let decode = |part: &str| percent_decode_str(part).decode_utf8().map(|text| text.into_owned());
+    let decode = |part: &str| {
+        percent_decode_str(part)
+            .decode_utf8()
+            .map(|text| text.into_owned())
+    };
     let parts = path.split('/').filter(|part| !part.is_empty()).map(decode);
     let parts: Vec<String> = parts
         .collect::<Result<_, _>>()
@@ -114,11 +125,19 @@ async fn route(platform: Arc<Platform>, request: Request<Incoming>) -> Result<Re
 fn authenticate(platform: &Platform, headers: &HeaderMap) -> Result<String, Refusal> {
     let text = "The supplied authentication is invalid.";
     let refusal = || Refusal::new(StatusCode::UNAUTHORIZED, text);
-    let header = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let header = headers
+        .get(header::AUTHORIZATION)
+        .and_then(|value| value.to_str().ok());
     let encoded = header.and_then(|header| header.strip_prefix("Basic "));
     let pair = encoded.and_then(|encoded| STANDARD.decode(encoded.trim()).ok());
-    let pair = pair.and_then(|pair| String::from_utf8(pair).ok()).ok_or_else(refusal)?;
-    let user = platform.config.users.iter().find(|user| user.auth() == pair);
+    let pair = pair
+        .and_then(|pair| String::from_utf8(pair).ok())
+        .ok_or_else(refusal)?;
+    let user = platform
+        .config
+        .users
+        .iter()
+        .find(|user| user.auth() == pair);
     user.map(|user| user.namespace.clone()).ok_or_else(refusal)
 }
 
@@ -154,10 +173,15 @@ impl Asked {
         let skip = self.number("skip")?.unwrap_or(0);
         let limit = self.number("limit")?.unwrap_or(DEFAULT_LIMIT as u64);
         if limit > MAX_LIMIT as u64 {
-            let text = format!("The value '{limit}' is not in the range of 0 to {MAX_LIMIT} for limit.");
+            let text =
+                format!("The value '{limit}' is not in the range of 0 to {MAX_LIMIT} for limit.");
             return Err(Refusal::bad(text));
         }
-        let limit = if limit == 0 { MAX_LIMIT } else { limit as usize };
+        let limit = if limit == 0 {
+            MAX_LIMIT
+        } else {
+            limit as usize
+        };
         let skip = usize::try_from(skip).unwrap_or(usize::MAX);
         if self.flag("count")? {
             return Ok(json!({ collection: all.len().saturating_sub(skip) }));
@@ -185,7 +209,12 @@ impl Asked {
 
     fn list_packages(&self) -> Result<Value, Refusal> {
         let all = self.platform.with(&self.namespace, |space| {
-            space.entities.packages.values().map(Package::summary).collect()
+            space
+                .entities
+                .packages
+                .values()
+                .map(Package::summary)
+                .collect()
         });
         self.page("packages", all)
     }
@@ -223,10 +252,15 @@ impl Asked {
             let text = format!("The activation id has {length} characters, it must have 32.");
             return Err(Refusal::bad(text));
         }
-        if !id.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte)) {
+        if !id
+            .bytes()
+            .all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
+        {
             return Err(Refusal::bad("The activation id is not valid."));
         }
-        let record = self.platform.with(&self.namespace, |space| space.activations.get(id));
+        let record = self
+            .platform
+            .with(&self.namespace, |space| space.activations.get(id));
         let record = record.ok_or_else(Refusal::missing)?;
         match part {
             None => Ok(Reply::text(StatusCode::OK, record.document())),
@@ -284,7 +318,8 @@ impl Asked {
             }
             Method::DELETE => {
                 let action = get(&self)?;
-                self.platform.with(&self.namespace, |space| space.entities.actions.remove(&key));
+                self.platform
+                    .with(&self.namespace, |space| space.entities.actions.remove(&key));
                 self.platform.runtimes.withdraw(&action.full_name());
                 Ok(Reply::json(StatusCode::OK, &action.document(true)))
             }
@@ -417,8 +452,13 @@ impl Asked {
     }
 
     fn check_type(&self) -> Result<(), Refusal> {
-        let given = self.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-        let media = given.and_then(|given| given.split(';').next()).map(str::trim);
+        let given = self
+            .headers
+            .get(header::CONTENT_TYPE)
+            .and_then(|value| value.to_str().ok());
+        let media = given
+            .and_then(|given| given.split(';').next())
+            .map(str::trim);
         if media.is_some_and(|media| media.eq_ignore_ascii_case("application/json")) {
             return Ok(());
         }

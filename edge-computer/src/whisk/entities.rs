@@ -129,10 +129,14 @@ impl ActionPut {
                 return Err(Refusal::bad(format!("'{part}' is no name of an entity.")));
             }
         }
-        let exec = self.exec.or_else(|| before.map(|action| action.exec.clone()));
+        let exec = self
+            .exec
+            .or_else(|| before.map(|action| action.exec.clone()));
         let exec = exec.ok_or_else(|| Refusal::bad("exec undefined"))?;
         exec.check()?;
-        let limits = self.limits.or_else(|| before.map(|action| action.limits.clone()));
+        let limits = self
+            .limits
+            .or_else(|| before.map(|action| action.limits.clone()));
         let limits = limits.unwrap_or_default();
         limits.check()?;
         let kept = |own: Option<Vec<KeyValue>>, before: Option<&Vec<KeyValue>>| {
@@ -140,7 +144,10 @@ impl ActionPut {
         };
         let mut annotations = kept(self.annotations, before.map(|action| &action.annotations));
         annotations.retain(|annotation| annotation.key != "exec");
-        if !annotations.iter().any(|annotation| annotation.key == "provide-api-key") {
+        if !annotations
+            .iter()
+            .any(|annotation| annotation.key == "provide-api-key")
+        {
             annotations.push(KeyValue::new("provide-api-key", false));
         }
         annotations.push(KeyValue::new("exec", exec.kind.clone()));
@@ -192,7 +199,10 @@ impl Exec {
             return Err(Refusal::bad("'code' must be a string defined in 'exec'"));
         }
         if code.len() > MAX_CODE {
-            let text = format!("Request larger than allowed: {} > {MAX_CODE} bytes.", code.len());
+            let text = format!(
+                "Request larger than allowed: {} > {MAX_CODE} bytes.",
+                code.len()
+            );
             return Err(Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, text));
         }
         Ok(())
@@ -200,7 +210,9 @@ impl Exec {
 
     /// Archives are in base64, which begins so.
     fn is_archive(&self) -> bool {
-        self.code.as_deref().is_some_and(|code| code.starts_with("UEsDB"))
+        self.code
+            .as_deref()
+            .is_some_and(|code| code.starts_with("UEsDB"))
     }
 }
 
@@ -259,7 +271,10 @@ impl Action {
 
     /// Whether callers may not override its parameters.
     pub(super) fn is_final(&self) -> bool {
-        let last = self.annotations.iter().find(|annotation| annotation.key == "final");
+        let last = self
+            .annotations
+            .iter()
+            .find(|annotation| annotation.key == "final");
         last.is_some_and(|annotation| annotation.value == true)
     }
 

@@ -49,7 +49,11 @@ impl InFlight {
             }
             let allowed = config.concurrent_invocations;
             if space.in_flight >= allowed {
-                return refuse("concurrent requests in flight", space.in_flight + 1, allowed);
+                return refuse(
+                    "concurrent requests in flight",
+                    space.in_flight + 1,
+                    allowed,
+                );
             }
             space.in_flight += 1;
             Ok(())
@@ -127,7 +131,9 @@ fn merged(
 ) -> Result<Box<RawValue>, Refusal> {
     let package = platform.with(&action.namespace, |space| {
         let package = space.entities.packages.get(&action.package);
-        package.map(|package| package.parameters.clone()).unwrap_or_default()
+        package
+            .map(|package| package.parameters.clone())
+            .unwrap_or_default()
     });
     let defaults: Vec<_> = package.iter().chain(&action.parameters).collect();
     if defaults.is_empty() {
@@ -135,12 +141,19 @@ fn merged(
     }
     let given: BTreeMap<String, Box<RawValue>> = serde_json::from_str(payload.get())
         .map_err(|error| Refusal::bad(format!("The request content was malformed: {error}")))?;
-    if action.is_final() && defaults.iter().any(|default| given.contains_key(&default.key)) {
-        let text = "The request defines parameters that are not allowed (e.g., reserved properties).";
+    if action.is_final()
+        && defaults
+            .iter()
+            .any(|default| given.contains_key(&default.key))
+    {
+        let text =
+            "The request defines parameters that are not allowed (e.g., reserved properties).";
         return Err(Refusal::bad(text));
     }
     let raw = |value: &Value| RawValue::from_string(value.to_string()).expect("it is JSON");
-    let defaults = defaults.into_iter().map(|default| (default.key.clone(), raw(&default.value)));
+    let defaults = defaults
+        .into_iter()
+        .map(|default| (default.key.clone(), raw(&default.value)));
     let all: BTreeMap<String, Box<RawValue>> = defaults.chain(given).collect();
     let text = serde_json::to_string(&all).expect("keys are texts");
     Ok(RawValue::from_string(text).expect("it is JSON"))
@@ -218,7 +231,8 @@ impl Execution {
             });
             let max = self.platform.config.max_activations;
             let kept = record.clone();
-            self.platform.with(&self.namespace, |space| space.activations.add(kept, max));
+            self.platform
+                .with(&self.namespace, |space| space.activations.add(kept, max));
             record
         }
         .boxed()
@@ -269,7 +283,10 @@ impl Execution {
 
     /// One action after the other, until one fails.
     async fn sequence(&self, id: &str, action: &Action, params: Box<RawValue>) -> Ended {
-        let mut ended = Ended::failed(Outcome::ApplicationError, "Sequences are nested too deeply.");
+        let mut ended = Ended::failed(
+            Outcome::ApplicationError,
+            "Sequences are nested too deeply.",
+        );
         if self.depth >= MAX_DEPTH {
             return ended;
         }
@@ -278,13 +295,19 @@ impl Execution {
             let found = find(&self.platform, &self.namespace, component);
             let Some(found) = found else {
                 let text = "Sequence component does not exist.";
-                return Ended { logs: ended.logs, ..Ended::failed(Outcome::ApplicationError, text) };
+                return Ended {
+                    logs: ended.logs,
+                    ..Ended::failed(Outcome::ApplicationError, text)
+                };
             };
             let params = match merged(&self.platform, &found, next) {
                 Ok(params) => params,
                 Err(refusal) => {
                     let failed = Ended::failed(Outcome::ApplicationError, &refusal.text);
-                    return Ended { logs: ended.logs, ..failed };
+                    return Ended {
+                        logs: ended.logs,
+                        ..failed
+                    };
                 }
             };
             let execution = Self {
@@ -309,7 +332,11 @@ impl Execution {
 /// The action that `full` names, `/namespace[/package]/name` with `_` for the own namespace.
 pub(super) fn find(platform: &Platform, own: &str, full: &str) -> Option<Action> {
     let name = ActionName::parse(full).ok()?;
-    let namespace = if name.namespace == "_" { own } else { &name.namespace };
+    let namespace = if name.namespace == "_" {
+        own
+    } else {
+        &name.namespace
+    };
     let key = (name.package.unwrap_or_default(), name.name);
     platform.with(namespace, |space| space.entities.actions.get(&key).cloned())
 }

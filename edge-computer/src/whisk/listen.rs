@@ -71,7 +71,10 @@ async fn connection(
     }
 }
 
-async fn http(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, platform: Arc<Platform>) {
+async fn http(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    platform: Arc<Platform>,
+) {
     let service = service_fn(move |request: Request<Incoming>| {
         let platform = platform.clone();
         async move { Ok::<Response<Full<Bytes>>, Infallible>(api::answer(platform, request).await) }
@@ -82,5 +85,7 @@ async fn http(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, plat
         .timer(hyper_util::rt::TokioTimer::new())
         .header_read_timeout(HANDSHAKE_WITHIN * 12);
     // An error is the end of the connection, which the peer has brought about.
-    let _ended = builder.serve_connection(TokioIo::new(stream), service).await;
+    let _ended = builder
+        .serve_connection(TokioIo::new(stream), service)
+        .await;
 }

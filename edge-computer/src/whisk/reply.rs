@@ -58,9 +58,15 @@ impl Reply {
             "Authorization, Origin, X-Requested-With, Content-Type, Accept, User-Agent",
         );
         if self.status == StatusCode::UNAUTHORIZED {
-            set(header::WWW_AUTHENTICATE, "Basic realm=\"OpenWhisk secure realm\"");
+            set(
+                header::WWW_AUTHENTICATE,
+                "Basic realm=\"OpenWhisk secure realm\"",
+            );
         }
-        if let Some(id) = self.activation_id.and_then(|id| HeaderValue::try_from(id).ok()) {
+        if let Some(id) = self
+            .activation_id
+            .and_then(|id| HeaderValue::try_from(id).ok())
+        {
             headers.insert(ACTIVATION_ID, id);
         }
         response
@@ -85,7 +91,10 @@ impl Refusal {
     }
 
     pub(super) fn missing() -> Self {
-        Self::new(StatusCode::NOT_FOUND, "The requested resource does not exist.")
+        Self::new(
+            StatusCode::NOT_FOUND,
+            "The requested resource does not exist.",
+        )
     }
 
     pub(super) fn method() -> Self {

@@ -23,7 +23,10 @@ struct Controller {
 
 #[tonic::async_trait]
 impl EdgeController for Controller {
-    async fn announce_computer(&self, info: Request<ComputerInfo>) -> Result<Response<Void>, Status> {
+    async fn announce_computer(
+        &self,
+        info: Request<ComputerInfo>,
+    ) -> Result<Response<Void>, Status> {
         self.announced.lock().unwrap().push(info.into_inner());
         Ok(Response::new(Void::default()))
     }
@@ -39,7 +42,10 @@ impl EdgeController for Controller {
 }
 
 fn lambdas(info: &ComputerInfo) -> BTreeSet<String> {
-    info.containers.iter().map(|container| container.lambda.clone()).collect()
+    info.containers
+        .iter()
+        .map(|container| container.lambda.clone())
+        .collect()
 }
 
 #[tokio::test]
@@ -53,18 +59,37 @@ async fn an_action_that_comes_or_goes_is_announced_without_a_gap_for_the_others(
     let api = Api::of(&platform);
     api.put("stays", ECHO).await;
     let toml = fronting(&platform, "");
-    let computer = computer(&format!("controller = {{ endpoint = '{}' }}\n{toml}", server.local_addr())).await;
-    let last = || controller.announced.lock().unwrap().last().map(lambdas).unwrap_or_default();
+    let computer = computer(&format!(
+        "controller = {{ endpoint = '{}' }}\n{toml}",
+        server.local_addr()
+    ))
+    .await;
+    let last = || {
+        controller
+            .announced
+            .lock()
+            .unwrap()
+            .last()
+            .map(lambdas)
+            .unwrap_or_default()
+    };
     eventually("it is announced", || last().contains("stays")).await;
     api.put("comes", ECHO).await;
-    eventually("it comes", || last().contains("comes") && last().contains("/guest/comes")).await;
+    eventually("it comes", || {
+        last().contains("comes") && last().contains("/guest/comes")
+    })
+    .await;
     assert!(ask(&computer, "comes", "").await.is_ok());
-    let (status, _) = api.call("DELETE", "namespaces/_/actions/comes", &Value::Null).await;
+    let (status, _) = api
+        .call("DELETE", "namespaces/_/actions/comes", &Value::Null)
+        .await;
     assert_eq!(status, 200);
     eventually("it goes", || !last().contains("comes")).await;
     {
         let all = controller.announced.lock().unwrap();
-        let since = all.iter().skip_while(|info| !lambdas(info).contains("stays"));
+        let since = all
+            .iter()
+            .skip_while(|info| !lambdas(info).contains("stays"));
         let mut generation = 0;
         for info in since {
             assert!(lambdas(info).contains("stays") && lambdas(info).contains("/guest/stays"));

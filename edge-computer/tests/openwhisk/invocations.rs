@@ -10,27 +10,40 @@ use serde_json::{Value, json};
 
 use crate::support::{
     Api, ECHO, PATIENCE, Stub, activation, ask, computer, eventually, fronting, platform, reply,
-    serves, serving,
+    run, serves, serving,
 };
 
 #[tokio::test]
 async fn a_packaged_action_is_called_by_its_full_and_its_short_name() {
     let platform = platform(|_| {}).await;
     let api = Api::of(&platform);
-    let (status, _) = api.call("PUT", "namespaces/_/packages/my%20pkg", &json!({})).await;
+    let (status, _) = api
+        .call("PUT", "namespaces/_/packages/my%20pkg", &json!({}))
+        .await;
     assert_eq!(status, 200);
     api.put("my%20pkg/a&b@c", ECHO).await;
     api.put("plain", ECHO).await;
     let computer = computer(&fronting(&platform, "")).await;
     serves(&computer, "/guest/my pkg/a&b@c").await;
-    for name in ["/guest/my pkg/a&b@c", "my pkg/a&b@c", "guest/my pkg/a&b@c", "/guest/plain", "plain"] {
+    for name in [
+        "/guest/my pkg/a&b@c",
+        "my pkg/a&b@c",
+        "guest/my pkg/a&b@c",
+        "/guest/plain",
+        "plain",
+    ] {
         let answer = ask(&computer, name, r#"{"a":1}"#).await;
-        assert_eq!((answer.retcode.as_str(), answer.output.as_str()), ("OK", r#"{"a":1}"#), "{name}");
+        assert_eq!(
+            (answer.retcode.as_str(), answer.output.as_str()),
+            ("OK", r#"{"a":1}"#),
+            "{name}"
+        );
     }
     let unknown = ask(&computer, "/guest/nobody", "").await;
     assert_eq!(unknown.outcome(), Outcome::NotFound);
     for (names, lambdas) in [("fqn", 2), ("short", 2), ("auto", 4)] {
-        let own = crate::support::computer(&fronting(&platform, &format!("names = '{names}'"))).await;
+        let own =
+            crate::support::computer(&fronting(&platform, &format!("names = '{names}'"))).await;
         let count = || own.executor().containers().len() == lambdas;
         eventually("the names are announced", count).await;
     }
@@ -47,7 +60,10 @@ async fn outputs_round_trip_whatever_they_are() {
         r#"{"payload":"text"}"#,
     ] {
         let answer = ask(&computer, "f", &format!("{{\"value\":{value}}}")).await;
-        assert_eq!((answer.retcode.as_str(), answer.output.as_str()), ("OK", value));
+        assert_eq!(
+            (answer.retcode.as_str(), answer.output.as_str()),
+            ("OK", value)
+        );
         assert_eq!(answer.outcome(), Outcome::Ok);
     }
     platform.stop().await;
@@ -61,11 +77,17 @@ async fn times_of_functions_and_of_their_cold_starts_are_told_apart() {
     }";
     let (platform, computer) = serving(code, "").await;
     let cold = ask(&computer, "f", "").await;
-    assert!(cold.cold_start_us > 0 && cold.service_us >= 25_000, "{cold:?}");
+    assert!(
+        cold.cold_start_us > 0 && cold.service_us >= 25_000,
+        "{cold:?}"
+    );
     assert!(cold.residence_us >= cold.service_us && cold.hops == 1);
     assert_eq!(cold.workers, 30);
     let warm = ask(&computer, "f", "").await;
-    assert!(warm.cold_start_us == 0 && warm.service_us >= 25_000, "{warm:?}");
+    assert!(
+        warm.cold_start_us == 0 && warm.service_us >= 25_000,
+        "{warm:?}"
+    );
     let dry = LambdaRequest {
         dry: true,
         ..LambdaRequest::new("f", "")
@@ -94,7 +116,10 @@ async fn failures_of_functions_are_answers_and_never_look_like_a_broken_platform
         )
         .await;
         assert_eq!(answer.outcome(), Outcome::ApplicationError);
-        assert!(answer.retcode.starts_with(kind) && answer.retcode.contains(said), "{answer:?}");
+        assert!(
+            answer.retcode.starts_with(kind) && answer.retcode.contains(said),
+            "{answer:?}"
+        );
         let output: Value = serde_json::from_str(&answer.output).unwrap();
         assert!(!output["error"].is_null(), "{output}");
         assert!(!edge_transport::unexecuted::is_marked(&raw.trailers));
@@ -115,12 +140,20 @@ async fn an_action_slower_than_the_platform_waits_is_asked_for_until_it_is_done(
     let computer = computer(&fronting(&platform, "wait = '50ms'")).await;
     serves(&computer, "f").await;
     let answer = ask(&computer, "f", "").await;
-    assert_eq!((answer.retcode.as_str(), answer.output.as_str()), ("OK", r#"{"done":true}"#));
+    assert_eq!(
+        (answer.retcode.as_str(), answer.output.as_str()),
+        ("OK", r#"{"done":true}"#)
+    );
     assert!(answer.service_us >= 550_000);
     // Not beyond the deadline of the request.
-    let (late, _) = reply(&computer, &LambdaRequest::new("f", ""), Duration::from_millis(300)).await;
+    let late = run(&computer, Duration::from_millis(300))
+        .await
+        .unwrap_err();
     assert_eq!(late.outcome(), Outcome::Deadline);
-    eventually("it was executed twice", || platform.executions("guest", "f") == 2).await;
+    eventually("it was executed twice", || {
+        platform.executions("guest", "f") == 2
+    })
+    .await;
     platform.stop().await;
 }
 
@@ -135,7 +168,10 @@ async fn the_payload_shortcut_and_the_binary_member_are_as_configured() {
         ..LambdaRequest::new("f", r#"{"a":1}"#)
     };
     let (answer, _) = reply(&computer, &request, PATIENCE).await;
-    assert_eq!((answer.output.as_str(), answer.dataout.as_ref()), (r#"{"a":1}"#, &[0, 255][..]));
+    assert_eq!(
+        (answer.output.as_str(), answer.dataout.as_ref()),
+        (r#"{"a":1}"#, &[0, 255][..])
+    );
     platform.stop().await;
     let (platform, plain) = serving(ECHO, "").await;
     let (answer, _) = reply(&plain, &request, PATIENCE).await;
@@ -153,12 +189,21 @@ async fn states_are_passed_on_unless_the_function_depends_on_them() {
         ..LambdaRequest::new("f", "")
     };
     let (answer, _) = reply(&computer, &request, PATIENCE).await;
-    assert!(answer.is_ok() && answer.states.contains_key("s"), "{answer:?}");
+    assert!(
+        answer.is_ok() && answer.states.contains_key("s"),
+        "{answer:?}"
+    );
     let functions = vec!["f".to_owned()];
-    request.dependencies.insert("s".to_owned(), FunctionList { functions });
+    request
+        .dependencies
+        .insert("s".to_owned(), FunctionList { functions });
     let (answer, _) = reply(&computer, &request, PATIENCE).await;
     assert_eq!(answer.outcome(), Outcome::ApplicationError);
-    assert!(answer.retcode.contains("depends on state 's'"), "{}", answer.retcode);
+    assert!(
+        answer.retcode.contains("depends on state 's'"),
+        "{}",
+        answer.retcode
+    );
     platform.stop().await;
 }
 
@@ -180,7 +225,11 @@ async fn hops_travel_in_a_header_and_stop_those_who_go_in_circles() {
     assert_eq!(calls.len(), 1);
     assert_eq!(calls[0].headers["x-soe-hops"], "255");
     assert_eq!(calls[0].headers["x-request-id"], request.uuid.as_str());
-    assert!(calls[0].path.ends_with("/namespaces/guest/actions/f?blocking=true&result=false"));
+    assert!(
+        calls[0]
+            .path
+            .ends_with("/namespaces/guest/actions/f?blocking=true&result=false")
+    );
 }
 
 #[tokio::test]

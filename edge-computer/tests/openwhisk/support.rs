@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use edge_computer::config::WskConfig;
+use edge_computer::executor::{Execution, ExecutionError, Executor as _, Invocation};
 use edge_computer::openwhisk::OpenWhisk;
 use edge_computer::server::{Handle, WskComputer};
 use edge_computer::whisk::{User, Whisk, WhiskConfig, WhiskHandle};
@@ -106,10 +107,11 @@ pub(crate) fn fronting(platform: &WhiskHandle, more: &str) -> String {
 
 /// Waits until `computer` serves `lambda`.
 pub(crate) async fn serves(computer: &Handle<OpenWhisk>, lambda: &str) {
-    use edge_computer::executor::Executor as _;
     eventually(&format!("{lambda} is served"), || {
         let containers = computer.executor().containers();
-        containers.iter().any(|container| container.lambda == lambda)
+        containers
+            .iter()
+            .any(|container| container.lambda == lambda)
     })
     .await;
 }
@@ -136,12 +138,28 @@ pub(crate) async fn reply(
     };
     let endpoint = Endpoint::from(computer.address());
     let reply = client.call(&endpoint, &call).await.unwrap();
-    (LambdaResponse::decode(reply.message.clone()).unwrap(), reply)
+    (
+        LambdaResponse::decode(reply.message.clone()).unwrap(),
+        reply,
+    )
 }
 
 pub(crate) async fn ask(computer: &Handle<OpenWhisk>, name: &str, input: &str) -> LambdaResponse {
     let request = LambdaRequest::new(name, input);
     reply(computer, &request, PATIENCE).await.0
+}
+
+/// What `f` comes to within `patience`, which no client cuts short.
+pub(crate) async fn run(
+    computer: &Handle<OpenWhisk>,
+    patience: Duration,
+) -> Result<Execution, ExecutionError> {
+    let invocation = Invocation {
+        lambda: "f".to_owned(),
+        ..Invocation::default()
+    };
+    let executor = computer.executor();
+    executor.run(invocation, Instant::now() + patience).await
 }
 
 /// Waits until `condition` holds.
@@ -172,9 +190,7 @@ pub(crate) struct Stub {
 pub(crate) type StubAnswer = Option<(u16, HashMap<&'static str, &'static str>, String)>;
 
 impl Stub {
-    pub(crate) async fn start(
-        answer: impl Fn(&Got) -> StubAnswer + Send + Sync + 'static,
-    ) -> Self {
+    pub(crate) async fn start(answer: impl Fn(&Got) -> StubAnswer + Send + Sync + 'static) -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let calls = Arc::new(Mutex::new(Vec::new()));
@@ -188,7 +204,9 @@ impl Stub {
                         stubbed(answer.clone(), noted.clone(), request)
                     });
                     let serving = hyper::server::conn::http1::Builder::new();
-                    let _ended = serving.serve_connection(TokioIo::new(stream), service).await;
+                    let _ended = serving
+                        .serve_connection(TokioIo::new(stream), service)
+                        .await;
                 });
             }
         });

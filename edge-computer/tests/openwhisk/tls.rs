@@ -37,7 +37,10 @@ async fn encrypted(ca: &Path) -> WhiskHandle {
 #[tokio::test]
 async fn the_right_authority_is_trusted_a_wrong_one_refused_and_insecure_takes_anything() {
     let folder = tempfile::tempdir().unwrap();
-    let (right, wrong) = (folder.path().join("right.pem"), folder.path().join("wrong.pem"));
+    let (right, wrong) = (
+        folder.path().join("right.pem"),
+        folder.path().join("wrong.pem"),
+    );
     let platform = encrypted(&right).await;
     Api::of(&platform).put("f", ECHO).await;
     drop(encrypted(&wrong).await);
@@ -93,7 +96,10 @@ async fn credentials_are_never_in_the_log_nor_in_what_is_printed() {
         }
         lines
     });
-    let lines = tokio::time::timeout(crate::support::PATIENCE, read).await.unwrap().unwrap();
+    let lines = tokio::time::timeout(crate::support::PATIENCE, read)
+        .await
+        .unwrap()
+        .unwrap();
     child.kill().unwrap();
     child.wait().unwrap();
     assert!(lines.len() > 3, "{lines:?}");

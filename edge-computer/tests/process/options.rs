@@ -130,17 +130,31 @@ fn a_computer_in_front_of_openwhisk_understands_the_options_of_the_reference() {
         "num-threads = 3",
     ] {
         let shown = config.lines().any(|shown| shown == line);
-        assert!(shown, "{line} is missing in {config}{}", text(&output.stderr));
+        assert!(
+            shown,
+            "{line} is missing in {config}{}",
+            text(&output.stderr)
+        );
     }
     for (arguments, reason) in [
         (&["--check-config"][..], "--wsk-api-root"),
         (&["--wsk-api-root=ftp://host"], "it begins with https://"),
-        (&["--wsk-api-root=http://host", "--wsk-auth=nonsense"], "neither uuid:key"),
-        (&["--wsk-api-root=http://host", "--wsk-ca=/does/not/exist"], "/does/not/exist"),
+        (
+            &["--wsk-api-root=http://host", "--wsk-auth=nonsense"],
+            "neither uuid:key",
+        ),
+        (
+            &["--wsk-api-root=http://host", "--wsk-ca=/does/not/exist"],
+            "/does/not/exist",
+        ),
     ] {
         let output = wsk_output(arguments);
         assert_eq!(output.status.code(), Some(2), "{arguments:?}");
-        assert!(text(&output.stderr).contains(reason), "{}", text(&output.stderr));
+        assert!(
+            text(&output.stderr).contains(reason),
+            "{}",
+            text(&output.stderr)
+        );
         assert!(!text(&output.stderr).contains("nonsense"));
     }
 }

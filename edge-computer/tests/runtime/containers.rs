@@ -7,9 +7,7 @@ use edge_computer::executor::{ExecutionError, Executor as _};
 use futures_util::future::join_all;
 use serde_json::Value;
 
-use crate::support::{
-    PATIENCE, eventually, invocation, javascript, lives, output, run, runtimes,
-};
+use crate::support::{PATIENCE, eventually, invocation, javascript, lives, output, run, runtimes};
 
 const PID: &str = "function main() { return { pid: process.pid }; }";
 
@@ -36,7 +34,10 @@ async fn requests_share_no_container_beyond_its_concurrency_and_start_no_more_th
         await new Promise((done) => setTimeout(done, 50));
         return { pid: process.pid };
     }";
-    for (more, containers) in [("max-containers = 2", 2), ("max-containers = 1\nconcurrency = 8", 1)] {
+    for (more, containers) in [
+        ("max-containers = 2", 2),
+        ("max-containers = 1\nconcurrency = 8", 1),
+    ] {
         let function = javascript(code, more);
         let outputs = join_all((0..8).map(|_| output(&function, "{}"))).await;
         let pids: BTreeSet<_> = outputs.iter().map(|output| pid(output)).collect();
@@ -65,7 +66,10 @@ async fn a_container_that_was_killed_while_idle_is_replaced_without_a_failure() 
     let function = javascript(PID, "");
     let first = pid(&output(&function, "{}").await);
     let target = first.to_string();
-    std::process::Command::new("kill").args(["-KILL", &target]).status().unwrap();
+    std::process::Command::new("kill")
+        .args(["-KILL", &target])
+        .status()
+        .unwrap();
     eventually("the process has ended", || !lives(first)).await;
     assert_ne!(pid(&output(&function, "{}").await), first);
     function.close().await;
@@ -122,7 +126,10 @@ async fn idle_containers_of_others_make_room() {
     let first = pid(&output(&function, "{}").await);
     let mut other = invocation("{}");
     other.lambda = "g".to_owned();
-    let second = function.run(other, Instant::now() + PATIENCE).await.unwrap();
+    let second = function
+        .run(other, Instant::now() + PATIENCE)
+        .await
+        .unwrap();
     assert_ne!(pid(&second.output), first);
     assert!(!lives(first));
     function.close().await;
@@ -139,7 +146,10 @@ async fn a_runtime_that_cannot_be_started_is_the_platforms_fault_and_withdrawn_u
     assert_eq!(function.containers().len(), 1);
     for _ in 0..3 {
         let failed = run(&function, "{}").await;
-        let unavailable = matches!(failed, Err(ExecutionError::Unavailable { begun: false, .. }));
+        let unavailable = matches!(
+            failed,
+            Err(ExecutionError::Unavailable { begun: false, .. })
+        );
         assert!(unavailable, "{failed:?}");
     }
     assert_eq!(function.containers(), []);
@@ -165,6 +175,9 @@ async fn another_version_of_a_function_replaces_it_at_once() {
     assert!(changes.has_changed().unwrap());
     assert_eq!(output(&function, "{}").await, r#"{"version":2}"#);
     assert!(function.withdraw("f"));
-    assert!(matches!(run(&function, "{}").await, Err(ExecutionError::NotFound(_))));
+    assert!(matches!(
+        run(&function, "{}").await,
+        Err(ExecutionError::NotFound(_))
+    ));
     function.close().await;
 }

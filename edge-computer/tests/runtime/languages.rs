@@ -38,8 +38,14 @@ async fn common_js_and_ecmascript_modules_and_other_names_of_main() {
         ("exports.main = () => ({ a: 1 });", ""),
         ("module.exports = { main: () => ({ a: 1 }) };", ""),
         ("export function main() { return { a: 1 }; }", ""),
-        ("const lib = { deep: () => ({ a: 1 }) };", "main = 'lib.deep'"),
-        ("const path = require('path'); const go = () => ({ a: path.sep.length });", "main = 'go'"),
+        (
+            "const lib = { deep: () => ({ a: 1 }) };",
+            "main = 'lib.deep'",
+        ),
+        (
+            "const path = require('path'); const go = () => ({ a: path.sep.length });",
+            "main = 'go'",
+        ),
     ] {
         let function = javascript(code, more);
         assert_eq!(output(&function, "{}").await, r#"{"a":1}"#, "{code}");
@@ -107,12 +113,16 @@ async fn any_command_that_speaks_the_protocol_is_a_runtime() {
          [[lambda]]\nname = 'f'\nkind = 'command'\ncommand = ['sleep', '1000']",
     );
     let failed = run(&silent, "{}").await.unwrap_err();
-    assert!(failed.to_string().contains("does not serve within"), "{failed}");
+    assert!(
+        failed.to_string().contains("does not serve within"),
+        "{failed}"
+    );
     silent.close().await;
 }
 
 #[tokio::test]
-async fn servers_that_are_there_already_are_used_in_turn_and_their_absence_is_no_fault_of_functions() {
+async fn servers_that_are_there_already_are_used_in_turn_and_their_absence_is_no_fault_of_functions()
+ {
     let folder = tempfile::tempdir().unwrap();
     let probe = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = probe.local_addr().unwrap().port();
@@ -122,7 +132,10 @@ async fn servers_that_are_there_already_are_used_in_turn_and_their_absence_is_no
         "[[lambda]]\nname = 'f'\nkind = 'endpoints'\nendpoints = ['{url}']"
     ));
     let absent = run(&function, "{}").await;
-    let unavailable = matches!(absent, Err(ExecutionError::Unavailable { begun: false, .. }));
+    let unavailable = matches!(
+        absent,
+        Err(ExecutionError::Unavailable { begun: false, .. })
+    );
     assert!(unavailable, "{absent:?}");
     let mut server = std::process::Command::new("python3")
         .args([python(folder.path()), port.to_string()])
@@ -138,7 +151,9 @@ async fn servers_that_are_there_already_are_used_in_turn_and_their_absence_is_no
         "[[lambda]]\nname = 'f'\nkind = 'endpoints'\nendpoints = ['{url}']"
     ));
     assert!(output(&other, r#"{"b":2}"#).await.contains(r#"{"b": 2}"#));
-    let broken = function.run(invocation(r#"{"crash":true}"#), Instant::now() + PATIENCE).await;
+    let broken = function
+        .run(invocation(r#"{"crash":true}"#), Instant::now() + PATIENCE)
+        .await;
     let unavailable = matches!(broken, Err(ExecutionError::Unavailable { begun: true, .. }));
     assert!(unavailable, "{broken:?}");
     server.wait().unwrap();

@@ -16,7 +16,10 @@ async fn objects_arrays_promises_and_nothing_come_back_as_json() {
         "[]",
         r#"[1,"two",{"three":3}]"#,
     ] {
-        assert_eq!(output(&echo, &format!("{{\"value\":{value}}}")).await, value);
+        assert_eq!(
+            output(&echo, &format!("{{\"value\":{value}}}")).await,
+            value
+        );
     }
     assert_eq!(output(&echo, "").await, "{}");
     echo.close().await;
@@ -35,7 +38,10 @@ async fn objects_arrays_promises_and_nothing_come_back_as_json() {
 async fn text_that_is_no_object_is_the_payload_and_may_come_back_as_text() {
     let code = "exports.main = ({ payload }) => ({ payload: payload.toUpperCase() });";
     let plain = javascript(code, "");
-    assert_eq!(output(&plain, "say \"é\"").await, r#"{"payload":"SAY \"É\""}"#);
+    assert_eq!(
+        output(&plain, "say \"é\"").await,
+        r#"{"payload":"SAY \"É\""}"#
+    );
     plain.close().await;
     let shortcut = runtimes(&format!(
         "[mapping]\npayload-shortcut = true\n[[lambda]]\nname = 'f'\ncode = '{code}'"
@@ -62,14 +68,28 @@ async fn failures_of_functions_are_told_apart_and_keep_their_answer() {
         ("throw", "action developer error", "no luck"),
         ("reject", "application error", "not today"),
         ("error", "application error", "7"),
-        ("text", "action developer error", "did not return a dictionary"),
+        (
+            "text",
+            "action developer error",
+            "did not return a dictionary",
+        ),
         ("exit", "action developer error", "exited unexpectedly"),
     ] {
         let (text, answer) = failure(&failing, &format!("{{\"how\":\"{how}\"}}")).await;
-        assert!(text.starts_with(kind) && text.contains(said), "{how}: {text}");
-        assert!(answer["error"] != serde_json::Value::Null, "{how}: {answer}");
+        assert!(
+            text.starts_with(kind) && text.contains(said),
+            "{how}: {text}"
+        );
+        assert!(
+            answer["error"] != serde_json::Value::Null,
+            "{how}: {answer}"
+        );
         // Whatever happened, the next one gets a container that works.
-        assert_eq!(output(&failing, "{}").await, r#"{"fine":true}"#, "after {how}");
+        assert_eq!(
+            output(&failing, "{}").await,
+            r#"{"fine":true}"#,
+            "after {how}"
+        );
     }
     assert_eq!(output(&failing, r#"{"how":"null"}"#).await, "{}");
     failing.close().await;
@@ -98,7 +118,10 @@ async fn a_function_that_takes_too_long_is_killed_and_says_so() {
     );
     assert_eq!(output(&endless, "{}").await, "{}");
     let (text, _) = failure(&endless, r#"{"endless":true}"#).await;
-    assert!(text.contains("exceeded its time limits of 2000 milliseconds"), "{text}");
+    assert!(
+        text.contains("exceeded its time limits of 2000 milliseconds"),
+        "{text}"
+    );
     assert_eq!(output(&endless, "{}").await, "{}");
     endless.close().await;
 }
@@ -108,7 +131,10 @@ async fn the_deadline_of_the_request_counts_too() {
     let slow = javascript("function main() { return new Promise(() => {}); }", "");
     let deadline = std::time::Instant::now() + Duration::from_millis(1500);
     let late = slow.run(invocation("{}"), deadline).await;
-    assert!(matches!(late, Err(ExecutionError::Deadline { .. })), "{late:?}");
+    assert!(
+        matches!(late, Err(ExecutionError::Deadline { .. })),
+        "{late:?}"
+    );
     slow.close().await;
 }
 
@@ -123,7 +149,10 @@ async fn results_and_logs_are_bounded() {
         "max-result-bytes = 1000\nmax-log-bytes = 100",
     );
     let (text, _) = failure(&large, r#"{"length":2000}"#).await;
-    assert!(text.starts_with("application error") && text.contains("1000 bytes"), "{text}");
+    assert!(
+        text.starts_with("application error") && text.contains("1000 bytes"),
+        "{text}"
+    );
     let pool = large.pool("f").unwrap();
     let mut request = invocation("{\"length\":1}");
     request.uuid = "abc".to_owned();
@@ -136,11 +165,23 @@ async fn results_and_logs_are_bounded() {
         params: serde_json::value::RawValue::from_string(request.input.clone()).unwrap(),
     };
     let deadline = std::time::Instant::now() + PATIENCE;
-    let activated = pool.activate(activation, &request.terms(deadline)).await.unwrap();
+    let activated = pool
+        .activate(activation, &request.terms(deadline))
+        .await
+        .unwrap();
     assert_eq!(activated.status, Status::Success);
-    let printed: usize = activated.logs.iter().filter(|line| line.ends_with("xxxxxxxxxx")).count();
+    let printed: usize = activated
+        .logs
+        .iter()
+        .filter(|line| line.ends_with("xxxxxxxxxx"))
+        .count();
     assert!((1..=10).contains(&printed), "{:?}", activated.logs);
-    assert!(activated.logs.iter().any(|line| line.contains("Logs were truncated")));
+    assert!(
+        activated
+            .logs
+            .iter()
+            .any(|line| line.contains("Logs were truncated"))
+    );
     large.close().await;
 }
 
@@ -155,7 +196,14 @@ async fn functions_see_who_calls_them_and_nothing_of_ours() {
     assert_eq!(seen["COLOUR"], "blue");
     assert_eq!(seen["__OW_ACTION_NAME"], "f");
     assert_eq!(seen["__OW_ACTIVATION_ID"].as_str().unwrap().len(), 32);
-    assert!(seen["__OW_DEADLINE"].as_str().unwrap().parse::<u64>().unwrap() > 1 << 40);
+    assert!(
+        seen["__OW_DEADLINE"]
+            .as_str()
+            .unwrap()
+            .parse::<u64>()
+            .unwrap()
+            > 1 << 40
+    );
     assert_eq!(seen["EDGE_RUNTIME_SECRET"], serde_json::Value::Null);
     assert_eq!(seen["CARGO_MANIFEST_DIR"], serde_json::Value::Null);
     env.close().await;
@@ -164,7 +212,10 @@ async fn functions_see_who_calls_them_and_nothing_of_ours() {
 #[tokio::test]
 async fn states_and_unknown_names_are_answered_clearly() {
     let empty = runtimes("");
-    assert!(matches!(run(&empty, "").await, Err(ExecutionError::NotFound(_))));
+    assert!(matches!(
+        run(&empty, "").await,
+        Err(ExecutionError::NotFound(_))
+    ));
     assert!(!empty.takes_states());
     empty.close().await;
 }

@@ -33,7 +33,9 @@ pub(crate) fn invocation(input: &str) -> Invocation {
 }
 
 pub(crate) async fn run(runtimes: &Runtimes, input: &str) -> Result<Execution, ExecutionError> {
-    runtimes.run(invocation(input), Instant::now() + PATIENCE).await
+    runtimes
+        .run(invocation(input), Instant::now() + PATIENCE)
+        .await
 }
 
 /// What `f` answers to `input`.
