@@ -17,6 +17,11 @@ impl Clock {
         }
     }
 
+    /// The time at which it was `instant`.
+    pub(crate) fn at(&self, instant: Instant) -> Nanos {
+        Nanos::from(instant.saturating_duration_since(self.started))
+    }
+
     pub(crate) fn now(&self) -> Nanos {
         Nanos::from(self.started.elapsed())
     }

@@ -206,6 +206,7 @@ impl Forwarder {
             view: &view,
             request: &request,
             call: &call,
+            arrived,
         };
         let reply = course.run().await;
         if view.forward {

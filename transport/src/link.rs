@@ -18,6 +18,8 @@ use crate::tls;
 /// Bytes that are read at once. All connections of a thread share the room: between two reads, a
 /// connection keeps only the beginning of a frame.
 const READ_ROOM: usize = 128 << 10;
+/// Room that a connection keeps for the beginning of a frame.
+const ROOM_KEPT: usize = 1 << 10;
 /// How long a peer may take to read our last words.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 /// Reads after which others get their turn.
@@ -127,6 +129,9 @@ impl Pump {
                     let now = *now.get_or_insert_with(Instant::now);
                     let used = connection.receive(&room[..end], now);
                     self.unread.clear();
+                    if used == end && self.unread.capacity() > ROOM_KEPT {
+                        self.unread = Vec::new();
+                    }
                     debug_assert!(
                         end - used <= MAX_PAYLOAD + HEAD,
                         "a frame is not that large"

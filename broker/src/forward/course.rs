@@ -32,6 +32,7 @@ pub(super) struct Course<'a> {
     pub(super) view: &'a RequestView<'a>,
     pub(super) request: &'a Query<'a>,
     pub(super) call: &'a LambdaCall,
+    pub(super) arrived: Instant,
 }
 
 /// What happened to a request so far.
@@ -58,6 +59,8 @@ struct Leg {
     max_wait: Option<Nanos>,
     is_last: bool,
     decision: Option<Pending>,
+    /// When it was decided on.
+    now: Instant,
 }
 
 /// How a request ends without another attempt.
@@ -77,7 +80,8 @@ impl Course<'_> {
     /// Tries one destination after the other. What the caller sees is the last real answer or
     /// error, with the attempts that it took.
     pub(super) async fn run(self) -> LambdaReply {
-        self.forwarder.budget.deposit(self.now());
+        let arrived = self.forwarder.clock.at(self.arrived);
+        self.forwarder.budget.deposit(arrived);
         let mut progress = Progress {
             sampled: self
                 .forwarder
@@ -85,15 +89,20 @@ impl Course<'_> {
                 .samples(&self.call.metadata, || self.core.random().random()),
             ..Progress::default()
         };
-        progress.answers = self.inquire().await;
+        if self.forwarder.inquirer.is_some() {
+            progress.answers = Box::pin(self.inquire()).await;
+        }
         let reply = self.attempts(&mut progress).await;
         reply::with_attempts(reply, &progress.outcomes)
     }
 
     async fn attempts(self, progress: &mut Progress) -> LambdaReply {
         let (mut called, mut waits) = (None, 0);
+        // Nothing takes time before the first attempt, unless destinations are asked.
+        let mut known_now = self.forwarder.inquirer.is_none().then_some(self.arrived);
         loop {
-            let leg = match self.next_leg(progress, called.take()) {
+            let now = known_now.take().unwrap_or_else(Instant::now);
+            let leg = match self.next_leg(progress, called.take(), now) {
                 Ok(leg) => leg,
                 Err(End::With(reply)) => return *reply,
                 Err(End::AsItIs) => break,
@@ -103,7 +112,7 @@ impl Course<'_> {
                 }
                 Err(End::Wait) => {
                     waits += 1;
-                    match self.wait_for_a_place(waits).await {
+                    match Box::pin(self.wait_for_a_place(waits)).await {
                         Ok(call) => called = Some(call),
                         Err(Busy(push_back)) => {
                             self.forwarder.counters.shed();
@@ -178,6 +187,7 @@ impl Course<'_> {
         self,
         progress: &mut Progress,
         called: Option<Result<Pick, NoDestination>>,
+        instant: Instant,
     ) -> Result<Leg, End> {
         let Forwarder {
             budget,
@@ -185,7 +195,7 @@ impl Course<'_> {
             max_attempts,
             ..
         } = self.forwarder;
-        let now = self.now();
+        let now = self.forwarder.clock.at(instant);
         let table = &self.request.learning.table;
         let tried = &progress.tried;
         let explanation = progress
@@ -233,7 +243,7 @@ impl Course<'_> {
             Pending::new(identity, policy, number, explanation, &pick, max_wait)
         });
         let refused = self.request.refused_early(&pick, now);
-        let left = Nanos::from(self.call.deadline.saturating_duration_since(Instant::now()));
+        let left = Nanos::from(self.call.deadline.saturating_duration_since(instant));
         if let Some(refusal) = refused.or_else(|| self.request.too_late(&pick, left)) {
             if let Some(decision) = decision {
                 let outcome = refusal.outcome;
@@ -252,13 +262,14 @@ impl Course<'_> {
             max_wait,
             is_last,
             decision,
+            now: instant,
         })
     }
 
     /// One attempt, and nothing beside it.
     async fn plain(self, leg: Leg) -> Attempt {
         let mut pick = Some(leg.pick);
-        let attempt = self.attempt(&mut pick, leg.max_wait).await;
+        let attempt = self.attempt(&mut pick, leg.max_wait, leg.now).await;
         self.explained(leg.decision, attempt.took, attempt.outcome);
         attempt
     }
@@ -280,11 +291,12 @@ impl Course<'_> {
     async fn hedged(self, leg: Leg, delay: Nanos, progress: &mut Progress) -> Attempt {
         let counters = &self.forwarder.counters;
         let hedge = leg.pick.hedge_delay().clone();
-        let started = Instant::now();
+        let started = leg.now;
         let (mut first_pick, mut second_pick) = (Some(leg.pick), None);
         let (mut decisions, mut second_wait) = ((leg.decision, None), None);
+        let mut copied = leg.now;
         let attempt = {
-            let first = pin!(self.attempt(&mut first_pick, leg.max_wait));
+            let first = pin!(self.attempt(&mut first_pick, leg.max_wait, leg.now));
             let patience = pin!(tokio::time::sleep(delay.into()));
             match select(first, patience).await {
                 Either::Left((attempt, _)) => {
@@ -300,11 +312,12 @@ impl Course<'_> {
                         second_pick = Some(copy.pick);
                         decisions.1 = copy.decision;
                         second_wait = copy.max_wait;
+                        copied = copy.now;
                     }
                     if second_pick.is_none() {
                         first.await
                     } else {
-                        let second = pin!(self.attempt(&mut second_pick, second_wait));
+                        let second = pin!(self.attempt(&mut second_pick, second_wait, copied));
                         match select(first, second).await {
                             Either::Left((attempt, _)) if attempt.settles() => attempt,
                             Either::Right((attempt, _)) if attempt.settles() => attempt,
@@ -342,7 +355,7 @@ impl Course<'_> {
     /// Where a copy can go, if there is such a place and the budget allows it.
     fn copy_leg(self, progress: &mut Progress) -> Option<Leg> {
         let failed = std::mem::replace(&mut progress.failed, true);
-        let leg = self.next_leg(progress, None).ok();
+        let leg = self.next_leg(progress, None, Instant::now()).ok();
         progress.failed = failed;
         leg
     }
@@ -392,7 +405,12 @@ impl Course<'_> {
 
     /// Sends the request where `pick` says, which is told how it went; it is left in its place if
     /// the attempt is cancelled.
-    async fn attempt(self, pick: &mut Option<Pick>, max_wait: Option<Nanos>) -> Attempt {
+    async fn attempt(
+        self,
+        pick: &mut Option<Pick>,
+        max_wait: Option<Nanos>,
+        now: Instant,
+    ) -> Attempt {
         let Forwarder {
             delay,
             pending,
@@ -405,13 +423,16 @@ impl Course<'_> {
         let max_wait_us = max_wait.map_or(0, |span| span.as_micros().max(1));
         let message = self.forwarded(max_wait_us);
         let deadline = self.call.deadline;
-        if let Err(text) = delay.wait(&self.core.random, deadline).await {
-            return Attempt::overdue(pick.take(), text);
+        let mut started = now;
+        if delay.pause.is_some() {
+            if let Err(text) = Box::pin(delay.wait(&self.core.random, deadline)).await {
+                return Attempt::overdue(pick.take(), text);
+            }
+            started = Instant::now();
         }
-        let started = Instant::now();
         let _permit = match pending {
             None => None,
-            Some(limit) => match limit.acquire(destination.name(), deadline).await {
+            Some(limit) => match Box::pin(limit.acquire(destination.name(), deadline)).await {
                 Ok(permit) => Some(permit),
                 Err(NoPlace::Overdue(text)) => return Attempt::overdue(pick.take(), text),
                 Err(NoPlace::Crowded(text)) => return Attempt::crowded(pick.take(), text),
@@ -426,9 +447,10 @@ impl Course<'_> {
                 .send(name, &message, metadata, deadline, started)
                 .await
         };
+        let over = Instant::now();
         let ended = Ended {
-            latency: started.elapsed(),
-            now: clock.now(),
+            latency: over.saturating_duration_since(started),
+            now: clock.at(over),
             max_wait,
         };
         let pick = pick.take().expect("nobody else takes it");

@@ -176,7 +176,7 @@ impl LambdaService for Inner {
             }
             Conduct::PushBack(hint) => {
                 response = LambdaResponse::error(Outcome::Overloaded, "queue full");
-                trailers.insert(pushback::NAME, hint.parse().unwrap());
+                trailers.insert(&pushback::NAME, &hint.parse().unwrap());
             }
             // Blocks the only thread there is, PINGs included.
             Conduct::Freeze(frozen) => {
@@ -467,7 +467,7 @@ pub struct Told {
 impl Told {
     /// The trailing metadata of that name.
     pub fn trailer(&self, name: &str) -> Option<&str> {
-        self.trailers.get(name).map(|value| value.to_str().unwrap())
+        self.trailers.text(name)
     }
 }
 

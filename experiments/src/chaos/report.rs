@@ -122,10 +122,13 @@ impl Report {
             normal_p99_ms: recovery.normal_ms,
             relapses: recovery.relapses,
             most_in_flight: evidence.most_in_flight,
-            reached: trouble.reached.or(attempts.map(|further| {
-                let errors = kinds.iter().map(|figures| figures.errors as u64);
-                further + errors.sum::<u64>()
-            })),
+            // A copy is sent for being late, not because the first attempt failed.
+            reached: trouble
+                .reached
+                .or(attempts.zip(hedges).map(|(further, hedges)| {
+                    let errors = kinds.iter().map(|figures| figures.errors as u64);
+                    further.saturating_sub(hedges) + errors.sum::<u64>()
+                })),
             connections: trouble.connections,
             interrupted: evidence.account.interrupted,
             late_p99_ms: ms(late_p99.unwrap_or_default()),

@@ -117,6 +117,8 @@ pub struct Connection {
     ping_waker: Option<Waker>,
     /// Answers to our calls.
     answered: u32,
+    /// Bytes of messages that have not arrived as a whole.
+    arriving: usize,
     /// The peer is of our own make.
     is_ours: bool,
     farewell: Farewell,
@@ -214,6 +216,7 @@ impl Connection {
             pongs: 0,
             ping_waker: None,
             answered: 0,
+            arriving: 0,
             is_ours: false,
             farewell: Farewell::No,
             peer_leaves: None,

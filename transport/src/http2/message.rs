@@ -87,6 +87,15 @@ impl Message {
         }
     }
 
+    /// Bytes that are held.
+    pub(super) fn held(&self) -> usize {
+        match self {
+            Self::None | Self::Prefix { .. } => 0,
+            Self::Part { bytes, .. } => bytes.len(),
+            Self::Whole(bytes) => bytes.len(),
+        }
+    }
+
     /// The message, where the stream ends here; `Ok(None)` if it ended without one.
     ///
     /// # Errors

@@ -118,17 +118,11 @@ impl Connection {
             return;
         };
         let (we_are_done, peer_is_done) = (stream.we_are_done, stream.peer_is_done);
-        // What it has not read takes no room any more.
-        let unread: usize = match &stream.role {
-            Role::Other(other) => other.chunks.iter().map(Bytes::len).sum(),
-            _ => 0,
-        };
         if we_are_done {
             self.close(id, peer_is_done);
         } else {
             self.reset_stream(id, reason);
         }
-        self.release_connection(unread as u32);
         self.wake_driver();
     }
 

@@ -147,21 +147,17 @@ impl Connection {
             padding: padding.saturating_sub(1),
             ends_stream: head.has(flag::END_STREAM),
         };
-        // Data of streams that somebody reads as it comes is released when it was read.
-        let mut at_once = length;
+        self.release_connection(length - data as u32);
         match self.streams.get_mut(&head.stream) {
             Some(stream) if !stream.peer_is_done => {
                 stream.receive_window -= i64::from(length);
                 if stream.receive_window < 0 {
                     self.reset_stream(head.stream, Reason::FLOW_CONTROL_ERROR);
-                } else if let Role::Other(_) = stream.role {
-                    at_once = length - data as u32;
                 }
             }
             Some(_) => self.closed_too_early(head.stream),
             None => self.on_closed_stream(head.stream),
         }
-        self.release_connection(at_once);
         Some(self.go_on(payload, rest))
     }
 
@@ -188,11 +184,22 @@ impl Connection {
     }
 
     fn data_came(&mut self, id: u32, data: &[u8]) {
-        let Some(stream) = self.streams.get_mut(&id).filter(|s| !s.peer_is_done) else {
+        let stream = self.streams.get_mut(&id).filter(|s| !s.peer_is_done);
+        // Data that somebody reads as it comes makes room when it was read, any other at once.
+        let Some(stream) = stream else {
+            return self.release_connection(data.len() as u32);
+        };
+        if !matches!(stream.role, Role::Other(_)) {
+            self.release_connection(data.len() as u32);
+        }
+        let Some(stream) = self.streams.get_mut(&id) else {
             return;
         };
         if let Some(announced) = &mut stream.announced {
             let Some(left) = announced.checked_sub(data.len() as u64) else {
+                if let Role::Other(_) = stream.role {
+                    self.release_connection(data.len() as u32);
+                }
                 return self.reset_stream(id, Reason::PROTOCOL_ERROR);
             };
             *announced = left;

@@ -16,6 +16,10 @@ use crate::{DEFAULT_DEADLINE, LambdaCall, LambdaReply, Metadata, timeout};
 /// Longest deadline that is told from "never", so that sums do not overflow.
 const MAX_PATIENCE: Duration = Duration::from_secs(365 * 24 * 3600);
 
+/// Messages of the largest size that may be on their way on one connection, as many bytes of them
+/// as have come.
+const MESSAGES_ARRIVING: usize = 4;
+
 /// What a server has to do something about.
 #[derive(Debug)]
 pub(crate) enum Event {
@@ -163,8 +167,16 @@ impl Connection {
         else {
             return;
         };
-        if let Err(status) = message.add(data, self.config.max_message_bytes) {
+        let before = message.held();
+        let added = message.add(data, self.config.max_message_bytes);
+        self.arriving += message.held().saturating_sub(before);
+        if let Err(status) = added {
             return self.fail_request(id, &status);
+        }
+        let most = MESSAGES_ARRIVING.saturating_mul(self.config.max_message_bytes);
+        if self.arriving > most {
+            let text = "too much of other messages is on its way on this connection";
+            return self.fail_request(id, &Status::resource_exhausted(text));
         }
         self.release_stream(id, data.len() as u32);
     }
@@ -184,6 +196,7 @@ impl Connection {
         else {
             return;
         };
+        self.arriving = self.arriving.saturating_sub(message.held());
         match message.end() {
             Ok(Some(message)) => {
                 let deadline = own.unwrap_or(deadline);

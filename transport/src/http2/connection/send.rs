@@ -251,9 +251,10 @@ impl Connection {
     /// Forgets a stream that we have said all on. A peer that is not done is told to save itself
     /// the trouble.
     pub(super) fn close(&mut self, id: u32, peer_is_done: bool) {
-        if self.streams.remove(&id).is_none() {
+        let Some(stream) = self.streams.remove(&id) else {
             return;
-        }
+        };
+        self.not_arriving(&stream.role);
         if !peer_is_done {
             self.recently_reset.add(id);
             self.put_reset(id, Reason::NO_ERROR);
@@ -279,13 +280,31 @@ impl Connection {
 
     /// Forgets a stream of the peer, and tells those who work on it.
     pub(super) fn drop_stream(&mut self, id: u32) {
-        match self.streams.remove(&id).map(|stream| stream.role) {
+        let role = self.streams.remove(&id).map(|stream| stream.role);
+        if let Some(role) = &role {
+            self.not_arriving(role);
+        }
+        match role {
             Some(Role::Request(Request::Served(number))) => self.gone(number),
             Some(Role::Other(other)) => {
                 let wakers = [other.reader, other.writer, other.watcher];
                 self.woken.extend(wakers.into_iter().flatten());
             }
             Some(Role::Request(_) | Role::Call(_)) | None => {}
+        }
+    }
+
+    /// What has come on a stream is not kept.
+    fn not_arriving(&mut self, role: &Role) {
+        match role {
+            Role::Request(Request::Arriving { message, .. }) => {
+                self.arriving = self.arriving.saturating_sub(message.held());
+            }
+            Role::Other(other) => {
+                let unread: usize = other.chunks.iter().map(Bytes::len).sum();
+                self.release_connection(unread as u32);
+            }
+            Role::Request(_) | Role::Call(_) => {}
         }
     }
 

@@ -107,6 +107,29 @@ fn frames_without_sense_end_the_connection_if_there_are_many() {
 }
 
 #[test]
+fn messages_that_do_not_end_take_bounded_room_and_their_end_gives_it_back() {
+    let mut served = Served::new(&Limits {
+        max_message_bytes: 20_000,
+        ..limits()
+    });
+    let begin = |stream| {
+        let part = message(&[0; 20_000])[..15_000].to_vec();
+        [request_head(stream), frame(Kind::Data, 0, stream, &part)].concat()
+    };
+    for stream in [1, 3, 5, 7, 9] {
+        served.tell(&begin(stream));
+        assert!(said(&mut served.server).is_empty());
+    }
+    served.tell(&begin(11));
+    let frames = said(&mut served.server);
+    let head = fields_of(&mut Decoder::new(4096), &frames[0].1);
+    assert_eq!(head.get(Name::GrpcStatus), Some(&b"8"[..]));
+    served.tell(&word(Kind::ResetStream, 1, Reason::CANCEL.0));
+    served.tell(&begin(13));
+    assert!(said(&mut served.server).is_empty());
+}
+
+#[test]
 fn compressed_fields_cannot_be_blown_up_beyond_the_limit() {
     let mut served = Served::new(&limits());
     let long = "x".repeat(120);

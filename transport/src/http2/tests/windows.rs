@@ -145,6 +145,37 @@ fn what_is_read_makes_room_and_what_is_not_does_not() {
 }
 
 #[test]
+fn what_nobody_is_going_to_read_gives_its_room_back() {
+    let fields = REQUEST.map(|(n, v)| {
+        if n == ":path" {
+            (n, "/other/Method")
+        } else {
+            (n, v)
+        }
+    });
+    let mut served = Served::new(&Limits {
+        connection_window_bytes: 100_000,
+        ..limits()
+    });
+    // Ten times as much as the connection's window.
+    for number in 0..20 {
+        let stream = 2 * number + 1;
+        served.tell(&frame(Kind::Headers, WHOLE_BLOCK, stream, &block(&fields)));
+        for _ in 0..5 {
+            served.tell(&frame(Kind::Data, 0, stream, &[0; 10_000]));
+        }
+        if number % 2 == 0 {
+            served.server.release(stream, Reason::CANCEL);
+        } else {
+            served.tell(&word(Kind::ResetStream, stream, Reason::CANCEL.0));
+        }
+        // This one is on its way while the stream ends.
+        served.tell(&frame(Kind::Data, 0, stream, &[0; 10_000]));
+    }
+    assert_eq!(served.server.ended(), None);
+}
+
+#[test]
 fn an_overflowing_window_of_a_stream_resets_it() {
     for increment in [0, 0x7fff_ffff] {
         let mut served = Served::new(&limits());
