@@ -43,7 +43,7 @@ impl Mapping {
     ///
     /// # Errors
     /// There is binary input and no member for it.
-    pub fn params(&self, input: String, datain: &Bytes) -> Result<Box<RawValue>, NoBinary> {
+    pub fn params(&self, input: &str, datain: &Bytes) -> Result<Box<RawValue>, NoBinary> {
         let object = object(input);
         if datain.is_empty() {
             return Ok(object);
@@ -111,16 +111,16 @@ pub fn is_array(json: &str) -> bool {
     json.trim_start().starts_with('[')
 }
 
-fn object(input: String) -> Box<RawValue> {
+fn object(input: &str) -> Box<RawValue> {
     if input.trim().is_empty() {
         return raw("{}".to_owned());
     }
-    if is_object(&input)
-        && let Ok(object) = RawValue::from_string(input.clone())
+    if is_object(input)
+        && let Ok(object) = serde_json::from_str(input)
     {
         return object;
     }
-    raw(format!("{{\"{PAYLOAD}\":{}}}", quoted(&input)))
+    raw(format!("{{\"{PAYLOAD}\":{}}}", quoted(input)))
 }
 
 fn with_member(object: &RawValue, name: &str, value: &str) -> Box<RawValue> {
@@ -143,7 +143,7 @@ mod tests {
     use super::*;
 
     fn params(input: &str) -> String {
-        let params = Mapping::default().params(input.to_owned(), &Bytes::new());
+        let params = Mapping::default().params(input, &Bytes::new());
         params.unwrap().get().to_owned()
     }
 
@@ -180,13 +180,13 @@ mod tests {
     #[test]
     fn bytes_travel_in_the_member_that_is_configured_or_not_at_all() {
         let bytes = Bytes::from_static(&[0, 255, 7]);
-        let none = Mapping::default().params("{}".to_owned(), &bytes);
+        let none = Mapping::default().params("{}", &bytes);
         assert_eq!(none.unwrap_err(), NoBinary);
         let mapping = Mapping {
             binary_member: Some("data".to_owned()),
             ..Mapping::default()
         };
-        let params = mapping.params(r#"{"a":1}"#.to_owned(), &bytes).unwrap();
+        let params = mapping.params(r#"{"a":1}"#, &bytes).unwrap();
         assert_eq!(params.get(), r#"{"a":1,"data":"AP8H"}"#);
         let outputs = mapping.outputs(&params);
         assert_eq!(

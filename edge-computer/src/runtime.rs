@@ -188,7 +188,7 @@ async fn sweep(site: Arc<Site>, idle: Duration) {
             pool.expire(idle);
         }
         let ill = pools.iter().filter(|pool| !pool.health.is_healthy());
-        join_all(ill.map(|pool| pool.probe())).await;
+        join_all(ill.map(Pool::probe)).await;
     }
 }
 
@@ -200,9 +200,7 @@ impl Executor for Runtimes {
     ) -> Result<Execution, ExecutionError> {
         let terms = invocation.terms(deadline);
         let pool = self.find(terms.lambda)?;
-        let params = self
-            .mapping
-            .params(invocation.input.clone(), &invocation.datain);
+        let params = self.mapping.params(&invocation.input, &invocation.datain);
         let params = params.map_err(|error| ExecutionError::Application(error.to_string()))?;
         let activation = Activation {
             id: uuid::Uuid::new_v4().simple().to_string(),

@@ -267,7 +267,7 @@ impl Backend {
         terms: &Terms<'_>,
     ) -> Result<Execution, ExecutionError> {
         let mapping = &self.config.mapping;
-        let params = mapping.params(invocation.input.clone(), &invocation.datain);
+        let params = mapping.params(&invocation.input, &invocation.datain);
         let params = params.map_err(|error| ExecutionError::Application(error.to_string()))?;
         let turn = self.turns.enter(action.number, terms).await?;
         let passing = Passing {

@@ -229,7 +229,7 @@ mod optional_duration {
     use serde::{Deserialize, Deserializer, Serializer};
 
     #[derive(Deserialize)]
-    struct Some_(#[serde(with = "edge_daemon::duration")] Duration);
+    struct Spelled(#[serde(with = "edge_daemon::duration")] Duration);
 
     #[allow(clippy::ref_option, reason = "serde calls it so")]
     pub(super) fn serialize<S: Serializer>(
@@ -245,7 +245,7 @@ mod optional_duration {
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(
         deserializer: D,
     ) -> Result<Option<Duration>, D::Error> {
-        Ok(Some(Some_::deserialize(deserializer)?.0))
+        Ok(Some(Spelled::deserialize(deserializer)?.0))
     }
 }
 

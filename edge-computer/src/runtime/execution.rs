@@ -72,7 +72,7 @@ impl Lease {
                 if status.is_success() {
                     self.ended_well();
                 }
-                (activated.status, activated.result) = read(status, text);
+                (activated.status, activated.result) = read(status, &text);
             }
             Answer::TooLong(limit) => {
                 self.ended_well();
@@ -152,7 +152,7 @@ impl Lease {
                 Ok(Initialised::Ready(None))
             }
             Answer::Said(status, text) => {
-                let (_, result) = read(status, text);
+                let (_, result) = read(status, &text);
                 let text = crate::params::failure(&result);
                 failed(text.unwrap_or_else(|| result.get().to_owned()), false)
             }

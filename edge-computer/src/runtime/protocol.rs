@@ -237,8 +237,8 @@ pub(crate) fn explain(error: &dyn std::error::Error) -> String {
 }
 
 /// Reads the answer to /run, if there was one that may be an end of the execution.
-pub(super) fn read(status: StatusCode, text: String) -> (Status, Box<RawValue>) {
-    let Ok(result) = RawValue::from_string(text.clone()) else {
+pub(super) fn read(status: StatusCode, text: &str) -> (Status, Box<RawValue>) {
+    let Ok(result) = serde_json::from_str::<Box<RawValue>>(text) else {
         let shown: String = text.chars().take(200).collect();
         let text = format!("The action did not produce a valid JSON response: {shown}");
         return (Status::DeveloperError, error(&text));
@@ -279,7 +279,7 @@ mod tests {
 
     #[test]
     fn answers_mean_what_they_mean_to_openwhisk() {
-        let meaning = |status, text: &str| read(status, text.to_owned()).0;
+        let meaning = |status, text: &str| read(status, text).0;
         let (ok, bad) = (StatusCode::OK, StatusCode::BAD_GATEWAY);
         for good in ["{}", "[]", r#" {"a":{"error":1}}"#, r#"[{"error":1}]"#] {
             assert_eq!(meaning(ok, good), Status::Success, "{good}");
@@ -288,16 +288,11 @@ mod tests {
         for wrong in ["", "null", "\"text\"", "7", "<html>", "{\"a\":"] {
             assert_eq!(meaning(ok, wrong), Status::DeveloperError, "{wrong}");
         }
-        let (status, result) = read(bad, r#"{"error":"no"}"#.to_owned());
+        let (status, result) = read(bad, r#"{"error":"no"}"#);
         assert_eq!(
             (status, result.get()),
             (Status::DeveloperError, r#"{"error":"no"}"#)
         );
-        assert!(
-            read(bad, "{}".to_owned())
-                .1
-                .get()
-                .contains("exited unexpectedly")
-        );
+        assert!(read(bad, "{}").1.get().contains("exited unexpectedly"));
     }
 }

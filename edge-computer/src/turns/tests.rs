@@ -58,9 +58,9 @@ async fn the_queue_is_bounded_in_length_and_in_time() {
     assert_eq!(turns.of_lambda(0), (1, 0));
     let overdue = turns.enter(0, &terms(Patience::Usual, HOUR)).await;
     assert!(matches!(overdue, Err(ExecutionError::Overloaded { .. })));
-    let late = turns.enter(0, &terms(Patience::UntilDeadline, Duration::ZERO));
+    let late = terms(Patience::UntilDeadline, Duration::ZERO);
     assert!(matches!(
-        late.await,
+        turns.enter(0, &late).await,
         Err(ExecutionError::TooLate {
             left: Duration::ZERO,
             ..

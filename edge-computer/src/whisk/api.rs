@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 
 use super::Platform;
 use super::activations::{Filter, millis_now};
-use super::entities::{ActionPut, Package, PackagePut};
+use super::entities::{Action, ActionPut, Package, PackagePut};
 use super::invoke::{Call, find, invoke, new_id};
 use super::reply::{Refusal, Reply};
 use crate::openwhisk::is_valid;
@@ -67,7 +67,7 @@ async fn route(platform: Arc<Platform>, request: Request<Incoming>) -> Result<Re
     let decode = |part: &str| {
         percent_decode_str(part)
             .decode_utf8()
-            .map(|text| text.into_owned())
+            .map(std::borrow::Cow::into_owned)
     };
     let parts = path.split('/').filter(|part| !part.is_empty()).map(decode);
     let parts: Vec<String> = parts
@@ -202,7 +202,7 @@ impl Asked {
                 .filter(|action| package.is_none_or(|package| action.package == package))
                 .collect();
             actions.sort_by_key(|action| std::cmp::Reverse(action.updated));
-            Ok(actions.into_iter().map(|action| action.summary()).collect())
+            Ok(actions.into_iter().map(Action::summary).collect())
         })?;
         self.page("actions", all)
     }
