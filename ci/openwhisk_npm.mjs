@@ -67,7 +67,8 @@ try {
   await ow.actions.update({ name: "tools/greet", action });
   const inPackage = await ow.actions.invoke({ name: "tools/greet", blocking: true, result: true });
   assert.deepEqual(inPackage, { greeting: "hello, package!" });
-  await ow.actions.update({ name: "twice", sequence: ["/_/greet", "/_/greet"] }).catch(() => {});
+  await ow.actions.update({ name: "chain", sequence: ["/_/greet"] });
+  assert.deepEqual(await ow.actions.invoke({ name: "chain", params, blocking: true, result: true }), greeting);
   const names = (await ow.actions.list()).map((entry) => `${entry.namespace}/${entry.name}`);
   assert.ok(names.includes("guest/greet") && names.includes("guest/tools/greet"), names.join());
   const own = await ow.namespaces.get();

@@ -87,8 +87,15 @@ struct OnlyPayload {
 /// The member `error` of an answer, by which functions say that they have failed.
 #[derive(Deserialize)]
 struct Failure<'a> {
-    #[serde(borrow)]
+    #[serde(borrow, default, deserialize_with = "present")]
     error: Option<&'a RawValue>,
+}
+
+/// What is there is there, `null` included.
+fn present<'de, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<&'de RawValue>, D::Error> {
+    <&RawValue>::deserialize(deserializer).map(Some)
 }
 
 /// What a function says of its failure, for a person; `None` if it says nothing of the kind.
