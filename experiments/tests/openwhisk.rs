@@ -1,5 +1,5 @@
-//! A real router in front of computers that front OpenWhisk: who is called, how often, what stays
-//! routable.
+//! A real router in front of computers that front OpenWhisk, and the proxy in front of that: who is
+//! called, how often, what stays routable, what goes round.
 
 mod support;
 
@@ -46,6 +46,63 @@ async fn computer(site: &Site, platform: &WhiskHandle) -> Handle<OpenWhisk> {
     config.utilization.endpoint = OptionalEndpoint::default();
     config.admin.0.endpoint = "".parse().unwrap();
     WskComputer::start(config).await.unwrap()
+}
+
+/// The proxy in front of a router.
+async fn proxy(router: &edge_broker::RouterHandle) -> wsk_proxy::Handle {
+    let toml = format!(
+        "[server]\napi-root = 'http://127.0.0.1:0'\n[router]\nendpoints = '{}'\n\
+         [table]\nendpoints = '{}'\n[auth]\nopen = true\n[admin]\nendpoint = ''",
+        router.lambda_address(),
+        router.table_address()
+    );
+    let config: wsk_proxy::Config = toml::from_str(&toml).unwrap();
+    wsk_proxy::Proxy::start(config).await.unwrap()
+}
+
+/// Asks the proxy: status and body.
+async fn rest(request: reqwest::RequestBuilder) -> (u16, serde_json::Value) {
+    let answer = request.basic_auth("u", Some("k")).send().await.unwrap();
+    let status = answer.status().as_u16();
+    let body = answer.text().await.unwrap();
+    let body = serde_json::from_str(&body).unwrap_or_else(|_| panic!("no JSON: {body}"));
+    (status, body)
+}
+
+#[tokio::test]
+async fn an_action_goes_round_from_proxy_to_openwhisk_and_back() {
+    let mut site = Site::controller().await;
+    let greets =
+        "function main({ name }) { return { hello: name, is: [null, { 'ö': '\\\"\\n' }] }; }";
+    let platform = platform(None, &greets.replace('\\', "\\\\").replace('"', "\\\"")).await;
+    let computer = computer(&site, &platform).await;
+    let router = site.router(|_| {}).await;
+    site.wait_for(&router, "/guest/f", 1).await;
+    let proxy = proxy(&router).await;
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let api = format!("http://{}/api/v1/namespaces", proxy.address());
+    let expected = serde_json::json!({"hello": "edge", "is": [null, {"ö": "\"\n"}]});
+    // By both of its names: the default namespace is `guest`.
+    for namespace in ["_", "guest"] {
+        let url = format!("{api}/{namespace}/actions/f?blocking=true");
+        let call = client.post(url).header("content-type", "application/json");
+        let call = call.body(r#"{"name": "edge"}"#);
+        let (status, activation) = rest(call).await;
+        assert_eq!(status, 200, "{activation}");
+        assert_eq!(activation["response"]["result"], expected);
+        let id = activation["activationId"].as_str().unwrap();
+        let (status, kept) = rest(client.get(format!("{api}/_/activations/{id}"))).await;
+        assert_eq!((status, &kept["response"]["result"]), (200, &expected));
+    }
+    assert_eq!(platform.executions("guest", "f"), 2);
+    let (status, all) = rest(client.get(format!("{api}/_/actions"))).await;
+    assert_eq!(status, 200);
+    assert!(
+        all.as_array().unwrap().iter().any(|one| one["name"] == "f"),
+        "{all}"
+    );
+    drop(computer);
+    platform.stop().await;
 }
 
 #[tokio::test]
