@@ -61,6 +61,9 @@ impl Container {
 
     /// Takes one of `concurrency` uses of it, if it is fit to be used.
     pub(super) fn enter(&self, concurrency: u32) -> bool {
+        if matches!(&self.host, Host::Process(process) if process.has_exited()) {
+            self.retire();
+        }
         self.with(|state| {
             let free = state.ready && !state.retired && state.active < concurrency;
             state.active += u32::from(free);

@@ -202,12 +202,13 @@ impl Pool {
     fn find(self: &Arc<Self>) -> Found {
         let concurrency = self.function.limits.concurrency.max(1);
         let mut slots = self.slots();
-        slots.tidy();
         // The latest first, so that the others become idle.
         let warm = slots.containers.iter().rev().find(|c| c.enter(concurrency));
         if let Some(warm) = warm {
             return Found::Warm(warm.clone());
         }
+        // Those that were found to have ended leave their places.
+        slots.tidy();
         let there = slots.containers.len() + slots.starting as usize;
         if there >= self.function.containers() as usize {
             return Found::Wait;

@@ -6,7 +6,7 @@ use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
 use tokio::process::{Child, Command};
@@ -57,7 +57,18 @@ pub(super) struct Process {
     pub(super) log: Arc<Log>,
     /// Cancelled once it has ended.
     pub(super) ended: CancellationToken,
+    id: Option<Pid>,
     _kill: DropGuard,
+}
+
+impl Process {
+    /// Whether it has ended, even if that has not been noticed yet. It is left to be waited for.
+    pub(super) fn has_exited(&self) -> bool {
+        let look = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+        // An error means that it is no child any more.
+        let state = self.id.map(|id| waitid(WaitId::Pid(id), look));
+        self.ended.is_cancelled() || !matches!(state, Some(Ok(None)))
+    }
 }
 
 impl Workshop {
@@ -128,6 +139,7 @@ impl Workshop {
         let mut stdout = stdout.expect("its output is piped");
         let stderr = child.stderr.take().expect("its errors are piped");
         let reading = tokio::spawn(log.clone().collect(Stream::Stderr, stderr));
+        let id = process_id(&child);
         let supervised = Supervised {
             child,
             folder,
@@ -138,6 +150,7 @@ impl Workshop {
             secret,
             log: log.clone(),
             ended: ended.clone(),
+            id,
             _kill: kill.clone().drop_guard(),
         };
         self.supervisors
@@ -208,6 +221,11 @@ fn environment(
     env
 }
 
+fn process_id(child: &Child) -> Option<Pid> {
+    let id = i32::try_from(child.id()?).ok()?;
+    Pid::from_raw(id)
+}
+
 /// A port that was free a moment ago.
 fn free_port() -> std::io::Result<u16> {
     let probe = std::net::TcpListener::bind(("127.0.0.1", 0))?;
@@ -233,8 +251,7 @@ impl Supervised {
     async fn watch(mut self, kill: CancellationToken, ended: CancellationToken) {
         // Its standard input stays open as long as this process lives.
         let _life_line = self.child.stdin.take();
-        let group = self.child.id().and_then(|id| i32::try_from(id).ok());
-        let group = group.and_then(Pid::from_raw);
+        let group = process_id(&self.child);
         let by_itself = kill.run_until_cancelled(self.child.wait()).await.is_some();
         // Also what it has started and left.
         if let Some(group) = group {
