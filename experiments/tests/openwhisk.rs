@@ -1,0 +1,117 @@
+//! A real router in front of computers that front OpenWhisk: who is called, how often, what stays
+//! routable.
+
+mod support;
+
+use edge_computer::config::{OptionalEndpoint, WskConfig};
+use edge_computer::openwhisk::OpenWhisk;
+use edge_computer::server::{Handle, WskComputer};
+use edge_computer::whisk::{User, Whisk, WhiskConfig, WhiskHandle};
+use edge_proto::rpc::{LambdaRequest, Outcome};
+
+use self::support::{Site, anywhere, eventually};
+
+/// A platform with the action `f`.
+async fn platform(listen: Option<std::net::SocketAddr>, code: &str) -> WhiskHandle {
+    let mut config = WhiskConfig {
+        invocations_per_minute: 1_000_000,
+        ..WhiskConfig::default()
+    };
+    if let Some(address) = listen {
+        config.listen = address;
+    }
+    let platform = Whisk::start(config).await.unwrap();
+    let user = User::guest();
+    let exec = format!(r#"{{"exec": {{"kind": "nodejs:default", "code": "{code}"}}}}"#);
+    let put = reqwest::Client::builder().no_proxy().build().unwrap();
+    let put = put
+        .put(format!("{}/api/v1/namespaces/_/actions/f", platform.url()))
+        .basic_auth(&user.uuid, Some(&user.key))
+        .header("content-type", "application/json")
+        .body(exec);
+    assert_eq!(put.send().await.unwrap().status(), 200);
+    platform
+}
+
+async fn computer(site: &Site, platform: &WhiskHandle) -> Handle<OpenWhisk> {
+    let toml = format!(
+        "[wsk]\napi-root = '{}'\nauth = '{}'\ninterval = '50ms'",
+        platform.url(),
+        User::guest().auth()
+    );
+    let mut config: WskConfig = toml::from_str(&toml).unwrap();
+    config.server.endpoint = anywhere();
+    config.server.num_threads = Some(1);
+    config.controller.endpoint = site.controller_endpoint.clone().into();
+    config.utilization.endpoint = OptionalEndpoint::default();
+    config.admin.0.endpoint = "".parse().unwrap();
+    WskComputer::start(config).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_function_that_fails_1000_times_is_executed_1000_times_and_stays_routable() {
+    let mut site = Site::controller().await;
+    let failing = "function main({ fail }) { return fail ? { error: 'always' } : { fine: true }; }";
+    let platform = platform(None, failing).await;
+    let first = computer(&site, &platform).await;
+    let second = computer(&site, &platform).await;
+    let router = site.router(|_| {}).await;
+    site.wait_for(&router, "/guest/f", 2).await;
+    for _ in 0..1000 {
+        let answer = site
+            .ask(&router, &LambdaRequest::new("/guest/f", r#"{"fail":true}"#))
+            .await;
+        assert_eq!(answer.outcome(), Outcome::ApplicationError, "{answer:?}");
+        assert_eq!(answer.retcode, "application error: always");
+    }
+    assert_eq!(platform.executions("guest", "f"), 1000);
+    let known = router.destinations();
+    assert_eq!(
+        known
+            .iter()
+            .filter(|known| known.lambda == "/guest/f")
+            .count(),
+        2
+    );
+    let answer = site.ask(&router, &LambdaRequest::new("f", "")).await;
+    assert_eq!(answer.output, r#"{"fine":true}"#);
+    drop((first, second));
+    platform.stop().await;
+}
+
+#[tokio::test]
+async fn what_one_platform_cannot_be_handed_is_executed_by_another() {
+    let mut site = Site::controller().await;
+    let fine = "function main() { return { fine: true }; }";
+    let (gone, stays) = (platform(None, fine).await, platform(None, fine).await);
+    let first = computer(&site, &gone).await;
+    let second = computer(&site, &stays).await;
+    let router = site.router(|_| {}).await;
+    site.wait_for(&router, "f", 2).await;
+    let address = gone.address();
+    gone.stop().await;
+    for _ in 0..100 {
+        let answer = site.ask(&router, &LambdaRequest::new("f", "")).await;
+        // One of them may have been on a connection that was cut.
+        let cut = answer.outcome() == Outcome::Unavailable && answer.retcode.contains("closed");
+        assert!(answer.is_ok() || cut, "{answer:?}");
+    }
+    site.wait_for(&router, "f", 1).await;
+    let back = platform(Some(address), fine).await;
+    site.wait_for(&router, "f", 2).await;
+    let both = || stays.executions("guest", "f") > 0 && back.executions("guest", "f") > 0;
+    for _ in 0..10_000 {
+        assert!(
+            site.ask(&router, &LambdaRequest::new("f", ""))
+                .await
+                .is_ok()
+        );
+        if both() {
+            break;
+        }
+    }
+    eventually("both execute", both).await;
+    drop((first, second));
+    back.stop().await;
+    stays.stop().await;
+}

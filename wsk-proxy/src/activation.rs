@@ -1,0 +1,214 @@
+//! The record of one invocation: what it was, how long it took, what came of it.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use uuid::Uuid;
+
+use crate::names::ActionName;
+
+/// The version of everything that has no versions of its own.
+pub(crate) const VERSION: &str = "0.0.1";
+
+/// Identity of an activation: 32 hexadecimal digits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct ActivationId(Uuid);
+
+/// Why a text is no activation id; the text is what OpenWhisk's clients look for.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum InvalidId {
+    #[error("the activation id is {0} characters long; there must be 32")]
+    Length(usize),
+    #[error("the activation id has characters that are no lower-case hexadecimal digits")]
+    Digits,
+}
+
+impl ActivationId {
+    /// A fresh one.
+    pub(crate) fn random() -> Self {
+        Self(random_uuid())
+    }
+
+    /// The same as requests carry it through brokers.
+    pub(crate) fn uuid(self) -> Uuid {
+        self.0
+    }
+}
+
+impl fmt::Display for ActivationId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.simple().fmt(f)
+    }
+}
+
+impl FromStr for ActivationId {
+    type Err = InvalidId;
+
+    fn from_str(text: &str) -> Result<Self, InvalidId> {
+        let length = text.chars().count();
+        if length != 32 {
+            return Err(InvalidId::Length(length));
+        }
+        let digit = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+        if !text.bytes().all(digit) {
+            return Err(InvalidId::Digits);
+        }
+        Uuid::try_parse(text)
+            .map(Self)
+            .map_err(|_| InvalidId::Digits)
+    }
+}
+
+impl Serialize for ActivationId {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for ActivationId {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+/// A random UUID. Each of [`Uuid::new_v4`] is a call of the system; this is of a generator that
+/// was seeded by one.
+pub(crate) fn random_uuid() -> Uuid {
+    uuid::Builder::from_random_bytes(rand::random()).into_uuid()
+}
+
+/// What became of an invocation, in OpenWhisk's terms.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Status {
+    Success,
+    /// The action ran and says that it failed.
+    ApplicationError,
+    /// The action could not run to its end.
+    DeveloperError,
+    /// The platform failed.
+    InternalError,
+}
+
+impl Status {
+    /// As it is written in records.
+    pub(crate) fn text(self) -> &'static str {
+        match self {
+            Self::Success => "success",
+            Self::ApplicationError => "application error",
+            Self::DeveloperError => "action developer error",
+            Self::InternalError => "whisk internal error",
+        }
+    }
+
+    /// As a number.
+    pub(crate) fn code(self) -> u8 {
+        match self {
+            Self::Success => 0,
+            Self::ApplicationError => 1,
+            Self::DeveloperError => 2,
+            Self::InternalError => 3,
+        }
+    }
+}
+
+/// What kind of action ran.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Kind {
+    /// A lambda behind the broker.
+    Lambda,
+    /// Actions one after the other.
+    Sequence,
+}
+
+impl Kind {
+    /// As clients see it.
+    pub(crate) fn text(self) -> &'static str {
+        match self {
+            Self::Lambda => "blackbox",
+            Self::Sequence => "sequence",
+        }
+    }
+}
+
+/// How a lambda was executed, as far as its answer tells.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct Trail {
+    /// The lambda that was asked for.
+    pub(crate) lambda: String,
+    /// Who answered.
+    pub(crate) responder: String,
+    pub(crate) hops: u32,
+    /// Loads of the processor in per cent, during the last 1, 10 and 30 seconds.
+    pub(crate) loads: [u32; 3],
+    /// Milliseconds of the activation that were not spent executing.
+    pub(crate) wait_ms: u64,
+    /// Milliseconds spent on preparing to execute; 0 when warm.
+    pub(crate) init_ms: u64,
+}
+
+/// A finished activation.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Activation {
+    pub(crate) id: ActivationId,
+    pub(crate) action: ActionName,
+    pub(crate) kind: Kind,
+    /// Milliseconds since 1970.
+    pub(crate) start_ms: u64,
+    pub(crate) end_ms: u64,
+    /// The sequence that it was a step of.
+    pub(crate) cause: Option<ActivationId>,
+    /// The steps of a sequence.
+    pub(crate) steps: Vec<ActivationId>,
+    pub(crate) trail: Trail,
+    /// Its time ran out.
+    pub(crate) timed_out: bool,
+    /// How long it would have been allowed to take, in milliseconds.
+    pub(crate) limit_ms: u64,
+    pub(crate) status: Status,
+    pub(crate) result: Arc<RawValue>,
+}
+
+impl Activation {
+    /// Bytes that a record of it takes in memory, about.
+    pub(crate) fn size(&self) -> usize {
+        const REST: usize = 512;
+        REST + self.action.full().len()
+            + self.trail.lambda.len()
+            + self.trail.responder.len()
+            + 16 * self.steps.len()
+            + self.result.get().len()
+    }
+}
+
+/// Milliseconds since 1970.
+pub(crate) fn now_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or(0, |since| {
+        u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_32_lower_case_digits() {
+        let id = ActivationId::random();
+        assert_eq!(id.to_string().parse(), Ok(id));
+        let parse = |text: &str| text.parse::<ActivationId>();
+        assert_eq!(parse(""), Err(InvalidId::Length(0)));
+        assert_eq!(parse(&"a".repeat(33)), Err(InvalidId::Length(33)));
+        assert_eq!(parse(&"A".repeat(32)), Err(InvalidId::Digits));
+        assert_eq!(parse(&"é".repeat(32)), Err(InvalidId::Digits));
+        assert_eq!(parse(&"g".repeat(32)), Err(InvalidId::Digits));
+    }
+}

@@ -1,0 +1,90 @@
+//! What actions and packages have in common: annotations, parameters, limits.
+
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+/// A key and a value that say something about an entity.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Annotation<'a> {
+    key: &'a str,
+    value: Cow<'a, Value>,
+}
+
+impl<'a> Annotation<'a> {
+    pub(crate) fn new(key: &'a str, value: impl Into<Value>) -> Self {
+        let value = Cow::Owned(value.into());
+        Self { key, value }
+    }
+
+    pub(crate) fn text(key: &'a str, value: &str) -> Self {
+        Self::new(key, value)
+    }
+}
+
+/// A key and a value as clients send them, for annotations and parameters.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct KeyValue {
+    pub(crate) key: String,
+    #[serde(default = "null")]
+    pub(crate) value: Box<RawValue>,
+}
+
+fn null() -> Box<RawValue> {
+    RawValue::NULL.to_owned()
+}
+
+impl KeyValue {
+    pub(crate) fn text(key: &str, value: &str) -> Self {
+        let value = serde_json::value::to_raw_value(value).expect("a text has a JSON form");
+        let key = key.to_owned();
+        Self { key, value }
+    }
+
+    pub(crate) fn flag(key: &str, value: bool) -> Self {
+        let value = if value {
+            RawValue::TRUE
+        } else {
+            RawValue::FALSE
+        };
+        Self {
+            key: key.to_owned(),
+            value: value.to_owned(),
+        }
+    }
+}
+
+/// The limits of an action in OpenWhisk's terms. Only the time is one here; the others are what
+/// OpenWhisk says where nothing is said.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub(crate) struct Limits {
+    /// Milliseconds.
+    timeout: u64,
+    /// Megabytes.
+    memory: u32,
+    /// Megabytes.
+    logs: u32,
+    concurrency: u32,
+}
+
+impl Limits {
+    pub(crate) fn of_actions(timeout_ms: u64) -> Self {
+        Self {
+            timeout: timeout_ms,
+            memory: 256,
+            logs: 10,
+            concurrency: 1,
+        }
+    }
+
+    pub(crate) fn to_value(self) -> Value {
+        serde_json::json!({
+            "timeout": self.timeout,
+            "memory": self.memory,
+            "logs": self.logs,
+            "concurrency": self.concurrency,
+        })
+    }
+}

@@ -1,0 +1,152 @@
+//! JSON that is passed on as it was written: checked, never rebuilt, so that no number is rounded.
+
+use std::collections::BTreeMap;
+
+use serde_json::value::RawValue;
+
+/// Why a text cannot be the parameters of an action.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum NoParameters {
+    #[error("the request body is not JSON: {0}")]
+    Malformed(#[from] serde_json::Error),
+    #[error("the parameters must be a JSON object")]
+    NoObject,
+}
+
+/// The parameters in a request's body as compact JSON text; nothing stands for none.
+pub(crate) fn parameters(body: &[u8]) -> Result<String, NoParameters> {
+    if body.iter().all(u8::is_ascii_whitespace) {
+        return Ok("{}".to_owned());
+    }
+    let value: &RawValue = serde_json::from_slice(body)?;
+    if value.get().starts_with('{') {
+        Ok(compact(value.get()))
+    } else {
+        Err(NoParameters::NoObject)
+    }
+}
+
+/// Valid JSON without the space between its parts.
+fn compact(json: &str) -> String {
+    let mut compacted = Vec::with_capacity(json.len());
+    let (mut in_string, mut escaped) = (false, false);
+    for &byte in json.as_bytes() {
+        if in_string {
+            match byte {
+                _ if escaped => escaped = false,
+                b'\\' => escaped = true,
+                b'"' => in_string = false,
+                _ => {}
+            }
+        } else if byte.is_ascii_whitespace() {
+            continue;
+        } else {
+            in_string = byte == b'"';
+        }
+        compacted.push(byte);
+    }
+    String::from_utf8(compacted).expect("whole characters were left out")
+}
+
+/// The members of an object; of several of one name the last counts.
+pub(crate) type Members = BTreeMap<String, Box<RawValue>>;
+
+/// What an action is called with: `bound` parameters, over which those of the request go.
+pub(crate) fn merge(bound: &Members, parameters: &str) -> Result<String, serde_json::Error> {
+    if bound.is_empty() {
+        return Ok(parameters.to_owned());
+    }
+    let given: Members = serde_json::from_str(parameters)?;
+    let mut all: BTreeMap<&str, &RawValue> = bound
+        .iter()
+        .map(|(key, value)| (key.as_str(), &**value))
+        .collect();
+    all.extend(given.iter().map(|(key, value)| (key.as_str(), &**value)));
+    serde_json::to_string(&all)
+}
+
+/// The result of an action that answered `output`, and whether it says by itself that it failed: an
+/// object with a member `error`. Text that is no object or array becomes the `payload` of one.
+pub(crate) fn result(output: &str) -> (Box<RawValue>, bool) {
+    match serde_json::from_str::<&RawValue>(output) {
+        Ok(value) if value.get().starts_with('{') => (value.to_owned(), has_error(value.get())),
+        Ok(value) if value.get().starts_with('[') => (value.to_owned(), false),
+        _ => (object("payload", output), false),
+    }
+}
+
+/// An object with one member, a text.
+pub(crate) fn object(key: &str, text: &str) -> Box<RawValue> {
+    let object = BTreeMap::from([(key, text)]);
+    serde_json::value::to_raw_value(&object).expect("a map of strings has a JSON form")
+}
+
+fn has_error(object: &str) -> bool {
+    #[derive(serde::Deserialize)]
+    struct Failure<'a> {
+        #[serde(borrow, rename = "error")]
+        _error: &'a RawValue,
+    }
+    // Most results have no such word in them, and need not be read again.
+    object.contains("error") && serde_json::from_str::<Failure<'_>>(object).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parameters_are_compacted_and_otherwise_left_alone() {
+        for (body, compacted) in [
+            ("", "{}"),
+            (" \n", "{}"),
+            ("{}", "{}"),
+            (
+                " { \"a b\" : [ 1.0 , 12345678901234567890123 ] ,\n\t\"c\":\" \\\" \" } ",
+                "{\"a b\":[1.0,12345678901234567890123],\"c\":\" \\\" \"}",
+            ),
+            ("{\"ü\": \"é \u{1F600}\"}", "{\"ü\":\"é \u{1F600}\"}"),
+        ] {
+            assert_eq!(parameters(body.as_bytes()).unwrap(), compacted, "{body}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_object_is_refused() {
+        for body in ["[]", "1", "\"text\"", "null"] {
+            let refused = parameters(body.as_bytes());
+            assert!(matches!(refused, Err(NoParameters::NoObject)), "{body}");
+        }
+        for body in ["{", "{} {}", "{'a':1}", "\u{0}"] {
+            let refused = parameters(body.as_bytes());
+            assert!(matches!(refused, Err(NoParameters::Malformed(_))), "{body}");
+        }
+        assert!(parameters(b"{\"\xff\":1}").is_err());
+    }
+
+    #[test]
+    fn given_parameters_go_over_bound_ones() {
+        let bound: Members = serde_json::from_str(r#"{"a":1,"b":"x"}"#).unwrap();
+        let merged = merge(&bound, r#"{"b":2.50,"c":[]}"#).unwrap();
+        assert_eq!(merged, r#"{"a":1,"b":2.50,"c":[]}"#);
+        assert_eq!(merge(&Members::new(), "{}").unwrap(), "{}");
+    }
+
+    #[test]
+    fn objects_and_arrays_are_results_and_anything_else_is_a_payload() {
+        for (output, expected, failed) in [
+            (r#"{"a":1}"#, r#"{"a":1}"#, false),
+            (r#" [1, 2]"#, "[1, 2]", false),
+            ("", r#"{"payload":""}"#, false),
+            ("1", r#"{"payload":"1"}"#, false),
+            ("say \"hi\"\n", r#"{"payload":"say \"hi\"\n"}"#, false),
+            ("{broken", r#"{"payload":"{broken"}"#, false),
+            (r#"{"error":{"why":1}}"#, r#"{"error":{"why":1}}"#, true),
+            (r#"{"a":{"error":1}}"#, r#"{"a":{"error":1}}"#, false),
+            (r#"{"a":"error"}"#, r#"{"a":"error"}"#, false),
+        ] {
+            let (result, has_failed) = result(output);
+            assert_eq!((result.get(), has_failed), (expected, failed), "{output}");
+        }
+    }
+}

@@ -1,0 +1,301 @@
+//! Requests that come a second time, because their client did not like the first answer or never
+//! got it: they are answered with what the first one did, instead of doing it again.
+//!
+//! With an `Idempotency-Key` that is a promise: one key, one execution. An `x-request-id` is less:
+//! OpenWhisk's own client sends the same one with all that an action does, so only a failure that
+//! was executed is given again, to the same request, for a short while.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use aws_lc_rs::digest::{Context, SHA256};
+use tokio::sync::watch;
+
+use crate::activation::ActivationId;
+use crate::config::IdempotencyConfig;
+
+/// A digest of what a request asks for.
+pub(crate) type Fingerprint = [u8; 32];
+
+/// What is remembered of requests.
+#[derive(Debug)]
+pub(crate) struct Repeats {
+    config: IdempotencyConfig,
+    inner: Arc<Mutex<Inner>>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum Key {
+    Promise(Arc<str>, String),
+    Request(Arc<str>, String, Fingerprint),
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    entries: HashMap<Key, Entry>,
+    /// Which entries were made or renewed when.
+    order: VecDeque<(Key, u64)>,
+    next: u64,
+}
+
+#[derive(Debug)]
+struct Entry {
+    fingerprint: Fingerprint,
+    id: ActivationId,
+    ended: watch::Receiver<bool>,
+    until: Instant,
+    serial: u64,
+}
+
+/// Whether a key has been seen.
+#[derive(Debug)]
+pub(crate) enum Seen {
+    /// It is new, and remembered from now on.
+    New(Ticket),
+    /// It belongs to this activation, which may not have ended.
+    Before(ActivationId, watch::Receiver<bool>),
+    /// It belongs to another request.
+    Misused,
+}
+
+/// Remembers a key as long as it lives, and beyond if it is kept.
+#[derive(Debug)]
+pub(crate) struct Ticket {
+    inner: Arc<Mutex<Inner>>,
+    key: Key,
+    ended: watch::Sender<bool>,
+    window: Duration,
+    kept: bool,
+}
+
+/// The digest of what a request to `path` with this body asks for.
+pub(crate) fn fingerprint(path: &str, body: &[u8]) -> Fingerprint {
+    let mut context = Context::new(&SHA256);
+    context.update(path.as_bytes());
+    context.update(&[0]);
+    context.update(body);
+    let mut fingerprint = Fingerprint::default();
+    fingerprint.copy_from_slice(context.finish().as_ref());
+    fingerprint
+}
+
+impl Repeats {
+    pub(crate) fn new(config: IdempotencyConfig) -> Self {
+        let inner = Arc::default();
+        Self { config, inner }
+    }
+
+    /// Whether the `Idempotency-Key` has been seen; if not, it stands for `id` from now on.
+    pub(crate) fn promise(
+        &self,
+        namespace: &Arc<str>,
+        key: &str,
+        fingerprint: Fingerprint,
+        id: ActivationId,
+    ) -> Seen {
+        let key = Key::Promise(namespace.clone(), key.to_owned());
+        let now = Instant::now();
+        let mut inner = lock(&self.inner);
+        if let Some(entry) = inner.entries.get(&key).filter(|entry| entry.until > now) {
+            if entry.fingerprint != fingerprint {
+                return Seen::Misused;
+            }
+            return Seen::Before(entry.id, entry.ended.clone());
+        }
+        let (ended, receiver) = watch::channel(false);
+        let window = self.config.window;
+        inner.remember(key.clone(), fingerprint, id, receiver, now + window);
+        inner.forget(self.config.max_keys, now);
+        Seen::New(Ticket {
+            inner: self.inner.clone(),
+            key,
+            ended,
+            window,
+            kept: false,
+        })
+    }
+
+    /// The failure that the same request of this `x-request-id` was answered with just now.
+    pub(crate) fn failure(
+        &self,
+        namespace: &Arc<str>,
+        request: &str,
+        fingerprint: Fingerprint,
+    ) -> Option<ActivationId> {
+        let key = Key::Request(namespace.clone(), request.to_owned(), fingerprint);
+        let inner = lock(&self.inner);
+        let entry = inner.entries.get(&key)?;
+        (entry.until > Instant::now()).then_some(entry.id)
+    }
+
+    /// Remembers the failure of a request with an `x-request-id`.
+    pub(crate) fn failed(
+        &self,
+        namespace: &Arc<str>,
+        request: &str,
+        fingerprint: Fingerprint,
+        id: ActivationId,
+    ) {
+        let key = Key::Request(namespace.clone(), request.to_owned(), fingerprint);
+        let now = Instant::now();
+        let (_, ended) = watch::channel(true);
+        let mut inner = lock(&self.inner);
+        inner.remember(key, fingerprint, id, ended, now + self.config.retry_window);
+        inner.forget(self.config.max_keys, now);
+    }
+}
+
+impl Ticket {
+    /// Something was executed: the key stands for it as long as keys are remembered.
+    pub(crate) fn keep(mut self) {
+        self.kept = true;
+        let mut inner = lock(&self.inner);
+        let serial = inner.next;
+        if let Some(entry) = inner.entries.get_mut(&self.key) {
+            entry.until = Instant::now() + self.window;
+            entry.serial = serial;
+            inner.next += 1;
+            inner.order.push_back((self.key.clone(), serial));
+        }
+        self.ended.send_replace(true);
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        if !self.kept {
+            // Nothing was executed: whoever comes next may try.
+            lock(&self.inner).entries.remove(&self.key);
+        }
+    }
+}
+
+impl Inner {
+    fn remember(
+        &mut self,
+        key: Key,
+        fingerprint: Fingerprint,
+        id: ActivationId,
+        ended: watch::Receiver<bool>,
+        until: Instant,
+    ) {
+        let serial = self.next;
+        self.next += 1;
+        self.order.push_back((key.clone(), serial));
+        let entry = Entry {
+            fingerprint,
+            id,
+            ended,
+            until,
+            serial,
+        };
+        self.entries.insert(key, entry);
+    }
+
+    /// Lets go of what is too old, and of the oldest of too many.
+    fn forget(&mut self, most: usize, now: Instant) {
+        while let Some((key, serial)) = self.order.front() {
+            match self
+                .entries
+                .get(key)
+                .filter(|entry| entry.serial == *serial)
+            {
+                Some(entry) if entry.until > now && self.entries.len() <= most => return,
+                Some(_) => {
+                    self.entries.remove(key);
+                }
+                // It was renewed, or went by itself.
+                None => {}
+            }
+            self.order.pop_front();
+        }
+    }
+}
+
+fn lock(inner: &Mutex<Inner>) -> MutexGuard<'_, Inner> {
+    inner.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn repeats(config: IdempotencyConfig) -> (Repeats, Arc<str>) {
+        (Repeats::new(config), "a".into())
+    }
+
+    #[test]
+    fn a_key_stands_for_what_was_executed_first() {
+        let (repeats, namespace) = repeats(IdempotencyConfig::default());
+        let (id, other) = (ActivationId::random(), ActivationId::random());
+        let print = fingerprint("/f", b"{}");
+        let promise = |id| repeats.promise(&namespace, "k", print, id);
+        let Seen::New(ticket) = promise(id) else {
+            panic!("it is new");
+        };
+        let Seen::Before(first, ended) = promise(other) else {
+            panic!("it was there");
+        };
+        assert_eq!((first, *ended.borrow()), (id, false));
+        ticket.keep();
+        assert!(*ended.borrow());
+        assert!(matches!(promise(other), Seen::Before(first, _) if first == id));
+        let misused = repeats.promise(&namespace, "k", fingerprint("/g", b"{}"), other);
+        assert!(matches!(misused, Seen::Misused));
+        let elsewhere = repeats.promise(&"b".into(), "k", print, other);
+        assert!(matches!(elsewhere, Seen::New(_)));
+    }
+
+    #[test]
+    fn a_key_of_what_was_not_executed_is_free_again() {
+        let (repeats, namespace) = repeats(IdempotencyConfig::default());
+        let print = fingerprint("/f", b"{}");
+        let promise = || repeats.promise(&namespace, "k", print, ActivationId::random());
+        let first = promise();
+        let Seen::Before(_, mut ended) = promise() else {
+            panic!("it was there");
+        };
+        drop(first);
+        assert!(ended.has_changed().is_err());
+        ended.mark_unchanged();
+        assert!(matches!(promise(), Seen::New(_)));
+    }
+
+    #[test]
+    fn failures_are_given_again_to_the_same_request_for_a_while() {
+        let (repeats, namespace) = repeats(IdempotencyConfig::default());
+        let id = ActivationId::random();
+        let print = fingerprint("/f", b"{}");
+        repeats.failed(&namespace, "r", print, id);
+        assert_eq!(repeats.failure(&namespace, "r", print), Some(id));
+        let other = fingerprint("/f", b"{\"x\":1}");
+        assert_eq!(repeats.failure(&namespace, "r", other), None);
+        let (short, namespace) = self::repeats(IdempotencyConfig {
+            retry_window: Duration::ZERO,
+            ..IdempotencyConfig::default()
+        });
+        short.failed(&namespace, "r", print, id);
+        assert_eq!(short.failure(&namespace, "r", print), None);
+    }
+
+    #[test]
+    fn the_oldest_are_forgotten_when_there_are_too_many() {
+        let (repeats, namespace) = repeats(IdempotencyConfig {
+            max_keys: 2,
+            ..IdempotencyConfig::default()
+        });
+        let print = fingerprint("/f", b"{}");
+        for key in ["1", "2", "3"] {
+            let seen = repeats.promise(&namespace, key, print, ActivationId::random());
+            let Seen::New(ticket) = seen else {
+                panic!("it is new");
+            };
+            ticket.keep();
+        }
+        let seen = |key| repeats.promise(&namespace, key, print, ActivationId::random());
+        assert!(matches!(seen("3"), Seen::Before(..)));
+        assert!(matches!(seen("1"), Seen::New(_)));
+        assert!(lock(&repeats.inner).order.len() < 10);
+    }
+}

@@ -1,0 +1,208 @@
+//! Answers: JSON with OpenWhisk's headers, and errors that its clients understand.
+
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use http::header::{
+    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
+    ACCESS_CONTROL_EXPOSE_HEADERS, ALLOW, CONNECTION, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE,
+};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Version};
+use http_body_util::Full;
+use hyper::body::Bytes;
+use serde::Serialize;
+
+use crate::activation::ActivationId;
+
+/// Says which activation an answer is about.
+const ACTIVATION_ID: HeaderName = HeaderName::from_static("x-openwhisk-activation-id");
+/// Says which request it is about.
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
+
+/// What all answers have: scripts from anywhere may ask.
+static ALWAYS: LazyLock<HeaderMap> = LazyLock::new(|| {
+    let constant = HeaderValue::from_static;
+    let methods = "GET, DELETE, POST, PUT, HEAD";
+    let headers = "Authorization, Origin, X-Requested-With, Content-Type, Accept, User-Agent, \
+                   X-Request-Id, Idempotency-Key";
+    let exposed = "X-OpenWhisk-Activation-Id, X-Request-Id, Retry-After";
+    let mut all = HeaderMap::with_capacity(12);
+    all.insert(ACCESS_CONTROL_ALLOW_ORIGIN, constant("*"));
+    all.insert(ACCESS_CONTROL_ALLOW_METHODS, constant(methods));
+    all.insert(ACCESS_CONTROL_ALLOW_HEADERS, constant(headers));
+    all.insert(ACCESS_CONTROL_EXPOSE_HEADERS, constant(exposed));
+    all
+});
+
+/// An answer.
+#[derive(Debug)]
+pub(super) struct Reply {
+    status: StatusCode,
+    body: Bytes,
+    content_type: HeaderValue,
+    activation: Option<ActivationId>,
+    more: Vec<(HeaderName, HeaderValue)>,
+}
+
+/// A request cannot be answered as it was meant.
+#[derive(Debug)]
+pub(super) struct Problem {
+    status: StatusCode,
+    text: String,
+    activation: Option<ActivationId>,
+    more: Vec<(HeaderName, HeaderValue)>,
+}
+
+impl Reply {
+    /// `value` as JSON.
+    pub(super) fn json(status: StatusCode, value: &impl Serialize) -> Self {
+        let body = serde_json::to_vec(value).expect("answers have a JSON form");
+        Self::raw(status, body.into(), JSON)
+    }
+
+    /// JSON that is written already.
+    pub(super) fn written(status: StatusCode, json: Bytes) -> Self {
+        Self::raw(status, json, JSON)
+    }
+
+    pub(super) fn text(text: &'static str) -> Self {
+        Self::raw(StatusCode::OK, Bytes::from_static(text.as_bytes()), TEXT)
+    }
+
+    pub(super) fn empty() -> Self {
+        Self::raw(StatusCode::OK, Bytes::new(), TEXT)
+    }
+
+    fn raw(status: StatusCode, body: Bytes, content_type: HeaderValue) -> Self {
+        Self {
+            status,
+            body,
+            content_type,
+            activation: None,
+            more: Vec::new(),
+        }
+    }
+
+    #[must_use]
+    pub(super) fn of(mut self, activation: ActivationId) -> Self {
+        self.activation = Some(activation);
+        self
+    }
+
+    pub(super) fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// The answer with all its headers. A process that ends wants its connections closed.
+    pub(super) fn response(
+        self,
+        transaction: &str,
+        version: Version,
+        is_ending: bool,
+    ) -> Response<Full<Bytes>> {
+        let mut response = Response::new(Full::new(self.body));
+        *response.status_mut() = self.status;
+        *response.headers_mut() = ALWAYS.clone();
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, self.content_type);
+        if let Ok(transaction) = HeaderValue::from_str(transaction) {
+            headers.insert(REQUEST_ID, transaction);
+        }
+        if let Some(activation) = self.activation
+            && let Ok(id) = HeaderValue::from_str(&activation.to_string())
+        {
+            headers.insert(ACTIVATION_ID, id);
+        }
+        headers.extend(self.more);
+        if is_ending && version < Version::HTTP_2 {
+            headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        response
+    }
+}
+
+impl Problem {
+    pub(super) fn new(status: StatusCode, text: impl Into<String>) -> Self {
+        Self {
+            status,
+            text: text.into(),
+            activation: None,
+            more: Vec::new(),
+        }
+    }
+
+    pub(super) fn bad(text: &str) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, text)
+    }
+
+    /// There is no such trigger, package, …
+    pub(super) fn not_found(what: &str) -> Self {
+        let text = format!("The requested resource does not exist: there is no such {what}.");
+        Self::new(StatusCode::NOT_FOUND, text)
+    }
+
+    pub(super) fn not_allowed(method: &Method, allowed: &str) -> Self {
+        let text = format!("{method} is not possible here; there are {allowed}.");
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, text).with(ALLOW, allowed)
+    }
+
+    pub(super) fn unauthorized() -> Self {
+        let text = "The supplied authentication is invalid.";
+        Self::new(StatusCode::UNAUTHORIZED, text)
+            .with(WWW_AUTHENTICATE, "Basic realm=\"OpenWhisk secure realm\"")
+    }
+
+    pub(super) fn forbidden(text: &str) -> Self {
+        Self::new(StatusCode::FORBIDDEN, text)
+    }
+
+    pub(super) fn not_implemented(text: &str) -> Self {
+        Self::new(StatusCode::NOT_IMPLEMENTED, text)
+    }
+
+    /// Come back later.
+    pub(super) fn busy(text: &str, retry_after: Duration) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, text).after(retry_after)
+    }
+
+    /// Says when to come back, in whole seconds, from 1.
+    #[must_use]
+    pub(super) fn after(self, pause: Duration) -> Self {
+        let seconds = pause.as_secs() + u64::from(pause.subsec_nanos() > 0);
+        self.with(RETRY_AFTER, &seconds.max(1).to_string())
+    }
+
+    #[must_use]
+    pub(super) fn of(mut self, activation: ActivationId) -> Self {
+        self.activation = Some(activation);
+        self
+    }
+
+    fn with(mut self, name: HeaderName, value: &str) -> Self {
+        if let Ok(value) = HeaderValue::from_str(value) {
+            self.more.push((name, value));
+        }
+        self
+    }
+
+    /// As OpenWhisk's clients read it: they need both members.
+    pub(super) fn reply(self, transaction: &str) -> Reply {
+        #[derive(Serialize)]
+        struct Body<'a> {
+            error: &'a str,
+            code: &'a str,
+        }
+        let body = Body {
+            error: &self.text,
+            code: transaction,
+        };
+        Reply {
+            activation: self.activation,
+            more: self.more,
+            ..Reply::json(self.status, &body)
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! The routers that calls go to: the first that can be reached.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use edge_transport::{CallError, Endpoint, LambdaCall, LambdaClient, LambdaReply};
+
+use crate::config::RouterConfig;
+
+/// Routers, best first.
+#[derive(Debug)]
+pub(crate) struct Routers {
+    all: Vec<Router>,
+    set_aside: Duration,
+    since: Instant,
+}
+
+#[derive(Debug)]
+struct Router {
+    endpoint: Endpoint,
+    /// Milliseconds since the start until which it is passed over; 0: it is not.
+    aside_until: AtomicU64,
+}
+
+impl Routers {
+    pub(crate) fn new(config: &RouterConfig) -> Self {
+        let router = |endpoint: &Endpoint| Router {
+            endpoint: endpoint.clone(),
+            aside_until: AtomicU64::new(0),
+        };
+        Self {
+            all: config.endpoints.as_slice().iter().map(router).collect(),
+            set_aside: config.set_aside,
+            since: Instant::now(),
+        }
+    }
+
+    /// Sends a call to the first router that takes it.
+    ///
+    /// # Errors
+    /// That of the last router, if none can have acted upon the call; or that of one that can.
+    pub(crate) async fn call(
+        &self,
+        client: &LambdaClient,
+        call: &LambdaCall,
+    ) -> Result<LambdaReply, CallError> {
+        let mut last = Err(CallError::Deadline);
+        for router in self.in_turn() {
+            last = client.call(&router.endpoint, call).await;
+            match &last {
+                Err(error) if error.never_left() => self.pass_over(router),
+                _ => {
+                    router.aside_until.store(0, Ordering::Relaxed);
+                    return last;
+                }
+            }
+        }
+        last
+    }
+
+    /// Those that are not passed over in their order, then the others.
+    fn in_turn(&self) -> impl Iterator<Item = &Router> {
+        let now = self.now();
+        let (mut usable, aside): (Vec<_>, Vec<_>) = self
+            .all
+            .iter()
+            .partition(|router| self.is_usable(router, now));
+        usable.extend(aside);
+        usable.into_iter()
+    }
+
+    /// Whether it works as far as is known, or is to be tried again: by one call, the others go on
+    /// passing it over until that one has succeeded.
+    fn is_usable(&self, router: &Router, now: u64) -> bool {
+        let until = router.aside_until.load(Ordering::Relaxed);
+        let later = now + self.pause();
+        until == 0
+            || (until <= now
+                && router
+                    .aside_until
+                    .compare_exchange(until, later, Ordering::Relaxed, Ordering::Relaxed)
+                    .is_ok())
+    }
+
+    fn pass_over(&self, router: &Router) {
+        let until = self.now() + self.pause();
+        router.aside_until.store(until, Ordering::Relaxed);
+    }
+
+    /// Milliseconds since the start, from 1.
+    fn now(&self) -> u64 {
+        u64::try_from(self.since.elapsed().as_millis()).unwrap_or(u64::MAX / 2) + 1
+    }
+
+    fn pause(&self) -> u64 {
+        u64::try_from(self.set_aside.as_millis()).unwrap_or(u64::MAX / 4)
+    }
+}
