@@ -1,23 +1,45 @@
 #!/usr/bin/env python3
-"""Counts the instructions of one request in the balancer, by policy and number of candidates.
+"""Counts instructions per request, and compares them with those that are checked in.
 
-usage: count_instructions.py [POLICY...]
+usage: count_instructions.py [show|check|update] [GROUP[/PART...]...]
 
-Builds the example `picks` of edge-balance and runs it under callgrind, which counts within its
-function `counted` only: a pick, its sending, its answer and, under prequal, its probes. Counts
-depend on the compiler and on the processor's instruction set, not on how busy the machine is.
-Needs valgrind.
+  show    prints counts as tables (what is done without a word, too)
+  check   counts what is in ci/instructions.json; fails if anything takes more
+  update  counts the same and writes it there: to be run, and committed, after a change that is
+          meant to change counts, after one of the compiler, and after a merge of such changes
+
+Groups:
+  pick       a request in the balancer, by policy and number of candidates: a pick, its sending, its
+             answer and, under prequal, its probes (example `picks` of edge-balance)
+  admission  how a computer decides whether it takes a request, by what has to be computed and
+             how many wait already (example `admissions` of edge-computer)
+  forward    a request in the whole of edgerouter, one core, default options, over loopback sockets,
+             by bytes of input and output and requests that come at once (example `passing` of
+             edge-broker is client and computer)
+
+Programs are built with optimisation and run under callgrind. Counts depend on the compiler and
+little on the processor, and not on how busy the machine is. Needs valgrind.
 """
 
+import concurrent.futures
+import json
+import os
 import pathlib
 import re
+import signal
 import subprocess
 import sys
-
-CANDIDATES = [2, 8, 64, 1000]
-REQUESTS = 2000
+import tempfile
+import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
+RECORD = ROOT / "ci/instructions.json"
+# By how much a count may grow, in per cent. Sockets and timers make those of `forward` vary.
+TOLERANCE = {"pick": 3.0, "admission": 3.0, "forward": 5.0}
+
+
+class Failure(Exception):
+    """Something could not be counted."""
 
 
 def policies() -> list[str]:
@@ -25,48 +47,263 @@ def policies() -> list[str]:
     source = (ROOT / "balance/src/policy/config.rs").read_text()
     names = re.search(r"pub const NAMES: [^=]*= \[(.*?)\];", source, re.S)
     if names is None:
-        sys.exit("count_instructions: balance/src/policy/config.rs lists no names")
+        raise Failure("balance/src/policy/config.rs lists no names")
     return re.findall(r'"([^"]+)"', names.group(1))
 
 
-def build() -> pathlib.Path:
-    """The path of the example, built with optimisation."""
-    command = ["cargo", "build", "--quiet", "--release", "-p", "edge-balance", "--example", "picks"]
+def build(package: str, *targets: str) -> pathlib.Path:
+    """The folder of the package's programs, built with optimisation."""
+    command = ["cargo", "build", "--quiet", "--release", "--locked", "-p", package, *targets]
     subprocess.run(command, cwd=ROOT, check=True)
-    return ROOT / "target/release/examples/picks"
+    target = os.environ.get("CARGO_TARGET_DIR", "target")
+    return ROOT / target / "release"
 
 
-def instructions(program: pathlib.Path, policy: str, candidates: int) -> float:
-    """Per request."""
-    command = [
-        "valgrind",
-        "--tool=callgrind",
-        "--toggle-collect=picks::counted",
-        "--callgrind-out-file=/dev/null",
-        program,
-        policy,
-        str(candidates),
-        str(REQUESTS),
+def collected(log: str) -> int:
+    """The total in what callgrind says at its end."""
+    total = re.search(r"Collected : (\d+)", log)
+    if total is None or int(total.group(1)) == 0:
+        raise Failure(f"nothing counted\n{log}")
+    return int(total.group(1))
+
+
+class Example:
+    """An example whose function `counted` does the work for so many requests."""
+
+    def __init__(self, package: str, example: str, requests: int):
+        self.package, self.example, self.requests = package, example, requests
+
+    def prepare(self) -> None:
+        folder = build(self.package, "--example", self.example)
+        self.program = folder / "examples" / self.example
+
+    def count(self, arguments: list[str]) -> float:
+        command = [
+            "valgrind",
+            "--tool=callgrind",
+            f"--toggle-collect={self.example}::counted",
+            "--callgrind-out-file=/dev/null",
+            self.program,
+            *arguments,
+            str(self.requests),
+        ]
+        run = subprocess.run(command, capture_output=True, text=True, check=False)
+        if run.returncode != 0:
+            raise Failure(run.stderr)
+        return collected(run.stderr) / self.requests
+
+
+class Pick(Example):
+    at_once = True
+    columns = [str(n) for n in (2, 8, 64, 1000)]
+    head = "policy"
+
+    def __init__(self):
+        super().__init__("edge-balance", "picks", 2000)
+
+    def rows(self) -> list[str]:
+        return policies()
+
+    def checked(self) -> list[tuple[str, str]]:
+        default = self.rows()[0]
+        return [(default, n) for n in self.columns] + [(p, "64") for p in self.rows()[1:]]
+
+    def measure(self, row: str, column: str) -> float:
+        return self.count([row, column])
+
+
+class Admission(Example):
+    at_once = True
+    columns = [str(n) for n in (10, 100, 1000, 9000)]
+    head = "decided by, with so many queued"
+
+    def __init__(self):
+        super().__init__("edge-computer", "admissions", 20)
+
+    def rows(self) -> list[str]:
+        return ["bounds", "bounded", "exact"]
+
+    def checked(self) -> list[tuple[str, str]]:
+        return [(kind, "100") for kind in self.rows()] + [("bounded", "9000")]
+
+    def measure(self, row: str, column: str) -> float:
+        return self.count([column, row])
+
+
+class Forward:
+    at_once = False
+    columns = ["1", "16"]
+    head = "bytes, in bursts of"
+    # Two runs, whose difference is what the requests between take: the start does not count.
+    requests = (320, 1920)
+    # What its timers take while it runs does not count either, since that depends on the machine.
+    pause = 3.0
+
+    def prepare(self) -> None:
+        build("edge-broker", "--bin", "edgerouter")
+        folder = build("edge-broker", "--example", "passing")
+        self.router, self.client = folder / "edgerouter", folder / "examples/passing"
+        (short, soon), (long, late) = (self.run("100", "1", 16, pause) for pause in (0, self.pause))
+        self.per_second = (long - short) / (late - soon)
+
+    def rows(self) -> list[str]:
+        return ["100", "10000"]
+
+    def checked(self) -> list[tuple[str, str]]:
+        return [(bytes, burst) for bytes in self.rows() for burst in self.columns]
+
+    def measure(self, row: str, column: str) -> float:
+        (few, soon), (many, late) = (self.run(row, column, number) for number in self.requests)
+        by_timers = self.per_second * (late - soon)
+        return (many - few - by_timers) / (self.requests[1] - self.requests[0])
+
+    def run(self, size: str, burst: str, requests: int, pause: float = 0) -> tuple[int, float]:
+        """Instructions of a router for so many requests, and seconds from its first to its last."""
+        with tempfile.TemporaryDirectory() as folder:
+            log, said = pathlib.Path(folder, "callgrind"), pathlib.Path(folder, "router")
+            command = [
+                "valgrind",
+                "--tool=callgrind",
+                f"--callgrind-out-file={folder}/out",
+                f"--log-file={log}",
+                self.router,
+                "--server-endpoint=127.0.0.1:0",
+                "--configuration-endpoint=127.0.0.1:0",
+                "--admin-endpoint=0",
+                "--num-threads=1",
+            ]
+            with said.open("w") as output:
+                router = subprocess.Popen(command, stderr=output, cwd=folder)
+            try:
+                endpoints = self.endpoints(router, said)
+                started = time.monotonic()
+                bursts = str(requests // int(burst))
+                arguments = [self.client, *endpoints, size, burst, bursts]
+                subprocess.run(arguments, check=True, timeout=120)
+                time.sleep(pause)
+                served = time.monotonic() - started
+                router.send_signal(signal.SIGTERM)
+                router.wait(timeout=60)
+            finally:
+                router.kill()
+                router.wait()
+            return collected(log.read_text()), served
+
+    def endpoints(self, router: subprocess.Popen, said: pathlib.Path) -> list[str]:
+        """Where it takes requests and changes of its tables, once it says so."""
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            text = re.sub(r"\x1b\[[0-9;]*m", "", said.read_text())
+            found = re.search(r"edgerouter serves.*lambda=(\S+).*tables=(\S+)", text)
+            if found:
+                return list(found.groups())
+            if router.poll() is not None:
+                break
+            time.sleep(0.05)
+        raise Failure(f"the router does not serve\n{said.read_text()}")
+
+
+GROUPS = {"pick": Pick, "admission": Admission, "forward": Forward}
+
+
+def counts(name: str, keys: list[tuple[str, str]]) -> dict[str, int]:
+    """What has been counted, by group, row and column."""
+    group = GROUPS[name]()
+    group.prepare()
+    workers = os.cpu_count() if group.at_once else 1
+    with concurrent.futures.ThreadPoolExecutor(workers) as pool:
+        values = pool.map(lambda key: group.measure(*key), keys)
+        return {f"{name}/{row}/{column}": round(value) for (row, column), value in zip(keys, values)}
+
+
+def wanted(arguments: list[str], keys: list[tuple[str, str]], name: str) -> list[tuple[str, str]]:
+    """Those that the arguments name, which are all if there are none."""
+    if not arguments:
+        return keys
+    full = {f"{name}/{row}/{column}": (row, column) for row, column in keys}
+    return [
+        key
+        for path, key in full.items()
+        if any(path == argument or path.startswith(argument + "/") for argument in arguments)
     ]
-    run = subprocess.run(command, capture_output=True, text=True, check=False)
-    collected = re.search(r"Collected : (\d+)", run.stderr)
-    if run.returncode != 0 or collected is None or int(collected.group(1)) == 0:
-        sys.exit(f"count_instructions: {policy}, {candidates}: nothing counted\n{run.stderr}")
-    return int(collected.group(1)) / REQUESTS
+
+
+def compiler() -> str:
+    return subprocess.run(
+        ["rustc", "--version"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.strip()
+
+
+def show(arguments: list[str]) -> None:
+    for name, kind in GROUPS.items():
+        group = kind()
+        keys = [(row, column) for row in group.rows() for column in group.columns]
+        keys = wanted(arguments, keys, name)
+        if not keys:
+            continue
+        found = counts(name, keys)
+        print(f"\n{name}: instructions per request\n")
+        print(f"| {group.head} | " + " | ".join(group.columns) + " |")
+        print("|---" * (len(group.columns) + 1) + "|")
+        for row in dict.fromkeys(row for row, _ in keys):
+            cells = (str(found.get(f"{name}/{row}/{column}", "")) for column in group.columns)
+            print(f"| {row} | " + " | ".join(cells) + " |", flush=True)
+
+
+def count_checked(arguments: list[str]) -> dict[str, int]:
+    found = {}
+    for name, kind in GROUPS.items():
+        keys = wanted(arguments, kind().checked(), name)
+        if keys:
+            found |= counts(name, keys)
+    return found
+
+
+def check(arguments: list[str]) -> None:
+    record = json.loads(RECORD.read_text())
+    found = count_checked(arguments)
+    known = record["counts"]
+    if record["compiler"] != compiler():
+        print(f"the counts are those of {record['compiler']}, this is {compiler()}")
+    grown = shrunk = 0
+    for path, count in found.items():
+        if path not in known:
+            raise Failure(f"{path} is not in {RECORD.name}: update it")
+        change = 100 * (count / known[path] - 1)
+        tolerance = TOLERANCE[path.split("/")[0]]
+        verdict = "MORE" if change > tolerance else "fewer" if change < -tolerance else ""
+        grown += verdict == "MORE"
+        shrunk += verdict == "fewer"
+        print(f"{path:<32} {known[path]:>9} {count:>9} {change:>+7.1f} % {verdict}")
+    advice = "ci/count_instructions.py update"
+    if shrunk:
+        print(f"{shrunk} take fewer instructions than recorded: keep that with {advice}")
+    if grown:
+        raise Failure(f"{grown} take more instructions; if that is the price of something: {advice}")
+
+
+def update(arguments: list[str]) -> None:
+    known = {}
+    if arguments and RECORD.exists():
+        known = json.loads(RECORD.read_text())["counts"]
+    known |= count_checked(arguments)
+    record = {"compiler": compiler(), "counts": known}
+    RECORD.write_text(json.dumps(record, indent=2) + "\n")
+
+
+COMMANDS = {"show": show, "check": check, "update": update}
 
 
 def main() -> None:
-    known = policies()
-    wanted = sys.argv[1:] or known
-    unknown = [name for name in wanted if name not in known]
-    if unknown:
-        sys.exit(f"count_instructions: no such policy: {', '.join(unknown)}\n{__doc__}")
-    program = build()
-    print("| policy | " + " | ".join(str(n) for n in CANDIDATES) + " |")
-    print("|---" * (len(CANDIDATES) + 1) + "|")
-    for policy in wanted:
-        counts = (instructions(program, policy, n) for n in CANDIDATES)
-        print(f"| {policy} | " + " | ".join(f"{count:.0f}" for count in counts) + " |", flush=True)
+    arguments = sys.argv[1:]
+    command = COMMANDS[arguments.pop(0)] if arguments and arguments[0] in COMMANDS else show
+    for argument in arguments:
+        if argument.split("/")[0] not in GROUPS:
+            sys.exit(f"count_instructions: no group '{argument}'\n{__doc__}")
+    try:
+        command(arguments)
+    except (Failure, subprocess.SubprocessError) as failure:
+        sys.exit(f"count_instructions: {failure}")
 
 
 if __name__ == "__main__":

@@ -92,6 +92,16 @@ impl Acceptance {
         self.in_system
     }
 
+    /// How long a request for `lambda` executes on the average; that of all lambdas before there
+    /// was one, and `None` before there was any.
+    #[must_use]
+    pub fn expected_service(&self, lambda: usize) -> Option<Nanos> {
+        let own = self.lambdas.get(lambda).map(|served| served.service);
+        let known = [own.unwrap_or_default(), self.all];
+        let mean = known.into_iter().find(|mean| mean.samples > 0)?;
+        Some(Nanos::from_secs_f64(f64::from(mean.seconds)))
+    }
+
     /// How long a request that comes now would wait for a worker.
     #[must_use]
     pub fn estimated_wait(&self) -> Nanos {
@@ -162,6 +172,19 @@ mod tests {
         pool.arrived(3);
         assert_eq!(pool.estimated_wait(), Nanos::ZERO);
         assert!(!pool.refuses(Some(Nanos::ZERO)));
+    }
+
+    #[test]
+    fn what_is_expected_of_a_lambda_is_its_own_mean_or_else_that_of_all() {
+        let mut pool = Acceptance::new(1);
+        assert_eq!(pool.expected_service(0), None);
+        pool.arrived(1);
+        pool.left(1, Some(millis(20)));
+        assert!(close(pool.expected_service(0).unwrap(), millis(20)));
+        pool.arrived(0);
+        pool.left(0, Some(millis(40)));
+        assert!(close(pool.expected_service(0).unwrap(), millis(40)));
+        assert!(close(pool.expected_service(1).unwrap(), millis(20)));
     }
 
     #[test]

@@ -2,10 +2,12 @@
 
 mod error;
 mod lambda;
+mod lambdas;
 mod rows;
 
 pub use error::TableError;
 pub(crate) use lambda::Lambda;
+use lambdas::Lambdas;
 pub use rows::{Rows, TableEntry};
 
 use crate::route::Route;
@@ -13,7 +15,6 @@ use crate::{
     Answers, Destinations, Explanation, Nanos, NoDestination, Pick, PolicyConfig, Probe, Probes,
     Request, Tried,
 };
-use arc_swap::ArcSwap;
 use error::{check_destination, check_factor, check_route, check_weight};
 use foldhash::fast::FixedState;
 use rand::Rng;
@@ -41,21 +42,18 @@ pub struct Occupancy {
     pub workers: u32,
 }
 
-/// By name. The hash has a fixed seed so that runs repeat; only operators and controllers insert, so
-/// nobody can crowd it from outside.
-type Lambdas = HashMap<Arc<str>, Arc<Lambda>, FixedState>;
-
 /// Routes of many lambdas, each lambda with its own state of the table's policy.
 ///
-/// Readers never wait: the map of lambdas is an immutable snapshot, replaced when lambdas come and
-/// go, and so is the list of routes of each lambda, so that a change copies one lambda's list only.
+/// Readers never wait: lambdas are in immutable snapshots, of which one is replaced when a lambda
+/// comes or goes, and so is the list of routes of each lambda, so that a change copies one lambda's
+/// list only.
 /// Writers that add or remove take turns. Weights are set in place.
 #[derive(Debug)]
 pub struct ForwardingTable {
     policy: PolicyConfig,
     exceptions: HashMap<String, PolicyConfig, FixedState>,
     destinations: Arc<Destinations>,
-    lambdas: ArcSwap<Lambdas>,
+    lambdas: Lambdas,
     writer: Mutex<()>,
 }
 
@@ -67,7 +65,7 @@ impl ForwardingTable {
             policy,
             exceptions: HashMap::default(),
             destinations,
-            lambdas: ArcSwap::default(),
+            lambdas: Lambdas::default(),
             writer: Mutex::new(()),
         }
     }
@@ -142,17 +140,14 @@ impl ForwardingTable {
             return Ok(());
         }
         let _turn = self.lock();
-        let lambdas = self.lambdas.load();
-        if let Some(known) = lambdas.get(lambda) {
+        if let Some(known) = self.lambdas.around(lambda).get(lambda) {
             known.change(changes, now);
         } else {
             let policy = self.policy_of(lambda);
             let broker = Arc::clone(&self.destinations);
             let added = Arc::new(Lambda::new(lambda, policy, broker, now));
             added.change(changes, now);
-            let mut more = Lambdas::clone(&lambdas);
-            more.insert(Arc::clone(added.name()), added);
-            self.lambdas.store(Arc::new(more));
+            self.lambdas.insert(added);
         }
         Ok(())
     }
@@ -200,7 +195,7 @@ impl ForwardingTable {
         now: Nanos,
         set: impl FnOnce(&Route),
     ) -> Result<(), TableError> {
-        match self.lambdas.load().get(lambda) {
+        match self.lambdas.around(lambda).get(lambda) {
             None => Err(TableError::NoDestinations { destination: None }),
             Some(known) => known.with_route(destination, now, set),
         }
@@ -209,13 +204,13 @@ impl ForwardingTable {
     /// Removes a route, and its lambda if it was the last one. Answers whether it existed.
     pub fn remove(&self, lambda: &str, destination: &str, now: Nanos) -> bool {
         let _turn = self.lock();
-        let lambdas = self.lambdas.load();
-        let Some(known) = lambdas.get(lambda) else {
+        let around = self.lambdas.around(lambda);
+        let Some(known) = around.get(lambda) else {
             return false;
         };
         let removed = known.remove(destination, now);
         if known.is_empty() {
-            self.store_without(&lambdas, lambda);
+            self.lambdas.remove(lambda);
         }
         removed
     }
@@ -223,18 +218,13 @@ impl ForwardingTable {
     /// Removes all routes of a lambda. Answers whether there were any.
     pub fn remove_lambda(&self, lambda: &str) -> bool {
         let _turn = self.lock();
-        let lambdas = self.lambdas.load();
-        let known = lambdas.contains_key(lambda);
-        if known {
-            self.store_without(&lambdas, lambda);
-        }
-        known
+        self.lambdas.remove(lambda)
     }
 
     /// Removes everything.
     pub fn clear(&self) {
         let _turn = self.lock();
-        self.lambdas.store(Arc::default());
+        self.lambdas.clear();
     }
 
     /// The names of all lambdas, sorted.
@@ -249,8 +239,8 @@ impl ForwardingTable {
     /// Whether there is a route from the lambda to the destination.
     #[must_use]
     pub fn holds(&self, lambda: &str, destination: &str) -> bool {
-        let lambdas = self.lambdas.load();
-        lambdas
+        let around = self.lambdas.around(lambda);
+        around
             .get(lambda)
             .is_some_and(|known| known.holds(destination))
     }
@@ -258,11 +248,7 @@ impl ForwardingTable {
     /// The number of routes, over all lambdas.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.lambdas
-            .load()
-            .values()
-            .map(|lambda| lambda.len())
-            .sum()
+        self.lambdas.all().iter().map(|lambda| lambda.len()).sum()
     }
 
     /// Whether there is no route at all.
@@ -325,8 +311,8 @@ impl ForwardingTable {
         rng: &mut dyn Rng,
     ) -> Result<Pick, NoDestination> {
         let request = request.into();
-        let lambdas = self.lambdas.load();
-        let known = lambdas
+        let around = self.lambdas.around(request.lambda);
+        let known = around
             .get(request.lambda)
             .ok_or(NoDestination::UnknownLambda)?;
         let any_aside = self.destinations.set_aside() > 0;
@@ -336,15 +322,15 @@ impl ForwardingTable {
     /// How long requests of the lambda execute on average, as destinations report it.
     #[must_use]
     pub fn service_time(&self, lambda: &str) -> Option<Nanos> {
-        let lambdas = self.lambdas.load();
-        lambdas.get(lambda)?.service_time()
+        let around = self.lambdas.around(lambda);
+        around.get(lambda)?.service_time()
     }
 
     /// Whether [`pick`](Self::pick) would not answer [`NoDestination::Saturated`] to a first attempt.
     #[must_use]
     pub fn has_room(&self, lambda: &str, now: Nanos) -> bool {
-        let lambdas = self.lambdas.load();
-        lambdas.get(lambda).is_none_or(|known| known.has_room(now))
+        let around = self.lambdas.around(lambda);
+        around.get(lambda).is_none_or(|known| known.has_room(now))
     }
 
     /// The destinations that the policy wants to be asked about this very request, all at the same
@@ -358,8 +344,8 @@ impl ForwardingTable {
         rng: &mut dyn Rng,
     ) -> Vec<Probe> {
         let request = request.into();
-        let lambdas = self.lambdas.load();
-        lambdas
+        let around = self.lambdas.around(request.lambda);
+        around
             .get(request.lambda)
             .map_or_else(Vec::new, |known| known.inquire(&request, tried, now, rng))
     }
@@ -374,8 +360,8 @@ impl ForwardingTable {
         now: Nanos,
     ) -> Option<Explanation> {
         let request = request.into();
-        let lambdas = self.lambdas.load();
-        let known = lambdas.get(request.lambda)?;
+        let around = self.lambdas.around(request.lambda);
+        let known = around.get(request.lambda)?;
         Some(known.explain(&request, tried, now))
     }
 
@@ -383,8 +369,8 @@ impl ForwardingTable {
     /// this one wants to know.
     #[must_use]
     pub fn occupancy(&self, lambda: &str, now: Nanos) -> Occupancy {
-        let lambdas = self.lambdas.load();
-        lambdas
+        let around = self.lambdas.around(lambda);
+        around
             .get(lambda)
             .map_or_else(Occupancy::default, |known| known.occupancy(now))
     }
@@ -398,8 +384,8 @@ impl ForwardingTable {
         rng: &mut dyn Rng,
     ) -> Probes {
         let request = request.into();
-        let lambdas = self.lambdas.load();
-        lambdas
+        let around = self.lambdas.around(request.lambda);
+        around
             .get(request.lambda)
             .map_or_else(Probes::new, |known| known.probes(&request, now, rng))
     }
@@ -408,14 +394,8 @@ impl ForwardingTable {
         self.writer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn store_without(&self, lambdas: &Lambdas, removed: &str) {
-        let mut fewer = lambdas.clone();
-        fewer.remove(removed);
-        self.lambdas.store(Arc::new(fewer));
-    }
-
     fn sorted(&self) -> Vec<Arc<Lambda>> {
-        let mut sorted: Vec<_> = self.lambdas.load().values().cloned().collect();
+        let mut sorted = self.lambdas.all();
         sorted.sort_unstable_by(|a, b| a.name().cmp(b.name()));
         sorted
     }

@@ -13,7 +13,7 @@ use tokio::io::unix::AsyncFd;
 /// A timer of the operating system that the runtime watches like a socket.
 /// What is sent by it leaves some tens of microseconds after it is due.
 #[derive(Debug)]
-pub(crate) struct Pacer {
+pub struct Pacer {
     timer: AsyncFd<OwnedFd>,
 }
 
@@ -22,7 +22,7 @@ impl Pacer {
     ///
     /// # Errors
     /// If the process has no file descriptor left.
-    pub(crate) fn new() -> io::Result<Self> {
+    pub fn new() -> io::Result<Self> {
         let flags = TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC;
         let timer = timerfd_create(TimerfdClockId::Monotonic, flags)?;
         #[allow(
@@ -37,7 +37,7 @@ impl Pacer {
     ///
     /// # Errors
     /// If the operating system refuses the timer.
-    pub(crate) async fn until(&self, due: Instant) -> io::Result<()> {
+    pub async fn until(&self, due: Instant) -> io::Result<()> {
         let left = due.saturating_duration_since(Instant::now());
         if left.is_zero() {
             return Ok(());

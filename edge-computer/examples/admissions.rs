@@ -1,5 +1,5 @@
 //! What it costs to decide whether a request is taken, to be run under valgrind by
-//! `ci/count_admissions.py`: `admissions QUEUED KIND REQUESTS`.
+//! `ci/count_instructions.py`: `admissions QUEUED KIND REQUESTS`.
 //!
 //! KIND is `bounds` (most requests), `bounded` (those that need a forecast) or `exact` (a forecast
 //! that looks as far as necessary).

@@ -1,21 +1,24 @@
 //! The configuration of a computer: every key with its default and its limits.
 
+mod common;
 mod endpoint;
 mod sections;
-
-use std::num::NonZeroUsize;
+mod wsk;
 
 use edge_daemon::lifecycle::DrainConfig;
 use edge_daemon::log::LogConfig;
-use edge_transport::Cores;
 use serde::{Deserialize, Serialize};
 
+pub use self::common::Common;
 pub use self::endpoint::OptionalEndpoint;
 pub(crate) use self::sections::ADMIN_PORT;
 pub use self::sections::{
-    Admin, AsynchronousConfig, ControllerConfig, DryConfig, EstimatorConfig, LimitsConfig,
-    ServerConfig, StateConfig, TlsConfig, TransportConfig, UtilizationConfig,
+    Admin, AsynchronousConfig, ComputerConfig, ComputerType, ControllerConfig, DryConfig,
+    EstimatorConfig, LimitsConfig, ServerConfig, StateConfig, TlsConfig, TransportConfig,
+    UtilizationConfig,
 };
+pub use self::wsk::WskConfig;
+use crate::runtime::RuntimeConfig;
 use crate::sim::{PlatformConfig, compose};
 
 /// Most cores that the data plane may use.
@@ -37,8 +40,12 @@ pub struct Config {
     pub asynchronous: AsynchronousConfig,
     /// The state server.
     pub state: StateConfig,
-    /// What is simulated.
+    /// What executes the lambdas.
+    pub computer: ComputerConfig,
+    /// What is simulated, by computers of type `sim`.
     pub platform: PlatformConfig,
+    /// Which functions there are, on computers of type `runtime`.
+    pub runtime: RuntimeConfig,
     /// Dry requests.
     pub dry: DryConfig,
     /// Bounds.
@@ -69,59 +76,35 @@ impl Config {
     /// # Errors
     /// The first value that makes no sense.
     pub fn validate(&self) -> Result<(), InvalidConfig> {
-        let check = |holds: bool, key, problem: &str| {
-            let problem = problem.to_owned();
-            let error = InvalidConfig { key, problem };
-            holds.then_some(()).ok_or(error)
-        };
-        let threads = self.server.num_threads;
-        check(
-            threads.is_none_or(|count| (1..=MAX_THREADS).contains(&count)),
-            "server.num-threads",
-            &format!("must be from 1 to {MAX_THREADS}"),
-        )?;
-        check(
-            self.server.advertise.get().is_none_or(|at| at.port() != 0),
-            "server.advertise",
-            "port 0 cannot be reached; name the port that others connect to",
-        )?;
-        check(
-            self.state.serve || self.state.endpoint.get().is_some(),
-            "state.serve",
-            "without a state server of its own (--no-state-server), state.endpoint \
-             (--state-endpoint) must say where there is one",
-        )?;
-        check(
-            self.state.serve || self.state.endpoint.get().is_none_or(|at| at.port() != 0),
-            "state.endpoint",
-            "port 0 cannot be reached",
-        )?;
-        check(
-            self.asynchronous.max_queued > 0,
-            "asynchronous.max-queued",
-            "must be at least 1",
-        )?;
-        compose("", &self.platform).map_err(|error| InvalidConfig {
-            key: "platform",
-            problem: with_causes(&error),
-        })?;
+        self.common().validate()?;
+        match self.computer.kind {
+            ComputerType::Sim => {
+                compose("", &self.platform).map_err(|error| InvalidConfig {
+                    key: "platform",
+                    problem: with_causes(&error),
+                })?;
+            }
+            ComputerType::Runtime => {
+                self.runtime.functions().map_err(|error| InvalidConfig {
+                    key: "runtime.lambda",
+                    problem: error.to_string(),
+                })?;
+            }
+        }
         Ok(())
     }
 
-    /// Whether requests with a callback are taken.
-    pub fn takes_callbacks(&self) -> bool {
-        self.asynchronous.enabled || self.asynchronous.companion.get().is_some()
-    }
-
-    /// Cores of the data plane.
-    pub(crate) fn threads(&self) -> NonZeroUsize {
-        let asked = self
-            .server
-            .num_threads
-            .and_then(|count| usize::try_from(count).ok());
-        asked
-            .and_then(NonZeroUsize::new)
-            .unwrap_or_else(Cores::available)
+    /// What it has in common with computers of other kinds.
+    pub fn common(&self) -> Common {
+        Common {
+            server: self.server.clone(),
+            controller: self.controller.clone(),
+            utilization: self.utilization.clone(),
+            asynchronous: self.asynchronous.clone(),
+            state: self.state.clone(),
+            tls: self.tls.clone(),
+            admin: self.admin.clone(),
+        }
     }
 }
 

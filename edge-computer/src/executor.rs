@@ -9,14 +9,27 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use edge_proto::rpc::{Outcome, State, Utilization, computer_info};
 use serde::Serialize;
-use tokio::sync::broadcast;
+use tokio::sync::{broadcast, watch};
 
 use crate::sim::Loads;
 
-/// Executes lambdas: the simulated platform, or real functions.
+/// Executes lambdas: the simulated platform, real functions in processes of this machine, or a
+/// platform that is fronted.
+///
+/// What is the same for all of them (announcements, deadlines, callbacks, states, metrics, drain)
+/// is the business of the server; what differs is here:
+/// - What is served may change while it runs: functions come and go on a fronted platform, and all
+///   of them are gone while it cannot be reached. [`Executor::changes`] tells, and
+///   [`Executor::containers`] leaves out what would fail anyhow.
+/// - Some know how long a request takes before they execute it, others learn it by executing
+///   ([`Turns`](crate::turns::Turns) is for those).
+/// - Whose fault a failure is: [`ExecutionError`] keeps functions that fail apart from platforms
+///   that do, and those that were never begun from those that perhaps were.
+/// - What it took to prepare is told apart from the execution: [`Execution::cold_start`].
 pub trait Executor: Debug + Send + Sync + 'static {
     /// Executes one request, at the latest until `deadline`. Dropping the future cancels the
-    /// request, waiting or running, and frees what it holds.
+    /// request, waiting or running, and frees what it holds here. A fronted platform that cannot be
+    /// told so goes on, and nobody waits for it.
     fn run(
         &self,
         invocation: Invocation,
@@ -30,7 +43,8 @@ pub trait Executor: Debug + Send + Sync + 'static {
     /// Why it would not.
     fn admits(&self, terms: Terms<'_>) -> Result<(), ExecutionError>;
 
-    /// How long such a request would take if it came now and nothing after it.
+    /// How long such a request would take if it came now and nothing after it; what has taken so
+    /// far on the average, where that is all that is known, and zero before there is anything.
     ///
     /// # Errors
     /// If it could not be executed now however long it took.
@@ -39,8 +53,17 @@ pub trait Executor: Debug + Send + Sync + 'static {
     /// How busy it is for `lambda`; `None` if it does not serve it.
     fn standing(&self, lambda: &str) -> Option<Standing>;
 
-    /// What it serves, as controllers want to know it.
+    /// What it serves at present, as controllers want to know it.
     fn containers(&self) -> Vec<computer_info::Container>;
+
+    /// Changes whenever [`Executor::containers`] has.
+    fn changes(&self) -> watch::Receiver<u64>;
+
+    /// Whether functions get the states of their requests. Elsewhere those that depend on one are
+    /// turned away, and states that nobody depends on are passed on as they are.
+    fn takes_states(&self) -> bool {
+        false
+    }
 
     /// Everything about its present state, for operators.
     fn snapshot(&self) -> Snapshot;
@@ -48,6 +71,10 @@ pub trait Executor: Debug + Send + Sync + 'static {
     /// The utilisation of its processors, one sample per second from now on. Whoever is slow to
     /// take them misses the oldest.
     fn utilization(&self) -> broadcast::Receiver<Arc<Utilization>>;
+
+    /// Ends it: what waits learns that it will not be executed, what runs is cut off, and nothing
+    /// that it started is left. Returns within seconds.
+    fn close(&self) -> impl Future<Output = ()> + Send;
 }
 
 /// What an executor needs to know of a request.
@@ -55,6 +82,10 @@ pub trait Executor: Debug + Send + Sync + 'static {
 pub struct Invocation {
     /// Name of the lambda.
     pub lambda: String,
+    /// Identity of the request, as its sender wrote it.
+    pub uuid: String,
+    /// Nodes that the request has passed, this computer not counted.
+    pub hops: u32,
     /// Text input.
     pub input: String,
     /// Binary input.
@@ -66,7 +97,7 @@ pub struct Invocation {
 }
 
 /// How long a request may wait for its turn. Executors that do not know how long requests take
-/// before they have executed them estimate the wait as `edge_balance::Acceptance` does.
+/// before they have executed them estimate the wait as [`edge_balance::Acceptance`] does.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Patience {
     /// As long as the executor lets anybody wait: beyond that it is overloaded.
@@ -115,8 +146,11 @@ pub struct Execution {
     pub states: BTreeMap<String, State>,
     /// Loads of the processor when the request was accepted.
     pub loads: Loads,
-    /// How long it executed, without waiting for its turn.
+    /// How long it executed, without waiting for its turn and without its cold start.
     pub service: Duration,
+    /// How long it took to prepare the execution, which the next request is spared; `None` if
+    /// everything was warm.
+    pub cold_start: Option<Duration>,
 }
 
 /// How busy an executor is for one lambda.
@@ -131,7 +165,7 @@ pub struct Standing {
 }
 
 /// Why a request was not executed.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum ExecutionError {
     /// The lambda is not served; another computer may.
     #[error("{0}")]
@@ -139,6 +173,22 @@ pub enum ExecutionError {
     /// The request or its function is at fault; no computer would do better.
     #[error("{0}")]
     Application(String),
+    /// The function was executed and failed, which is for its caller to know; the platform works.
+    #[error("{text}")]
+    Failed {
+        /// How, for a person.
+        text: String,
+        /// What the function has answered, and how long it took.
+        execution: Box<Execution>,
+    },
+    /// The platform that executes cannot be reached, or broke.
+    #[error("{text}")]
+    Unavailable {
+        /// How, for a person.
+        text: String,
+        /// Whether the function may have been executed, at least in part.
+        begun: bool,
+    },
     /// It would wait longer than it wants to; it was not executed.
     #[error(
         "refused: lambda {lambda} would wait {wait:?} for a worker, the request allows {max_wait:?}"
@@ -197,19 +247,22 @@ impl ExecutionError {
     pub fn outcome(&self) -> Outcome {
         match self {
             Self::NotFound(_) => Outcome::NotFound,
-            Self::Application(_) => Outcome::ApplicationError,
+            Self::Application(_) | Self::Failed { .. } => Outcome::ApplicationError,
             Self::Refused { .. } => Outcome::Refused,
             // It was never begun, so that another computer may have it at once.
             Self::Overloaded { .. } | Self::Stopping { .. } => Outcome::Overloaded,
             Self::TooLate { .. } | Self::Deadline { .. } => Outcome::Deadline,
-            Self::CutOff { .. } => Outcome::Unavailable,
+            Self::CutOff { .. } | Self::Unavailable { .. } => Outcome::Unavailable,
         }
     }
 
     /// Whether it was turned down before it began although its outcome can also mean that it was
     /// executed, at least in part.
     pub fn needs_mark(&self) -> bool {
-        matches!(self, Self::TooLate { .. })
+        matches!(
+            self,
+            Self::TooLate { .. } | Self::Unavailable { begun: false, .. }
+        )
     }
 
     /// How long until there is likely to be a place, if that is what it lacked.
@@ -230,6 +283,30 @@ pub struct Snapshot {
     pub processors: Vec<ProcessorSnapshot>,
     /// Containers by name of their lambda.
     pub containers: Vec<ContainerSnapshot>,
+    /// Platforms that are fronted.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub backends: Vec<BackendSnapshot>,
+}
+
+/// A fronted platform at one moment.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct BackendSnapshot {
+    /// What it is called in the configuration.
+    pub name: String,
+    /// Where it is.
+    pub url: String,
+    /// Whether its functions are announced.
+    pub healthy: bool,
+    /// Faults in a row.
+    pub failures: u32,
+    /// The latest one, for a person; empty if there was none.
+    pub last_fault: String,
+    /// Functions that are known.
+    pub functions: usize,
+    /// Requests that wait or run.
+    pub in_flight: u32,
+    /// Requests that it is given at the same time.
+    pub max_in_flight: u32,
 }
 
 /// A processor at one moment.

@@ -1,4 +1,6 @@
-//! The command line of `edgecomputer`: the options of the C++ reference, and ours.
+//! The command lines. This is that of `edgecomputer`: the options of the C++ reference, and ours.
+
+mod wsk;
 
 use std::ffi::OsString;
 
@@ -7,15 +9,17 @@ use edge_daemon::cli::{self, CommonFlags};
 use edge_daemon::conf_string::{ConfSchema, Key, Kind};
 use edge_daemon::layers::{Layers, Loaded};
 
+pub use self::wsk::{WskCommand, WskFlags, read_wsk};
 use crate::config::Config;
 use crate::sim::json_example;
 
-/// Simulates an edge computer: executes lambdas, tells brokers how busy it is
+/// An edge computer: executes lambdas, simulated or real ones, and tells brokers how busy it is
 ///
 /// What is simulated is given as --conf, either a TOML file or a conf string:
 /// type=raspberry,num-cpu-containers=N,num-cpu-workers=N,num-gpu-containers=N,num-gpu-workers=N;
 /// type=intel-server,num-containers=N,num-workers=N; or type=file,path=FILE (JSON, see
-/// --json-example).
+/// --json-example). Real functions are given as [[runtime.lambda]] in a TOML file, with
+/// --computer-type runtime.
 #[derive(Debug, clap::Parser)]
 #[command(name = "edgecomputer")]
 pub struct Flags {
@@ -44,7 +48,7 @@ pub struct Flags {
     /// How lambdas travel: type=grpc [default: type=grpc]
     #[arg(long, value_name = "CONF")]
     pub server_conf: Option<String>,
-    /// What executes lambdas: sim [default: sim]
+    /// What executes lambdas: sim or runtime [default: sim]
     #[arg(long, value_name = "TYPE")]
     pub computer_type: Option<String>,
     /// Where to stream utilisation; empty: nowhere [default: 0.0.0.0:6476]
@@ -171,7 +175,7 @@ fn check_type(flags: &Flags) -> Result<(), UsageError> {
     let kind = flags.computer_type.as_deref();
     if kind == Some("http") {
         return Err(UsageError(
-            "--computer-type http is not available in this version; there is --computer-type sim"
+            "--computer-type http is not available in this version; there are sim and runtime"
                 .to_owned(),
         ));
     }
@@ -179,9 +183,9 @@ fn check_type(flags: &Flags) -> Result<(), UsageError> {
         eprintln!("warning: --http-conf is for --computer-type http and has no effect");
     }
     match kind {
-        None | Some("sim") => Ok(()),
+        None | Some("sim" | "runtime") => Ok(()),
         Some(other) => Err(UsageError(format!(
-            "unknown --computer-type `{other}`; there is sim"
+            "unknown --computer-type `{other}`; there are sim and runtime"
         ))),
     }
 }
@@ -197,6 +201,7 @@ fn layers(flags: Flags) -> Layers {
             "server.endpoint",
             flags.server_endpoint,
         )
+        .flag("--computer-type", "computer.type", flags.computer_type)
         .flag("--advertise", "server.advertise", flags.advertise)
         .flag("--num-threads", "server.num-threads", flags.num_threads)
         .flag("--secure", "server.secure", given(flags.secure, true))

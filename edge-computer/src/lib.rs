@@ -3,7 +3,14 @@
 pub mod config;
 pub mod executor;
 pub mod flags;
+pub mod health;
+pub mod openwhisk;
+pub mod params;
 pub mod platform;
+pub mod runtime;
+mod sampler;
 pub mod server;
 pub mod sim;
 pub mod states;
+pub mod turns;
+pub mod whisk;

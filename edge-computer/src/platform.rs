@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use edge_proto::rpc::{Utilization, computer_info};
-use tokio::sync::broadcast;
+use tokio::sync::{broadcast, watch};
 use tokio::time::timeout_at;
 
 use self::shared::{End, Shared, Ticket};
@@ -113,6 +113,7 @@ impl Executor for Simulated {
             states: invocation.states,
             loads: completion.loads,
             service: completion.service,
+            cold_start: None,
         })
     }
 
@@ -140,12 +141,25 @@ impl Executor for Simulated {
         self.shared.with_computer(view::containers)
     }
 
+    /// Never: what is simulated is configured.
+    fn changes(&self) -> watch::Receiver<u64> {
+        self.shared.changes.subscribe()
+    }
+
+    fn takes_states(&self) -> bool {
+        true
+    }
+
     fn snapshot(&self) -> Snapshot {
         self.shared.with_computer(view::snapshot)
     }
 
     fn utilization(&self) -> broadcast::Receiver<Arc<Utilization>> {
         self.shared.samples.subscribe()
+    }
+
+    async fn close(&self) {
+        self.stop();
     }
 }
 

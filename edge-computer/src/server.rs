@@ -41,9 +41,11 @@ use self::metrics::{Metrics, PlatformCollector};
 use self::security::Security;
 use self::service::Service;
 use self::utilization::UtilizationService;
-use crate::config::{ADMIN_PORT, Config, InvalidConfig};
-use crate::executor::{Executor as _, Snapshot};
+use crate::config::{ADMIN_PORT, Common, Config, InvalidConfig, WskConfig};
+use crate::executor::{Executor, Snapshot};
+use crate::openwhisk::OpenWhisk;
 use crate::platform::Simulated;
+use crate::runtime::Runtimes;
 use crate::sim::{ComposeError, compose};
 use crate::states::StateHome;
 
@@ -64,9 +66,12 @@ pub enum StartError {
     /// A certificate or key is missing or unusable.
     #[error(transparent)]
     Tls(#[from] TlsError),
-    /// The platform cannot be built.
+    /// The simulated platform cannot be built.
     #[error(transparent)]
     Platform(#[from] ComposeError),
+    /// What executes the lambdas cannot be started.
+    #[error("{0}")]
+    Executor(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The admin endpoint cannot be served.
     #[error(transparent)]
     Admin(#[from] AdminError),
@@ -80,6 +85,7 @@ pub enum StartError {
 pub struct EdgeComputer;
 
 /// The ports of a computer, bound and not yet served.
+#[derive(Debug)]
 struct Listeners {
     lambda: Listener,
     utilization: Option<Listener>,
@@ -87,7 +93,7 @@ struct Listeners {
 }
 
 impl Listeners {
-    fn bind(config: &Config) -> Result<Self, BindError> {
+    fn bind(config: &Common) -> Result<Self, BindError> {
         let bind = |endpoint: Option<&Endpoint>| endpoint.map(Listener::bind).transpose();
         let state = config.state.endpoint.get().filter(|_| config.state.serve);
         Ok(Self {
@@ -99,22 +105,105 @@ impl Listeners {
 }
 
 impl EdgeComputer {
-    /// Binds all ports, starts to serve, then announces. To be called within a runtime, on which
+    /// Whatever type of computer is configured, simulates one: binds all ports, starts to serve,
+    /// then announces. To be called within a runtime, on which
     /// the announcements and the admin endpoint stay; requests are served on threads of their own.
     ///
     /// # Errors
     /// If the configuration makes no sense, or the machine does not give what it asks for.
     pub async fn start(config: Config) -> Result<Handle, StartError> {
         config.validate()?;
-        let security = Security::of(&config)?;
-        let listeners = Listeners::bind(&config)?;
-        let endpoint = announced_endpoint(&config, &listeners.lambda);
-
-        let mut computer = compose(&format!("computer@{endpoint}"), &config.platform)?;
+        let door = Door::open("edgecomputer", config.common())?;
+        let name = format!("computer@{}", door.endpoint());
+        let mut computer = compose(&name, &config.platform)?;
         computer.set_max_pending(config.limits.max_pending);
         let max_wait = config.limits.max_wait;
         let platform = Simulated::start(computer, config.dry.estimator.into(), max_wait);
-        let platform = Arc::new(platform.map_err(StartError::Thread)?);
+        door.serve(platform.map_err(StartError::Thread)?).await
+    }
+}
+
+/// An edge computer that executes real functions in runtime processes.
+#[derive(Debug, Clone, Copy)]
+pub struct RuntimeComputer;
+
+impl RuntimeComputer {
+    /// As [`EdgeComputer::start`], whatever type of computer is configured. Runtime processes are
+    /// watched on the runtime that this is called within.
+    ///
+    /// # Errors
+    /// If the configuration makes no sense, or the machine does not give what it asks for.
+    pub async fn start(config: Config) -> Result<Handle<Runtimes>, StartError> {
+        config.validate()?;
+        let door = Door::open("edgecomputer", config.common())?;
+        let limits = &config.limits;
+        let runtimes = Runtimes::start(&config.runtime, limits.max_pending, limits.max_wait);
+        let runtimes = runtimes.map_err(|error| StartError::Executor(Box::new(error)))?;
+        door.serve(runtimes).await
+    }
+}
+
+/// An edge computer that fronts OpenWhisk.
+#[derive(Debug, Clone, Copy)]
+pub struct WskComputer;
+
+impl WskComputer {
+    /// As [`EdgeComputer::start`]; the actions are announced as soon as the platforms have told
+    /// them.
+    ///
+    /// # Errors
+    /// If the configuration makes no sense, or the machine does not give what it asks for.
+    pub async fn start(config: WskConfig) -> Result<Handle<OpenWhisk>, StartError> {
+        config.validate()?;
+        let door = Door::open("edgecomputerwsk", config.common())?;
+        let fronted = config.fronted().into_iter().cloned().collect();
+        let limits = &config.limits;
+        let platforms = OpenWhisk::start(fronted, limits.max_pending, limits.max_wait);
+        let platforms = platforms.map_err(|error| StartError::Executor(Box::new(error)))?;
+        door.serve(platforms).await
+    }
+}
+
+/// A computer whose ports are bound, and which waits for what executes its lambdas.
+#[derive(Debug)]
+pub(crate) struct Door {
+    program: &'static str,
+    config: Common,
+    security: Security,
+    listeners: Listeners,
+    endpoint: Endpoint,
+}
+
+impl Door {
+    /// Binds the ports of `program`.
+    pub(crate) fn open(program: &'static str, config: Common) -> Result<Self, StartError> {
+        let security = Security::of(&config)?;
+        let listeners = Listeners::bind(&config)?;
+        let endpoint = announced_endpoint(&config, &listeners.lambda);
+        Ok(Self {
+            program,
+            config,
+            security,
+            listeners,
+            endpoint,
+        })
+    }
+
+    /// Under which others know the computer.
+    pub(crate) fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
+    }
+
+    /// Serves what `executor` executes, and announces it.
+    pub(crate) async fn serve<E: Executor>(self, executor: E) -> Result<Handle<E>, StartError> {
+        let Self {
+            program,
+            config,
+            security,
+            listeners,
+            endpoint,
+        } = self;
+        let executor = Arc::new(executor);
         let cores = Cores::start("computer", config.threads()).map_err(StartError::Thread)?;
         let cores = Arc::new(cores);
 
@@ -130,7 +219,7 @@ impl EdgeComputer {
             StateHome::new(at, store, config.state.max_state_bytes)
         });
         let service = Arc::new(Service {
-            executor: platform.clone(),
+            executor: executor.clone(),
             endpoint: endpoint.clone(),
             channels: Channels::new(security.control_client.clone(), CALL_TIMEOUT),
             home,
@@ -138,7 +227,7 @@ impl EdgeComputer {
             metrics: Metrics::default(),
             draining_until: OnceLock::new(),
         });
-        let (admin, readiness) = start_admin(&config, &service, &store).await?;
+        let (admin, readiness) = start_admin(program, &config, &service, &store).await?;
 
         let streams = CancellationToken::new();
         let serve_control = |routes: Routes, listener: Listener| -> ServerHandle {
@@ -147,7 +236,7 @@ impl EdgeComputer {
                 .serve(listener, &cores)
         };
         let utilization = listeners.utilization.map(|listener| {
-            let stream = UtilizationService::server(platform.clone(), streams.clone());
+            let stream = UtilizationService::server(executor.clone(), streams.clone());
             serve_control(Routes::new(stream), listener)
         });
         let state = listeners.state.map(|listener| {
@@ -159,17 +248,17 @@ impl EdgeComputer {
             .with_lambda(Arc::new(Typed(Handler(service.clone()))))
             .with_tls(security.lambda_server)
             .serve(listeners.lambda, &cores);
-        tracing::info!(address = %lambda.local_addr(), %endpoint, "edgecomputer listens");
+        tracing::info!(address = %lambda.local_addr(), %endpoint, "{program} listens");
         readiness.ready();
 
         let announcer = config.controller.endpoint.get().map(|controller| {
             let tls = security.control_client.clone();
-            Announcer::start(controller.clone(), tls, &endpoint, platform.containers())
+            Announcer::start(controller.clone(), tls, &endpoint, executor.clone())
         });
         let sweeper = AbortOnDropHandle::new(tokio::spawn(expire_joins(service.clone())));
         Ok(Handle {
             endpoint,
-            platform,
+            executor,
             service,
             cores,
             lambda,
@@ -186,7 +275,7 @@ impl EdgeComputer {
 }
 
 /// Under which others know the computer.
-fn announced_endpoint(config: &Config, listener: &Listener) -> Endpoint {
+fn announced_endpoint(config: &Common, listener: &Listener) -> Endpoint {
     match config.server.advertise.get() {
         Some(advertised) => advertised.clone(),
         None => Endpoint::new(config.server.endpoint.host(), listener.local_addr().port()),
@@ -194,7 +283,7 @@ fn announced_endpoint(config: &Config, listener: &Listener) -> Endpoint {
 }
 
 /// Under which others reach what listens at `at`: an unspecified host becomes the advertised one.
-fn reachable(at: &Endpoint, listener: &Listener, config: &Config) -> Endpoint {
+fn reachable(at: &Endpoint, listener: &Listener, config: &Common) -> Endpoint {
     let host = match config.server.advertise.get() {
         Some(advertised) if at.is_unspecified() => advertised.host(),
         _ => at.host(),
@@ -202,7 +291,7 @@ fn reachable(at: &Endpoint, listener: &Listener, config: &Config) -> Endpoint {
     Endpoint::new(host, listener.local_addr().port())
 }
 
-fn asynchronous(config: &Config, cores: &Cores, security: &Security) -> Option<Asynchronous> {
+fn asynchronous(config: &Common, cores: &Cores, security: &Security) -> Option<Asynchronous> {
     let max_queued = config.asynchronous.max_queued.min(Semaphore::MAX_PERMITS);
     let companion = config.asynchronous.companion.get();
     config.takes_callbacks().then(|| Asynchronous {
@@ -216,7 +305,7 @@ fn asynchronous(config: &Config, cores: &Cores, security: &Security) -> Option<A
     })
 }
 
-async fn expire_joins(service: Arc<Service<Simulated>>) {
+async fn expire_joins<E: Executor>(service: Arc<Service<E>>) {
     loop {
         tokio::time::sleep(EXPIRE_EVERY).await;
         service.expire_joins().await;
@@ -233,12 +322,13 @@ struct StatePage {
     state_bytes: usize,
 }
 
-async fn start_admin(
-    config: &Config,
-    service: &Arc<Service<Simulated>>,
+async fn start_admin<E: Executor>(
+    program: &'static str,
+    config: &Common,
+    service: &Arc<Service<E>>,
     store: &Arc<StateStore>,
 ) -> Result<(Option<RunningAdmin>, edge_daemon::admin::Readiness), AdminError> {
-    let mut admin = Admin::new("edgecomputer", env!("CARGO_PKG_VERSION"));
+    let mut admin = Admin::new(program, env!("CARGO_PKG_VERSION"));
     service.metrics.register(admin.metrics());
     let collector = PlatformCollector(service.executor.clone());
     admin.metrics().register_collector(Box::new(collector));

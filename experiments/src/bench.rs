@@ -8,5 +8,9 @@ pub(crate) mod page;
 pub(crate) mod percentile;
 pub(crate) mod ports;
 pub(crate) mod process;
+pub(crate) mod scale;
 
+mod certificates;
 mod load;
+mod programs;
+mod router;

@@ -40,6 +40,9 @@ enum Command {
     /// Serve a lambda that takes no time, for benchmarks
     #[command(hide = true)]
     Echo(bench::echo::Flags),
+    /// Pass requests on by nothing but h2, for benchmarks
+    #[command(hide = true)]
+    HopFloor(bench::hop::floor::Flags),
     /// Simulate a computer that can be slowed down, for benchmarks
     #[command(hide = true)]
     BenchComputer(bench::balance::computer::Flags),
@@ -62,8 +65,10 @@ enum Command {
 
 #[derive(Debug, Subcommand)]
 enum Bench {
-    /// What the router adds to a request, beside a direct call
+    /// What the router adds to a request, beside a direct call, Envoy, HAProxy and nginx
     Hop(bench::hop::Flags),
+    /// How the router's cost grows with lambdas, destinations, connections and table changes
+    Scale(bench::scale::Flags),
     /// The router beside Envoy and HAProxy: equal and unequal computers, slowed, paused, killed
     Balance(bench::balance::Flags),
 }
@@ -78,6 +83,7 @@ fn main() -> ExitCode {
                 match flags.command {
                     Command::Demo(flags) => demo::run(&flags).await,
                     Command::Bench(Bench::Hop(flags)) => bench::hop::run(&flags).await,
+                    Command::Bench(Bench::Scale(flags)) => bench::scale::run(&flags).await,
                     Command::Sim(command) => sim::execute(&command).await,
                     Command::Bench(Bench::Balance(flags)) => bench::balance::run(&flags).await,
                     Command::BenchComputer(flags) => bench::balance::computer::run(&flags).await,
@@ -89,6 +95,7 @@ fn main() -> ExitCode {
                     Command::Overload(flags) => overload::run(&flags).await,
                     Command::OverloadRouter(flags) => overload::router::run(&flags).await,
                     Command::Echo(flags) => bench::echo::run(&flags).await,
+                    Command::HopFloor(flags) => bench::hop::floor::run(&flags).await,
                 }
             })
     })

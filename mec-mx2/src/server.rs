@@ -168,7 +168,7 @@ impl Server {
         let shown = state.clone();
         admin.json("/state", move || State::of(&shown));
         let readiness = admin.readiness();
-        let started = contents.add_to(&state).map_err(StartError::from);
+        let started = contents.add_to(&state);
         let admin = match started {
             Ok(()) => admin
                 .start_or_go_without(&config.admin, ADMIN_PORT)

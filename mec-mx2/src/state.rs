@@ -52,7 +52,7 @@ impl Clock {
     fn new() -> Self {
         let since = SystemTime::now().duration_since(UNIX_EPOCH);
         Self {
-            at_start_ms: since.map_or(0, |since| millis(since)),
+            at_start_ms: since.map_or(0, millis),
             start: Instant::now(),
         }
     }

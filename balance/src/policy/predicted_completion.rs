@@ -152,7 +152,7 @@ impl Policy for PredictedCompletion {
         if share <= 0.0 || !scene.lambda.probes().is_next(drawn, PROBES_APART, now) {
             return;
         }
-        let idle = idlest(scene, WORTH_A_PROBE, now).map(|at| &scene.routes[at]);
+        let idle = idlest(scene, WORTH_A_PROBE, rng, now).map(|at| &scene.routes[at]);
         if let Some(route) = idle.filter(|route| route.is_final()) {
             ask(route);
         }

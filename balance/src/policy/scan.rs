@@ -14,6 +14,9 @@ const UNTOUCHED: Age = Age::from_millis(5_000);
 /// An exploration may come this long after the last one, however few requests there are.
 const EXPLORATIONS_APART: Age = Age::from_millis(30_000);
 
+/// Of more routes than these, so many are looked at to find one that has been idle.
+const LOOKED_AT: usize = 256;
+
 /// The candidate that costs least. The scan starts anywhere, so that exact ties are broken at random.
 pub(super) fn least<'a>(
     scene: &Scene<'a>,
@@ -41,19 +44,27 @@ pub(super) fn draws(probability: f64, rng: &mut dyn Rng) -> bool {
     f64::from(rng.next_u32()) < probability * f64::from(u32::MAX)
 }
 
-/// The candidate that was neither used nor heard of for the longest time, if that is long.
-pub(super) fn idlest(scene: &Scene<'_>, long: Age, now: Stamp) -> Option<usize> {
+/// The candidate that was neither used nor heard of for the longest time, if that is long. Of very
+/// many only some are looked at, others each time.
+pub(super) fn idlest(scene: &Scene<'_>, long: Age, rng: &mut dyn Rng, now: Stamp) -> Option<usize> {
     let untouched = |route: &Route| {
         let pair = route.pair();
         pair.untouched(pair.latency(now), now)
     };
-    let candidates = scene.routes.iter().enumerate();
-    candidates
+    let routes = scene.routes;
+    let first = match routes.len() {
+        0..=LOOKED_AT => 0,
+        many => any_index(many, rng),
+    };
+    let in_turn = routes[first..].iter().chain(&routes[..first]);
+    in_turn
+        .take(LOOKED_AT)
+        .enumerate()
         .filter(|(_, route)| scene.admits(route))
         .map(|(at, route)| (at, untouched(route)))
         .filter(|(_, age)| *age > long)
         .max_by_key(|(_, age)| *age)
-        .map(|(at, _)| at)
+        .map(|(at, _)| (first + at) % routes.len())
 }
 
 /// The same, in so many of all picks of the lambda on average, and where picks are rarer in one
@@ -70,7 +81,7 @@ pub(super) fn neglected(
     if !explorations.is_next(drawn, EXPLORATIONS_APART, now) {
         return None;
     }
-    idlest(scene, long, now)
+    idlest(scene, long, rng, now)
 }
 
 /// The candidate that costs least or, now and then, one that is [`neglected`].

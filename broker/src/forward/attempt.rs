@@ -157,7 +157,8 @@ fn judge_answer(
         }
         Outcome::Unavailable => {
             pick.misbehaved(ended.now);
-            repeat_if(request.may_repeat)
+            // What is behind it cannot be reached, for example.
+            repeat_if(request.may_repeat || unexecuted::is_marked(&reply.trailers))
         }
     };
     let message = if view.responder.is_empty() {

@@ -1,11 +1,13 @@
 //! `edgecomputer`: reads its command line, serves, drains when asked to end.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::Context as _;
-use edge_computer::config::Config;
+use edge_computer::config::{ComputerType, Config};
+use edge_computer::executor::Executor;
 use edge_computer::flags::{self, Command};
-use edge_computer::server::EdgeComputer;
+use edge_computer::server::{EdgeComputer, Handle, RuntimeComputer};
 use edge_daemon::lifecycle::{DrainTimedOut, Shutdown};
 use edge_daemon::{log, signals};
 
@@ -32,7 +34,19 @@ fn main() -> ExitCode {
 
 async fn serve(config: Config, shutdown: Shutdown) -> anyhow::Result<()> {
     let deadline = config.drain.deadline;
-    let computer = EdgeComputer::start(config).await?;
+    match config.computer.kind {
+        ComputerType::Sim => drain(EdgeComputer::start(config).await?, shutdown, deadline).await,
+        ComputerType::Runtime => {
+            drain(RuntimeComputer::start(config).await?, shutdown, deadline).await
+        }
+    }
+}
+
+async fn drain<E: Executor>(
+    computer: Handle<E>,
+    shutdown: Shutdown,
+    deadline: Duration,
+) -> anyhow::Result<()> {
     tracing::info!(reason = shutdown.requested().await, "draining");
     if computer.shutdown(deadline).await {
         Ok(())

@@ -134,6 +134,26 @@ impl Default for StateConfig {
     }
 }
 
+/// Section `computer`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct ComputerConfig {
+    /// What executes the lambdas.
+    #[serde(rename = "type")]
+    pub kind: ComputerType,
+}
+
+/// What executes the lambdas of an `edgecomputer`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ComputerType {
+    /// A simulated platform.
+    #[default]
+    Sim,
+    /// Runtime processes, which execute real functions.
+    Runtime,
+}
+
 /// Section `dry`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]

@@ -38,7 +38,7 @@ fn an_empty_end_point_is_none() {
 
 #[test]
 fn a_companion_implies_callbacks() {
-    assert!(!Config::default().takes_callbacks());
+    assert!(!Config::default().common().takes_callbacks());
     let config: Config = toml::from_str("[asynchronous]\ncompanion = 'router:6473'").unwrap();
-    assert!(config.takes_callbacks());
+    assert!(config.common().takes_callbacks());
 }

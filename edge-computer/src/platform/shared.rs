@@ -5,7 +5,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use edge_proto::rpc::Utilization;
-use tokio::sync::{broadcast, oneshot};
+use tokio::sync::{broadcast, oneshot, watch};
 
 use super::acceptance;
 use crate::executor::{ExecutionError, Patience, Terms};
@@ -22,6 +22,8 @@ pub(super) struct Shared {
     /// Tells the clock that something ends earlier than it thinks.
     pub(super) changed: Condvar,
     pub(super) samples: broadcast::Sender<Arc<Utilization>>,
+    /// What is served never does.
+    pub(super) changes: watch::Sender<u64>,
     estimator: Estimator,
     /// How long a request may wait for its turn.
     max_wait: Duration,
@@ -73,6 +75,7 @@ impl Shared {
             origin: Instant::now(),
             changed: Condvar::new(),
             samples: broadcast::Sender::new(SAMPLES_KEPT),
+            changes: watch::Sender::new(0),
             estimator,
             max_wait,
             speeds,

@@ -43,5 +43,6 @@ pub(super) fn snapshot(computer: &mut Computer) -> Snapshot {
         name: computer.name().to_owned(),
         processors: processors.collect(),
         containers: containers.collect(),
+        backends: Vec::new(),
     }
 }

@@ -13,15 +13,17 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::announce::Announcer;
 use super::service::Service;
+use crate::executor::Executor;
 use crate::platform::Simulated;
 use crate::sim::SetSpeedError;
 
-/// A running computer. Dropped, it ends like one that is killed, but nobody waits for it.
+/// A running computer, whose lambdas `E` executes. Dropped, it ends like one that is killed, but
+/// nobody waits for it.
 #[derive(Debug)]
-pub struct Handle {
+pub struct Handle<E: Executor = Simulated> {
     pub(super) endpoint: Endpoint,
-    pub(super) platform: Arc<Simulated>,
-    pub(super) service: Arc<Service<Simulated>>,
+    pub(super) executor: Arc<E>,
+    pub(super) service: Arc<Service<E>>,
     pub(super) cores: Arc<Cores>,
     pub(super) lambda: ServerHandle,
     pub(super) utilization: Option<ServerHandle>,
@@ -35,7 +37,7 @@ pub struct Handle {
     pub(super) sweeper: AbortOnDropHandle<()>,
 }
 
-impl Drop for Handle {
+impl<E: Executor> Drop for Handle<E> {
     fn drop(&mut self) {
         // The servers keep their cores alive until they end. After a shutdown there is no core
         // left to run this, and nothing to do.
@@ -47,7 +49,18 @@ impl Drop for Handle {
     }
 }
 
-impl Handle {
+impl Handle<Simulated> {
+    /// Makes the simulated processors slower (below 1) or faster than they were configured, from
+    /// now on; running requests keep what was done for them.
+    ///
+    /// # Errors
+    /// If the factor is not positive, or no processor can be so fast or slow.
+    pub fn set_speed_factor(&self, factor: f64) -> Result<(), SetSpeedError> {
+        self.executor.set_speed_factor(factor)
+    }
+}
+
+impl<E: Executor> Handle<E> {
     /// Under which the computer is announced.
     pub fn endpoint(&self) -> &Endpoint {
         &self.endpoint
@@ -73,13 +86,9 @@ impl Handle {
         self.admin.as_ref().map(RunningAdmin::address)
     }
 
-    /// Makes the simulated processors slower (below 1) or faster than they were configured, from
-    /// now on; running requests keep what was done for them.
-    ///
-    /// # Errors
-    /// If the factor is not positive, or no processor can be so fast or slow.
-    pub fn set_speed_factor(&self, factor: f64) -> Result<(), SetSpeedError> {
-        self.platform.set_speed_factor(factor)
+    /// What executes its lambdas.
+    pub fn executor(&self) -> &Arc<E> {
+        &self.executor
     }
 
     /// Has itself removed from the controller, then takes no more requests, finishes what is in
@@ -106,7 +115,7 @@ impl Handle {
         }
         self.sweeper.abort();
         self.cores.join().await;
-        self.platform.stop();
+        self.executor.close().await;
         if let Some(admin) = self.admin.take() {
             admin.stop().await;
         }
@@ -125,7 +134,7 @@ impl Handle {
             server.kill().await;
         }
         self.cores.join().await;
-        self.platform.stop();
+        self.executor.close().await;
         drop(self.admin.take());
     }
 }

@@ -152,6 +152,16 @@ impl<E: Executor> Collector for PlatformCollector<E> {
             "edge_computer_queued",
             "Requests that wait for a worker",
             containers().map(|c| ([("lambda", &*c.lambda)], c.pending as f64)),
+        )?;
+        if snapshot.backends.is_empty() {
+            return Ok(());
+        }
+        let backends = snapshot.backends.iter();
+        gauges(
+            &mut encoder,
+            "edge_computer_backend_up",
+            "1 while the platform behind the computer is in service, else 0",
+            backends.map(|b| ([("backend", &*b.name)], f64::from(u8::from(b.healthy)))),
         )
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use edge_transport::tls::{TlsError, TlsFiles};
 
-use crate::config::Config;
+use crate::config::Common;
 
 /// The TLS configurations of both planes; `None` where they are plain.
 #[derive(Debug, Default)]
@@ -17,7 +17,7 @@ pub(super) struct Security {
 
 impl Security {
     /// Reads the files that are needed, and no others.
-    pub(super) fn of(config: &Config) -> Result<Self, TlsError> {
+    pub(super) fn of(config: &Common) -> Result<Self, TlsError> {
         let (secure, control) = (config.server.secure, config.tls.control);
         if !secure && !control {
             return Ok(Self::default());

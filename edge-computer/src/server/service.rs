@@ -11,7 +11,7 @@ use super::answer::{Answer, success};
 use super::asynchronous::Asynchronous;
 use super::channels::Channels;
 use super::metrics::Metrics;
-use crate::executor::{Execution, Executor, Invocation, Patience};
+use crate::executor::{Execution, ExecutionError, Executor, Invocation, Patience};
 use crate::states::{StateHome, bring_home};
 
 /// What all requests of a computer share.
@@ -59,8 +59,20 @@ impl<E: Executor> Service<E> {
         deadline: Instant,
     ) -> Answer {
         let accepted = Instant::now();
+        let needed = workflow.states_of(&request.name);
+        if let Some(state) = needed.first()
+            && !self.executor.takes_states()
+        {
+            let text = format!(
+                "lambda {} depends on state '{state}', which functions do not get here",
+                request.name
+            );
+            return Answer::error(Outcome::ApplicationError, text);
+        }
         let invocation = Invocation {
             lambda: request.name.clone(),
+            uuid: request.uuid.clone(),
+            hops: request.hops,
             input: std::mem::take(&mut request.input),
             datain: std::mem::take(&mut request.datain),
             states: std::mem::take(&mut request.states),
@@ -68,10 +80,17 @@ impl<E: Executor> Service<E> {
         };
         let execution = match self.executor.run(invocation, deadline).await {
             Ok(execution) => execution,
+            Err(ExecutionError::Failed { text, execution }) => {
+                return LambdaResponse {
+                    retcode: text,
+                    outcome: Outcome::ApplicationError as i32,
+                    ..answer(*execution, accepted.elapsed())
+                }
+                .into();
+            }
             Err(error) => return error.into(),
         };
         let mut response = answer(execution, accepted.elapsed());
-        let needed = workflow.states_of(&request.name);
         let home = self.home.as_ref();
         let moved = bring_home(home, &self.channels, &needed, &mut response.states);
         match tokio::time::timeout_at(deadline.into(), moved).await {
@@ -101,6 +120,7 @@ fn answer(execution: Execution, processing: Duration) -> LambdaResponse {
         load10,
         load30,
         service_us: micros(execution.service),
+        cold_start_us: execution.cold_start.map_or(0, micros),
         ..success()
     }
 }

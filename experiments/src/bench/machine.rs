@@ -6,6 +6,7 @@ use anyhow::Context as _;
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Ticks {
     idle: u64,
+    stolen: u64,
     all: u64,
 }
 
@@ -28,6 +29,7 @@ impl Ticks {
         let idle = ticks.get(3)? + ticks.get(4)?;
         Some(Self {
             idle,
+            stolen: ticks.get(7).copied().unwrap_or(0),
             all: ticks.iter().sum(),
         })
     }
@@ -36,6 +38,12 @@ impl Ticks {
     pub(crate) fn idle_since(self, earlier: Self) -> f64 {
         let all = self.all.saturating_sub(earlier.all).max(1);
         self.idle.saturating_sub(earlier.idle) as f64 / all as f64
+    }
+
+    /// Share of the time from `earlier` until now that the host gave to other machines.
+    pub(crate) fn stolen_since(self, earlier: Self) -> f64 {
+        let all = self.all.saturating_sub(earlier.all).max(1);
+        self.stolen.saturating_sub(earlier.stolen) as f64 / all as f64
     }
 }
 
@@ -48,6 +56,7 @@ mod tests {
         let before = Ticks::parse("cpu  10 0 10 100 0 0 0 0 0 0\ncpu0 1").unwrap();
         let after = Ticks::parse("cpu  20 5 15 150 20 3 4 3 20 0\ncpu0 1").unwrap();
         assert_eq!(after.idle_since(before), 0.7);
+        assert_eq!(after.stolen_since(before), 3.0 / 100.0);
         assert!(Ticks::parse("cpu  1 2").is_none());
     }
 }

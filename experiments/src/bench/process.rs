@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Write as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -26,12 +26,20 @@ impl Process {
         ready: &str,
         log: bool,
     ) -> anyhow::Result<Self> {
+        let mut command = Command::new(program);
+        command.args(arguments);
+        Self::start_command(command, ready, log)
+    }
+
+    /// As [`Self::start`], of a command with an environment of its own.
+    pub(crate) fn start_command(command: Command, ready: &str, log: bool) -> anyhow::Result<Self> {
         let (out, err) = if log {
             (Stdio::null(), Stdio::piped())
         } else {
             (Stdio::piped(), Stdio::null())
         };
-        let mut child = spawn(program, arguments, out, err)?;
+        let program = PathBuf::from(command.get_program());
+        let mut child = spawn(command, out, err)?;
         let mut lines: Box<dyn std::io::BufRead + Send> =
             match (child.stdout.take(), child.stderr.take()) {
                 (Some(out), _) => Box::new(BufReader::new(out)),
@@ -64,8 +72,10 @@ impl Process {
     ) -> anyhow::Result<Self> {
         let log = File::create(log).with_context(|| format!("cannot write {}", log.display()))?;
         let out = log.try_clone()?;
+        let mut command = Command::new(program);
+        command.args(arguments);
         Ok(Self {
-            child: spawn(program, arguments, out.into(), log.into())?,
+            child: spawn(command, out.into(), log.into())?,
             greeting: String::new(),
         })
     }
@@ -97,16 +107,20 @@ impl Process {
 
     /// CPU time of all its threads so far, from the scheduler's accounts.
     pub(crate) fn cpu(&self) -> anyhow::Result<Duration> {
-        let mut nanos = 0;
-        for task in std::fs::read_dir(format!("/proc/{}/task", self.child.id()))? {
-            let account = std::fs::read_to_string(task?.path().join("schedstat"))?;
-            let spent = account
-                .split_whitespace()
-                .next()
-                .context("empty schedstat")?;
-            nanos += spent.parse::<u64>()?;
-        }
-        Ok(Duration::from_nanos(nanos))
+        cpu_of(&self.child.id().to_string())
+    }
+
+    /// Ticks of the clock that found it in user mode, and in the kernel: coarse, but they tell the
+    /// share of each.
+    pub(crate) fn user_and_system(&self) -> anyhow::Result<[u64; 2]> {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
+        // The name before the last bracket may hold anything. User and system time are the 14th
+        // and 15th field of all.
+        let (_, fields) = stat.rsplit_once(')').context("unexpected stat")?;
+        let mut ticks = fields.split_whitespace().skip(11);
+        let mut tick =
+            || -> anyhow::Result<u64> { Ok(ticks.next().context("short stat")?.parse()?) };
+        Ok([tick()?, tick()?])
     }
 
     /// Resident memory, in kilobytes.
@@ -120,12 +134,28 @@ impl Process {
     }
 }
 
-fn spawn(program: &Path, arguments: &[String], out: Stdio, err: Stdio) -> anyhow::Result<Child> {
-    Command::new(program)
-        .args(arguments)
-        .stdin(Stdio::piped())
-        .stdout(out)
-        .stderr(err)
+/// CPU time of all threads of this program so far.
+pub(crate) fn own_cpu() -> anyhow::Result<Duration> {
+    cpu_of("self")
+}
+
+fn cpu_of(process: &str) -> anyhow::Result<Duration> {
+    let mut nanos = 0;
+    for task in std::fs::read_dir(format!("/proc/{process}/task"))? {
+        let account = std::fs::read_to_string(task?.path().join("schedstat"))?;
+        let spent = account
+            .split_whitespace()
+            .next()
+            .context("empty schedstat")?;
+        nanos += spent.parse::<u64>()?;
+    }
+    Ok(Duration::from_nanos(nanos))
+}
+
+fn spawn(mut command: Command, out: Stdio, err: Stdio) -> anyhow::Result<Child> {
+    command.stdin(Stdio::piped()).stdout(out).stderr(err);
+    let program = PathBuf::from(command.get_program());
+    command
         .spawn()
         .with_context(|| format!("cannot start {}", program.display()))
 }

@@ -40,14 +40,15 @@ impl Book {
         let apps: BTreeSet<String> = self.by_app.keys().map(ToString::to_string).collect();
         let before = self.available_of(&apps);
         self.effects.records.push(Record::Place(place.clone()));
-        let known = self.places.insert(endpoint, place.clone());
+        let new = place.clone();
+        let known = self.places.insert(endpoint, place);
         for (app, before) in apps.iter().zip(before) {
             let after = self.available(app);
             if after != before {
                 self.announce(app, &before, &after);
             }
             let served = |place: &Place| place.apps.is_empty() || place.apps.contains(app);
-            if served(&place) || known.as_ref().is_some_and(served) {
+            if served(&new) || known.as_ref().is_some_and(served) {
                 self.rebind_app(app, now_ms);
             }
         }

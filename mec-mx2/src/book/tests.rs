@@ -25,7 +25,8 @@ fn caller(address: &str) -> Caller {
     }
 }
 
-fn request(extra: serde_json::Value) -> ContextRequest {
+fn request(extra: impl std::borrow::Borrow<serde_json::Value>) -> ContextRequest {
+    let extra: &serde_json::Value = extra.borrow();
     let mut body = json!({
         "associateDevAppId": "d",
         "callbackReference": "http://127.0.0.1:1/d",

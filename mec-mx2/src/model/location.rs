@@ -133,7 +133,7 @@ impl LocationConstraints {
         let crossing = edges(outline).any(|edge| {
             self.area
                 .iter()
-                .flat_map(|ring| edges(ring))
+                .flat_map(edges)
                 .any(|other| cross(edge, other))
         });
         corners && !crossing && !holes.into_iter().any(|p| inside(outline, *p))
@@ -264,8 +264,8 @@ fn edges(ring: &Ring) -> impl Iterator<Item = ([f64; 2], [f64; 2])> {
 mod tests {
     use super::*;
 
-    fn place(value: Value) -> LocationConstraints {
-        LocationConstraints::from_json(&value).unwrap()
+    fn place(value: impl std::borrow::Borrow<Value>) -> LocationConstraints {
+        LocationConstraints::from_json(value.borrow()).unwrap()
     }
 
     fn square(x: f64, size: f64) -> Value {

@@ -29,10 +29,13 @@ const BAD: u8 = 2;
 
 pub(super) type Connection = SendRequest<Full<Bytes>>;
 
+/// Scheme and authority, and the address that the context was created from.
+type Key = (String, Arc<str>);
+
 /// All receivers.
 #[derive(Debug)]
 pub(super) struct Hosts {
-    known: Mutex<HashMap<(String, Arc<str>), Arc<Host>>>,
+    known: Mutex<HashMap<Key, Arc<Host>>>,
     lanes: [Semaphore; 3],
 }
 

@@ -37,13 +37,8 @@ async fn contexts_survive_a_process_that_is_killed() {
     for round in 2..4 {
         let again = with_state(folder.path()).await;
         let contexts = again.state().contexts();
-        assert_eq!(
-            contexts
-                .iter()
-                .map(|c| c.id.to_string())
-                .collect::<Vec<_>>(),
-            [kept.clone()]
-        );
+        assert_eq!(contexts.len(), 1);
+        assert_eq!(contexts[0].id.to_string(), kept);
         assert_eq!(again.state().routes().len(), 1);
         assert_eq!(again.state().apps().len(), 1);
         // It knows where it is, and is told when that changes.

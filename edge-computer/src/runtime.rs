@@ -1,0 +1,324 @@
+//! Real functions: processes and servers that speak OpenWhisk's runtime protocol, and their pools.
+//!
+//! A container is initialised once with the code of one function (`POST /init`), then executes it
+//! as often as it is asked to (`POST /run`). What it takes to start and initialise one is told apart
+//! as a cold start. A process that is cancelled, takes too long, or fails in any way that leaves
+//! doubt about it is killed with everything that it has started.
+
+mod config;
+mod container;
+mod execution;
+mod function;
+mod logs;
+mod pool;
+mod process;
+mod protocol;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
+use std::time::{Duration, Instant};
+
+use edge_proto::rpc::{Utilization, computer_info};
+use futures_util::future::join_all;
+use tokio::sync::{Semaphore, broadcast, watch};
+use tokio_util::task::{AbortOnDropHandle, TaskTracker};
+
+pub use self::config::{FunctionConfig, FunctionError, KindConfig, RuntimeConfig};
+pub use self::function::{Code, Function, Kind, Limits};
+pub use self::pool::Pool;
+use self::pool::Site;
+use self::process::Workshop;
+pub(crate) use self::protocol::explain;
+pub use self::protocol::{Activated, Activation, Status};
+use crate::executor::{
+    ContainerSnapshot, Execution, ExecutionError, Executor, Invocation, ProcessorSnapshot,
+    Snapshot, Standing, Terms,
+};
+use crate::params::{Mapping, failure};
+use crate::sampler::Sampler;
+use crate::turns::Bounds;
+
+/// Our runtime for JavaScript.
+const NODEJS: &str = include_str!("runtime/nodejs.mjs");
+/// What the pool of processes is called where processors are named.
+const PROCESSOR: &str = "runtime";
+/// How often idle containers are looked for, and functions out of service are tried.
+const SWEEP_EVERY: Duration = Duration::from_secs(1);
+/// How long the end of killed processes is waited for.
+const GONE_WITHIN: Duration = Duration::from_secs(5);
+
+/// Why runtimes cannot be had.
+#[derive(Debug, thiserror::Error)]
+pub enum RuntimeError {
+    /// There is no place for our runtime.
+    #[error("cannot prepare the folder of the runtimes")]
+    Folder(#[from] std::io::Error),
+    /// There is no HTTP client.
+    #[error("cannot prepare the HTTP client")]
+    Client(#[from] reqwest::Error),
+    /// A function cannot be deployed.
+    #[error(transparent)]
+    Function(#[from] FunctionError),
+}
+
+/// Functions by name, each with its pool of containers.
+#[derive(Debug)]
+pub struct Runtimes {
+    site: Arc<Site>,
+    bounds: Bounds,
+    mapping: Mapping,
+    pools: Arc<RwLock<BTreeMap<String, Arc<Pool>>>>,
+    sampler: Sampler,
+    _sweeper: AbortOnDropHandle<()>,
+}
+
+impl Runtimes {
+    /// Prepares the functions that `config` names; containers are started when they are needed. To
+    /// be called within a runtime, on which their processes are watched.
+    ///
+    /// # Errors
+    /// If the system does not give what it takes, or the code of a function cannot be read.
+    pub fn start(
+        config: &RuntimeConfig,
+        max_pending: usize,
+        max_wait: Duration,
+    ) -> Result<Self, RuntimeError> {
+        let functions = config.functions()?;
+        let workshop = Workshop {
+            node: config.node.clone(),
+            start_within: config.start_within,
+            folder: tempfile::Builder::new().prefix("edge-runtime-").tempdir()?,
+            client: protocol::Client::new()?,
+            supervisors: TaskTracker::new(),
+        };
+        std::fs::write(workshop.script(), NODEJS)?;
+        let site = Arc::new(Site {
+            workshop,
+            home: tokio::runtime::Handle::current(),
+            places: Arc::new(Semaphore::new(
+                config.max_containers.clamp(1, 1 << 16) as usize
+            )),
+            pools: Mutex::default(),
+            changes: watch::Sender::new(0),
+        });
+        let pools: Arc<RwLock<BTreeMap<String, Arc<Pool>>>> = Arc::default();
+        let sampled = pools.clone();
+        let sampler = Sampler::start(move || busy(&sampled));
+        let sweeper = AbortOnDropHandle::new(tokio::spawn(sweep(site.clone(), config.idle)));
+        let runtimes = Self {
+            site,
+            bounds: Bounds {
+                workers: 1,
+                max_pending,
+                max_wait,
+            },
+            mapping: config.mapping.clone(),
+            pools,
+            sampler,
+            _sweeper: sweeper,
+        };
+        for function in functions {
+            runtimes.deploy(function);
+        }
+        Ok(runtimes)
+    }
+
+    /// Serves `function` from now on, in place of the one that had its name.
+    pub fn deploy(&self, function: Function) -> Arc<Pool> {
+        let name = function.name.clone();
+        let pool = Pool::new(function, self.site.clone(), self.bounds);
+        let mut pools = self.pools.write().unwrap_or_else(PoisonError::into_inner);
+        let before = pools.insert(name, pool.clone());
+        drop(pools);
+        // Executions under way hold on to theirs.
+        drop(before);
+        self.site.changes.send_modify(|changes| *changes += 1);
+        pool
+    }
+
+    /// Serves the function `name` no longer. Executions under way go on.
+    pub fn withdraw(&self, name: &str) -> bool {
+        let mut pools = self.pools.write().unwrap_or_else(PoisonError::into_inner);
+        let before = pools.remove(name);
+        drop(pools);
+        self.site.changes.send_modify(|changes| *changes += 1);
+        before.is_some()
+    }
+
+    /// The function `name`.
+    pub fn pool(&self, name: &str) -> Option<Arc<Pool>> {
+        let pools = self.pools.read().unwrap_or_else(PoisonError::into_inner);
+        pools.get(name).cloned()
+    }
+
+    /// Containers that there are at present.
+    pub fn containers_alive(&self) -> usize {
+        self.all().iter().map(|pool| pool.containers()).sum()
+    }
+
+    fn all(&self) -> Vec<Arc<Pool>> {
+        let pools = self.pools.read().unwrap_or_else(PoisonError::into_inner);
+        pools.values().cloned().collect()
+    }
+
+    fn find(&self, name: &str) -> Result<Arc<Pool>, ExecutionError> {
+        self.pool(name)
+            .ok_or_else(|| ExecutionError::NotFound(format!("no function serves lambda {name}")))
+    }
+}
+
+/// Share of the workers that are busy, over all functions.
+fn busy(pools: &RwLock<BTreeMap<String, Arc<Pool>>>) -> BTreeMap<String, f32> {
+    let pools = pools.read().unwrap_or_else(PoisonError::into_inner);
+    let workers: u32 = pools.values().map(|pool| pool.turns.workers()).sum();
+    let active: u32 = pools.values().map(|pool| pool.turns.of_lambda(0).0).sum();
+    let share = active as f32 / workers.max(1) as f32;
+    BTreeMap::from([(PROCESSOR.to_owned(), share)])
+}
+
+/// Gives up idle containers, and tries functions that are out of service.
+async fn sweep(site: Arc<Site>, idle: Duration) {
+    loop {
+        tokio::time::sleep(SWEEP_EVERY.min(idle)).await;
+        let pools: Vec<_> = {
+            let pools = site.pools.lock().unwrap_or_else(PoisonError::into_inner);
+            pools.iter().filter_map(Weak::upgrade).collect()
+        };
+        for pool in &pools {
+            pool.expire(idle);
+        }
+        let ill = pools.iter().filter(|pool| !pool.health.is_healthy());
+        join_all(ill.map(Pool::probe)).await;
+    }
+}
+
+impl Executor for Runtimes {
+    async fn run(
+        &self,
+        invocation: Invocation,
+        deadline: Instant,
+    ) -> Result<Execution, ExecutionError> {
+        let terms = invocation.terms(deadline);
+        let pool = self.find(terms.lambda)?;
+        let params = self.mapping.params(&invocation.input, &invocation.datain);
+        let params = params.map_err(|error| ExecutionError::Application(error.to_string()))?;
+        let activation = Activation {
+            id: uuid::Uuid::new_v4().simple().to_string(),
+            transaction_id: invocation.uuid.clone(),
+            namespace: "_".to_owned(),
+            version: "0.0.1".to_owned(),
+            api_host: String::new(),
+            params,
+        };
+        let id = activation.id.clone();
+        let activated = pool.activate(activation, &terms).await?;
+        for line in &activated.logs {
+            tracing::debug!(lambda = invocation.lambda, activation = id, "{line}");
+        }
+        let cold_start = activated.start.unwrap_or_default() + activated.init.unwrap_or_default();
+        let outputs = self.mapping.outputs(&activated.result);
+        let execution = Execution {
+            output: outputs.output,
+            dataout: outputs.dataout,
+            states: invocation.states,
+            loads: self.sampler.loads(PROCESSOR),
+            service: activated.run,
+            cold_start: (!cold_start.is_zero()).then_some(cold_start),
+        };
+        let kind = match activated.status {
+            Status::Success => return Ok(execution),
+            Status::ApplicationError => "application error",
+            Status::DeveloperError => "action developer error",
+        };
+        let said = failure(&activated.result).unwrap_or_default();
+        Err(ExecutionError::Failed {
+            text: format!("{kind}: {said}"),
+            execution: Box::new(execution),
+        })
+    }
+
+    fn admits(&self, terms: Terms<'_>) -> Result<(), ExecutionError> {
+        self.find(terms.lambda)?.turns.admits(0, &terms)
+    }
+
+    fn estimate(&self, lambda: &str, _: usize) -> Result<Duration, ExecutionError> {
+        Ok(self.find(lambda)?.turns.estimate(0))
+    }
+
+    fn standing(&self, lambda: &str) -> Option<Standing> {
+        let pool = self.pool(lambda)?;
+        Some(Standing {
+            in_flight: pool.turns.in_system(),
+            workers: pool.turns.workers(),
+            loads: self.sampler.loads(PROCESSOR),
+        })
+    }
+
+    fn containers(&self) -> Vec<computer_info::Container> {
+        let pools = self.all();
+        let healthy = pools.iter().filter(|pool| pool.health.is_healthy());
+        healthy
+            .map(|pool| computer_info::Container {
+                name: pool.function.name.clone(),
+                processor: PROCESSOR.to_owned(),
+                lambda: pool.function.name.clone(),
+                num_workers: pool.turns.workers(),
+            })
+            .collect()
+    }
+
+    fn changes(&self) -> watch::Receiver<u64> {
+        self.site.changes.subscribe()
+    }
+
+    fn snapshot(&self) -> Snapshot {
+        let pools = self.all();
+        let containers = pools.iter().map(|pool| {
+            let (active, pending) = pool.turns.of_lambda(0);
+            ContainerSnapshot {
+                name: pool.function.name.clone(),
+                processor: PROCESSOR.to_owned(),
+                lambda: pool.function.name.clone(),
+                workers: pool.turns.workers(),
+                active,
+                pending,
+            }
+        });
+        let containers: Vec<_> = containers.collect();
+        let processor = ProcessorSnapshot {
+            name: PROCESSOR.to_owned(),
+            kind: "runtime processes".to_owned(),
+            cores: containers.iter().map(|container| container.workers).sum(),
+            speed: 0.0,
+            memory_bytes: 0,
+            memory_used_bytes: 0,
+            running: containers.iter().map(|container| container.active).sum(),
+            utilization: self.sampler.loads(PROCESSOR).load1,
+        };
+        Snapshot {
+            name: PROCESSOR.to_owned(),
+            processors: vec![processor],
+            containers,
+            backends: Vec::new(),
+        }
+    }
+
+    fn utilization(&self) -> broadcast::Receiver<Arc<Utilization>> {
+        self.sampler.subscribe()
+    }
+
+    async fn close(&self) {
+        for pool in self.all() {
+            pool.close();
+        }
+        self.site.places.close();
+        let supervisors = &self.site.workshop.supervisors;
+        supervisors.close();
+        if tokio::time::timeout(GONE_WITHIN, supervisors.wait())
+            .await
+            .is_err()
+        {
+            tracing::error!("runtime processes do not end");
+        }
+    }
+}

@@ -1,0 +1,29 @@
+//! Certificates of an authority that lives as long as a benchmark.
+
+use std::path::Path;
+
+use edge_transport::tls::{TlsError, TlsFiles};
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+
+/// Writes an authority's certificate, and those of both roles with their keys, into `folder`.
+pub(crate) fn write(folder: &Path) -> anyhow::Result<()> {
+    let authority_key = KeyPair::generate()?;
+    let mut authority = CertificateParams::default();
+    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let certificate = authority.self_signed(&authority_key)?;
+    std::fs::write(folder.join("ca.crt"), certificate.pem())?;
+    let issuer = Issuer::new(authority, authority_key);
+    for role in ["server", "client"] {
+        let key = KeyPair::generate()?;
+        let names = CertificateParams::new(["127.0.0.1".to_owned()])?;
+        let certificate = names.signed_by(&key, &issuer)?;
+        std::fs::write(folder.join(format!("{role}.crt")), certificate.pem())?;
+        std::fs::write(folder.join(format!("{role}.key")), key.serialize_pem())?;
+    }
+    Ok(())
+}
+
+/// What [`write`] has left in `folder`.
+pub(crate) fn files(folder: &Path) -> Result<TlsFiles, TlsError> {
+    TlsFiles::from_variables(|name| (name == "CERT_DIR").then(|| folder.to_owned()))
+}
