@@ -49,7 +49,7 @@ fn open(path: &Path, bytes: u64) -> Found {
     };
     let (mut read, mut others) = (Read::default(), Vec::new());
     let (journal, thread) = Journal::open(path.to_owned(), &config, |line| {
-        others.extend(read.hear(line))
+        others.extend(read.hear(line));
     })
     .unwrap();
     let (waiting, begun) = read.finish();

@@ -9,7 +9,7 @@ fn sequence(steps: &[&str]) -> String {
     json!({"exec": {"kind": "sequence", "components": steps}}).to_string()
 }
 
-fn alias(target: &str, parameters: Value) -> String {
+fn alias(target: &str, parameters: &Value) -> String {
     let parameters: Vec<Value> = parameters
         .as_object()
         .unwrap()
@@ -151,7 +151,7 @@ async fn circles_are_refused() {
     stack.client.put("_/actions/a", sequence(&["b"])).await;
     stack
         .client
-        .put("_/actions/b", alias("a", json!({})))
+        .put("_/actions/b", alias("a", &json!({})))
         .await
         .assert_error(400);
 }
@@ -161,7 +161,7 @@ async fn an_alias_binds_parameters_which_the_request_overrides_unless_they_are_f
     let stack = Stack::start().await;
     let put = stack.client.put(
         "_/actions/hello",
-        alias("echo", json!({"who": "you", "n": 1})),
+        alias("echo", &json!({"who": "you", "n": 1})),
     );
     assert_eq!(put.await.status, 200);
     let result = stack.client.call("hello", r#"{"n":2}"#).await;
@@ -201,7 +201,7 @@ async fn an_alias_binds_parameters_which_the_request_overrides_unless_they_are_f
     // A lambda can get parameters under its own name, and lose them.
     stack
         .client
-        .put("_/actions/echo", alias("echo", json!({"x": 1})))
+        .put("_/actions/echo", alias("echo", &json!({"x": 1})))
         .await;
     assert_eq!(stack.client.call("echo", "{}").await, json!({"x": 1}));
     assert_eq!(stack.client.delete("_/actions/echo").await.status, 200);
@@ -248,7 +248,7 @@ async fn code_is_refused_cleanly() {
         .put("_/actions/no/package", sequence(&["echo"]))
         .await
         .assert_error(404);
-    let foreign = alias("/alice/own", json!({}));
+    let foreign = alias("/alice/own", &json!({}));
     stack
         .client
         .put("_/actions/foreign", foreign)
@@ -263,7 +263,7 @@ async fn what_was_registered_survives_a_restart() {
     let stack = Stack::with(|config| config.store.journal = Some(journal.clone())).await;
     stack
         .client
-        .put("_/actions/hello", alias("echo", json!({"a": 1})))
+        .put("_/actions/hello", alias("echo", &json!({"a": 1})))
         .await;
     stack
         .client
