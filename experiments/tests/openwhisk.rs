@@ -1,5 +1,6 @@
 //! A real router in front of computers that front OpenWhisk, and the proxy in front of that: who is
 //! called, how often, what stays routable, what goes round.
+#![allow(clippy::unwrap_used, reason = "a failing helper is a failing test")]
 
 mod support;
 

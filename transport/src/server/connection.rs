@@ -194,7 +194,7 @@ async fn watch(link: &link::Shared, drain: &CancellationToken) {
 async fn until_late(link: &link::Shared, handshake_timeout: Duration) {
     sleep(handshake_timeout).await;
     if link.lock().is_greeted() {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 

@@ -92,7 +92,7 @@ impl Connection {
     }
 
     pub(super) fn request_head(&mut self, id: u32, ends_stream: bool) {
-        if id % 2 == 0 {
+        if id.is_multiple_of(2) {
             return self.fail(Reason::PROTOCOL_ERROR, "clients open odd streams");
         }
         if id <= self.last_of_peer {

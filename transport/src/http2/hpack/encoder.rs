@@ -8,6 +8,9 @@ use super::table::{OVERHEAD, STATIC};
 /// The most that is remembered at the peer, in bytes: enough for all that is sent again and again.
 const MOST_REMEMBERED: usize = 4096;
 
+/// Name and value.
+type Field = (Box<[u8]>, Box<[u8]>);
+
 /// The encoder of one connection.
 ///
 /// Only fields of a [`Template`] are remembered at the peer; all others leave as literals.
@@ -15,7 +18,7 @@ const MOST_REMEMBERED: usize = 4096;
 #[derive(Debug)]
 pub(in crate::http2) struct Encoder {
     /// The newest first.
-    entries: VecDeque<(Box<[u8]>, Box<[u8]>)>,
+    entries: VecDeque<Field>,
     size: usize,
     max_size: usize,
     /// The peer has to be told of these sizes, the smallest since the last block and the last one.
@@ -27,7 +30,7 @@ pub(in crate::http2) struct Encoder {
 /// Fields that many blocks begin with, and what they were encoded to last.
 #[derive(Debug)]
 pub(in crate::http2) struct Template {
-    fields: Vec<(Box<[u8]>, Box<[u8]>)>,
+    fields: Vec<Field>,
     /// The name of a field behind them whose value is different each time.
     last: Option<Box<[u8]>>,
     encoded: Vec<u8>,
