@@ -156,7 +156,8 @@ async fn serve(config: Config, greeting: String, shutdown: Shutdown) -> anyhow::
         });
     }
 
-    tracing::info!(reason = shutdown.requested().await, "draining");
+    let reason = shutdown.requested().await;
+    tracing::info!(reason, "draining");
     readiness.not_ready("draining");
     drop(listener);
     connections.close();

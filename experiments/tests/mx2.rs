@@ -340,7 +340,12 @@ async fn testetsitransaction_lambdas_follow_the_default_route() {
     let mut site = Site::without_controller(Endpoint::from(controller.address()));
     let first = site.computer(|_| {}).await;
     let options = Options::new(root);
-    let default = |at: &str| vec![(String::new(), "clambda0".to_owned(), at.to_owned())];
+    // What a computer serves by default.
+    let lambdas = ["clambda0", "glambda0"];
+    let default = |at: &str| {
+        let route = |lambda: &str| (String::new(), lambda.to_owned(), at.to_owned());
+        lambdas.map(route).to_vec()
+    };
     let first_at = first.endpoint().to_string();
     let wait_for_table = async |managed: &mut Managed, expected: Vec<(String, String, String)>| {
         let deadline = std::time::Instant::now() + PATIENCE;
@@ -361,7 +366,7 @@ async fn testetsitransaction_lambdas_follow_the_default_route() {
     let (_, apps) = app_list(&options).await.unwrap();
     assert_eq!(
         apps.iter().map(|app| app.name.as_str()).collect::<Vec<_>>(),
-        ["clambda0"]
+        lambdas
     );
 
     let here: ApiRoot = "http://127.0.0.1:0".parse().unwrap();
@@ -386,7 +391,7 @@ async fn testetsitransaction_lambdas_follow_the_default_route() {
     let moved = Reference::parse(&second_at);
     eventually("the client is told", || followed.reference() == moved).await;
     wait_for_table(&mut managed, default(&second_at)).await;
-    assert_eq!(app_list(&options).await.unwrap().1.len(), 1);
+    assert_eq!(app_list(&options).await.unwrap().1.len(), lambdas.len());
     assert_eq!(call().await.output, input);
 
     second.shutdown(PATIENCE).await;

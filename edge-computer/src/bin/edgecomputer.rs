@@ -47,7 +47,8 @@ async fn drain<E: Executor>(
     shutdown: Shutdown,
     deadline: Duration,
 ) -> anyhow::Result<()> {
-    tracing::info!(reason = shutdown.requested().await, "draining");
+    let reason = shutdown.requested().await;
+    tracing::info!(reason, "draining");
     if computer.shutdown(deadline).await {
         Ok(())
     } else {

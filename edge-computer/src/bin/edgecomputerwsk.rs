@@ -33,7 +33,8 @@ fn main() -> ExitCode {
 async fn serve(config: WskConfig, shutdown: Shutdown) -> anyhow::Result<()> {
     let deadline = config.drain.deadline;
     let computer = WskComputer::start(config).await?;
-    tracing::info!(reason = shutdown.requested().await, "draining");
+    let reason = shutdown.requested().await;
+    tracing::info!(reason, "draining");
     if computer.shutdown(deadline).await {
         Ok(())
     } else {

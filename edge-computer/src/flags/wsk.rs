@@ -11,14 +11,14 @@ use crate::config::WskConfig;
 
 /// An edge computer in front of OpenWhisk: executes lambdas as its actions, tells brokers of them
 ///
-/// Several platforms are named as [[backend]] in a TOML file.
+/// Several platforms are tables "backend" in a TOML file.
 #[derive(Debug, clap::Parser)]
 #[command(name = "edgecomputerwsk")]
 pub struct WskFlags {
     /// What all programs share.
     #[command(flatten)]
     pub common: CommonFlags,
-    /// Where the platform is: https://host[:port]
+    /// Where the platform is: https://host:port, or https://host
     #[arg(long, value_name = "URL")]
     pub wsk_api_root: Option<String>,
     /// Its credentials, uuid:key or the base64 form of it; others see them in the list of

@@ -58,6 +58,19 @@ fn announcements_are_renewed_and_advertise_what_they_are_told() {
 }
 
 #[test]
+fn who_logs_little_stays_all_the_same_until_it_is_asked_to_end() {
+    let controller = Controller::start(free_port());
+    let option = format!("--controller-endpoint={}", controller.endpoint);
+    let mut computer = Computer::start(&[&option, "--log=error"]);
+    for _ in 0..2 {
+        assert!(matches!(controller.next(), Said::Announced(_)));
+    }
+    computer.signal("TERM");
+    while matches!(controller.next(), Said::Announced(_)) {}
+    assert_eq!(computer.wait().code(), Some(0));
+}
+
+#[test]
 fn v23_a_controller_that_comes_later_is_waited_for() {
     let listener = free_port();
     let endpoint = Endpoint::from(listener.local_addr());

@@ -23,7 +23,7 @@ pub(crate) fn write(folder: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What [`write`] has left in `folder`.
+/// What [`write()`] has left in `folder`.
 pub(crate) fn files(folder: &Path) -> Result<TlsFiles, TlsError> {
     TlsFiles::from_variables(|name| (name == "CERT_DIR").then(|| folder.to_owned()))
 }

@@ -105,7 +105,12 @@ impl Book {
                 let &[client, app, server] = texts()?.as_slice() else {
                     return None;
                 };
+                let is_known = self.routes.get(client, app).map(Reference::as_str) == Some(server);
                 self.associate(client, app, server, now_ms).ok()?;
+                if is_known {
+                    // A context that an older line has brought back may not be there yet.
+                    self.rebind_app(app, now_ms);
+                }
             }
             "no-route" => {
                 let &[client, app] = texts()?.as_slice() else {

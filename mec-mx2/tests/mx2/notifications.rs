@@ -177,6 +177,8 @@ async fn all_four_kinds_are_produced() {
         json!([{"appLocation": {"countryCode": "IT"}}])
     );
     server.state().associate("", "clambda0", "h:1").unwrap();
+    // Else there would be no use in telling where it is.
+    device.wait("plain", 1).await;
     server.state().withdraw(&plain);
     let told = device.wait("plain", 2).await;
     assert_eq!(told[0]["notificationType"], "AddressChangeNotification");
