@@ -95,7 +95,7 @@ async fn backend() {
     let service = Arc::new(Instantly(response.encode_to_vec().into()));
     let server = Server::new(Routes::default()).with_lambda(service);
     let _serving = server.serve(listener, &cores);
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }
 
 /// The least that a bridge can do.
