@@ -150,6 +150,8 @@ async fn a_drain_finishes_what_has_begun_and_leaves_the_rest_to_the_next_process
     stack.platform.wait_for_slow(1).await;
     let config = with_journal(behind(&stack.router), &journal);
     let ending = tokio::spawn(stack.proxy.shutdown(PATIENCE));
+    // It is told to end before the first one does, so that the second is not begun.
+    tokio::task::yield_now().await;
     stack.platform.release();
     assert!(ending.await.unwrap());
     assert_eq!(stack.platform.executed("slow"), 1);
