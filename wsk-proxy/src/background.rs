@@ -114,9 +114,10 @@ impl Lane {
             let workers = lane.shared.places.workers.clone();
             let stays = lane.shared.archive.journal.is_some();
             let worker = tokio::select! {
-                worker = workers.acquire_owned() => worker.ok(),
+                biased;
                 // It is in the journal, for the next process.
                 () = lane.shared.stopping.cancelled(), if stays => None,
+                worker = workers.acquire_owned() => worker.ok(),
             };
             if let Some(worker) = worker {
                 lane.work_off(&task, worker).await;
