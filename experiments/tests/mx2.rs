@@ -312,7 +312,10 @@ async fn a_device_application_is_moved_by_what_is_measured_and_never_fails_a_cal
     );
     // Calls that are under way when the client is told to end are its own doing.
     let failed = report["errors_by_kind"].as_object().unwrap();
-    let failed: Vec<_> = failed.keys().filter(|kind| *kind != "interrupted").collect();
+    let failed: Vec<_> = failed
+        .keys()
+        .filter(|kind| *kind != "interrupted")
+        .collect();
     assert!(failed.is_empty(), "{report}");
     assert!(report["ok"].as_u64().unwrap() > 50, "{report}");
     let deadline = std::time::Instant::now() + PATIENCE;
