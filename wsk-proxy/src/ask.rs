@@ -141,7 +141,7 @@ impl Ask<'_> {
         mut trail: Trail,
         took: Duration,
     ) -> Result<Executed, Refusal> {
-        let response = match LambdaResponse::decode(reply.message) {
+        let mut response = match LambdaResponse::decode(reply.message) {
             Ok(response) => response,
             Err(error) => {
                 let text = format!("The platform gave an answer that is none: {error}");
@@ -149,7 +149,7 @@ impl Ask<'_> {
             }
         };
         let took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
-        trail.responder.clone_from(&response.responder);
+        trail.responder = std::mem::take(&mut response.responder);
         trail.hops = response.hops;
         trail.loads = [response.load1, response.load10, response.load30];
         trail.wait_ms = took_ms.saturating_sub(response.ptime.into());
