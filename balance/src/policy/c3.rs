@@ -56,7 +56,7 @@ impl C3 {
             0.0 => latency,
             known => known.min(latency),
         };
-        let left_behind = f32::from_bits(route.scratch()[0].load(Relaxed) as u32);
+        let left_behind = f32::from_bits(route.scratch().load(Relaxed) as u32);
         let own = route.destination().in_flight() as f32;
         Terms {
             latency,
@@ -100,7 +100,7 @@ impl Policy for C3 {
             return;
         };
         let queue = in_flight as f32;
-        let _ = route.scratch()[0].fetch_update(Relaxed, Relaxed, |word| {
+        let _ = route.scratch().fetch_update(Relaxed, Relaxed, |word| {
             // An average of nothing is as good a start as any: queues are short at first.
             let average = f32::from_bits(word as u32);
             let moved = average + WEIGHT * (queue - average);

@@ -4,10 +4,9 @@
 mod rendezvous;
 
 use super::{Choice, Cost, Policy, Scene, costs_of};
-use crate::route::Route;
+use crate::route::{Route, SharedRoute};
 use rand::Rng;
 use rendezvous::Rank;
-use std::sync::Arc;
 
 /// Ranks the destinations for each affinity of a [`Request`](crate::Request) by a hash of both and
 /// takes the first that has less than `load-factor` times its share of the requests in flight.
@@ -63,7 +62,7 @@ fn capacity(route: &Route) -> f64 {
 }
 
 /// The first of the candidates that suit.
-fn first<'a>(scene: &Scene<'a>, suits: impl Fn(&Route) -> bool) -> Option<&'a Arc<Route>> {
+fn first<'a>(scene: &Scene<'a>, suits: impl Fn(&Route) -> bool) -> Option<&'a SharedRoute> {
     let mut first = None;
     let mut smallest = f64::INFINITY;
     for route in scene.routes.iter().filter(|route| scene.admits(route)) {
@@ -105,7 +104,7 @@ impl Policy for ConsistentHash {
             |route: &Route| f64::from(route.destination().in_flight()) < self.bound(route, &totals);
         // Bounds add up to more than there is, but other cores send meanwhile.
         let chosen = first(scene, has_room).or_else(|| first(scene, |_| true))?;
-        Some(Choice::from(Arc::clone(chosen)))
+        Some(Choice::from(SharedRoute::clone(chosen)))
     }
 
     fn costs(&self, scene: &Scene<'_>) -> Vec<Cost> {

@@ -1,9 +1,8 @@
 //! Least request: the smallest weight times requests in flight, over all destinations.
 
 use super::{Choice, Cost, Policy, Scene, costs_of, scan};
-use crate::route::Route;
+use crate::route::{Route, SharedRoute};
 use rand::Rng;
-use std::sync::Arc;
 
 /// Chooses the smallest `w x (in flight + 1)^bias`, after the weighted least request of Envoy.
 ///
@@ -44,7 +43,7 @@ impl LeastRequest {
 impl Policy for LeastRequest {
     fn choose(&self, scene: &Scene<'_>, rng: &mut dyn Rng) -> Option<Choice> {
         let chosen = scan::least(scene, rng, |route| self.cost(route))?;
-        Some(Choice::from(Arc::clone(chosen)))
+        Some(Choice::from(SharedRoute::clone(chosen)))
     }
 
     fn costs(&self, scene: &Scene<'_>) -> Vec<Cost> {

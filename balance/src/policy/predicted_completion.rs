@@ -7,13 +7,12 @@ mod scan;
 use super::scan::{draws, idlest, neglected};
 use super::{Choice, Cost, Policy, Scene, any_index, costs_of};
 use crate::average::sample;
-use crate::route::Route;
+use crate::route::SharedRoute;
 use crate::stamp::{Age, Stamp};
 use crate::{Nanos, Report};
 use prediction::{Means, Prediction};
 use rand::Rng;
 use scan::Scan;
-use std::sync::Arc;
 
 /// Up to so many routes all are looked at.
 const FULL_SCAN: usize = 128;
@@ -131,11 +130,13 @@ impl Policy for PredictedCompletion {
             ..
         } = prediction;
         Some(Choice {
-            route: Arc::clone(chosen),
+            route: SharedRoute::clone(chosen),
             max_wait,
             predicted: service.map(|_| completion),
             predicted_wait: service.map(|service| completion - service),
-            spare: scan.needed().map(|at| Arc::clone(&scene.routes[at])),
+            spare: scan
+                .needed()
+                .map(|at| SharedRoute::clone(&scene.routes[at])),
             explored,
             forecast: None,
         })
@@ -145,7 +146,7 @@ impl Policy for PredictedCompletion {
         Some(SAMPLE_WEIGHT)
     }
 
-    fn probes(&self, scene: &Scene<'_>, rng: &mut dyn Rng, ask: &mut dyn FnMut(&Arc<Route>)) {
+    fn probes(&self, scene: &Scene<'_>, rng: &mut dyn Rng, ask: &mut dyn FnMut(&SharedRoute)) {
         let now = Stamp::at(scene.now);
         let share = self.config.probes;
         let drawn = draws(share, rng);
@@ -162,7 +163,7 @@ impl Policy for PredictedCompletion {
     /// the more the next samples count.
     fn probed(
         &self,
-        route: &Arc<Route>,
+        route: &SharedRoute,
         latency: Nanos,
         estimate: Option<Nanos>,
         report: &Report,

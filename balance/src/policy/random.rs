@@ -1,10 +1,9 @@
 //! Random: each destination with a probability inverse to its weight.
 
 use super::{Choice, Policy, Scene};
-use crate::route::Route;
+use crate::route::{Route, SharedRoute};
 use rand::{Rng, RngExt};
 use smallvec::SmallVec;
-use std::sync::Arc;
 
 /// So many shares are kept from the sum to the choice; more are computed again.
 const KEPT: usize = 128;
@@ -42,7 +41,7 @@ impl Policy for Random {
                 break;
             }
         }
-        chosen.map(|at| Choice::from(Arc::clone(&scene.routes[at])))
+        chosen.map(|at| Choice::from(SharedRoute::clone(&scene.routes[at])))
     }
 
     fn sample_weight(&self) -> Option<f32> {

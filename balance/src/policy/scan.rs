@@ -1,11 +1,10 @@
 //! A look at all candidates: the one that costs least, or now and then the most neglected.
 
 use super::{Choice, Scene, any_index};
-use crate::route::Route;
+use crate::route::{Route, SharedRoute};
 use crate::stamp::{Age, Stamp};
 use rand::Rng;
 use std::hint::select_unpredictable;
-use std::sync::Arc;
 
 /// Share of the picks that are explorations.
 const REQUESTS_TO_EXPLORE: f64 = 1.0 / 128.0;
@@ -22,7 +21,7 @@ pub(super) fn least<'a>(
     scene: &Scene<'a>,
     rng: &mut dyn Rng,
     cost: impl Fn(&Route) -> f32,
-) -> Option<&'a Arc<Route>> {
+) -> Option<&'a SharedRoute> {
     let mut best = None;
     let mut least = f32::INFINITY;
     let (before, after) = scene.routes.split_at(any_index(scene.routes.len(), rng));
@@ -98,6 +97,6 @@ pub(super) fn least_or_neglected(
     chosen.pair().picked(Stamp::at(scene.now));
     Some(Choice {
         explored: idle.is_some(),
-        ..Choice::from(Arc::clone(chosen))
+        ..Choice::from(SharedRoute::clone(chosen))
     })
 }

@@ -6,11 +6,11 @@ mod turns;
 use super::slots::{Slot, follow};
 use super::{Choice, Cost, Executed, Policy, Scene, costs_of};
 use crate::Nanos;
-use crate::route::Route;
+use crate::route::{Route, SharedRoute};
 use crate::stamp::pack;
 use rand::{Rng, RngExt};
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use turns::{Turn, Turns};
 
 /// One answer and one failure in the word that counts both.
@@ -69,9 +69,8 @@ impl State {
             return;
         };
         for slot in &mut self.slots {
-            let scratch = slot.route.scratch();
-            let counts = scratch[0].swap(0, Relaxed);
-            let report = scratch[1].swap(0, Relaxed);
+            let counts = slot.route.scratch().swap(0, Relaxed);
+            let report = slot.route.second_scratch().swap(0, Relaxed);
             slot.state.observe(counts, report, span, penalty, now);
         }
         let weights = self.slots.iter().map(|slot| slot.state.weight(now));
@@ -106,7 +105,7 @@ impl Policy for WeightedRoundRobin {
         let State { slots, turns } = &mut *state;
         let next = turns.first(|at| scene.admits(&slots[at].route))?;
         turns.take(next, &mut slots[next].state);
-        Some(Choice::from(Arc::clone(&slots[next].route)))
+        Some(Choice::from(SharedRoute::clone(&slots[next].route)))
     }
 
     /// The cost is the period between turns, relative to the mean.
@@ -116,7 +115,7 @@ impl Policy for WeightedRoundRobin {
             let slot = state
                 .slots
                 .iter()
-                .find(|slot| std::ptr::eq(Arc::as_ptr(&slot.route), route));
+                .find(|slot| std::ptr::eq(SharedRoute::as_ptr(&slot.route), route));
             slot.map_or((1.0, Vec::new()), |slot| {
                 let weight = slot.state.weight(scene.now);
                 let terms = weight.map(|weight| ("requests_per_second_at_full_use", weight));
@@ -129,22 +128,22 @@ impl Policy for WeightedRoundRobin {
         None
     }
 
-    fn routes_changed(&self, routes: &[Arc<Route>], _now: Nanos) {
+    fn routes_changed(&self, routes: &[SharedRoute], _now: Nanos) {
         let mut state = self.state();
         follow(&mut state.slots, routes, |_| Turn::default());
         state.list();
     }
 
     fn learnt(&self, route: &Route, executed: &Executed<'_>) {
-        let scratch = route.scratch();
-        scratch[0].fetch_add(ANSWER, Relaxed);
+        route.scratch().fetch_add(ANSWER, Relaxed);
         let utilization = executed.report.utilization;
         if let Some(utilization) = utilization.filter(|share| *share > 0.0) {
-            scratch[1].store(pack(utilization.to_bits(), 0), Relaxed);
+            let report = pack(utilization.to_bits(), 0);
+            route.second_scratch().store(report, Relaxed);
         }
     }
 
     fn failed(&self, route: &Route, _now: Nanos) {
-        route.scratch()[0].fetch_add(FAILURE, Relaxed);
+        route.scratch().fetch_add(FAILURE, Relaxed);
     }
 }

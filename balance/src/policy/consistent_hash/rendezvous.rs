@@ -17,7 +17,7 @@ const PRIMES: [u64; 5] = [
 /// scratch.
 #[inline]
 fn name_lane(route: &Route) -> u64 {
-    let word = &route.scratch()[0];
+    let word = &route.scratch();
     match word.load(Relaxed) {
         0 => {
             let lane = lane(xxh64(route.destination().name().as_bytes(), 0));

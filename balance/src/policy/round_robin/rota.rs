@@ -2,8 +2,7 @@
 
 use super::turn::Turn;
 use crate::Nanos;
-use crate::route::Route;
-use std::sync::Arc;
+use crate::route::{Route, SharedRoute};
 use std::sync::atomic::Ordering::Relaxed;
 
 /// Good is what weighs at most so many times the smallest weight.
@@ -15,7 +14,7 @@ const LANES: usize = 8;
 /// pick goes through lies side by side. A route carries its position in its scratch.
 #[derive(Debug)]
 pub(super) struct Rota {
-    routes: Vec<Arc<Route>>,
+    routes: Vec<SharedRoute>,
     /// Of the active ones; infinite for the others. The smallest is taken off before anything is
     /// chosen or joins, so the one whose turn it is has none.
     deficits: Vec<f64>,
@@ -44,7 +43,7 @@ impl Default for Rota {
 
 impl Rota {
     /// Brings it in step with `routes`. Newcomers start level with the one whose turn it is.
-    pub(super) fn relist(&mut self, routes: &[Arc<Route>], now: Nanos) {
+    pub(super) fn relist(&mut self, routes: &[SharedRoute], now: Nanos) {
         self.refresh(now);
         let mut by_name = routes.to_vec();
         by_name.sort_unstable_by(|a, b| a.destination().name().cmp(b.destination().name()));
@@ -57,7 +56,7 @@ impl Rota {
             self.weights.push(route.weight());
             let turn = known.map(|known| std::mem::replace(&mut before.turns[known], Turn::new()));
             self.turns.push(turn.unwrap_or_else(Turn::new));
-            route.scratch()[0].store(at as u64, Relaxed);
+            route.scratch().store(at as u64, Relaxed);
         }
         self.routes = by_name;
         self.refresh(now);
@@ -97,7 +96,7 @@ impl Rota {
     }
 
     /// Gives the turn to the active one with the smallest deficit.
-    pub(super) fn next(&mut self) -> Option<&Arc<Route>> {
+    pub(super) fn next(&mut self) -> Option<&SharedRoute> {
         let smallest = self.level();
         let at = self.deficits.iter().position(|deficit| *deficit == 0.0);
         let at = at.filter(|_| smallest.is_finite())?;
@@ -107,7 +106,7 @@ impl Rota {
 
     /// The same where only some are candidates. If no active one is, the good ones among the
     /// candidates stand in.
-    pub(super) fn next_of(&mut self, admits: impl Fn(&Route) -> bool) -> Option<&Arc<Route>> {
+    pub(super) fn next_of(&mut self, admits: impl Fn(&Route) -> bool) -> Option<&SharedRoute> {
         self.level();
         if let Some(at) = self.first_of(&self.deficits, f32::INFINITY, &admits) {
             self.deficits[at] += f64::from(self.weights[at]);
@@ -137,9 +136,9 @@ impl Rota {
     }
 
     fn position(&self, route: &Route) -> Option<usize> {
-        let at = route.scratch()[0].load(Relaxed) as usize;
+        let at = route.scratch().load(Relaxed) as usize;
         let listed = self.routes.get(at)?;
-        std::ptr::eq(Arc::as_ptr(listed), route).then_some(at)
+        std::ptr::eq(SharedRoute::as_ptr(listed), route).then_some(at)
     }
 
     /// Decides anew who is active.
