@@ -133,6 +133,12 @@ pub struct EtsiConfig {
     pub notification_uri: ApiRoot,
     /// File with the token that the server wants to see; absent: none.
     pub token_file: Option<PathBuf>,
+    /// Authorities for an `https` server, as PEM; absent: those of the system.
+    pub ca_file: Option<PathBuf>,
+    /// Certificates, as PEM, for a server that asks for one.
+    pub certificate: Option<PathBuf>,
+    /// The key of the first of them.
+    pub key: Option<PathBuf>,
 }
 
 /// How requests travel.
@@ -209,6 +215,9 @@ impl Default for EtsiConfig {
             api_root: None,
             notification_uri: ApiRoot::plain(Endpoint::new("localhost", 6600)),
             token_file: None,
+            ca_file: None,
+            certificate: None,
+            key: None,
         }
     }
 }
@@ -270,6 +279,11 @@ impl Config {
             "etsi.api-root",
             self.etsi.api_root.is_none() || (self.chain.is_none() && self.dag.is_none()),
             "it is for a lambda, not for a chain or graph",
+        )?;
+        require(
+            "etsi.key",
+            self.etsi.certificate.is_some() == self.etsi.key.is_some(),
+            "it goes with etsi.certificate, and that with it",
         )?;
         let reachable = |endpoint: &Endpoint| !endpoint.is_unspecified();
         require(

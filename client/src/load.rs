@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use edge_daemon::lifecycle::Shutdown;
 use edge_transport::tls::{TlsError, TlsFiles};
 use edge_transport::{ClientOptions, Cores};
-use mec_mx2::client::{ClientError, Device, Followed, Options};
+use mec_mx2::client::{ClientError, Device, Followed, Identity, Options};
 use tokio_util::task::AbortOnDropHandle;
 
 use self::lane::{Lane, Shared};
@@ -186,6 +186,10 @@ async fn follow(config: &Config) -> Result<Option<(Device, Followed)>, RunError>
         })?;
         options.token = Some(token.trim().to_owned());
     }
+    options.ca_file.clone_from(&config.etsi.ca_file);
+    let (certificate, key) = (&config.etsi.certificate, &config.etsi.key);
+    let identity = certificate.clone().zip(key.clone());
+    options.identity = identity.map(|(certificate, key)| Identity { certificate, key });
     let device = Device::start(options, &config.etsi.notification_uri)?;
     match device.follow(&config.lambda).await {
         Ok(followed) => Ok(Some((device, followed))),

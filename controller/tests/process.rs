@@ -37,7 +37,7 @@ fn both_signals_end_it_gracefully() {
         let mut kill = Command::new("kill");
         assert!(kill.args([signal, &pid]).status().unwrap().success());
         let mut said = running.lines.by_ref().map(Result::unwrap);
-        assert!(said.any(|line| line.contains("shutting down")));
+        assert!(said.any(|line| line.contains("draining")));
         said.for_each(drop);
         assert_eq!(running.child.wait().unwrap().code(), Some(0), "{signal}");
     }

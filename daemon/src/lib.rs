@@ -18,6 +18,10 @@ pub mod lifecycle;
 pub mod log;
 mod nearest;
 mod run;
+mod secret;
+mod serve;
 pub mod signals;
 
 pub use run::{UsageError, run};
+pub use secret::Secret;
+pub use serve::serve;

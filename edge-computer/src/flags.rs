@@ -9,7 +9,7 @@ use edge_daemon::cli::{self, CommonFlags};
 use edge_daemon::conf_string::{ConfSchema, Key, Kind};
 use edge_daemon::layers::{Layers, Loaded};
 
-pub use self::wsk::{WskCommand, WskFlags, read_wsk};
+pub use self::wsk::{WskFlags, read_wsk};
 use crate::config::Config;
 use crate::sim::json_example;
 
@@ -138,26 +138,18 @@ static LIMITS_CONF: ConfSchema = ConfSchema {
     common: &[Key::integer("max-pending"), Key::text("max-wait")],
 };
 
-/// What the command line asks for.
-#[derive(Debug)]
-pub enum Command {
-    /// Serve with this configuration.
-    Serve(Box<Loaded<Config>>),
-    /// What was asked for has been printed.
-    Answered,
-}
-
-/// Reads the command line, the program's name first, and the configuration that it names.
+/// Reads the command line, the program's name first, and the configuration that it names; `None` if what was
+/// asked for has been printed.
 ///
 /// # Errors
 /// Wrong usage or an unusable configuration; both make the program exit with 2.
 pub fn read(
     arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>,
-) -> anyhow::Result<Command> {
+) -> anyhow::Result<Option<Loaded<Config>>> {
     let flags: Flags = cli::parse(arguments, &REFERENCE_OPTIONS)?;
     if flags.json_example {
         cli::print(json_example())?;
-        return Ok(Command::Answered);
+        return Ok(None);
     }
     check_type(&flags)?;
     let common = flags.common.clone();
@@ -166,9 +158,9 @@ pub fn read(
         return Err(loaded.invalid(invalid.key, invalid.problem).into());
     }
     if common.answered(&loaded)? {
-        return Ok(Command::Answered);
+        return Ok(None);
     }
-    Ok(Command::Serve(Box::new(loaded)))
+    Ok(Some(loaded))
 }
 
 fn check_type(flags: &Flags) -> Result<(), UsageError> {

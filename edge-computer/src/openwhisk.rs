@@ -24,7 +24,7 @@ use tokio_util::task::AbortOnDropHandle;
 use self::backend::{Action, Backend};
 pub use self::client::HOPS;
 pub use self::config::{BackendConfig, BackendError, NamesConfig};
-pub use self::credentials::{CredentialsError, Secret};
+pub use self::credentials::CredentialsError;
 pub use self::name::{ActionName, NameError, is_valid};
 use crate::executor::{
     ContainerSnapshot, Execution, ExecutionError, Executor, Invocation, ProcessorSnapshot,

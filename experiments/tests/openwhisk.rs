@@ -35,9 +35,13 @@ async fn platform(listen: Option<std::net::SocketAddr>, code: &str) -> WhiskHand
 }
 
 async fn computer(site: &Site, platform: &WhiskHandle) -> Handle<OpenWhisk> {
+    computer_of(site, platform.url()).await
+}
+
+/// A computer in front of whatever speaks OpenWhisk's interface at `url`.
+async fn computer_of(site: &Site, url: &str) -> Handle<OpenWhisk> {
     let toml = format!(
-        "[wsk]\napi-root = '{}'\nauth = '{}'\ninterval = '50ms'",
-        platform.url(),
+        "[wsk]\napi-root = '{url}'\nauth = '{}'\ninterval = '50ms'",
         User::guest().auth()
     );
     let mut config: WskConfig = toml::from_str(&toml).unwrap();
@@ -172,4 +176,49 @@ async fn what_one_platform_cannot_be_handed_is_executed_by_another() {
     drop((first, second));
     back.stop().await;
     stays.stop().await;
+}
+
+#[tokio::test]
+async fn a_platform_that_is_the_proxy_itself_is_stopped_by_hops_and_harms_nobody() {
+    let mut site = Site::controller().await;
+    let router = site.router(|_| {}).await;
+    let proxy = proxy(&router).await;
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let root = format!("http://{}", proxy.address());
+    let api = format!("{root}/api/v1/namespaces/_/actions");
+    // The action is a lambda of the same name, which the computer serves by calling the action.
+    let registered = client
+        .put(format!("{api}/spin"))
+        .header("content-type", "application/json")
+        .body(r#"{"exec": {"kind": "soe:lambda", "code": "/guest/spin"}}"#);
+    assert_eq!(rest(registered).await.0, 200);
+    let circle = computer_of(&site, &root).await;
+    site.wait_for(&router, "/guest/spin", 1).await;
+    let fine = platform(None, "function main() { return { fine: true }; }").await;
+    let straight = computer(&site, &fine).await;
+    site.wait_for(&router, "/guest/f", 1).await;
+    for round in 0..3 {
+        let call = client.post(format!("{api}/spin?blocking=true&result=true"));
+        let (status, body) = rest(call).await;
+        // The computer may take its platform, which answers so, for one that is out of service.
+        let stopped = if round == 0 { &[503][..] } else { &[404, 503] };
+        assert!(stopped.contains(&status), "{status} {body}");
+        assert!(
+            body["error"].is_string() && body["code"].is_string(),
+            "{body}"
+        );
+        let call = client.post(format!("{api}/f?blocking=true&result=true"));
+        assert_eq!(rest(call).await, (200, serde_json::json!({"fine": true})));
+    }
+    let idle = || is_idle(&circle);
+    eventually("nothing goes round any more", idle).await;
+    drop((circle, straight));
+    fine.stop().await;
+}
+
+/// Whether a computer has no call under way.
+fn is_idle(computer: &Handle<OpenWhisk>) -> bool {
+    use edge_computer::executor::Executor as _;
+    let backends = computer.executor().snapshot().backends;
+    backends.iter().all(|backend| backend.in_flight == 0)
 }

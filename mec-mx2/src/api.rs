@@ -21,7 +21,7 @@ use http::StatusCode;
 use crate::auth::Door;
 use crate::model::Problem;
 use crate::state::Mx2;
-pub use tls::TlsSetup;
+pub use tls::{Identity, TlsSetup};
 pub(crate) use tls::{client as client_tls, server as server_tls, subject};
 
 /// How long a request may take, its body included.
@@ -33,6 +33,10 @@ pub(crate) struct Api {
     pub(crate) state: Mx2,
     pub(crate) door: Door,
     pub(crate) max_body_bytes: usize,
+    /// Requests that say what cannot be are refused.
+    pub(crate) strict: bool,
+    /// What the standard interface answers is wrapped.
+    pub(crate) wrapped: bool,
     /// What comes before the path of a new context in its `Location`; empty where the
     /// server does not know how it is reached.
     pub(crate) base: String,

@@ -1,5 +1,7 @@
 //! Who a client is: by token or certificate; and where it is, behind proxies that are trusted.
 
+mod jwks;
+
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -9,6 +11,8 @@ use aws_lc_rs::digest::{SHA256, digest};
 use http::{HeaderMap, StatusCode, header};
 use ipnet::IpNet;
 
+pub use self::jwks::JwksError;
+pub(crate) use self::jwks::Keys;
 use crate::book::Caller;
 use crate::model::Problem;
 
@@ -108,6 +112,8 @@ fn hash(token: &str) -> Option<[u8; 32]> {
 #[derive(Debug, Default)]
 pub(crate) struct Door {
     pub(crate) tokens: Option<Tokens>,
+    /// Those of the authorisation servers whose tokens are good, too.
+    pub(crate) keys: Option<Keys>,
     pub(crate) trusted_proxies: Vec<IpNet>,
 }
 
@@ -122,24 +128,33 @@ pub(crate) struct Peer {
 impl Door {
     /// Who sends a request with these headers.
     pub(crate) fn caller(&self, peer: &Peer, headers: &HeaderMap) -> Result<Caller, Problem> {
-        let subject = match (&self.tokens, &peer.certificate) {
-            (None, certificate) => certificate.clone(),
-            (Some(tokens), certificate) => {
-                let token = bearer(headers).and_then(|token| tokens.subject(token));
-                let subject = token.or_else(|| certificate.clone());
-                Some(subject.ok_or_else(|| {
-                    Problem::new(
-                        StatusCode::UNAUTHORIZED,
-                        "a bearer token is needed that is known here",
-                    )
-                })?)
-            }
+        let subject = if self.asks_for_tokens() {
+            let token = bearer(headers).and_then(|token| self.bearer_of(token));
+            let subject = token.or_else(|| peer.certificate.clone());
+            Some(subject.ok_or_else(|| {
+                Problem::new(
+                    StatusCode::UNAUTHORIZED,
+                    "a bearer token is needed that is good here",
+                )
+            })?)
+        } else {
+            peer.certificate.clone()
         };
         let address = self.address(peer.address, headers).to_string();
         Ok(Caller {
             address: address.into(),
             subject,
         })
+    }
+
+    /// Whether clients without a certificate need a token.
+    pub(crate) fn asks_for_tokens(&self) -> bool {
+        self.tokens.is_some() || self.keys.is_some()
+    }
+
+    fn bearer_of(&self, token: &str) -> Option<Arc<str>> {
+        let listed = self.tokens.as_ref().and_then(|known| known.subject(token));
+        listed.or_else(|| self.keys.as_ref()?.subject(token))
     }
 
     /// The address of the client itself: the nearest one that is no trusted proxy.
@@ -210,7 +225,7 @@ mod tests {
     fn without_a_good_token_nobody_gets_in() {
         let door = Door {
             tokens: Some(Tokens::parse("alice one").unwrap()),
-            trusted_proxies: Vec::new(),
+            ..Door::default()
         };
         let caller =
             |value: &str| door.caller(&peer("10.0.0.1"), &headers(&[("authorization", value)]));
@@ -230,8 +245,8 @@ mod tests {
     #[test]
     fn only_trusted_proxies_say_for_whom_they_ask() {
         let door = Door {
-            tokens: None,
             trusted_proxies: vec!["10.0.0.0/8".parse().unwrap()],
+            ..Door::default()
         };
         let address = |from: &str, forwarded: &str| {
             let headers = headers(&[("x-forwarded-for", forwarded)]);

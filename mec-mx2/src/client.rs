@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 
+pub use crate::api::Identity;
 use crate::model::{AppInfo, Problem, Profile};
 use crate::root::ApiRoot;
 use ask::Asker;
@@ -25,6 +26,8 @@ pub struct Options {
     pub token: Option<String>,
     /// Authorities for `https`, as PEM; absent: those of the system.
     pub ca_file: Option<PathBuf>,
+    /// What servers get to see that ask for a certificate.
+    pub identity: Option<Identity>,
     /// Longest wait for an answer.
     pub timeout: Duration,
 }
@@ -36,6 +39,7 @@ impl Options {
             root,
             token: None,
             ca_file: None,
+            identity: None,
             timeout: Duration::from_secs(5),
         }
     }

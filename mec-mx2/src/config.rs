@@ -52,6 +52,12 @@ pub struct ApiConfig {
     pub root: ApiRoot,
     /// Scheme of references that have none, on the standard interface.
     pub reference_scheme: String,
+    /// Refuses what is overlooked otherwise: an identifier in a creation; in a change, none, or
+    /// values that cannot change; on `/mx2/v1`, filters that make no sense.
+    pub strict: bool,
+    /// Wraps what the standard interface answers in the name of its type, as the newest
+    /// published description does.
+    pub wrapped: bool,
     /// Largest body accepted, in bytes.
     pub max_body_bytes: usize,
     /// Connections at the same time.
@@ -73,6 +79,13 @@ pub struct AuthConfig {
     /// File of subjects and tokens, one of which every client has to give; absent: nobody
     /// has to say who it is.
     pub tokens_file: Option<PathBuf>,
+    /// Keys (a JSON Web Key Set) of an authorisation server: tokens that it has signed are good,
+    /// too, as long as they say.
+    pub jwks_file: Option<PathBuf>,
+    /// Who has to have issued those tokens; absent: whoever has a key.
+    pub issuer: Option<String>,
+    /// For whom they have to be; absent: whomever.
+    pub audience: Option<String>,
     /// Networks of proxies whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpNet>,
 }
@@ -131,6 +144,10 @@ pub struct NotificationsConfig {
     pub allow: Vec<IpNet>,
     /// Authorities for `https`, as PEM; absent: those of the system.
     pub ca_file: Option<PathBuf>,
+    /// Certificates, as PEM, for receivers that ask for one.
+    pub certificate: Option<PathBuf>,
+    /// The key of the first of them.
+    pub key: Option<PathBuf>,
 }
 
 /// Section `state`.
@@ -200,6 +217,8 @@ impl Default for ApiConfig {
         Self {
             root: ApiRoot::plain(Endpoint::new("127.0.0.1", 6500)),
             reference_scheme: "grpc".to_owned(),
+            strict: false,
+            wrapped: false,
             max_body_bytes: 64 << 10,
             max_connections: 4096,
         }
@@ -237,6 +256,8 @@ impl Default for NotificationsConfig {
             queue: 128,
             allow: Vec::new(),
             ca_file: None,
+            certificate: None,
+            key: None,
         }
     }
 }
@@ -271,6 +292,18 @@ impl Config {
             "tls.api",
             self.api.root.is_secure() == (self.tls.api != ApiTls::Off),
             "it has to be `off` for an api.root that begins with http://, and another for one with https://",
+        )?;
+        for (key, wanted) in [
+            ("auth.issuer", &self.auth.issuer),
+            ("auth.audience", &self.auth.audience),
+        ] {
+            let holds = wanted.is_none() || self.auth.jwks_file.is_some();
+            require(key, holds, "goes with auth.jwks-file")?;
+        }
+        require(
+            "notifications.key",
+            self.notifications.certificate.is_some() == self.notifications.key.is_some(),
+            "goes with notifications.certificate, and that with it",
         )?;
         let mut scheme = self.api.reference_scheme.chars();
         require(
@@ -354,6 +387,7 @@ mod tests {
         for (text, key) in [
             ("api.root = 'https://a'", "tls.api"),
             ("tls.api = 'mutual'", "tls.api"),
+            ("auth.issuer = 'i'", "auth.issuer"),
             ("api.reference-scheme = ''", "api.reference-scheme"),
             ("api.max-body-bytes = 1", "api.max-body-bytes"),
             ("contexts.max = 0", "contexts.max"),

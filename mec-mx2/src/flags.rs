@@ -38,6 +38,19 @@ pub struct Flags {
     #[arg(long, value_name = "FILE")]
     pub tokens_file: Option<String>,
 
+    /// Keys of an authorisation server (a JSON Web Key Set), whose tokens are good, too
+    /// [default: none]
+    #[arg(long, value_name = "FILE")]
+    pub jwks_file: Option<String>,
+
+    /// Refuse requests that say what cannot be, like another name in a change
+    #[arg(long)]
+    pub strict: bool,
+
+    /// Wrap what /dev_app/v1 answers in the name of its type
+    #[arg(long)]
+    pub wrapped: bool,
+
     /// Encrypt the management, with the certificates that CERT_DIR, CA_CRT, SERVER_CRT and
     /// SERVER_KEY name
     #[arg(long)]
@@ -50,7 +63,7 @@ impl Flags {
     /// # Errors
     /// If a layer is malformed or a value makes no sense, saying where it was written.
     pub fn load(self) -> Result<Loaded<Config>, ConfigError> {
-        let secure = self.secure_control.then_some(true);
+        let given = |flag: bool| flag.then_some(true);
         let loaded: Loaded<Config> = Layers::new("ueapplcmproxy")
             .common(&self.common, None)
             .flag("--etsi-api-root", "api.root", self.etsi_api_root)
@@ -58,7 +71,14 @@ impl Flags {
             .flag("--file", "routes.file", self.file)
             .flag("--state-folder", "state.folder", self.state_folder)
             .flag("--tokens-file", "auth.tokens-file", self.tokens_file)
-            .flag("--secure-control", "tls.control", secure)
+            .flag("--jwks-file", "auth.jwks-file", self.jwks_file)
+            .flag("--strict", "api.strict", given(self.strict))
+            .flag("--wrapped", "api.wrapped", given(self.wrapped))
+            .flag(
+                "--secure-control",
+                "tls.control",
+                given(self.secure_control),
+            )
             .load()?;
         loaded
             .config

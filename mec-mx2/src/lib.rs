@@ -32,7 +32,7 @@ mod server;
 mod state;
 
 pub use api::TlsSetup;
-pub use auth::TokensError;
+pub use auth::{JwksError, TokensError};
 pub use book::{ContextId, ContextView, Event, Place, Route, RouteError};
 pub use config::{
     ApiConfig, ApiTls, AuthConfig, Config, ContextsConfig, InvalidConfig, ManagementConfig,

@@ -14,8 +14,8 @@ use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
 use crate::api::serve::Serving;
-use crate::api::{self, Api, TlsSetup};
-use crate::auth::{Door, Tokens, TokensError};
+use crate::api::{self, Api, Identity, TlsSetup};
+use crate::auth::{Door, JwksError, Keys, Tokens, TokensError};
 use crate::book::{Ages, Bounds};
 use crate::config::{ADMIN_PORT, Config, InvalidConfig};
 use crate::grpc::Management;
@@ -67,6 +67,9 @@ pub enum StartError {
     /// Tokens cannot be read.
     #[error(transparent)]
     Tokens(#[from] TokensError),
+    /// Keys of an authorisation server cannot be read.
+    #[error(transparent)]
+    Jwks(#[from] JwksError),
     /// Routes cannot be read.
     #[error(transparent)]
     Routes(#[from] RoutesFileError),
@@ -123,13 +126,32 @@ impl Server {
         } else {
             None
         };
-        let callback_tls = api::client_tls(config.notifications.ca_file.as_deref())?;
+        let notifications = &config.notifications;
+        let identity = notifications
+            .certificate
+            .clone()
+            .zip(notifications.key.clone());
+        let identity = identity.map(|(certificate, key)| Identity { certificate, key });
+        let callback_tls = api::client_tls(notifications.ca_file.as_deref(), identity.as_ref())?;
         let tokens = config
             .auth
             .tokens_file
             .as_deref()
             .map(Tokens::read)
             .transpose()?;
+        let (issuer, audience) = (&config.auth.issuer, &config.auth.audience);
+        let read_keys = |path| Keys::read(path, issuer.as_deref(), audience.as_deref());
+        let keys = config
+            .auth
+            .jwks_file
+            .as_deref()
+            .map(read_keys)
+            .transpose()?;
+        let door = Door {
+            tokens,
+            keys,
+            trusted_proxies: config.auth.trusted_proxies.clone(),
+        };
         let contents = Contents::read(&config)?;
         let listener = Listener::bind(&config.server.endpoint)?;
         let socket = listen(config.api.root.endpoint())?;
@@ -137,7 +159,7 @@ impl Server {
             endpoint: config.api.root.endpoint().clone(),
             source,
         })?;
-        if tokens.is_none() && api_tls.is_none() && !address.ip().is_loopback() {
+        if !door.asks_for_tokens() && api_tls.is_none() && !address.ip().is_loopback() {
             tracing::warn!(%address, "whoever reaches the interface may use it: neither tokens nor certificates are asked for");
         }
         if control_tls.is_none() && !listener.local_addr().ip().is_loopback() {
@@ -195,11 +217,10 @@ impl Server {
         };
         let api = Arc::new(Api {
             state: state.clone(),
-            door: Door {
-                tokens,
-                trusted_proxies: config.auth.trusted_proxies.clone(),
-            },
+            door,
             max_body_bytes: config.api.max_body_bytes,
+            strict: config.api.strict,
+            wrapped: config.api.wrapped,
             base,
             prefix: root.path().to_owned(),
         });

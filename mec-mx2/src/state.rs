@@ -14,7 +14,7 @@ use crate::book::{
 use crate::journal::{Journal, JournalError};
 use crate::metrics::Metrics;
 use crate::model::{
-    AppFilter, AppInfo, AvailabilityRequest, ContextRequest, Problem, Profile, app_list,
+    AppFilter, AppInfo, AvailabilityRequest, ContextRequest, Fault, Problem, Profile, app_list,
 };
 use crate::notify::Notifier;
 
@@ -318,6 +318,16 @@ impl Mx2 {
 
     pub(crate) fn of_device_app(&self, device_app: &str, caller: &Caller) -> Option<ContextId> {
         self.book().of_device_app(device_app, caller)
+    }
+
+    /// What `request` would change of a context and cannot.
+    pub(crate) fn unchangeable(
+        &self,
+        id: ContextId,
+        request: &ContextRequest,
+        caller: &Caller,
+    ) -> Result<Vec<Fault>, Problem> {
+        self.book().unchangeable(id, request, caller)
     }
 
     pub(crate) async fn update(

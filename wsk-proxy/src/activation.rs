@@ -5,6 +5,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use http::HeaderValue;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use uuid::Uuid;
@@ -31,6 +32,13 @@ impl ActivationId {
     /// A fresh one.
     pub(crate) fn random() -> Self {
         Self(random_uuid())
+    }
+
+    /// As the value of a header.
+    pub(crate) fn header(self) -> HeaderValue {
+        let mut digits = [0; uuid::fmt::Simple::LENGTH];
+        let text = self.0.simple().encode_lower(&mut digits);
+        HeaderValue::from_str(text).expect("hexadecimal digits are fit for a header")
     }
 
     /// The same as requests carry it through brokers.

@@ -27,11 +27,22 @@ pub(crate) struct Ask<'a> {
     pub(crate) lambdas: Candidates<'a>,
     /// Compact JSON.
     pub(crate) input: &'a str,
+    /// How bytes travel.
+    pub(crate) binary: Binary<'a>,
     pub(crate) id: ActivationId,
     pub(crate) hops: u32,
     /// What is passed on of the client's headers.
     pub(crate) metadata: &'a Metadata,
     pub(crate) timeout: Duration,
+}
+
+/// How bytes travel in JSON.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Binary<'a> {
+    /// The member that they are, in base64.
+    pub(crate) member: &'a str,
+    /// In parameters, too.
+    pub(crate) input: bool,
 }
 
 /// A lambda was executed, or may have been.
@@ -94,9 +105,16 @@ impl Ask<'_> {
         routers: &Routers,
         client: &LambdaClient,
     ) -> Result<Executed, Refusal> {
+        let bytes = if self.binary.input {
+            json::take_binary(self.input, self.binary.member)
+        } else {
+            None
+        };
+        let (input, datain) = bytes.unwrap_or_else(|| (self.input.to_owned(), Vec::new()));
         let request = LambdaRequest {
             name: lambda.to_owned(),
-            input: self.input.to_owned(),
+            input,
+            datain: datain.into(),
             hops: self.hops,
             uuid: self.id.uuid().to_string(),
             ..LambdaRequest::default()
@@ -123,7 +141,7 @@ impl Ask<'_> {
         mut trail: Trail,
         took: Duration,
     ) -> Result<Executed, Refusal> {
-        let response = match LambdaResponse::decode(reply.message) {
+        let mut response = match LambdaResponse::decode(reply.message) {
             Ok(response) => response,
             Err(error) => {
                 let text = format!("The platform gave an answer that is none: {error}");
@@ -131,7 +149,7 @@ impl Ask<'_> {
             }
         };
         let took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
-        trail.responder.clone_from(&response.responder);
+        trail.responder = std::mem::take(&mut response.responder);
         trail.hops = response.hops;
         trail.loads = [response.load1, response.load10, response.load30];
         trail.wait_ms = took_ms.saturating_sub(response.ptime.into());
@@ -158,11 +176,54 @@ impl Ask<'_> {
                 Ok(broken(&text, trail))
             }
             Outcome::Ok | Outcome::Unspecified if response.is_ok() => {
-                Ok(succeeded(&response, trail))
+                Ok(self.succeeded(&response, trail))
             }
             Outcome::Ok | Outcome::Unspecified | Outcome::ApplicationError => {
-                Ok(erroneous(&response, trail))
+                Ok(self.erroneous(&response, trail))
             }
+        }
+    }
+
+    /// What it answered, and whether that says that it failed.
+    fn result(&self, response: &LambdaResponse) -> (Box<RawValue>, bool) {
+        if response.dataout.is_empty() {
+            json::result(&response.output)
+        } else {
+            json::binary_result(&response.output, self.binary.member, &response.dataout)
+        }
+    }
+
+    fn succeeded(&self, response: &LambdaResponse, trail: Trail) -> Executed {
+        let (result, failed) = self.result(response);
+        let status = if failed {
+            Status::ApplicationError
+        } else {
+            Status::Success
+        };
+        Executed {
+            status,
+            result,
+            trail,
+            timed_out: false,
+        }
+    }
+
+    /// The lambda says that it failed; what it says beside that is its result.
+    fn erroneous(&self, response: &LambdaResponse, trail: Trail) -> Executed {
+        let status = if response.retcode.starts_with(DEVELOPER_ERROR) {
+            Status::DeveloperError
+        } else {
+            Status::ApplicationError
+        };
+        let result = match self.result(response) {
+            (result, true) => result,
+            (_, false) => json::object("error", &response.retcode),
+        };
+        Executed {
+            status,
+            result,
+            trail,
+            timed_out: false,
         }
     }
 
@@ -186,40 +247,6 @@ impl Ask<'_> {
             trail,
             timed_out: true,
         }
-    }
-}
-
-fn succeeded(response: &LambdaResponse, trail: Trail) -> Executed {
-    let (result, failed) = json::result(&response.output);
-    let status = if failed {
-        Status::ApplicationError
-    } else {
-        Status::Success
-    };
-    Executed {
-        status,
-        result,
-        trail,
-        timed_out: false,
-    }
-}
-
-/// The lambda says that it failed; what it says beside that is its result.
-fn erroneous(response: &LambdaResponse, trail: Trail) -> Executed {
-    let status = if response.retcode.starts_with(DEVELOPER_ERROR) {
-        Status::DeveloperError
-    } else {
-        Status::ApplicationError
-    };
-    let result = match json::result(&response.output) {
-        (result, true) => result,
-        (_, false) => json::object("error", &response.retcode),
-    };
-    Executed {
-        status,
-        result,
-        trail,
-        timed_out: false,
     }
 }
 

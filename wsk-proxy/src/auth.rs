@@ -7,6 +7,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use edge_daemon::Secret;
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
 
@@ -73,22 +74,47 @@ impl Doorkeeper {
         match self {
             Self::Open(anybody) => Some(anybody.clone()),
             Self::Credentials(credentials) => {
-                let (user, key) = basic(headers)?;
-                credentials.load().find(&user, &key)
+                let pair = Pair::of(headers)?;
+                credentials.load().find(&pair.user, &pair.key)
             }
         }
     }
 }
 
-/// User and key of `Authorization: Basic …`.
-fn basic(headers: &HeaderMap) -> Option<(String, String)> {
-    let (scheme, token) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
-    if !scheme.eq_ignore_ascii_case("basic") {
-        return None;
+/// Who somebody says to be, and the key that is to prove it.
+#[derive(PartialEq, Eq)]
+pub(crate) struct Pair {
+    user: String,
+    key: String,
+}
+
+impl Pair {
+    /// `uuid:key`, or the base64 form of it.
+    pub(crate) fn parse(secret: &Secret) -> Option<Self> {
+        let text = secret.expose();
+        if text.contains(':') {
+            Self::plain(text)
+        } else {
+            Self::encoded(text)
+        }
     }
-    let text = String::from_utf8(STANDARD.decode(token.trim()).ok()?).ok()?;
-    let (user, key) = text.split_once(':')?;
-    Some((user.to_owned(), key.to_owned()))
+
+    fn encoded(token: &str) -> Option<Self> {
+        Self::plain(std::str::from_utf8(&STANDARD.decode(token).ok()?).ok()?)
+    }
+
+    fn plain(text: &str) -> Option<Self> {
+        let (user, key) = text.split_once(':')?;
+        let (user, key) = (user.to_owned(), key.to_owned());
+        (!user.is_empty() && !key.is_empty()).then_some(Self { user, key })
+    }
+
+    /// What a request says in `Authorization: Basic …`.
+    fn of(headers: &HeaderMap) -> Option<Self> {
+        let (scheme, token) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+        let basic = scheme.eq_ignore_ascii_case("basic");
+        basic.then(|| Self::encoded(token.trim())).flatten()
+    }
 }
 
 #[cfg(test)]
@@ -99,7 +125,8 @@ mod tests {
 
     fn parsed(value: &str) -> Option<(String, String)> {
         let value = HeaderValue::from_str(value).unwrap();
-        basic(&HeaderMap::from_iter([(AUTHORIZATION, value)]))
+        let pair = Pair::of(&HeaderMap::from_iter([(AUTHORIZATION, value)]))?;
+        Some((pair.user, pair.key))
     }
 
     #[test]
@@ -124,6 +151,6 @@ mod tests {
         ] {
             assert_eq!(parsed(value), None, "{value}");
         }
-        assert_eq!(basic(&HeaderMap::new()), None);
+        assert!(Pair::of(&HeaderMap::new()).is_none());
     }
 }

@@ -121,6 +121,8 @@ impl Door {
         let service = service_fn(move |request| rest::serve(lane.clone(), request));
         let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
         let served = tokio::select! {
+            // In this order, whose choice by lot would be made at each step of the connection.
+            biased;
             served = &mut connection => served,
             () = self.drain.cancelled() => {
                 connection.as_mut().graceful_shutdown();

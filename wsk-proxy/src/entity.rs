@@ -1,26 +1,44 @@
 //! What actions and packages have in common: annotations, parameters, limits.
 
-use std::borrow::Cow;
-
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use serde_json::value::RawValue;
 
-/// A key and a value that say something about an entity.
-#[derive(Debug, Clone, Serialize)]
+/// A key and a value that say something about an activation, as they are written: nothing is copied.
+#[derive(Debug, Clone, Copy, Serialize)]
 pub(crate) struct Annotation<'a> {
-    key: &'a str,
-    value: Cow<'a, Value>,
+    key: &'static str,
+    value: AnnotationValue<'a>,
+}
+
+/// Says something about an activation.
+#[derive(Debug, Clone, Copy, Serialize)]
+#[serde(untagged)]
+pub(crate) enum AnnotationValue<'a> {
+    Text(&'a str),
+    Number(u64),
+    Flag(bool),
+    Limits(Limits),
 }
 
 impl<'a> Annotation<'a> {
-    pub(crate) fn new(key: &'a str, value: impl Into<Value>) -> Self {
-        let value = Cow::Owned(value.into());
+    pub(crate) fn text(key: &'static str, value: &'a str) -> Self {
+        let value = AnnotationValue::Text(value);
         Self { key, value }
     }
 
-    pub(crate) fn text(key: &'a str, value: &str) -> Self {
-        Self::new(key, value)
+    pub(crate) fn number(key: &'static str, value: impl Into<u64>) -> Self {
+        let value = AnnotationValue::Number(value.into());
+        Self { key, value }
+    }
+
+    pub(crate) fn flag(key: &'static str, value: bool) -> Self {
+        let value = AnnotationValue::Flag(value);
+        Self { key, value }
+    }
+
+    pub(crate) fn limits(key: &'static str, value: Limits) -> Self {
+        let value = AnnotationValue::Limits(value);
+        Self { key, value }
     }
 }
 
@@ -77,14 +95,5 @@ impl Limits {
             logs: 10,
             concurrency: 1,
         }
-    }
-
-    pub(crate) fn to_value(self) -> Value {
-        serde_json::json!({
-            "timeout": self.timeout,
-            "memory": self.memory,
-            "logs": self.logs,
-            "concurrency": self.concurrency,
-        })
     }
 }

@@ -36,11 +36,16 @@ pub struct Flags {
     #[arg(long, value_name = "FILE")]
     pub auth_file: Option<String>,
 
+    /// One pair of credentials instead, for the namespace of --namespace; others of this machine
+    /// see the command line: for more than a try, WSKPROXY__AUTH__KEY or a file
+    #[arg(long, value_name = "UUID:KEY")]
+    pub wsk_auth: Option<String>,
+
     /// Serve anybody, on the loopback address only
     #[arg(long)]
     pub open: bool,
 
-    /// The namespace of whoever needs no credentials [default: guest]
+    /// The namespace of --open and --wsk-auth [default: guest]
     #[arg(long, value_name = "NAME")]
     pub namespace: Option<String>,
 
@@ -98,6 +103,7 @@ impl Flags {
             .flag("--secure", "router.secure", given(self.secure))
             .flag("--table-endpoint", "table.endpoints", self.table_endpoint)
             .flag("--auth-file", "auth.file", self.auth_file)
+            .flag("--wsk-auth", "auth.key", self.wsk_auth)
             .flag("--open", "auth.open", given(self.open))
             .flag("--namespace", "names.namespace", self.namespace)
             .flag("--names", "names.mode", self.names)

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::value::RawValue;
 
 /// Why a text cannot be the parameters of an action.
@@ -63,6 +65,39 @@ pub(crate) fn merge(bound: &Members, parameters: &str) -> Result<String, serde_j
         .collect();
     all.extend(given.iter().map(|(key, value)| (key.as_str(), &**value)));
     serde_json::to_string(&all)
+}
+
+/// The result of an action that answered `output` and `bytes`, which become its member `name` in
+/// base64; and whether it says by itself that it failed. What is no object becomes the `payload` of
+/// one beside them.
+pub(crate) fn binary_result(output: &str, name: &str, bytes: &[u8]) -> (Box<RawValue>, bool) {
+    let (text, failed) = match output {
+        "" => (raw("{}".to_owned()), false),
+        output => result(output),
+    };
+    let mut members = match serde_json::from_str::<Members>(text.get()) {
+        Ok(members) => members,
+        Err(_) => Members::from([("payload".to_owned(), text)]),
+    };
+    members.insert(
+        name.to_owned(),
+        raw(format!("\"{}\"", STANDARD.encode(bytes))),
+    );
+    let result = serde_json::value::to_raw_value(&members);
+    (result.expect("an object of JSON has a JSON form"), failed)
+}
+
+/// Takes bytes out of the parameters of an action: those of its member `name`, if it is base64.
+pub(crate) fn take_binary(parameters: &str, name: &str) -> Option<(String, Vec<u8>)> {
+    let mut members: Members = serde_json::from_str(parameters).ok()?;
+    let text: String = serde_json::from_str(members.get(name)?.get()).ok()?;
+    let bytes = STANDARD.decode(text).ok()?;
+    members.remove(name);
+    Some((serde_json::to_string(&members).ok()?, bytes))
+}
+
+fn raw(json: String) -> Box<RawValue> {
+    RawValue::from_string(json).expect("it is put together of JSON")
 }
 
 /// The result of an action that answered `output`, and whether it says by itself that it failed: an
@@ -147,6 +182,34 @@ mod tests {
         ] {
             let (result, has_failed) = result(output);
             assert_eq!((result.get(), has_failed), (expected, failed), "{output}");
+        }
+    }
+
+    #[test]
+    fn bytes_are_a_member_beside_what_else_was_answered() {
+        let with = |output: &str| {
+            let (result, failed) = binary_result(output, "base64", &[0, 255, 7]);
+            (result.get().to_owned(), failed)
+        };
+        for (output, expected, fails) in [
+            ("", r#"{"base64":"AP8H"}"#, false),
+            ("{}", r#"{"base64":"AP8H"}"#, false),
+            (r#"{"n":1.50}"#, r#"{"base64":"AP8H","n":1.50}"#, false),
+            (r#"{"base64":"own"}"#, r#"{"base64":"AP8H"}"#, false),
+            ("text", r#"{"base64":"AP8H","payload":"text"}"#, false),
+            ("[1]", r#"{"base64":"AP8H","payload":[1]}"#, false),
+            (r#"{"error":1}"#, r#"{"base64":"AP8H","error":1}"#, true),
+        ] {
+            assert_eq!(with(output), (expected.to_owned(), fails), "{output}");
+        }
+    }
+
+    #[test]
+    fn bytes_are_taken_out_of_parameters_if_they_are_base64() {
+        let taken = take_binary(r#"{"a":1.50,"base64":"AP8H"}"#, "base64");
+        assert_eq!(taken, Some((r#"{"a":1.50}"#.to_owned(), vec![0, 255, 7])));
+        for other in ["{}", r#"{"base64":7}"#, r#"{"base64":"no base64!"}"#] {
+            assert_eq!(take_binary(other, "base64"), None, "{other}");
         }
     }
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use edge_transport::{Core, LambdaClient, Metadata};
 
 use crate::activation::{Activation, ActivationId, Kind, Status, Trail, now_ms};
-use crate::ask::{Ask, Executed, Refusal};
+use crate::ask::{Ask, Binary, Executed, Refusal};
 use crate::json;
 use crate::names::ActionName;
 use crate::plan::Plan;
@@ -83,6 +83,10 @@ impl Lane {
                 .naming
                 .lambdas(action, written_out, |lambda| table.serves(lambda)),
             input: parameters,
+            binary: Binary {
+                member: &shared.config.invoke.binary_member,
+                input: shared.config.invoke.binary_input,
+            },
             id: task.id,
             hops: task.hops,
             metadata: &task.metadata,

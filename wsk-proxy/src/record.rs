@@ -6,6 +6,9 @@ use serde_json::value::RawValue;
 use crate::activation::{Activation, ActivationId, Kind, VERSION};
 use crate::entity::{Annotation, Limits};
 
+/// As many as one has at the most.
+const MAX_ANNOTATIONS: usize = 13;
+
 /// All of an activation.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -104,26 +107,29 @@ fn head(activation: &Activation) -> Head<'_> {
 
 fn annotations(activation: &Activation) -> Vec<Annotation<'_>> {
     let trail = &activation.trail;
-    let mut all = vec![
+    let mut all = Vec::with_capacity(MAX_ANNOTATIONS);
+    all.extend([
         Annotation::text("path", &activation.action.full()[1..]),
         Annotation::text("kind", activation.kind.text()),
-        Annotation::new("limits", Limits::of_actions(activation.limit_ms).to_value()),
-        Annotation::new("timeout", activation.timed_out),
-    ];
+        Annotation::limits("limits", Limits::of_actions(activation.limit_ms)),
+        Annotation::flag("timeout", activation.timed_out),
+    ]);
     if activation.kind == Kind::Sequence {
-        all.push(Annotation::new("topmost", activation.cause.is_none()));
+        all.push(Annotation::flag("topmost", activation.cause.is_none()));
     } else {
-        all.push(Annotation::new("waitTime", trail.wait_ms));
+        all.push(Annotation::number("waitTime", trail.wait_ms));
         if trail.init_ms > 0 {
-            all.push(Annotation::new("initTime", trail.init_ms));
+            all.push(Annotation::number("initTime", trail.init_ms));
         }
-        all.push(Annotation::text("soe.lambda", &trail.lambda));
-        all.push(Annotation::text("soe.responder", &trail.responder));
-        all.push(Annotation::new("soe.hops", trail.hops));
         let [load1, load10, load30] = trail.loads;
-        all.push(Annotation::new("soe.load1", load1));
-        all.push(Annotation::new("soe.load10", load10));
-        all.push(Annotation::new("soe.load30", load30));
+        all.extend([
+            Annotation::text("soe.lambda", &trail.lambda),
+            Annotation::text("soe.responder", &trail.responder),
+            Annotation::number("soe.hops", trail.hops),
+            Annotation::number("soe.load1", load1),
+            Annotation::number("soe.load10", load10),
+            Annotation::number("soe.load30", load30),
+        ]);
     }
     if activation.cause.is_some() {
         all.push(Annotation::text("causedBy", "sequence"));

@@ -61,12 +61,19 @@ impl Routers {
     /// Those that are not passed over in their order, then the others.
     fn in_turn(&self) -> impl Iterator<Item = &Router> {
         let now = self.now();
-        let (mut usable, aside): (Vec<_>, Vec<_>) = self
+        // A bit for each: there are 16 at the most.
+        let usable = self
             .all
             .iter()
-            .partition(|router| self.is_usable(router, now));
-        usable.extend(aside);
-        usable.into_iter()
+            .enumerate()
+            .fold(0_u64, |bits, (at, router)| {
+                bits | u64::from(self.is_usable(router, now)) << at
+            });
+        let those = move |wanted| {
+            let fits = move |(at, _): &(usize, &Router)| (usable >> at & 1 == 1) == wanted;
+            self.all.iter().enumerate().filter(fits)
+        };
+        those(true).chain(those(false)).map(|(_, router)| router)
     }
 
     /// Whether it works as far as is known, or is to be tried again: by one call, the others go on

@@ -18,7 +18,7 @@ use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
 use crate::activation::now_ms;
 use crate::archive::Archive;
-use crate::auth::{self, CredentialsError, Doorkeeper, Identity, Scopes};
+use crate::auth::{self, Credentials, CredentialsError, Doorkeeper, Identity, Pair, Scopes};
 use crate::background::Places;
 use crate::config::{ADMIN_PORT, Config, InvalidConfig};
 use crate::connections::Door;
@@ -301,20 +301,20 @@ fn bind(endpoint: &Endpoint) -> Result<(TcpListener, SocketAddr), StartError> {
 
 fn doorkeeper(config: &Config) -> Result<Doorkeeper, CredentialsError> {
     let usual = config.usual_allowance();
-    match &config.auth.file {
-        Some(path) => {
-            let credentials = auth::read(path, usual)?;
-            Ok(Doorkeeper::Credentials(arc_swap::ArcSwap::from_pointee(
-                credentials,
-            )))
-        }
-        None => Ok(Doorkeeper::Open(Identity {
-            namespace: config.names.namespace.as_str().into(),
-            scopes: Scopes::ALL,
-            allowance: usual,
-            anywhere: true,
-        })),
-    }
+    let somebody = Identity {
+        namespace: config.names.namespace.as_str().into(),
+        scopes: Scopes::ALL,
+        allowance: usual,
+        anywhere: config.auth.open,
+    };
+    let credentials = match (&config.auth.file, Pair::parse(&config.auth.key)) {
+        (Some(path), _) => auth::read(path, usual)?,
+        (None, Some(pair)) => Credentials::only(&pair, somebody),
+        (None, None) => return Ok(Doorkeeper::Open(somebody)),
+    };
+    Ok(Doorkeeper::Credentials(arc_swap::ArcSwap::from_pointee(
+        credentials,
+    )))
 }
 
 /// Reads the journal, if there is one.

@@ -28,7 +28,7 @@ struct Inner {
 #[derive(Debug, Default)]
 struct Shelf {
     by_start: BTreeMap<Place, Arc<Activation>>,
-    by_id: HashMap<ActivationId, Place>,
+    by_id: HashMap<ActivationId, Place, foldhash::fast::RandomState>,
     bytes: usize,
 }
 
@@ -63,8 +63,13 @@ impl Store {
         let mut inner = self.lock();
         let place = (activation.start_ms, inner.next);
         inner.next += 1;
-        let namespace: Arc<str> = activation.action.namespace().into();
-        let shelf = inner.namespaces.entry(namespace).or_default();
+        let namespace = activation.action.namespace();
+        if !inner.namespaces.contains_key(namespace) {
+            inner.namespaces.insert(namespace.into(), Shelf::default());
+        }
+        let Some(shelf) = inner.namespaces.get_mut(namespace) else {
+            return;
+        };
         let before = shelf.bytes;
         shelf.remove(activation.id);
         shelf.bytes += activation.size();

@@ -2,9 +2,8 @@
 
 use std::process::ExitCode;
 
-use edge_controller::{Config, Controller, Flags, REFERENCE_OPTIONS};
-use edge_daemon::lifecycle::Shutdown;
-use edge_daemon::{cli, log, run, signals};
+use edge_controller::{Controller, Flags, Handle, REFERENCE_OPTIONS};
+use edge_daemon::{cli, run, serve};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -17,24 +16,11 @@ fn main() -> ExitCode {
         if common.answered(&loaded)? {
             return Ok(());
         }
-        log::init(&loaded.config.log);
-        loaded.log_warnings();
-        let shutdown = Shutdown::new();
-        signals::install(&shutdown)?;
-        tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()?
-            .block_on(serve(loaded.config, shutdown))
+        serve(
+            loaded,
+            |config| (&config.log, &config.drain),
+            Controller::start,
+            Handle::shutdown,
+        )
     })
-}
-
-async fn serve(config: Config, shutdown: Shutdown) -> anyhow::Result<()> {
-    let patience = config.drain.deadline;
-    let controller = Controller::start(config).await?;
-    let reason = shutdown.requested().await;
-    tracing::info!(reason, "shutting down");
-    if !controller.shutdown(patience).await {
-        anyhow::bail!("gave up what was still in flight after {patience:?}");
-    }
-    Ok(())
 }

@@ -82,22 +82,14 @@ const REFERENCE_OPTIONS: [&str; 7] = [
     "server-conf",
 ];
 
-/// What the command line asks for.
-#[derive(Debug)]
-pub enum WskCommand {
-    /// Serve with this configuration.
-    Serve(Box<Loaded<WskConfig>>),
-    /// What was asked for has been printed.
-    Answered,
-}
-
-/// Reads the command line, the program's name first, and the configuration that it names.
+/// Reads the command line, the program's name first, and the configuration that it names; `None` if what was
+/// asked for has been printed.
 ///
 /// # Errors
 /// Wrong usage or an unusable configuration; both make the program exit with 2.
 pub fn read_wsk(
     arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>,
-) -> anyhow::Result<WskCommand> {
+) -> anyhow::Result<Option<Loaded<WskConfig>>> {
     let flags: WskFlags = cli::parse(arguments, &REFERENCE_OPTIONS)?;
     let common = flags.common.clone();
     let loaded: Loaded<WskConfig> = layers(flags).load()?;
@@ -105,9 +97,9 @@ pub fn read_wsk(
         return Err(loaded.invalid(invalid.key, invalid.problem).into());
     }
     if common.answered(&loaded)? {
-        return Ok(WskCommand::Answered);
+        return Ok(None);
     }
-    Ok(WskCommand::Serve(Box::new(loaded)))
+    Ok(Some(loaded))
 }
 
 fn layers(flags: WskFlags) -> Layers {

@@ -3,10 +3,11 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use edge_daemon::Secret;
 use http::HeaderValue;
 use serde::{Deserialize, Serialize};
 
-use super::credentials::{CredentialsError, Secret};
+use super::credentials::{self, CredentialsError};
 use crate::params::Mapping;
 
 /// Where the API is below the root.
@@ -198,10 +199,10 @@ impl BackendConfig {
 
     pub(super) fn authorization(&self) -> Result<Option<HeaderValue>, BackendError> {
         let secret = match &self.auth_file {
-            Some(path) => Secret::read(path)?,
+            Some(path) => credentials::read(path)?,
             None => self.auth.clone(),
         };
-        Ok(secret.authorization()?)
+        Ok(credentials::authorization(&secret)?)
     }
 
     pub(super) fn certificates(&self) -> Result<Option<Vec<reqwest::Certificate>>, BackendError> {

@@ -1,20 +1,11 @@
-//! Credentials of a platform, which no log and no page shows.
+//! Credentials of a platform: as they are configured, and as it wants to see them.
 
-use std::fmt;
 use std::path::Path;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use edge_daemon::Secret;
 use http::HeaderValue;
-use serde::{Deserialize, Serialize};
-
-/// What stands for a secret where it would be shown.
-const HIDDEN: &str = "(hidden)";
-
-/// A text that is not shown: `uuid:key`, or the base64 form of it.
-#[derive(Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(from = "String")]
-pub struct Secret(String);
 
 /// Why credentials are of no use.
 #[derive(Debug, thiserror::Error)]
@@ -32,63 +23,40 @@ pub enum CredentialsError {
     Malformed,
 }
 
-impl Secret {
-    /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    /// What the file at `path` contains, without the space around it.
-    ///
-    /// # Errors
-    /// If it cannot be read.
-    pub fn read(path: &Path) -> Result<Self, CredentialsError> {
-        let text = std::fs::read_to_string(path).map_err(|source| {
-            let path = path.display().to_string();
-            CredentialsError::Unreadable { path, source }
-        })?;
-        Ok(Self(text.trim().to_owned()))
-    }
-
-    /// The value of the header `Authorization`; none if there is no secret.
-    ///
-    /// # Errors
-    /// If it is no credentials.
-    pub fn authorization(&self) -> Result<Option<HeaderValue>, CredentialsError> {
-        if self.is_empty() {
-            return Ok(None);
-        }
-        let encoded = if self.0.contains(':') {
-            STANDARD.encode(&self.0)
-        } else {
-            let decoded = STANDARD.decode(&self.0).ok();
-            let pair = decoded.is_some_and(|bytes| bytes.contains(&b':'));
-            pair.then(|| self.0.clone())
-                .ok_or(CredentialsError::Malformed)?
-        };
-        let mut value = HeaderValue::try_from(format!("Basic {encoded}"))
-            .map_err(|_| CredentialsError::Malformed)?;
-        value.set_sensitive(true);
-        Ok(Some(value))
-    }
+/// What the file at `path` contains, without the space around it.
+///
+/// # Errors
+/// If it cannot be read.
+pub(super) fn read(path: &Path) -> Result<Secret, CredentialsError> {
+    let text = std::fs::read_to_string(path).map_err(|source| {
+        let path = path.display().to_string();
+        CredentialsError::Unreadable { path, source }
+    })?;
+    Ok(text.trim().to_owned().into())
 }
 
-impl From<String> for Secret {
-    fn from(text: String) -> Self {
-        Self(text)
+/// The value of the header `Authorization` for `uuid:key`, or the base64 form of it; none if there
+/// is no secret.
+///
+/// # Errors
+/// If it is no credentials.
+pub(super) fn authorization(secret: &Secret) -> Result<Option<HeaderValue>, CredentialsError> {
+    if secret.is_empty() {
+        return Ok(None);
     }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.is_empty() { "(none)" } else { HIDDEN })
-    }
-}
-
-impl Serialize for Secret {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(if self.is_empty() { "" } else { HIDDEN })
-    }
+    let text = secret.expose();
+    let encoded = if text.contains(':') {
+        STANDARD.encode(text)
+    } else {
+        let decoded = STANDARD.decode(text).ok();
+        let pair = decoded.is_some_and(|bytes| bytes.contains(&b':'));
+        pair.then(|| text.to_owned())
+            .ok_or(CredentialsError::Malformed)?
+    };
+    let mut value = HeaderValue::try_from(format!("Basic {encoded}"))
+        .map_err(|_| CredentialsError::Malformed)?;
+    value.set_sensitive(true);
+    Ok(Some(value))
 }
 
 #[cfg(test)]
@@ -96,7 +64,7 @@ mod tests {
     use super::*;
 
     fn header(text: &str) -> Result<Option<HeaderValue>, CredentialsError> {
-        Secret::from(text.to_owned()).authorization()
+        authorization(&Secret::from(text.to_owned()))
     }
 
     #[test]
@@ -109,15 +77,5 @@ mod tests {
         for wrong in ["nonsense", "dXNlcg=="] {
             assert!(header(wrong).is_err());
         }
-    }
-
-    #[test]
-    fn nothing_shows_them() {
-        let secret = Secret::from("user:key".to_owned());
-        assert_eq!(format!("{secret:?}"), HIDDEN);
-        assert_eq!(
-            serde_json::to_string(&secret).unwrap(),
-            format!("\"{HIDDEN}\"")
-        );
     }
 }

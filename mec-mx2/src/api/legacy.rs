@@ -14,7 +14,7 @@ use serde_json::json;
 use super::Api;
 use super::exchange::{body, caller, no_content, with_hints};
 use super::released::Released;
-use super::standard::{check_callback, named};
+use super::standard::{check_callback, check_change, check_creation, named};
 use crate::book::{Caller, ContextId};
 use crate::model::{AppFilter, ContextRequest, Problem, Profile};
 
@@ -49,12 +49,20 @@ fn refusal(error: Problem, detail: &str) -> Problem {
     }
 }
 
-/// Queries are ignored, as there.
+/// Queries are ignored, as there; or honoured, as version 1.1.1 of the standard wants it.
 async fn list(State(api): State<Arc<Api>>, request: Request) -> Response {
     let (parts, _) = request.into_parts();
-    match caller(&api, &parts) {
-        Ok(_) => {
-            let list = api.state.list(Profile::Legacy, &AppFilter::default());
+    let listed = || {
+        caller(&api, &parts)?;
+        if api.strict {
+            AppFilter::parse(parts.uri.query().unwrap_or_default())
+        } else {
+            Ok(AppFilter::default())
+        }
+    };
+    match listed() {
+        Ok(filter) => {
+            let list = api.state.list(Profile::Legacy, &filter);
             super::exchange::json(StatusCode::OK, &list)
         }
         Err(error) => problem(&error),
@@ -67,6 +75,7 @@ async fn create(State(api): State<Arc<Api>>, request: Request) -> Response {
         let caller = caller(&api, &parts)?;
         let content = body(&api, content).await?;
         let request = ContextRequest::parse(&content, Profile::Legacy)?;
+        check_creation(&api, &request)?;
         check_callback(&api, request.callback.as_ref(), &caller.address)?;
         api.state.create(request, caller, content.len()).await
     };
@@ -91,6 +100,7 @@ async fn update(State(api): State<Arc<Api>>, request: Request) -> Response {
         check_callback(&api, request.callback.as_ref(), &caller.address)?;
         let known = find(&api, named(&parts), &request.device_app, &caller);
         let known = known.ok_or_else(|| Problem::forbidden("unknown or invalid context"))?;
+        check_change(&api, known, &request, &caller)?;
         let done = api
             .state
             .update(known, request, &caller, content.len())

@@ -9,12 +9,15 @@ use axum::response::Response;
 use axum::routing::{get, post, put};
 use http::request::Parts;
 use http::{HeaderValue, StatusCode, header};
+use serde_json::{Map, Value};
 
 use super::exchange::{acceptable, body, caller, is_json, json, no_content, problem};
 use super::released::Released;
 use super::{Api, openapi};
-use crate::book::ContextId;
-use crate::model::{AppFilter, AvailabilityRequest, CallbackUri, ContextRequest, Problem, Profile};
+use crate::book::{Caller, ContextId};
+use crate::model::{
+    AppFilter, AvailabilityRequest, CallbackUri, ContextRequest, Fault, Problem, Profile,
+};
 
 /// The path of the interface below that of the root.
 pub(super) const BASE: &str = "/dev_app/v1";
@@ -37,7 +40,10 @@ async fn list(State(api): State<Arc<Api>>, request: Request) -> Response {
         AppFilter::parse(parts.uri.query().unwrap_or_default())
     };
     match listed() {
-        Ok(filter) => json(StatusCode::OK, &api.state.list(Profile::Standard, &filter)),
+        Ok(filter) => {
+            let list = api.state.list(Profile::Standard, &filter);
+            json(StatusCode::OK, &wrapped(&api, "ApplicationList", list))
+        }
         Err(error) => problem(&error),
     }
 }
@@ -50,6 +56,7 @@ async fn create(State(api): State<Arc<Api>>, request: Request) -> Response {
         is_json(&parts.headers)?;
         let content = body(&api, content).await?;
         let request = ContextRequest::parse(&content, Profile::Standard)?;
+        check_creation(&api, &request)?;
         check_callback(&api, request.callback.as_ref(), &caller.address)?;
         api.state.create(request, caller, content.len()).await
     };
@@ -61,7 +68,8 @@ async fn create(State(api): State<Arc<Api>>, request: Request) -> Response {
                 api.prefix,
                 held.id()
             );
-            let mut response = Response::new(Body::new(Released::new(answer.to_string(), held)));
+            let answer = wrapped(&api, "AppContext", answer).to_string();
+            let mut response = Response::new(Body::new(Released::new(answer, held)));
             *response.status_mut() = StatusCode::CREATED;
             let headers = response.headers_mut();
             headers.insert(
@@ -95,13 +103,52 @@ pub(super) fn check_callback(
     let targets = api.state.notifier().targets();
     match address {
         Some(address) if !targets.admit(address, creator.parse().ok()) => {
-            Err(Problem::invalid(vec![crate::model::Fault {
-                name: "/callbackReference".to_owned(),
-                reason: "notifications may not go to that address from here".to_owned(),
-            }]))
+            let reason = "notifications may not go to that address from here";
+            Err(fault("/callbackReference", reason))
         }
         _ => Ok(()),
     }
+}
+
+/// Where that is to be refused, that nobody gives an identifier which is ours to give.
+pub(super) fn check_creation(api: &Api, request: &ContextRequest) -> Result<(), Problem> {
+    if api.strict && request.context_id.is_some() {
+        return Err(fault("/contextId", "is given by the server"));
+    }
+    Ok(())
+}
+
+/// Where that is to be refused, that a change is none of what cannot change.
+pub(super) fn check_change(
+    api: &Api,
+    id: ContextId,
+    request: &ContextRequest,
+    caller: &Caller,
+) -> Result<(), Problem> {
+    if !api.strict {
+        return Ok(());
+    }
+    let faults = api.state.unchangeable(id, request, caller)?;
+    if faults.is_empty() {
+        Ok(())
+    } else {
+        Err(Problem::invalid(faults))
+    }
+}
+
+fn fault(name: &str, reason: &str) -> Problem {
+    Problem::invalid(vec![Fault {
+        name: name.to_owned(),
+        reason: reason.to_owned(),
+    }])
+}
+
+/// An answer as it is, or in the name of its type.
+fn wrapped(api: &Api, name: &str, answer: Value) -> Value {
+    if !api.wrapped {
+        return answer;
+    }
+    Value::Object(Map::from_iter([(name.to_owned(), answer)]))
 }
 
 /// What the path names. Identifiers need no decoding: they are hexadecimal.
@@ -121,18 +168,16 @@ async fn update(State(api): State<Arc<Api>>, request: Request) -> Response {
         is_json(&parts.headers)?;
         let content = body(&api, content).await?;
         let request = ContextRequest::parse(&content, Profile::Standard)?;
-        if request
-            .context_id
-            .as_ref()
-            .is_some_and(|inner| inner != named(&parts))
-        {
-            return Err(Problem::invalid(vec![crate::model::Fault {
-                name: "/contextId".to_owned(),
-                reason: "is not that of the resource".to_owned(),
-            }]));
+        match &request.context_id {
+            Some(inner) if inner != named(&parts) => {
+                return Err(fault("/contextId", "is not that of the resource"));
+            }
+            None if api.strict => return Err(fault("/contextId", "is required")),
+            _ => {}
         }
         check_callback(&api, request.callback.as_ref(), &caller.address)?;
         let id = context_id(&parts)?;
+        check_change(&api, id, &request, &caller)?;
         api.state.update(id, request, &caller, content.len()).await
     };
     match updated.await {
@@ -164,7 +209,10 @@ async fn availability(State(api): State<Arc<Api>>, request: Request) -> Response
         Ok(api.state.availability(&request))
     };
     match answered.await {
-        Ok(answer) => json(StatusCode::OK, &answer),
+        Ok(answer) => {
+            let answer = wrapped(&api, "ApplicationLocationAvailability", answer);
+            json(StatusCode::OK, &answer)
+        }
         Err(error) => problem(&error),
     }
 }

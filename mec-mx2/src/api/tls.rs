@@ -1,5 +1,6 @@
 //! TLS of the interfaces: with certificates of clients, or without.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use edge_transport::tls::{TlsError, TlsFiles};
@@ -25,6 +26,33 @@ pub enum TlsSetup {
     },
 }
 
+/// What one side shows the other, as PEM.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// The chain of certificates.
+    pub certificate: PathBuf,
+    /// The key of the first of them.
+    pub key: PathBuf,
+}
+
+type Material = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
+
+fn failed(path: &Path) -> impl Fn(Box<dyn std::error::Error + Send + Sync>) -> TlsSetup {
+    let what = path.display().to_string();
+    move |source| TlsSetup::File {
+        what: what.clone(),
+        source,
+    }
+}
+
+fn read(certificate: &Path, key: &Path) -> Result<Material, TlsSetup> {
+    let chain = CertificateDer::pem_file_iter(certificate)
+        .and_then(Iterator::collect)
+        .map_err(|error| failed(certificate)(error.into()))?;
+    let key = PrivateKeyDer::from_pem_file(key).map_err(|error| failed(key)(error.into()))?;
+    Ok((chain, key))
+}
+
 /// What the server shows and asks for; `None` if nothing is encrypted.
 pub(crate) fn server(mode: ApiTls) -> Result<Option<Arc<rustls::ServerConfig>>, TlsSetup> {
     let config = match mode {
@@ -32,25 +60,11 @@ pub(crate) fn server(mode: ApiTls) -> Result<Option<Arc<rustls::ServerConfig>>, 
         ApiTls::Mutual => (*TlsFiles::from_environment()?.server_config()?).clone(),
         ApiTls::Server => {
             let files = TlsFiles::from_environment()?;
-            let failed = |path: &std::path::Path| {
-                let what = path.display().to_string();
-                move |source: Box<dyn std::error::Error + Send + Sync>| TlsSetup::File {
-                    what,
-                    source,
-                }
-            };
-            let chain = CertificateDer::pem_file_iter(&files.server_certificate)
-                .and_then(Iterator::collect)
-                .map_err(Into::into)
-                .map_err(failed(&files.server_certificate))?;
-            let key = PrivateKeyDer::from_pem_file(&files.server_key)
-                .map_err(Into::into)
-                .map_err(failed(&files.server_key))?;
+            let (chain, key) = read(&files.server_certificate, &files.server_key)?;
             rustls::ServerConfig::builder_with_provider(provider())
                 .with_safe_default_protocol_versions()
                 .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, key))
-                .map_err(Into::into)
-                .map_err(failed(&files.server_certificate))?
+                .map_err(|error| failed(&files.server_certificate)(error.into()))?
         }
     };
     let mut config = config;
@@ -58,22 +72,23 @@ pub(crate) fn server(mode: ApiTls) -> Result<Option<Arc<rustls::ServerConfig>>, 
     Ok(Some(Arc::new(config)))
 }
 
-/// Trust for receivers of notifications: the authorities in `file`, or those of the system.
+/// Trust in servers and in receivers of notifications: the authorities in `authorities`, or those
+/// of the system; and what is shown to those of them who ask.
 pub(crate) fn client(
-    file: Option<&std::path::Path>,
+    authorities: Option<&Path>,
+    identity: Option<&Identity>,
 ) -> Result<Arc<rustls::ClientConfig>, TlsSetup> {
     let mut roots = rustls::RootCertStore::empty();
-    match file {
+    match authorities {
         Some(path) => {
-            let failed = |source| TlsSetup::File {
-                what: path.display().to_string(),
-                source,
-            };
-            let authorities: Vec<_> = CertificateDer::pem_file_iter(path)
+            let failed = failed(path);
+            let certificates: Vec<_> = CertificateDer::pem_file_iter(path)
                 .and_then(Iterator::collect)
                 .map_err(|error| failed(error.into()))?;
-            for authority in authorities {
-                roots.add(authority).map_err(|error| failed(error.into()))?;
+            for certificate in certificates {
+                roots
+                    .add(certificate)
+                    .map_err(|error| failed(error.into()))?;
             }
         }
         None => {
@@ -81,14 +96,22 @@ pub(crate) fn client(
             roots.add_parsable_certificates(system.certs);
         }
     }
-    let config = rustls::ClientConfig::builder_with_provider(provider())
+    let builder = rustls::ClientConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()
         .map_err(|error| TlsSetup::File {
             what: "TLS".to_owned(),
             source: error.into(),
         })?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
+        .with_root_certificates(roots);
+    let config = match identity {
+        None => builder.with_no_client_auth(),
+        Some(Identity { certificate, key }) => {
+            let (chain, key) = read(certificate, key)?;
+            builder
+                .with_client_auth_cert(chain, key)
+                .map_err(|error| failed(certificate)(error.into()))?
+        }
+    };
     Ok(Arc::new(config))
 }
 

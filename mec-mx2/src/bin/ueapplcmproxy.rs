@@ -2,9 +2,8 @@
 
 use std::process::ExitCode;
 
-use edge_daemon::lifecycle::Shutdown;
-use edge_daemon::{cli, log, run, signals};
-use mec_mx2::{Config, Flags, REFERENCE_OPTIONS, Server};
+use edge_daemon::{cli, run, serve};
+use mec_mx2::{Flags, Handle, REFERENCE_OPTIONS, Server};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -17,24 +16,11 @@ fn main() -> ExitCode {
         if common.answered(&loaded)? {
             return Ok(());
         }
-        log::init(&loaded.config.log);
-        loaded.log_warnings();
-        let shutdown = Shutdown::new();
-        signals::install(&shutdown)?;
-        tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()?
-            .block_on(serve(loaded.config, shutdown))
+        serve(
+            loaded,
+            |config| (&config.log, &config.drain),
+            Server::start,
+            Handle::shutdown,
+        )
     })
-}
-
-async fn serve(config: Config, shutdown: Shutdown) -> anyhow::Result<()> {
-    let patience = config.drain.deadline;
-    let server = Server::start(config).await?;
-    let reason = shutdown.requested().await;
-    tracing::info!(reason, "shutting down");
-    if !server.shutdown(patience).await {
-        anyhow::bail!("gave up what was still in flight after {patience:?}");
-    }
-    Ok(())
 }

@@ -6,7 +6,9 @@ use serde_json::Value;
 
 use super::outbox::Message;
 use super::{Book, ContextId, ContextView, Effects, Event, Record};
-use crate::model::{AppInfo, ContextRequest, Instance, InstanceRequest, Problem, Profile, Update};
+use crate::model::{
+    AppInfo, ContextRequest, Fault, Instance, InstanceRequest, Problem, Profile, Update,
+};
 
 /// Who asks.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -211,6 +213,18 @@ impl Book {
         });
         own.max_by_key(|(_, context)| context.seen_ms)
             .map(|(id, _)| *id)
+    }
+
+    /// What `request` would change of a context and cannot.
+    pub(crate) fn unchangeable(
+        &self,
+        id: ContextId,
+        request: &ContextRequest,
+        caller: &Caller,
+    ) -> Result<Vec<Fault>, Problem> {
+        let unknown = || Problem::not_found("there is no such context");
+        let known = self.own(id, caller).ok_or_else(unknown)?;
+        Ok(request.changes_to(&known.request))
     }
 
     /// Changes a context's callback and places. Nothing else of it can change.

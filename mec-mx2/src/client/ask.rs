@@ -30,7 +30,7 @@ pub(super) struct Asker {
 impl Asker {
     pub(super) fn new(options: Options) -> Result<Self, ClientError> {
         let tls = if options.root.is_secure() {
-            let tls = client_tls(options.ca_file.as_deref());
+            let tls = client_tls(options.ca_file.as_deref(), options.identity.as_ref());
             Some(tls.map_err(|error| ClientError::Tls(Arc::new(error)))?)
         } else {
             None
@@ -79,10 +79,12 @@ impl Asker {
         request: &ContextRequest,
     ) -> Result<bool, ClientError> {
         let path = path(request.profile, &format!("app_contexts/{id}"));
-        match self
-            .ask(Method::PUT, &path, Some(&request.to_json()))
-            .await?
-        {
+        let mut body = request.to_json();
+        if request.profile == Profile::Standard {
+            // Required there, if the server is strict about it.
+            body["contextId"] = id.into();
+        }
+        match self.ask(Method::PUT, &path, Some(&body)).await? {
             (status, _) if status.is_success() => Ok(true),
             (StatusCode::NOT_FOUND | StatusCode::FORBIDDEN, _) => Ok(false),
             other => Err(self.refused(other)),

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::location::LocationConstraints;
-use super::problem::Problem;
+use super::problem::{Fault, Problem};
 use super::reader::{Faults, Object, parse_object};
 use super::uri::{CallbackUri, Reference};
 use super::{
@@ -266,6 +266,28 @@ impl ContextRequest {
         }
         context.insert("appInfo".to_owned(), Value::Object(info));
         Value::Object(context)
+    }
+
+    /// What of `known` would be another value, one fault for each; the callback and the instances
+    /// may be, and what is not said is not another.
+    pub(crate) fn changes_to(&self, known: &Self) -> Vec<Fault> {
+        let (given, known) = (self.to_json(), known.to_json());
+        let mut faults = Faults::default();
+        for (place, may_change) in [
+            ("", "callbackReference"),
+            ("/appInfo", "userAppInstanceInfo"),
+        ] {
+            let Some(Value::Object(members)) = given.pointer(place) else {
+                continue;
+            };
+            for (key, value) in members {
+                let at = format!("{place}/{key}");
+                if key != may_change && !value.is_object() && known.pointer(&at) != Some(value) {
+                    faults.add(at, "cannot be changed");
+                }
+            }
+        }
+        faults.found()
     }
 
     /// What of it a PUT may change.

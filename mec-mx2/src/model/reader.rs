@@ -16,6 +16,10 @@ impl Faults {
         });
     }
 
+    pub(crate) fn found(self) -> Vec<Fault> {
+        self.0
+    }
+
     /// `value` unless there were faults.
     pub(crate) fn none_or<T>(self, value: Option<T>) -> Result<T, Problem> {
         match value {

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{ask, context, create, serving};
+use crate::support::{ask, context, create, serve, server, serving};
 
 const LIST: &str = "/dev_app/v1/app_list";
 const CONTEXTS: &str = "/dev_app/v1/app_contexts";
@@ -282,54 +282,114 @@ mod older {
             "appInfo": {"appName": "clambda0", "appProvider": "OpenLambdaMec", "appSoftVersion": "1.0"}})
     }
 
-    #[tokio::test]
-    async fn tc_mec_meo_ueapps_001_ok_and_nf() {
-        let server = serving().await;
-        let answer = ask(&server, "GET", LIST, &Value::Null).await;
-        let list = answer.json();
-        assert_eq!(
-            (
-                answer.status,
-                &list["ApplicationList"]["appInfo"][0]["appName"]
-            ),
-            (200, &json!("clambda0"))
-        );
-        let missing = ask(&server, "GET", "/mx2/v1/app_list_error", &Value::Null).await;
-        assert_eq!(
-            (missing.status, &missing.json()["ProblemDetails"]["status"]),
-            (404, &json!(404))
-        );
+    /// That it is a problem of this status, wrapped as this version wraps it.
+    fn assert_problem(answer: &crate::support::Answer, status: u16) {
+        let told = &answer.json()["ProblemDetails"]["status"];
+        assert_eq!((answer.status, told), (status, &json!(status)));
+    }
+
+    async fn create(server: &mec_mx2::Handle) -> String {
+        let made = ask(server, "POST", CONTEXTS, &body()).await.json();
+        format!("{CONTEXTS}/{}", made["contextId"].as_str().unwrap())
     }
 
     #[tokio::test]
-    async fn tc_mec_meo_ueappctx_001_ok_and_br() {
+    async fn tc_mec_meo_ueapps_001_ok() {
+        let server = serving().await;
+        let answer = ask(&server, "GET", LIST, &Value::Null).await;
+        assert!(answer.headers["content-type"].contains("application/json"));
+        let list = answer.json();
+        let name = &list["ApplicationList"]["appInfo"][0]["appName"];
+        assert_eq!((answer.status, name), (200, &json!("clambda0")));
+    }
+
+    #[tokio::test]
+    async fn tc_mec_meo_ueapps_001_br() {
+        let bad = format!("{LIST}?serviceCont=MAYBE");
+        // The C++ reference ignores filters, and its clients are not to be disturbed.
+        let lenient = serving().await;
+        assert_eq!(ask(&lenient, "GET", &bad, &Value::Null).await.status, 200);
+        let strict = server(|config| config.api.strict = true).await;
+        serve(&strict);
+        assert_problem(&ask(&strict, "GET", &bad, &Value::Null).await, 400);
+        let good = format!("{LIST}?serviceCont=SERVICE_CONTINUITY_REQUIRED");
+        let list = ask(&strict, "GET", &good, &Value::Null).await.json();
+        assert_eq!(list["ApplicationList"]["appInfo"], json!([]));
+    }
+
+    #[tokio::test]
+    async fn tc_mec_meo_ueapps_001_nf() {
+        let server = serving().await;
+        let missing = ask(&server, "GET", "/mx2/v1/app_list_error", &Value::Null).await;
+        assert_problem(&missing, 404);
+    }
+
+    #[tokio::test]
+    async fn tc_mec_meo_ueappctx_001_ok() {
         let server = serving().await;
         for body in [body(), json!({"AppContext": body()})] {
             let answer = ask(&server, "POST", CONTEXTS, &body).await;
             assert_eq!(answer.status, 201);
-            assert_ne!(answer.json()["contextId"], "c");
+            let made = answer.json();
+            assert_ne!(made["contextId"], "c");
+            assert_eq!(made["appInfo"]["appName"], "clambda0");
         }
-        let bad = ask(&server, "POST", CONTEXTS, &json!({"context": "c"})).await;
-        assert_eq!(
-            (bad.status, &bad.json()["ProblemDetails"]["status"]),
-            (400, &json!(400))
-        );
     }
 
     #[tokio::test]
-    async fn tc_mec_meo_ueappctx_002_and_003() {
+    async fn tc_mec_meo_ueappctx_001_br() {
         let server = serving().await;
-        let made = ask(&server, "POST", CONTEXTS, &body()).await.json();
-        let path = format!("{CONTEXTS}/{}", made["contextId"].as_str().unwrap());
+        let bad = ask(&server, "POST", CONTEXTS, &json!({"context": "c"})).await;
+        assert_problem(&bad, 400);
+    }
+
+    #[tokio::test]
+    async fn tc_mec_meo_ueappctx_002_ok() {
+        let server = serving().await;
+        let path = create(&server).await;
         assert_eq!(ask(&server, "PUT", &path, &body()).await.status, 204);
-        assert_eq!(ask(&server, "PUT", &path, &json!({})).await.status, 400);
+    }
+
+    #[tokio::test]
+    async fn tc_mec_meo_ueappctx_002_br() {
+        let server = serving().await;
+        let path = create(&server).await;
+        assert_problem(&ask(&server, "PUT", &path, &json!({})).await, 400);
+        assert_problem(&ask(&server, "PUT", &path, &Value::Null).await, 400);
+    }
+
+    /// 404 on the standard interface; the reference refuses, and does not wrap that.
+    #[tokio::test]
+    async fn tc_mec_meo_ueappctx_002_nf() {
+        let server = serving().await;
+        let unknown = format!("{CONTEXTS}/unknown");
+        let refused = ask(&server, "PUT", &unknown, &body()).await;
+        assert_eq!(
+            (refused.status, &refused.json()["status"]),
+            (403, &json!(403))
+        );
+        let nowhere = ask(&server, "PUT", "/mx2/v1/app_contexts_error/x", &body()).await;
+        assert_problem(&nowhere, 404);
+    }
+
+    #[tokio::test]
+    async fn tc_mec_meo_ueappctx_003_ok() {
+        let server = serving().await;
+        let path = create(&server).await;
         assert_eq!(
             ask(&server, "DELETE", &path, &Value::Null).await.status,
             204
         );
-        // 404 on the standard interface, refused here.
+        assert_eq!(server.state().num_contexts(), 0);
+    }
+
+    /// As for 002.
+    #[tokio::test]
+    async fn tc_mec_meo_ueappctx_003_nf() {
+        let server = serving().await;
+        let path = create(&server).await;
+        ask(&server, "DELETE", &path, &Value::Null).await;
         let again = ask(&server, "DELETE", &path, &Value::Null).await;
         assert_eq!((again.status, &again.json()["status"]), (403, &json!(403)));
-        assert_eq!(ask(&server, "PUT", &path, &body()).await.status, 403);
     }
 }

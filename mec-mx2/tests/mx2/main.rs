@@ -9,4 +9,6 @@ mod management;
 mod notifications;
 mod process;
 mod restart;
+mod secure;
+mod strict;
 mod support;

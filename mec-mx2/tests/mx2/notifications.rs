@@ -1,5 +1,6 @@
 //! Notifications: their order, their patience, and where they may not go.
 
+use futures_util::future::join_all;
 use serde_json::{Value, json};
 
 use crate::support::{
@@ -223,6 +224,40 @@ async fn changes_between_creation_and_answer_are_not_lost() {
         })
         .await;
     }
+}
+
+/// Resident memory of this process, in kB.
+fn resident_kb() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmRSS:"));
+    let kb = line.unwrap().split_whitespace().nth(1);
+    kb.unwrap().parse().unwrap()
+}
+
+#[tokio::test]
+async fn ten_thousand_contexts_learn_of_a_new_default_route_in_bounded_memory() {
+    const CONTEXTS: usize = 10_000;
+    let server = serving().await;
+    let device = Receiver::start(Always(204));
+    let before = resident_kb();
+    for some in (0..CONTEXTS).collect::<Vec<_>>().chunks(64) {
+        let uris: Vec<_> = some.iter().map(|n| device.uri(&format!("d{n}"))).collect();
+        join_all(uris.iter().map(|uri| create(&server, uri))).await;
+    }
+    server.state().associate("", "clambda0", "h:1").unwrap();
+    eventually("all are told", || device.count() >= CONTEXTS).await;
+    let mut heard = device.heard();
+    assert!(
+        heard
+            .iter()
+            .all(|(_, told)| told["referenceURI"] == "grpc://h:1")
+    );
+    heard.sort_by(|(one, _), (other, _)| one.cmp(other));
+    heard.dedup_by(|(one, _), (other, _)| one == other);
+    assert_eq!(heard.len(), CONTEXTS, "each is told once");
+    // What the receiver keeps is in it, too: some kilobytes for each.
+    let grown = resident_kb().saturating_sub(before);
+    assert!(grown < 256 << 10, "grew by {grown} kB");
 }
 
 #[tokio::test]

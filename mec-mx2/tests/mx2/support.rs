@@ -2,7 +2,7 @@
 //! notifications that answers as it is told.
 
 use std::collections::BTreeMap;
-use std::io::{Read as _, Write as _};
+use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -121,7 +121,7 @@ pub(crate) async fn send_to(
     tokio::task::spawn_blocking(exchange).await.unwrap()
 }
 
-fn parse(text: &str) -> Answer {
+pub(crate) fn parse(text: &str) -> Answer {
     let (head, body) = text
         .split_once("\r\n\r\n")
         .unwrap_or_else(|| panic!("no head: {text:?}"));
@@ -187,6 +187,8 @@ pub(crate) async fn create(handle: &Handle, callback: &str) -> String {
 #[derive(Debug, Clone)]
 pub(crate) struct Receiver {
     address: SocketAddr,
+    /// Speaks it, if at all, with this.
+    tls: Option<Arc<rustls::ServerConfig>>,
     heard: Arc<Mutex<Vec<(String, Value)>>>,
     status: Arc<Mutex<Box<dyn StatusOf>>>,
 }
@@ -217,9 +219,19 @@ impl StatusOf for After {
 
 impl Receiver {
     pub(crate) fn start(status: impl StatusOf + 'static) -> Self {
+        Self::with(status, None)
+    }
+
+    /// One that speaks `https`.
+    pub(crate) fn encrypted(tls: Arc<rustls::ServerConfig>) -> Self {
+        Self::with(Always(204), Some(tls))
+    }
+
+    fn with(status: impl StatusOf + 'static, tls: Option<Arc<rustls::ServerConfig>>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let receiver = Self {
             address: listener.local_addr().unwrap(),
+            tls,
             heard: Arc::default(),
             status: Arc::new(Mutex::new(Box::new(status))),
         };
@@ -227,13 +239,19 @@ impl Receiver {
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 let own = own.clone();
-                std::thread::spawn(move || own.serve(stream));
+                std::thread::spawn(move || match &own.tls {
+                    None => own.serve(stream),
+                    Some(tls) => {
+                        let session = rustls::ServerConnection::new(tls.clone()).unwrap();
+                        own.serve(rustls::StreamOwned::new(session, stream));
+                    }
+                });
             }
         });
         receiver
     }
 
-    fn serve(&self, mut stream: TcpStream) {
+    fn serve(&self, mut stream: impl Read + Write) {
         let mut text = Vec::new();
         let mut chunk = [0; 4096];
         loop {
@@ -275,11 +293,17 @@ impl Receiver {
     }
 
     pub(crate) fn uri(&self, path: &str) -> String {
-        format!("http://{}/{path}", self.address)
+        let scheme = if self.tls.is_some() { "https" } else { "http" };
+        format!("{scheme}://{}/{path}", self.address)
     }
 
     pub(crate) fn heard(&self) -> Vec<(String, Value)> {
         self.heard.lock().unwrap().clone()
+    }
+
+    /// How many notifications came.
+    pub(crate) fn count(&self) -> usize {
+        self.heard.lock().unwrap().len()
     }
 
     /// What came to `path`, of which there have to be `count`.

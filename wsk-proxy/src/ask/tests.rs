@@ -7,6 +7,10 @@ fn meaning(response: &LambdaResponse, trailers: Metadata) -> Result<Executed, Re
     let ask = Ask {
         lambdas: Candidates("f", None),
         input: "{}",
+        binary: Binary {
+            member: "base64",
+            input: false,
+        },
         id: ActivationId::random(),
         hops: 3,
         metadata: &metadata,
@@ -133,6 +137,10 @@ fn an_answer_that_is_none_is_a_failure_of_the_platform() {
     let ask = Ask {
         lambdas: Candidates("f", None),
         input: "{}",
+        binary: Binary {
+            member: "base64",
+            input: false,
+        },
         id: ActivationId::random(),
         hops: 0,
         metadata: &metadata,

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::digest::{SHA256, digest};
 
-use super::{Allowance, Identity, Scope, Scopes};
+use super::{Allowance, Identity, Pair, Scope, Scopes};
 use crate::names;
 
 /// Largest file, in bytes.
@@ -173,6 +173,12 @@ fn hash(key: &str) -> Digest {
 }
 
 impl Credentials {
+    /// Those of one client.
+    pub(crate) fn only(pair: &Pair, identity: Identity) -> Self {
+        let entry = (hash(&pair.key), identity);
+        Self(HashMap::from([(pair.user.clone(), entry)]))
+    }
+
     /// Whose user and key these are. How long it takes says nothing about the key.
     pub(crate) fn find(&self, user: &str, key: &str) -> Option<Identity> {
         let given = hash(key);

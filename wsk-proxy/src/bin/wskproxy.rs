@@ -2,9 +2,8 @@
 
 use std::process::ExitCode;
 
-use edge_daemon::lifecycle::{DrainTimedOut, Shutdown};
-use edge_daemon::{cli, log, run, signals};
-use wsk_proxy::{Config, Flags, Proxy, REFERENCE_OPTIONS};
+use edge_daemon::{cli, run, serve};
+use wsk_proxy::{Flags, Handle, Proxy, REFERENCE_OPTIONS};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -17,25 +16,11 @@ fn main() -> ExitCode {
         if common.answered(&loaded)? {
             return Ok(());
         }
-        log::init(&loaded.config.log);
-        loaded.log_warnings();
-        let shutdown = Shutdown::new();
-        signals::install(&shutdown)?;
-        tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()?
-            .block_on(serve(loaded.config, shutdown))
+        serve(
+            loaded,
+            |config| (&config.log, &config.drain),
+            Proxy::start,
+            Handle::shutdown,
+        )
     })
-}
-
-async fn serve(config: Config, shutdown: Shutdown) -> anyhow::Result<()> {
-    let deadline = config.drain.deadline;
-    let proxy = Proxy::start(config).await?;
-    let reason = shutdown.requested().await;
-    tracing::info!(reason, "draining");
-    if proxy.shutdown(deadline).await {
-        Ok(())
-    } else {
-        Err(DrainTimedOut { deadline }.into())
-    }
 }

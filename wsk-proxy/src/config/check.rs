@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::Config;
+use crate::auth::Pair;
 use crate::names;
 
 /// A value that makes no sense, and its key.
@@ -57,23 +58,36 @@ impl Config {
     }
 
     fn check_access(&self) -> Result<(), InvalidConfig> {
-        match (&self.auth.file, self.auth.open) {
-            (Some(_), true) => invalid(
-                "auth.open",
-                "excludes auth.file (--auth-file): either anybody may come or those with credentials",
-            ),
-            (None, false) => invalid(
-                "auth.file",
-                "is missing: name a file of credentials (--auth-file FILE), or serve anybody on \
-                 the loopback address (--open)",
-            ),
-            (None, true) if !self.server.api_root.is_loopback() => invalid(
-                "auth.open",
-                "works on the loopback address only: anybody else needs credentials (--auth-file \
-                 FILE), or an API root like http://127.0.0.1:20000",
-            ),
-            _ => Ok(()),
+        let auth = &self.auth;
+        let ways = [auth.file.is_some(), !auth.key.is_empty(), auth.open];
+        match ways.into_iter().filter(|way| *way).count() {
+            0 => {
+                return invalid(
+                    "auth.file",
+                    "is missing: name a file of credentials (--auth-file FILE) or one pair of them \
+                     (--wsk-auth UUID:KEY), or serve anybody on the loopback address (--open)",
+                );
+            }
+            1 => {}
+            _ => {
+                return invalid(
+                    "auth.open",
+                    "auth.file (--auth-file), auth.key (--wsk-auth) and auth.open (--open) exclude \
+                     each other: either anybody may come or those with credentials",
+                );
+            }
         }
+        holds(
+            auth.key.is_empty() || Pair::parse(&auth.key).is_some(),
+            "auth.key",
+            "must be uuid:key or the base64 form of it",
+        )?;
+        holds(
+            !auth.open || self.server.api_root.is_loopback(),
+            "auth.open",
+            "works on the loopback address only: anybody else needs credentials (--auth-file \
+             FILE), or an API root like http://127.0.0.1:20000",
+        )
     }
 
     fn check_tls(&self) -> Result<(), InvalidConfig> {
@@ -131,6 +145,11 @@ impl Config {
                 "must be from 1 to 1,000,000",
             )?;
         }
+        holds(
+            !self.invoke.binary_member.is_empty(),
+            "invoke.binary-member",
+            "must be the name of a member",
+        )?;
         holds(
             (1..=250).contains(&self.invoke.max_hops),
             "invoke.max-hops",
@@ -204,9 +223,24 @@ mod tests {
     }
 
     #[test]
+    fn one_pair_of_credentials_is_enough_for_everywhere() {
+        for key in ["user:key", "dXNlcjprZXk="] {
+            let text = format!("auth.key = '{key}'\nserver.api-root = 'http://0.0.0.0:1'");
+            assert_eq!(parsed(&text).check(), Ok(()), "{key}");
+        }
+        for key in ["user", "user:", ":key", "%%%", "dXNlcg=="] {
+            let wrong = parsed(&format!("auth.key = '{key}'")).check().unwrap_err();
+            assert_eq!(wrong.key, "auth.key");
+            assert!(!wrong.to_string().contains("user"), "{wrong}");
+        }
+    }
+
+    #[test]
     fn what_makes_no_sense_is_refused_by_name() {
         for (text, key) in [
             ("auth.file = 'x'", "auth.open"),
+            ("auth.key = 'u:k'", "auth.open"),
+            ("invoke.binary-member = ''", "invoke.binary-member"),
             ("server.api-root = 'https://127.0.0.1:1'", "tls.certificate"),
             ("tls.certificate = 'x'", "server.api-root"),
             ("server.num-threads = 0", "server.num-threads"),

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use edge_daemon::duration;
+use edge_daemon::{Secret, duration};
 use edge_transport::Endpoint;
 use serde::{Deserialize, Serialize};
 
@@ -75,7 +75,7 @@ impl Default for TableConfig {
 pub struct NamesConfig {
     /// Which lambda an action stands for.
     pub mode: NameMode,
-    /// The namespace of whoever needs no credentials, and the one whose lambdas may go by their
+    /// The namespace of whoever needs no credentials or has the only ones, and the one whose lambdas may go by their
     /// short names.
     pub namespace: String,
 }
@@ -96,6 +96,8 @@ pub struct AuthConfig {
     /// A file of credentials: lines of `namespace uuid key [scopes] [limits]`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub file: Option<PathBuf>,
+    /// One pair of credentials, `uuid:key` or the base64 form of it, for the namespace of `names`.
+    pub key: Secret,
     /// Serves anybody, on the loopback address only.
     pub open: bool,
 }
@@ -128,6 +130,10 @@ pub struct InvokeConfig {
     /// How long an action may take.
     #[serde(with = "duration")]
     pub action_timeout: Duration,
+    /// The member of results that binary output travels in, in base64.
+    pub binary_member: String,
+    /// Whether that member of parameters, if it is base64, becomes binary input.
+    pub binary_input: bool,
     /// Hops beyond which a request is taken for one that goes in circles.
     pub max_hops: u32,
     /// Non-blocking invocations that are accepted and have not ended.
@@ -148,6 +154,8 @@ impl Default for InvokeConfig {
         Self {
             max_wait: Duration::from_secs(60),
             action_timeout: Duration::from_secs(300),
+            binary_member: "base64".to_owned(),
+            binary_input: false,
             max_hops: 32,
             max_queued: 10_000,
             workers: 256,

@@ -64,6 +64,23 @@ async fn only_those_with_credentials_are_served() {
 }
 
 #[tokio::test]
+async fn one_pair_of_credentials_is_enough() {
+    let stack = Stack::with(|config| {
+        config.auth.open = false;
+        config.auth.key = "u1:guests-key".to_owned().into();
+    })
+    .await;
+    stack.client.post(ECHO, "{}").await.assert_error(401);
+    let wrong = stack.client.with_key("u1:other");
+    wrong.post(ECHO, "{}").await.assert_error(401);
+    let guest = stack.client.with_key("u1:guests-key");
+    assert_eq!(guest.post(ECHO, "{}").await.status, 200);
+    // It is that of one namespace.
+    let other = guest.post("alice/actions/own?blocking=true", "{}").await;
+    other.assert_error(403);
+}
+
+#[tokio::test]
 async fn a_namespace_is_its_owners_alone() {
     let (stack, _folder, _) = guarded("guest u1 k1\nalice u2 k2").await;
     let (guest, alice) = (

@@ -17,6 +17,7 @@ fn names(list: &Value) -> Vec<String> {
 async fn lambdas_of_the_table_are_actions() {
     let stack = Stack::start().await;
     let all = [
+        "/guest/bytes",
         "/guest/echo",
         "/guest/error",
         "/guest/fail",
@@ -31,11 +32,11 @@ async fn lambdas_of_the_table_are_actions() {
     eventually("all lambdas are listed", listed).await;
     let list = async |path: &str| names(&stack.client.get(path).await.json());
     assert_eq!(list("_/actions/?limit=2&skip=1").await, all[1..3]);
-    assert_eq!(list("_/actions/tools/").await, all[8..]);
+    assert_eq!(list("_/actions/tools/").await, all[9..]);
     assert_eq!(list("alice/actions").await, ["/alice/own"]);
     assert_eq!(list("bob/actions").await, Vec::<String>::new());
     let count = stack.client.get("_/actions?count=true").await.json();
-    assert_eq!(count, json!({"actions": 9}));
+    assert_eq!(count, json!({"actions": 10}));
 
     let action = stack
         .client

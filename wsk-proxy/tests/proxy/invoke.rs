@@ -174,6 +174,31 @@ async fn all_kinds_of_output_round_trip() {
 }
 
 #[tokio::test]
+async fn binary_output_is_a_member_in_base64() {
+    let stack = Stack::start().await;
+    let result = stack.client.call("bytes", r#"{"a":1.50}"#).await;
+    assert_eq!(result, json!({"a": 1.5, "base64": "AP8H"}));
+    // A parameter of that name is nothing special.
+    let result = stack.client.call("show", r#"{"base64":"AA=="}"#).await;
+    assert_eq!(result["input"], r#"{"base64":"AA=="}"#);
+}
+
+#[tokio::test]
+async fn binary_input_is_that_member_where_so_configured() {
+    let change = |config: &mut wsk_proxy::Config| {
+        config.invoke.binary_member = "data".to_owned();
+        config.invoke.binary_input = true;
+    };
+    let stack = Stack::with(change).await;
+    for body in [r#"{"a":1,"data":"c29tZQ=="}"#, r#"{"data":"/+8="}"#] {
+        let result = stack.client.call("bytes", body).await;
+        assert_eq!(result, serde_json::from_str::<Value>(body).unwrap());
+    }
+    let shown = stack.client.call("show", r#"{"data":"no base64!"}"#).await;
+    assert_eq!(shown["input"], r#"{"data":"no base64!"}"#);
+}
+
+#[tokio::test]
 async fn input_arrives_as_compact_json_and_nothing_as_an_empty_object() {
     let stack = Stack::start().await;
     for (body, input) in [

@@ -40,7 +40,12 @@ struct Program {
 
 impl Program {
     fn start(arguments: &[&str]) -> Self {
-        let own = ["--open", "--admin-endpoint=", "--log-format=json"];
+        Self::start_for("--open", arguments)
+    }
+
+    /// For those whom `access` lets in.
+    fn start_for(access: &str, arguments: &[&str]) -> Self {
+        let own = [access, "--admin-endpoint=", "--log-format=json"];
         let root = "--wsk-api-root=http://127.0.0.1:0";
         let mut child = command(&[&own[..], &[root], arguments].concat())
             .stderr(Stdio::piped())
@@ -105,10 +110,38 @@ fn without_credentials_it_serves_nobody_but_the_loopback_and_only_if_told_so() {
     assert!(stderr.contains("loopback"), "{stderr}");
     let (code, _, stderr) = run(&["--open", "--auth-file", "x"]);
     assert_eq!(code, Some(2));
-    assert!(stderr.contains("excludes"), "{stderr}");
+    assert!(stderr.contains("exclude"), "{stderr}");
     let (code, _, stderr) = run(&["--auth-file", "/does/not/exist"]);
     assert_eq!(code, Some(1));
     assert!(stderr.contains("/does/not/exist"), "{stderr}");
+}
+
+#[tokio::test]
+async fn credentials_are_never_in_the_log_nor_in_what_is_printed() {
+    let access = "--wsk-auth=somebody:so-secret-a-key";
+    let (_, printed, _) = run(&[access, "--print-config"]);
+    assert!(printed.contains("key = \"(hidden)\""), "{printed}");
+    let (code, _, refused) = run(&["--wsk-auth=so-secret-a-key"]);
+    assert_eq!(code, Some(2), "{refused}");
+    let mut program = Program::start_for(access, &["--log=trace", "--table-endpoint="]);
+    let client = Client::of(program.address);
+    for (key, status) in [
+        ("somebody:so-secret-a-key", 200),
+        ("somebody:so-secret", 401),
+    ] {
+        let answer = client.with_key(key).get("_/limits").await;
+        assert_eq!(answer.status, status);
+    }
+    program.signal("-TERM");
+    let lines: Vec<_> = program.lines.by_ref().map(Result::unwrap).collect();
+    assert!(!lines.is_empty());
+    use base64::Engine as _;
+    let encoded = base64::engine::general_purpose::STANDARD.encode("somebody:so-secret");
+    for secret in ["so-secret", &encoded[..20]] {
+        for shown in lines.iter().chain([&printed, &refused]) {
+            assert!(!shown.contains(secret), "{shown}");
+        }
+    }
 }
 
 #[test]

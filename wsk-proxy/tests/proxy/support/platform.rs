@@ -18,11 +18,13 @@ use tonic::service::Routes;
 use super::{Client, PATIENCE};
 
 /// What it serves.
-pub(crate) const LAMBDAS: [&str; 10] = [
+pub(crate) const LAMBDAS: [&str; 11] = [
     // Answers its input.
     "echo",
     // Answers the text that is the member `output` of its input.
     "say",
+    // Answers the bytes of its input, or some, and the rest of its input.
+    "bytes",
     // Fails, as computers do that know what an outcome is.
     "fail",
     // Fails as its output says, as functions of OpenWhisk do.
@@ -231,10 +233,16 @@ impl LambdaHandler for Handler {
             .to_string(),
             _ => input.clone(),
         };
+        let dataout = match (name.as_str(), request.datain.is_empty()) {
+            ("bytes", true) => vec![0, 255, 7].into(),
+            ("bytes", false) => request.datain.clone(),
+            _ => Default::default(),
+        };
         let response = LambdaResponse {
             retcode: "OK".to_owned(),
             outcome: Outcome::Ok as i32,
             output,
+            dataout,
             hops: request.hops + 1,
             ptime: 1,
             load1: 7,
