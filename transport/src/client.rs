@@ -140,6 +140,12 @@ impl LambdaClient {
         self.lock().retain(|name, _| keep(name));
     }
 
+    /// Closes all connections once their calls have been answered; the next call to a destination
+    /// opens another, with what is known from the one before.
+    pub fn hang_up(&self) {
+        self.lock().values().for_each(|channel| channel.hang_up());
+    }
+
     /// Moves all QUIC connections to a fresh socket, as when a device has changed networks; calls
     /// that are under way go on.
     ///
