@@ -9,7 +9,7 @@ use quinn::crypto::rustls::{HandshakeData, QuicServerConfig};
 use quinn::{EndpointConfig, Incoming, ServerConfig, TokioRuntime};
 use tokio::time::timeout;
 
-use super::{ALPN_H3, ALPN_NATIVE, Congestion, code, native, transport};
+use super::{ALPN_H3, ALPN_NATIVE, Congestion, code, http3, native, transport};
 use crate::server::Shared;
 use crate::{Core, Cores, LambdaService, Limits};
 
@@ -208,8 +208,12 @@ async fn serve<S: LambdaService>(
         }
     };
     let serving = async {
-        if alpn.as_deref() == Some(ALPN_NATIVE) {
-            native::serve(&connection, established, peer, shared, core).await;
+        match alpn.as_deref() {
+            Some(ALPN_NATIVE) => {
+                native::serve(&connection, established, peer, shared, core).await;
+            }
+            // No other is offered.
+            _ => http3::serve(&connection, established, peer, shared, core).await,
         }
     };
     tokio::select! {

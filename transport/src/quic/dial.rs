@@ -5,10 +5,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use quinn::crypto::rustls::QuicClientConfig;
-use quinn::{ClientConfig, Connecting, ConnectionError, EndpointConfig, TokioRuntime};
+use quinn::{ClientConfig, Connecting, Connection, ConnectionError, EndpointConfig, TokioRuntime};
 use rustls::client::Resumption;
 
-use super::{KEEP_ALIVE, Native, Options, transport};
+use super::watch::Watched;
+use super::{Http3, KEEP_ALIVE, Native, Options, transport};
 use crate::client::{ClientOptions, ConnectCause, resolve};
 use crate::{Core, Endpoint};
 
@@ -72,10 +73,49 @@ impl Dialer {
         endpoint: &Endpoint,
         acquaintance: &Acquaintance,
     ) -> Result<Native, ConnectCause> {
+        let connecting = async |connecting| self.establish(connecting).await;
+        let native = self.first(endpoint, acquaintance, connecting).await?;
+        self.watch(&native.connection, &native.watched);
+        Ok(native)
+    }
+
+    /// Opens a connection on which HTTP/3 is spoken.
+    pub(crate) async fn http3(
+        &self,
+        endpoint: &Endpoint,
+        acquaintance: &Acquaintance,
+    ) -> Result<Http3, ConnectCause> {
+        let connecting = async |connecting: Connecting| {
+            let connection = connecting.await.map_err(|error| cause(&error))?;
+            self.options.quic.counters.count_connection();
+            let limits = &self.options.limits;
+            let http3 = Http3::new(connection.clone(), endpoint, limits, &self.core).await?;
+            Ok((http3, connection))
+        };
+        let (http3, connection) = self.first(endpoint, acquaintance, connecting).await?;
+        self.watch(&connection, &http3.watched);
+        Ok(http3)
+    }
+
+    fn watch(&self, connection: &Connection, watched: &Arc<Watched>) {
+        let (connection, watched) = (connection.clone(), watched.clone());
+        let (after, within) = (self.options.ping_after, self.options.pong_within);
+        self.core
+            .spawn(async move { watched.watch(&connection, after, within).await });
+    }
+
+    /// What `connected` makes of the first address that can be reached.
+    async fn first<T>(
+        &self,
+        endpoint: &Endpoint,
+        acquaintance: &Acquaintance,
+        connected: impl AsyncFn(Connecting) -> Result<T, ConnectCause>,
+    ) -> Result<T, ConnectCause> {
         let mut last = ConnectCause::Quic("the name has no address".to_owned());
         let addresses = resolve(endpoint).await?;
         for (position, address) in addresses.iter().enumerate() {
-            let attempt = self.attempt(endpoint, *address, acquaintance);
+            let attempt =
+                async { connected(self.begin(endpoint, *address, acquaintance)?).await };
             let attempted = if position + 1 == addresses.len() {
                 attempt.await
             } else {
@@ -85,35 +125,22 @@ impl Dialer {
                 }
             };
             match attempted {
-                Ok(native) => return Ok(native),
+                Ok(connection) => return Ok(connection),
                 Err(error) => last = error,
             }
         }
         Err(last)
     }
 
-    async fn attempt(
-        &self,
-        endpoint: &Endpoint,
-        address: SocketAddr,
-        acquaintance: &Acquaintance,
-    ) -> Result<Native, ConnectCause> {
-        let connecting = self.begin(endpoint, address, acquaintance)?;
-        let counters = &self.options.quic.counters;
-        let native = match self.early(connecting) {
-            Ok(native) => native,
-            Err(connecting) => {
-                let connection = connecting.await.map_err(|error| cause(&error))?;
-                counters.count_connection();
-                let native = Native::new(connection, &self.options.limits);
-                native.established.cancel();
-                native
-            }
+    async fn establish(&self, connecting: Connecting) -> Result<Native, ConnectCause> {
+        let connecting = match self.early(connecting) {
+            Ok(native) => return Ok(native),
+            Err(connecting) => connecting,
         };
-        let (connection, watched) = (native.connection.clone(), native.watched.clone());
-        let (after, within) = (self.options.ping_after, self.options.pong_within);
-        self.core
-            .spawn(async move { watched.watch(&connection, after, within).await });
+        let connection = connecting.await.map_err(|error| cause(&error))?;
+        self.options.quic.counters.count_connection();
+        let native = Native::new(connection, &self.options.limits);
+        native.established.cancel();
         Ok(native)
     }
 
@@ -147,7 +174,7 @@ impl Dialer {
     }
 
     /// Sends the first packet.
-    pub(super) fn begin(
+    fn begin(
         &self,
         endpoint: &Endpoint,
         address: SocketAddr,
