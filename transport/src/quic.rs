@@ -29,7 +29,7 @@ use serde::{Deserialize, Serialize};
 pub(crate) use self::accept::accept;
 pub(crate) use self::calls::{Native, NotBegun};
 pub use self::counters::Counters;
-pub(crate) use self::dial::{Acquaintance, Dialer};
+pub(crate) use self::dial::{Acquaintance, Dialed, Dialer, Speaks};
 pub(crate) use self::http3_calls::Http3;
 pub(crate) use self::socket::bind;
 use crate::Limits;

@@ -295,6 +295,61 @@ async fn certificates_are_verified_on_both_sides() {
     assert!(error.to_string().contains("TLS handshake failed"), "{error}");
 }
 
+#[tokio::test]
+async fn http3_serves_and_asks_for_the_same() {
+    let place = Place::new(Listens::Both, Limits::default());
+    let client = Arc::new(place.client());
+    let endpoint = place.endpoint().with_scheme(Scheme::H3);
+    for size in [0, 10, 3_000, 4 << 20] {
+        let request = LambdaRequest {
+            datain: vec![7; size].into(),
+            ..LambdaRequest::new("shout", "hello")
+        };
+        let answer = ask(&client, &endpoint, &request).await.unwrap();
+        assert_eq!(answer.output, "HELLO");
+        assert_eq!(answer.dataout.len(), size);
+    }
+    let busy = call(&LambdaRequest::new("busy", ""));
+    let reply = client.call(&endpoint, &busy).await.unwrap();
+    assert!(pushback::get(&reply.trailers).is_some());
+    let mut never = call(&LambdaRequest::new("never", ""));
+    never.deadline = Instant::now() + Duration::from_millis(100);
+    let error = client.call(&endpoint, &never).await.unwrap_err();
+    assert!(matches!(error, CallError::Deadline), "{error}");
+    let many = LambdaRequest::new("shout", "hello");
+    let answers = join_all((0..200).map(|_| ask(&client, &endpoint, &many))).await;
+    assert!(answers.iter().all(|answer| answer.is_ok()));
+    assert_eq!(place.server.handle.quic().connections(), 1);
+}
+
+#[tokio::test]
+async fn http3_refuses_what_is_too_large_with_a_status() {
+    let limits = Limits {
+        max_message_bytes: 100_000,
+        ..Limits::default()
+    };
+    let place = Place::new(Listens::Udp, limits);
+    let endpoint = place.endpoint().with_scheme(Scheme::H3);
+    let request = LambdaRequest::new("shout", "x".repeat(200_000));
+    let error = ask(&place.client(), &endpoint, &request).await.unwrap_err();
+    let CallError::Status { status, .. } = &error else {
+        panic!("{error}");
+    };
+    assert_eq!(status.code(), Code::ResourceExhausted);
+}
+
+#[tokio::test]
+async fn http3_drains() {
+    let place = place();
+    let client = place.client();
+    let endpoint = place.endpoint().with_scheme(Scheme::H3);
+    let request = LambdaRequest::new("shout", "hello");
+    ask(&client, &endpoint, &request).await.unwrap();
+    assert!(place.server.handle.drain(PATIENCE).await);
+    let error = ask(&client, &endpoint, &request).await.unwrap_err();
+    assert!(error.never_left(), "{error}");
+}
+
 fn dry(name: &str, idempotent: bool) -> LambdaRequest {
     LambdaRequest {
         idempotent,

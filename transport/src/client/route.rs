@@ -9,7 +9,7 @@ use tokio::time::{sleep, timeout};
 use super::channel::Live;
 use super::connect::connect;
 use super::{ClientOptions, ConnectCause};
-use crate::quic::{ALPN_H3, ALPN_NATIVE, Acquaintance, Dialer, Prefer};
+use crate::quic::{Acquaintance, Dialed, Dialer, Prefer, Speaks};
 use crate::{Core, Endpoint, Scheme};
 
 /// How long one way may take before the other is tried, too (RFC 8305, section 8).
@@ -92,12 +92,15 @@ impl Route {
     }
 
     async fn dial(&self, way: Way, endpoint: &Endpoint) -> Result<Live, ConnectCause> {
-        if way == Way::Http3 {
-            let acquaintance = self.acquaintance(ALPN_H3)?;
-            return Ok(Live::Http3(self.dialer.http3(endpoint, acquaintance).await?));
-        }
-        let acquaintance = self.acquaintance(ALPN_NATIVE)?;
-        Ok(Live::Native(self.dialer.native(endpoint, acquaintance).await?))
+        let speaks = match way {
+            Way::Http3 => Speaks::Http3,
+            Way::Native | Way::Tcp => Speaks::Native,
+        };
+        let acquaintance = self.acquaintance(speaks)?;
+        Ok(match self.dialer.dial(endpoint, acquaintance).await? {
+            Dialed::Native(native) => Live::Native(native),
+            Dialed::Http3(http3) => Live::Http3(http3),
+        })
     }
 
     /// Tries one way, and the other one when that fails or takes its time; the first connection
@@ -149,11 +152,11 @@ impl Route {
     }
 
     /// A destination is spoken to by one protocol over QUIC.
-    fn acquaintance(&self, alpn: &[u8]) -> Result<&Acquaintance, ConnectCause> {
+    fn acquaintance(&self, speaks: Speaks) -> Result<&Acquaintance, ConnectCause> {
         if let Some(acquaintance) = self.acquaintance.get() {
             return Ok(acquaintance);
         }
-        let fresh = Acquaintance::new(&self.options, alpn)?;
+        let fresh = Acquaintance::new(&self.options, speaks)?;
         Ok(self.acquaintance.get_or_init(|| fresh))
     }
 }
