@@ -107,7 +107,11 @@ async fn bodies_of_all_sizes_come_back_as_they_went() {
 async fn the_trailers_of_the_handler_reach_the_caller() {
     let place = place();
     let request = call(&LambdaRequest::new("busy", ""));
-    let reply = place.client().call(&place.endpoint(), &request).await.unwrap();
+    let reply = place
+        .client()
+        .call(&place.endpoint(), &request)
+        .await
+        .unwrap();
     let pause = Duration::from_millis(250);
     assert_eq!(
         pushback::get(&reply.trailers),
@@ -132,7 +136,10 @@ async fn the_deadline_reaches_the_handler_and_ends_the_call() {
     assert!(matches!(error, CallError::Deadline), "{error}");
     // And what nobody waits for is not worked on.
     let waiting = place.server.waiting.clone();
-    eventually("the handler is dropped", || waiting.load(Ordering::SeqCst) == 0).await;
+    eventually("the handler is dropped", || {
+        waiting.load(Ordering::SeqCst) == 0
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -140,9 +147,10 @@ async fn who_drops_a_call_cancels_it_at_the_server() {
     let place = place();
     let client = Arc::new(place.client());
     let (asking, endpoint) = (client.clone(), place.endpoint());
-    let asked = tokio::spawn(async move {
-        ask(&asking, &endpoint, &LambdaRequest::new("never", "")).await
-    });
+    let asked =
+        tokio::spawn(
+            async move { ask(&asking, &endpoint, &LambdaRequest::new("never", "")).await },
+        );
     let waiting = place.server.waiting.clone();
     eventually("it waits", || waiting.load(Ordering::SeqCst) == 1).await;
     asked.abort();
@@ -157,7 +165,10 @@ async fn who_drops_a_call_cancels_it_at_the_server() {
 async fn a_panic_of_a_handler_and_an_unknown_lambda_are_answers() {
     let place = place();
     let client = place.client();
-    for (name, expected) in [("my-bomb", "exception raised"), ("other", "no lambda other")] {
+    for (name, expected) in [
+        ("my-bomb", "exception raised"),
+        ("other", "no lambda other"),
+    ] {
         let request = LambdaRequest::new(name, "");
         let answer = ask(&client, &place.endpoint(), &request).await.unwrap();
         assert!(answer.retcode.contains(expected), "{}", answer.retcode);
@@ -219,7 +230,9 @@ async fn a_server_that_is_killed_loses_what_is_in_flight() {
     let endpoint = place.endpoint();
     let asking = client.clone();
     let asked =
-        tokio::spawn(async move { ask(&asking, &endpoint, &LambdaRequest::new("never", "")).await });
+        tokio::spawn(
+            async move { ask(&asking, &endpoint, &LambdaRequest::new("never", "")).await },
+        );
     let waiting = place.server.waiting.clone();
     eventually("it waits", || waiting.load(Ordering::SeqCst) == 1).await;
     place.server.handle.kill().await;
@@ -270,7 +283,11 @@ async fn who_may_use_both_takes_what_there_is() {
         for _ in 0..2 {
             ask(&client, &endpoint, &request).await.unwrap();
         }
-        assert_eq!(place.server.handle.quic().connections(), over_quic, "{listens:?}");
+        assert_eq!(
+            place.server.handle.quic().connections(),
+            over_quic,
+            "{listens:?}"
+        );
     }
 }
 
@@ -281,7 +298,10 @@ async fn without_certificates_there_is_no_quic_and_the_error_says_so() {
     let request = LambdaRequest::new("shout", "hello");
     let error = ask(&client, &place.endpoint(), &request).await.unwrap_err();
     assert!(error.never_left());
-    assert!(error.to_string().contains("QUIC needs certificates"), "{error}");
+    assert!(
+        error.to_string().contains("QUIC needs certificates"),
+        "{error}"
+    );
 }
 
 #[tokio::test]
@@ -292,7 +312,10 @@ async fn certificates_are_verified_on_both_sides() {
     let request = LambdaRequest::new("shout", "hello");
     let error = ask(&client, &place.endpoint(), &request).await.unwrap_err();
     assert!(error.never_left());
-    assert!(error.to_string().contains("TLS handshake failed"), "{error}");
+    assert!(
+        error.to_string().contains("TLS handshake failed"),
+        "{error}"
+    );
 }
 
 #[tokio::test]
@@ -366,10 +389,16 @@ async fn who_comes_back_is_answered_before_the_handshake_if_it_may_be_repeated()
     let client = client(options);
     let endpoint = place.endpoint();
     ask(&client, &endpoint, &dry("shout", true)).await.unwrap();
-    assert_eq!(counters.early_offered(), 0, "nothing is known of the server");
+    assert_eq!(
+        counters.early_offered(),
+        0,
+        "nothing is known of the server"
+    );
     for (round, idempotent) in [true, false, true].into_iter().enumerate() {
         client.hang_up();
-        ask(&client, &endpoint, &dry("shout", idempotent)).await.unwrap();
+        ask(&client, &endpoint, &dry("shout", idempotent))
+            .await
+            .unwrap();
         assert_eq!(counters.early_offered(), round as u64 + 1);
         eventually("the handshake ends", || {
             counters.early_accepted() == round as u64 + 1

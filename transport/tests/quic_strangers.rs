@@ -149,7 +149,9 @@ async fn garbage_does_no_harm() {
             if let Some(at) = datagram.first_mut() {
                 *at = first;
             }
-            socket.send_to(&datagram, place.server.local_addr()).unwrap();
+            socket
+                .send_to(&datagram, place.server.local_addr())
+                .unwrap();
         }
     }
     place.is_well().await;
@@ -165,12 +167,18 @@ async fn an_unknown_version_is_answered_by_those_that_are_known() {
     datagram.push(8);
     datagram.extend([2; 8]);
     datagram.resize(1200, 0);
-    socket.send_to(&datagram, place.server.local_addr()).unwrap();
+    socket
+        .send_to(&datagram, place.server.local_addr())
+        .unwrap();
     let mut answer = [0; 2000];
     let length = tokio::task::spawn_blocking(move || socket.recv(&mut answer).map(|n| (n, answer)));
     let (length, answer) = length.await.unwrap().unwrap();
     assert!(answer[0] & 0x80 != 0, "a long header");
-    assert_eq!(answer[1..5], [0; 4], "version negotiation (RFC 9000, 17.2.1)");
+    assert_eq!(
+        answer[1..5],
+        [0; 4],
+        "version negotiation (RFC 9000, 17.2.1)"
+    );
     assert!(length < datagram.len(), "it amplifies nothing");
     let offered = &answer[23..length];
     assert!(offered.chunks(4).any(|version| version == [0, 0, 0, 1]));
@@ -205,9 +213,16 @@ async fn what_is_no_request_gets_a_status_and_the_connection_goes_on() {
         (&[1, 0, 0, 4, 1, b'A', 1, b'x'], Code::Internal),
     ] {
         let said = said(&connection, bytes, true).await;
-        assert_eq!(said.first().map(|code| Code::from(i32::from(*code))), Some(code), "{bytes:?}");
+        assert_eq!(
+            said.first().map(|code| Code::from(i32::from(*code))),
+            Some(code),
+            "{bytes:?}"
+        );
     }
-    assert_eq!(said(&connection, &[1, 0, 0, 0], true).await[0], Code::Ok as u8);
+    assert_eq!(
+        said(&connection, &[1, 0, 0, 0], true).await[0],
+        Code::Ok as u8
+    );
 }
 
 #[tokio::test]
@@ -215,7 +230,12 @@ async fn a_request_that_never_ends_is_not_waited_for_beyond_its_deadline() {
     let place = Place::new(Limits::default());
     let (_socket, connection) = place.connected().await;
     // 100 ms in microseconds.
-    let said = said(&connection, &[1, 0, 0x80, 0x01, 0x86, 0xa0, 0, 10, 1], false).await;
+    let said = said(
+        &connection,
+        &[1, 0, 0x80, 0x01, 0x86, 0xa0, 0, 10, 1],
+        false,
+    )
+    .await;
     assert_eq!(said[0], Code::DeadlineExceeded as u8);
     assert_eq!(place.executed(), 0);
 }
@@ -234,8 +254,15 @@ async fn a_burst_of_handshakes_is_held_off_and_others_are_served() {
         let connecting = socket.connect_with(config.clone(), address, "localhost");
         async { tokio::time::timeout(PATIENCE, connecting.unwrap()).await }
     });
-    let connections: Vec<_> = join_all(attempts).await.into_iter().filter_map(Result::ok).collect();
-    let held = connections.iter().filter(|connection| connection.is_ok()).count();
+    let connections: Vec<_> = join_all(attempts)
+        .await
+        .into_iter()
+        .filter_map(Result::ok)
+        .collect();
+    let held = connections
+        .iter()
+        .filter(|connection| connection.is_ok())
+        .count();
     assert!((1..=200).contains(&held), "{held} connections");
     let counters = place.server.quic();
     assert!(counters.refused() + counters.retries() > 0);
@@ -256,7 +283,9 @@ struct Relay {
 impl Relay {
     fn new(server: SocketAddr) -> Self {
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
-        socket.set_read_timeout(Some(Duration::from_millis(5))).unwrap();
+        socket
+            .set_read_timeout(Some(Duration::from_millis(5)))
+            .unwrap();
         let relay = Self {
             address: socket.local_addr().unwrap(),
             of_client: Arc::default(),
@@ -305,7 +334,9 @@ async fn a_server_that_vanishes_is_found_long_before_the_deadline() {
     let endpoint = at(relay.address);
     let asking = client.clone();
     let asked =
-        tokio::spawn(async move { ask(&asking, &endpoint, &LambdaRequest::new("never", "")).await });
+        tokio::spawn(
+            async move { ask(&asking, &endpoint, &LambdaRequest::new("never", "")).await },
+        );
     eventually("it is executed", || place.executed() == 1).await;
     relay.is_cut.store(true, Ordering::SeqCst);
     let error = asked.await.unwrap().unwrap_err();
@@ -332,7 +363,9 @@ async fn recorded_early_requests_are_executed_once_at_most_however_often_they_ar
         first.close(0_u32.into(), b"");
         relay.of_client.lock().unwrap().clear();
 
-        let second = socket.connect_with(config, relay.address, "localhost").unwrap();
+        let second = socket
+            .connect_with(config, relay.address, "localhost")
+            .unwrap();
         let (second, accepted) = second.into_0rtt().ok().expect("there is a ticket");
         said(&second, &bytes, true).await;
         assert!(accepted.await);

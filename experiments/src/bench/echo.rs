@@ -12,8 +12,8 @@ use edge_proto::rpc::{LambdaResponse, Outcome};
 use edge_proto::view::RequestView;
 use edge_transport::quic::Congestion;
 use edge_transport::{
-    Core, Cores, Endpoint, LambdaCall, LambdaReply, LambdaService, Limits, Listener, Listens, Metadata,
-    Peer, Server,
+    Core, Cores, Endpoint, LambdaCall, LambdaReply, LambdaService, Limits, Listener, Listens,
+    Metadata, Peer, Server,
 };
 use prost::Message as _;
 use tonic::Status;

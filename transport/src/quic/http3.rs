@@ -187,11 +187,9 @@ impl<S: LambdaService> Place<S> {
         let mut booked = 0;
         let read = loop {
             let Some(mut data) = stream.recv_data().await? else {
-                break message
-                    .end()
-                    .and_then(|message| {
-                        message.ok_or_else(|| Status::internal("the request has no message"))
-                    });
+                break message.end().and_then(|message| {
+                    message.ok_or_else(|| Status::internal("the request has no message"))
+                });
             };
             let more = data.remaining();
             if !self.arriving.book(more) {

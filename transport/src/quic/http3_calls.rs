@@ -105,9 +105,7 @@ impl Http3 {
             .path_and_query(edge_proto::RUN_LAMBDA_PATH)
             .build()
             .expect("its parts are valid");
-        let mut request = Request::post(uri)
-            .body(())
-            .expect("its parts are valid");
+        let mut request = Request::post(uri).body(()).expect("its parts are valid");
         let headers = request.headers_mut();
         *headers = headers_of(metadata);
         headers.insert("te", HeaderValue::from_static("trailers"));
@@ -191,8 +189,10 @@ impl Http3 {
 impl Drop for Http3 {
     fn drop(&mut self) {
         // Nobody is left to ask anything, and no call is under way.
-        self.connection
-            .close(quinn::VarInt::from_u32(H3Code::H3_NO_ERROR.value() as u32), b"");
+        self.connection.close(
+            quinn::VarInt::from_u32(H3Code::H3_NO_ERROR.value() as u32),
+            b"",
+        );
     }
 }
 
