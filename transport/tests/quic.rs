@@ -85,7 +85,7 @@ async fn a_thousand_calls_share_one_connection() {
     let endpoint = place.endpoint();
     let request = LambdaRequest::new("shout", "hello");
     let answers = join_all((0..1000).map(|_| ask(&client, &endpoint, &request))).await;
-    assert!(answers.iter().all(|answer| answer.is_ok()));
+    assert!(answers.iter().all(Result::is_ok));
     assert_eq!(place.server.handle.quic().connections(), 1);
 }
 
@@ -253,7 +253,7 @@ async fn a_client_that_changes_its_address_goes_on() {
             client.rebind()
         });
         rebound.unwrap();
-        assert!(answers.iter().all(|answer| answer.is_ok()), "{answers:?}");
+        assert!(answers.iter().all(Result::is_ok), "{answers:?}");
         ask(&client, &endpoint, &request).await.unwrap();
     }
     assert_eq!(place.server.handle.quic().connections(), 1);
@@ -341,7 +341,7 @@ async fn http3_serves_and_asks_for_the_same() {
     assert!(matches!(error, CallError::Deadline), "{error}");
     let many = LambdaRequest::new("shout", "hello");
     let answers = join_all((0..200).map(|_| ask(&client, &endpoint, &many))).await;
-    assert!(answers.iter().all(|answer| answer.is_ok()));
+    assert!(answers.iter().all(Result::is_ok));
     assert_eq!(place.server.handle.quic().connections(), 1);
 }
 

@@ -188,10 +188,9 @@ async fn serve<S: LambdaService>(
             Err(_) => return fails(&"it took too long"),
         },
     };
-    let (connection, complete) = match connecting.into_0rtt() {
-        Ok(early) => early,
-        // A server always may.
-        Err(_) => return,
+    // A server always may.
+    let Ok((connection, complete)) = connecting.into_0rtt() else {
+        return;
     };
     let established = async {
         let complete = timeout(limits.handshake_timeout, complete).await.is_ok();
