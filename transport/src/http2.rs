@@ -11,12 +11,12 @@
 //! their last frame has been written, by the limit of header fields, and by budgets for what costs
 //! us more than it costs the peer.
 
-mod budget;
+pub(crate) mod budget;
 mod connection;
 mod fields;
 mod frame;
 pub mod hpack;
-mod message;
+pub(crate) mod message;
 mod output;
 mod reason;
 mod settings;
