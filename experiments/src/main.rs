@@ -3,6 +3,8 @@
 mod bench;
 mod chaos;
 mod demo;
+mod fabric;
+mod impair;
 mod overload;
 mod sim;
 
@@ -35,6 +37,10 @@ enum Command {
     /// Simulate routers and executors in virtual time
     #[command(subcommand)]
     Sim(sim::Command),
+    /// Put a link between a client and a server: delay, rate, loss, reordering
+    Impair(impair::Flags),
+    /// Say what this machine allows: namespaces, packets through links, how precise timers are
+    Doctor(fabric::doctor::Flags),
     /// Kill, freeze, cut off and confuse computers under load: what do routers make of it?
     Chaos(chaos::Flags),
     /// Serve a lambda that takes no time, for benchmarks
@@ -58,6 +64,9 @@ enum Command {
     /// Run a controller that can be restarted, for chaos
     #[command(hide = true)]
     ChaosController(chaos::daemons::ControllerFlags),
+    /// Run a program that ends with whoever has started it
+    #[command(hide = true)]
+    Hosted(fabric::hosted::Flags),
     /// Run a router with a configuration of its own, for experiments
     #[command(hide = true)]
     OverloadRouter(overload::router::Flags),
@@ -94,6 +103,9 @@ fn main() -> ExitCode {
                     Command::ChaosController(flags) => chaos::daemons::control(flags).await,
                     Command::Overload(flags) => overload::run(&flags).await,
                     Command::OverloadRouter(flags) => overload::router::run(&flags).await,
+                    Command::Impair(flags) => impair::run(&flags).await,
+                    Command::Doctor(flags) => fabric::doctor::run(&flags).await,
+                    Command::Hosted(flags) => fabric::hosted::run(&flags),
                     Command::Echo(flags) => bench::echo::run(&flags).await,
                     Command::HopFloor(flags) => bench::hop::floor::run(&flags).await,
                 }
