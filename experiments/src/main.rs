@@ -4,14 +4,16 @@ mod bench;
 mod chaos;
 mod demo;
 mod fabric;
+mod files;
 mod impair;
 mod overload;
+mod run;
 mod sim;
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use edge_daemon::{cli, run};
+use edge_daemon::cli;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -39,6 +41,9 @@ enum Command {
     Sim(sim::Command),
     /// Put a link between a client and a server: delay, rate, loss, reordering
     Impair(impair::Flags),
+    /// Run a published experiment again, beside its published figures
+    #[command(subcommand)]
+    Run(run::Command),
     /// Say what this machine allows: namespaces, packets through links, how precise timers are
     Doctor(fabric::doctor::Flags),
     /// Kill, freeze, cut off and confuse computers under load: what do routers make of it?
@@ -83,7 +88,7 @@ enum Bench {
 }
 
 fn main() -> ExitCode {
-    run(|| {
+    edge_daemon::run(|| {
         let flags: Flags = cli::parse(std::env::args_os(), &[])?;
         tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -104,6 +109,7 @@ fn main() -> ExitCode {
                     Command::Overload(flags) => overload::run(&flags).await,
                     Command::OverloadRouter(flags) => overload::router::run(&flags).await,
                     Command::Impair(flags) => impair::run(&flags).await,
+                    Command::Run(command) => run::execute(&command).await,
                     Command::Doctor(flags) => fabric::doctor::run(&flags).await,
                     Command::Hosted(flags) => fabric::hosted::run(&flags),
                     Command::Echo(flags) => bench::echo::run(&flags).await,

@@ -6,8 +6,7 @@
 
 use std::net::Ipv4Addr;
 use std::process::Command;
-use std::sync::mpsc::{SyncSender, sync_channel};
-use std::thread::JoinHandle;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use anyhow::Context as _;
 use nix::sched::{CloneFlags, unshare};
@@ -28,8 +27,7 @@ type Job = Box<dyn FnOnce() + Send>;
 #[derive(Debug)]
 pub(crate) struct Host {
     address: Ipv4Addr,
-    jobs: Option<SyncSender<Job>>,
-    thread: Option<JoinHandle<()>>,
+    jobs: SyncSender<Job>,
 }
 
 /// The address of the host at a node.
@@ -57,7 +55,7 @@ impl Host {
         let address = address(node);
         let (jobs, queue) = sync_channel::<Job>(MOST_WAITING);
         let (tell, made) = sync_channel(1);
-        let thread = std::thread::Builder::new()
+        std::thread::Builder::new()
             .name(format!("host-{node}"))
             .spawn(move || {
                 let device = enter(address);
@@ -65,17 +63,24 @@ impl Host {
                 // Whoever asked has gone if this fails, and so may we.
                 let told = tell.send(device).is_ok();
                 if entered && told {
-                    // Until the sender is dropped.
-                    queue.iter().for_each(|job| job());
+                    work(queue);
                 }
             })?;
         let device = made.recv().context("the thread of a host has ended")??;
-        let host = Self {
-            address,
-            jobs: Some(jobs),
-            thread: Some(thread),
-        };
-        Ok((host, device))
+        Ok((Self { address, jobs }, device))
+    }
+
+    /// The machine itself, for networks of proxies: nothing but a thread that lives as long as the
+    /// processes that it has started.
+    pub(crate) fn loopback() -> anyhow::Result<Self> {
+        let (jobs, queue) = sync_channel::<Job>(MOST_WAITING);
+        std::thread::Builder::new()
+            .name("host".to_owned())
+            .spawn(move || work(queue))?;
+        Ok(Self {
+            address: Ipv4Addr::LOCALHOST,
+            jobs,
+        })
     }
 
     /// Where other hosts reach it.
@@ -94,8 +99,7 @@ impl Host {
             // Whoever asked may have gone.
             let _told = tell.send(job());
         });
-        let jobs = self.jobs.as_ref().context("the host has ended")?;
-        let taken = jobs.try_send(job).is_ok();
+        let taken = self.jobs.try_send(job).is_ok();
         anyhow::ensure!(taken, "the host has too much to do");
         done.await.context("the host has ended")
     }
@@ -119,13 +123,10 @@ impl Host {
     }
 }
 
-impl Drop for Host {
-    fn drop(&mut self) {
-        drop(self.jobs.take());
-        if let Some(thread) = self.thread.take() {
-            // A job that panicked has told whoever waited for it.
-            let _ended = thread.join();
-        }
+/// Until nobody has the host any more. A job that hangs then ends with this program.
+fn work(jobs: Receiver<Job>) {
+    for job in jobs {
+        job();
     }
 }
 
