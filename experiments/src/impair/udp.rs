@@ -58,8 +58,8 @@ pub(super) async fn carry(
             arrived = wait(&pacer, &line, clock) => arrived?,
         }
         while let Some((_, (towards, datagram))) = line.pop(clock.now()) {
-            // What a full socket refuses is lost, as on any host.
-            let _sent = towards.try_send(&datagram);
+            // An error is an ICMP message about a datagram before it.
+            let _sent = towards.send(&datagram).await;
         }
     }
 }
@@ -162,7 +162,7 @@ async fn back(
             arrived = wait(&pacer, &line, clock) => arrived?,
         }
         while let Some((_, datagram)) = line.pop(clock.now()) {
-            let _sent = listener.try_send_to(&datagram, client);
+            let _sent = listener.send_to(&datagram, client).await;
         }
     }
 }
