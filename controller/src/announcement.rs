@@ -110,7 +110,7 @@ fn address(field: &'static str, text: &str, peer: Option<SocketAddr>) -> Result<
     }
     let peer = peer.ok_or_else(|| unreachable("announce an address that others can reach"))?;
     let host: IpAddr = peer.ip().to_canonical();
-    Ok(Endpoint::new(host, endpoint.port()))
+    Ok(Endpoint::new(host, endpoint.port()).with_scheme(endpoint.scheme()))
 }
 
 fn container((index, container): (usize, computer_info::Container)) -> Result<Container, Invalid> {

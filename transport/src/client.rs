@@ -4,6 +4,7 @@ mod channel;
 mod connect;
 mod error;
 mod keepalive;
+mod route;
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -14,8 +15,10 @@ use bytes::Bytes;
 use foldhash::fast::RandomState;
 
 use self::channel::Channel;
-pub(crate) use self::connect::open;
+pub(crate) use self::connect::{open, resolve};
+pub(crate) use self::error::ConnectCause;
 pub use self::error::{CallError, ConnectError};
+use crate::quic::{self, Dialer};
 use crate::{Core, Endpoint, LambdaCall, LambdaReply, Limits, Metadata};
 
 /// How our servers sign their answers; peers that do tolerate any number of PINGs.
@@ -24,8 +27,10 @@ pub(crate) const OURS: &str = "serverless-on-edge";
 /// How connections to destinations are made and watched.
 #[derive(Debug, Clone)]
 pub struct ClientOptions {
-    /// Encrypts with this configuration, and proves who we are; `None`: plain.
+    /// Encrypts TCP with this configuration, and proves who we are; `None`: plain.
     pub tls: Option<Arc<rustls::ClientConfig>>,
+    /// How and when QUIC is used.
+    pub quic: quic::Options,
     /// Limits that peers have to keep.
     pub limits: Limits,
     /// The address of ours that connections leave from, which peers take for our name; `None`: what
@@ -44,6 +49,7 @@ impl Default for ClientOptions {
     fn default() -> Self {
         Self {
             tls: None,
+            quic: quic::Options::default(),
             limits: Limits::default(),
             source: None,
             connect_timeout: Duration::from_secs(2),
@@ -62,6 +68,7 @@ impl Default for ClientOptions {
 pub struct LambdaClient {
     core: Core,
     options: Arc<ClientOptions>,
+    dialer: Arc<Dialer>,
     channels: Mutex<HashMap<Box<str>, Arc<Channel>, RandomState>>,
 }
 
@@ -69,6 +76,7 @@ impl LambdaClient {
     /// A client whose connections live on `core`.
     pub fn new(core: Core, options: Arc<ClientOptions>) -> Self {
         Self {
+            dialer: Arc::new(Dialer::new(core.clone(), options.clone())),
             core,
             options,
             channels: Mutex::default(),
@@ -132,6 +140,15 @@ impl LambdaClient {
         self.lock().retain(|name, _| keep(name));
     }
 
+    /// Moves all QUIC connections to a fresh socket, as when a device has changed networks; calls
+    /// that are under way go on.
+    ///
+    /// # Errors
+    /// If the system has no socket to give.
+    pub fn rebind(&self) -> std::io::Result<()> {
+        self.dialer.rebind()
+    }
+
     fn channel(&self, name: &str) -> Result<Arc<Channel>, ConnectError> {
         let mut channels = self.lock();
         if let Some(channel) = channels.get(name) {
@@ -142,6 +159,7 @@ impl LambdaClient {
             endpoint,
             self.core.clone(),
             self.options.clone(),
+            self.dialer.clone(),
         ));
         channels.insert(name.into(), channel.clone());
         Ok(channel)

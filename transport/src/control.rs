@@ -25,7 +25,7 @@ pub fn channel(
     let scheme = if tls.is_some() { "https" } else { "http" };
     let uri = Uri::builder()
         .scheme(scheme)
-        .authority(endpoint.to_string())
+        .authority(endpoint.authority())
         .path_and_query("/")
         .build()
         .expect("an end-point is a valid authority");

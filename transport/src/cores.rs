@@ -61,6 +61,11 @@ impl Core {
         }
     }
 
+    /// What is made while the guard lives runs on this core.
+    pub(crate) fn enter(&self) -> tokio::runtime::EnterGuard<'_> {
+        self.runtime.enter()
+    }
+
     /// Counts a connection as long as the guard lives.
     pub(crate) fn connection(&self) -> ConnectionGuard {
         self.connections.fetch_add(1, Ordering::Relaxed);

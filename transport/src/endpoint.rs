@@ -1,4 +1,5 @@
-//! An end-point as people write it: `host:port`, parsed once at the door.
+//! An end-point as people write it: `host:port`, perhaps with the way to talk to it in front, parsed
+//! once at the door.
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
@@ -6,15 +7,47 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// Where a server listens or is reached: a host name or address, and a port.
+/// How lambdas travel to an end-point.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Scheme {
+    /// Nothing in front: gRPC over TCP, unless the client was told to do otherwise.
+    #[default]
+    Unsaid,
+    /// `quic://`: one QUIC stream per lambda, as `proto/native-quic.md` describes it.
+    Quic,
+    /// `h3://`: gRPC over HTTP/3.
+    H3,
+}
+
+impl Scheme {
+    /// All that is written in front of host and port.
+    pub fn prefix(self) -> &'static str {
+        match self {
+            Self::Unsaid => "",
+            Self::Quic => "quic://",
+            Self::H3 => "h3://",
+        }
+    }
+
+    fn split(text: &str) -> (Self, &str) {
+        [Self::Quic, Self::H3]
+            .into_iter()
+            .find_map(|scheme| Some((scheme, text.strip_prefix(scheme.prefix())?)))
+            .unwrap_or((Self::Unsaid, text))
+    }
+}
+
+/// Where a server listens or is reached: a host name or address, and a port, and how lambdas travel
+/// there.
 ///
-/// Written `host:port`, IPv6 addresses in brackets. Compared as text: two
-/// names of one address are two end-points.
+/// Written `host:port`, `quic://host:port` or `h3://host:port`, IPv6 addresses in brackets. Compared
+/// as text: two names of one address are two end-points.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Endpoint {
     text: String,
     port: u16,
+    scheme: Scheme,
 }
 
 /// Why a text is no end-point.
@@ -41,17 +74,41 @@ impl Endpoint {
         } else {
             format!("{host}:{port}")
         };
-        Self { text, port }
+        let scheme = Scheme::Unsaid;
+        Self { text, port, scheme }
     }
 
-    /// As people write it: `host:port`.
+    /// The same place, reached in this way.
+    #[must_use]
+    pub fn with_scheme(self, scheme: Scheme) -> Self {
+        Self {
+            text: format!("{}{}", scheme.prefix(), self.authority()),
+            port: self.port,
+            scheme,
+        }
+    }
+
+    /// As people write it, with the scheme where there is one.
     pub fn as_str(&self) -> &str {
         &self.text
     }
 
+    /// `host:port`, which is the authority of a URI.
+    pub fn authority(&self) -> &str {
+        &self.text[self.scheme.prefix().len()..]
+    }
+
+    /// How lambdas travel there.
+    pub fn scheme(&self) -> Scheme {
+        self.scheme
+    }
+
     /// The host name or address, without brackets.
     pub fn host(&self) -> &str {
-        let host = self.text.rsplit_once(':').map_or("", |(host, _)| host);
+        let host = self
+            .authority()
+            .rsplit_once(':')
+            .map_or("", |(host, _)| host);
         host.strip_prefix('[')
             .and_then(|host| host.strip_suffix(']'))
             .unwrap_or(host)
@@ -93,10 +150,15 @@ impl FromStr for Endpoint {
     type Err = EndpointError;
 
     fn from_str(text: &str) -> Result<Self, EndpointError> {
+        let whole = text;
         let error = |reason| EndpointError {
-            text: text.to_owned(),
+            text: whole.to_owned(),
             reason,
         };
+        let (scheme, text) = Scheme::split(text);
+        if text.contains("://") {
+            return Err(error("the scheme is none of quic:// and h3://"));
+        }
         if text.is_empty() {
             return Err(error("it is empty"));
         }
@@ -134,7 +196,11 @@ impl FromStr for Endpoint {
         let port = port
             .parse()
             .map_err(|_| error("the port is beyond 65535"))?;
-        Ok(Self::new(host, port))
+        let endpoint = Self::new(host, port);
+        Ok(match scheme {
+            Scheme::Unsaid => endpoint,
+            scheme => endpoint.with_scheme(scheme),
+        })
     }
 }
 
@@ -170,6 +236,23 @@ mod tests {
     }
 
     #[test]
+    fn the_scheme_is_part_of_the_name_and_not_of_the_place() {
+        for (text, scheme, authority, host) in [
+            ("a:1", Scheme::Unsaid, "a:1", "a"),
+            ("quic://a:1", Scheme::Quic, "a:1", "a"),
+            ("h3://[::1]:1", Scheme::H3, "[::1]:1", "::1"),
+        ] {
+            let endpoint: Endpoint = text.parse().expect(text);
+            assert_eq!(endpoint.as_str(), text);
+            assert_eq!(endpoint.scheme(), scheme);
+            assert_eq!(endpoint.authority(), authority);
+            assert_eq!((endpoint.host(), endpoint.port()), (host, 1));
+            let plain = endpoint.with_scheme(Scheme::Unsaid);
+            assert_eq!(plain.as_str(), authority);
+        }
+    }
+
+    #[test]
     fn errors_name_the_text_and_what_is_wrong() {
         let cases = [
             ("", "it is empty"),
@@ -185,7 +268,10 @@ mod tests {
             ("[localhost]:1", "no IPv6 address within the brackets"),
             ("a b:1", "the host has a character that no host name has"),
             ("a%b:1", "the host has a character that no host name has"),
-            ("http://a:1", "an IPv6 address needs brackets"),
+            ("http://a:1", "the scheme is none of quic:// and h3://"),
+            ("quic://", "it is empty"),
+            ("quic://h3://a:1", "the scheme is none of quic:// and h3://"),
+            ("h3://a", "the port is missing"),
         ];
         for (text, reason) in cases {
             let error = text.parse::<Endpoint>().expect_err(text).to_string();
@@ -204,11 +290,12 @@ mod tests {
             "1.2.3:1",
             "[::ffff:1.2.3.4]:1",
             "-_.:1",
+            "quic://[::1]:1",
         ];
         for text in odd {
             let endpoint: Endpoint = text.parse().expect(text);
             endpoint
-                .as_str()
+                .authority()
                 .parse::<http::uri::Authority>()
                 .expect(text);
         }

@@ -11,7 +11,7 @@
 //! their last frame has been written, by the limit of header fields, and by budgets for what costs
 //! us more than it costs the peer.
 
-mod budget;
+pub(crate) mod budget;
 mod connection;
 mod fields;
 mod frame;

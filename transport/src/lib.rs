@@ -15,6 +15,7 @@
 pub mod control;
 pub mod http2;
 pub mod pushback;
+pub mod quic;
 pub mod services;
 pub mod states;
 pub mod tls;
@@ -29,6 +30,7 @@ mod limits;
 mod link;
 mod listener;
 mod metadata;
+mod polled;
 mod seldom;
 mod server;
 mod timeout;
@@ -36,10 +38,10 @@ mod typed;
 
 pub use client::{CallError, ClientOptions, ConnectError, LambdaClient};
 pub use cores::{Core, Cores};
-pub use endpoint::{Endpoint, EndpointError};
+pub use endpoint::{Endpoint, EndpointError, Scheme};
 pub use lambda::{LambdaCall, LambdaReply, LambdaService, NoLambda, Peer};
 pub use limits::Limits;
-pub use listener::{BindError, Listener};
+pub use listener::{BindError, Listener, Listens};
 pub use metadata::Metadata;
 pub use seldom::Seldom;
 pub use server::{Server, ServerHandle};

@@ -1,17 +1,40 @@
-//! A listening socket that nobody else has.
+//! Listening sockets that nobody else has.
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener, UdpSocket};
 
 use socket2::{Domain, Protocol, Socket, Type};
 
-use crate::Endpoint;
+use crate::{Endpoint, quic};
 
 /// A bound port, not yet served: binding all ports of a process before
 /// starting any of its servers lets it fail without side effects.
 #[derive(Debug)]
 pub struct Listener {
-    pub(crate) socket: TcpListener,
+    pub(crate) tcp: Option<TcpListener>,
+    pub(crate) udp: Option<UdpSocket>,
     address: SocketAddr,
+}
+
+/// What a port is for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Listens {
+    /// gRPC over TCP.
+    #[default]
+    Tcp,
+    /// QUIC, natively and as HTTP/3.
+    Udp,
+    /// Both, on the same number.
+    Both,
+}
+
+impl Listens {
+    fn on_tcp(self) -> bool {
+        self != Self::Udp
+    }
+
+    fn on_udp(self) -> bool {
+        self != Self::Tcp
+    }
 }
 
 /// Why a port could not be bound.
@@ -23,24 +46,29 @@ pub struct BindError {
 }
 
 impl Listener {
-    /// Binds `endpoint` exclusively: unlike with `SO_REUSEPORT`, a second
+    /// Binds the TCP port of `endpoint` exclusively: unlike with `SO_REUSEPORT`, a second
     /// process on the same port fails at once instead of taking a share of
     /// the connections. Port 0 picks a free one.
     ///
     /// # Errors
     /// If the name cannot be resolved, or none of its addresses be bound.
     pub fn bind(endpoint: &Endpoint) -> Result<Self, BindError> {
+        Self::bind_for(endpoint, Listens::Tcp)
+    }
+
+    /// As [`Self::bind`], of the ports that `listens` says. Port 0 picks one that is free for both.
+    ///
+    /// # Errors
+    /// Those of [`Self::bind`].
+    pub fn bind_for(endpoint: &Endpoint, listens: Listens) -> Result<Self, BindError> {
         let error = |source| BindError {
             endpoint: endpoint.clone(),
             source,
         };
         let mut last = std::io::Error::other("the name has no address");
         for address in endpoint.to_socket_addrs().map_err(error)? {
-            match listen(address) {
-                Ok(socket) => {
-                    let address = socket.local_addr().map_err(error)?;
-                    return Ok(Self { socket, address });
-                }
+            match ports(address, listens) {
+                Ok(listener) => return Ok(listener),
                 Err(source) => last = source,
             }
         }
@@ -51,6 +79,35 @@ impl Listener {
     pub fn local_addr(&self) -> SocketAddr {
         self.address
     }
+}
+
+fn ports(mut address: SocketAddr, listens: Listens) -> std::io::Result<Listener> {
+    /// Numbers that are tried where any would do, as somebody else may have the UDP port.
+    const TRIES: usize = 16;
+    let is_free_to_choose = address.port() == 0;
+    for tries in 1.. {
+        let tcp = match listens.on_tcp() {
+            true => Some(listen(address)?),
+            false => None,
+        };
+        if let Some(tcp) = &tcp {
+            address = tcp.local_addr()?;
+        }
+        let udp = match listens.on_udp().then(|| quic::bind(address)) {
+            None => None,
+            Some(Ok(udp)) => Some(udp),
+            Some(Err(_)) if is_free_to_choose && tcp.is_some() && tries < TRIES => {
+                address.set_port(0);
+                continue;
+            }
+            Some(Err(error)) => return Err(error),
+        };
+        if let Some(udp) = &udp {
+            address = udp.local_addr()?;
+        }
+        return Ok(Listener { tcp, udp, address });
+    }
+    unreachable!("the last try returns")
 }
 
 fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {

@@ -1,4 +1,4 @@
-//! The server: one listener, many cores, two planes.
+//! The server: one port, over TCP, QUIC or both, many cores, two planes.
 
 mod connection;
 mod requests;
@@ -7,7 +7,7 @@ mod rest;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio::net::TcpListener;
@@ -15,16 +15,31 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tonic::service::Routes;
 
-use crate::Seldom;
-use crate::{Core, Cores, LambdaService, Limits, Listener, NoLambda};
+use crate::quic::{self, Congestion, Counters};
+use crate::{Core, Cores, LambdaService, Limits, Listener, NoLambda, Seldom};
+
+/// How long the peers of a server that drains may take to finish their handshakes, and to
+/// confirm the GOAWAY where nothing is in flight. A frozen peer never does.
+pub(crate) const FAREWELL: Duration = Duration::from_secs(1);
+/// How often a connection that drains is asked whether anything is in flight.
+pub(crate) const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+/// A number for a connection that no other of the process has, whatever its server.
+pub(crate) fn number() -> u64 {
+    static CONNECTIONS: AtomicU64 = AtomicU64::new(0);
+    CONNECTIONS.fetch_add(1, Ordering::Relaxed)
+}
 
 /// What a listener serves, and within which limits.
 #[derive(Debug, Clone)]
 pub struct Server<S = NoLambda> {
     routes: Routes,
-    lambda: Option<Arc<S>>,
+    pub(crate) lambda: Option<Arc<S>>,
     tls: Option<Arc<rustls::ServerConfig>>,
-    limits: Limits,
+    quic: Option<Arc<rustls::ServerConfig>>,
+    congestion: Congestion,
+    pub(crate) quic_counters: Arc<Counters>,
+    pub(crate) limits: Limits,
 }
 
 impl Server {
@@ -34,6 +49,9 @@ impl Server {
             routes: routes.prepare(),
             lambda: None,
             tls: None,
+            quic: None,
+            congestion: Congestion::default(),
+            quic_counters: Arc::default(),
             limits: Limits::default(),
         }
     }
@@ -46,14 +64,26 @@ impl<S: LambdaService> Server<S> {
             lambda: Some(lambda),
             routes: self.routes,
             tls: self.tls,
+            quic: self.quic,
+            congestion: self.congestion,
+            quic_counters: self.quic_counters,
             limits: self.limits,
         }
     }
 
-    /// Accepts only encrypted connections, as `config` says; `None` only plain ones.
+    /// Accepts only encrypted connections over TCP, as `config` says; `None` only plain ones.
     #[must_use]
     pub fn with_tls(mut self, config: Option<Arc<rustls::ServerConfig>>) -> Self {
         self.tls = config;
+        self
+    }
+
+    /// Serves QUIC, where the listener has a UDP port, with the certificates of `config`, sending
+    /// as fast as `congestion` allows.
+    #[must_use]
+    pub fn with_quic(mut self, config: Arc<rustls::ServerConfig>, congestion: Congestion) -> Self {
+        self.quic = Some(config);
+        self.congestion = congestion;
         self
     }
 
@@ -74,6 +104,7 @@ impl<S: LambdaService> Server<S> {
             kill: CancellationToken::new(),
             killed: Arc::default(),
             tasks: TaskTracker::new(),
+            accepting: Arc::default(),
             refused: Seldom::default(),
             no_handshake: Seldom::default(),
         });
@@ -83,33 +114,64 @@ impl<S: LambdaService> Server<S> {
             kill: shared.kill.clone(),
             killed: shared.killed.clone(),
             tasks: shared.tasks.clone(),
+            quic_counters: shared.server.quic_counters.clone(),
         };
-        let first = &cores.all()[0];
-        let accept = accept(listener.socket, shared.clone(), cores.clone());
-        first.spawn(shared.tasks.track_future(accept));
+        if let Some(socket) = listener.tcp {
+            shared.accept_by(accept(socket, shared.clone(), cores.clone()), cores);
+        }
+        match (listener.udp, shared.server.quic.clone()) {
+            (Some(socket), Some(tls)) => {
+                let congestion = shared.server.congestion;
+                let accept = quic::accept(socket, tls, congestion, shared.clone(), cores.clone());
+                shared.accept_by(accept, cores);
+            }
+            (Some(_), None) => {
+                tracing::error!(%address, "QUIC is not served: there are no certificates");
+            }
+            (None, _) => {}
+        }
         handle
     }
 }
 
 /// What all connections of a server share.
 #[derive(Debug)]
-struct Shared<S> {
-    server: Server<S>,
-    drain: CancellationToken,
-    kill: CancellationToken,
+pub(crate) struct Shared<S> {
+    pub(crate) server: Server<S>,
+    pub(crate) drain: CancellationToken,
+    pub(crate) kill: CancellationToken,
     killed: Arc<AtomicBool>,
-    tasks: TaskTracker,
+    pub(crate) tasks: TaskTracker,
+    /// Tasks that accept; each of the others has a connection.
+    accepting: Arc<AtomicUsize>,
     /// Tells of connections beyond the limit.
-    refused: Seldom,
+    pub(crate) refused: Seldom,
     /// Tells of failed TLS handshakes.
-    no_handshake: Seldom,
+    pub(crate) no_handshake: Seldom,
 }
 
 impl<S> Shared<S> {
     /// Connections of this server; other servers may be on the same cores.
-    fn connections(&self) -> usize {
-        // One task accepts, each of the others has a connection.
-        self.tasks.len().saturating_sub(1)
+    pub(crate) fn connections(&self) -> usize {
+        let accepting = self.accepting.load(Ordering::Relaxed);
+        self.tasks.len().saturating_sub(accepting)
+    }
+
+    /// Ends when there are no connections.
+    pub(crate) async fn only_accepting(&self) {
+        while self.connections() > 0 {
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+
+    /// Lets `accept` run on the first core.
+    fn accept_by(&self, accept: impl Future<Output = ()> + Send + 'static, cores: &Cores) {
+        let accepting = self.accepting.clone();
+        accepting.fetch_add(1, Ordering::Relaxed);
+        cores.all()[0].spawn(self.tasks.track_future(async move {
+            accept.await;
+            accepting.fetch_sub(1, Ordering::Relaxed);
+        }));
     }
 }
 
@@ -121,9 +183,15 @@ pub struct ServerHandle {
     kill: CancellationToken,
     killed: Arc<AtomicBool>,
     tasks: TaskTracker,
+    quic_counters: Arc<Counters>,
 }
 
 impl ServerHandle {
+    /// What has happened on QUIC connections.
+    pub fn quic(&self) -> &Arc<Counters> {
+        &self.quic_counters
+    }
+
     /// Where the server listens.
     pub fn local_addr(&self) -> SocketAddr {
         self.address

@@ -6,18 +6,18 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
-use super::connect::connect;
+use super::route::Route;
 use super::{CallError, ClientOptions, ConnectError};
 use crate::http2::Failure;
 use crate::link::Shared;
+use crate::quic::{Dialer, Native, NotBegun};
 use crate::{Core, Endpoint, LambdaReply, Metadata};
 
 /// A destination of one core.
 #[derive(Debug)]
 pub(super) struct Channel {
     endpoint: Endpoint,
-    core: Core,
-    options: Arc<ClientOptions>,
+    route: Route,
     /// The working connection.
     live: Mutex<Option<Arc<Live>>>,
     /// Held by the call that connects; the others wait for it here. Knows when
@@ -28,25 +28,42 @@ pub(super) struct Channel {
 /// A connection that worked when last looked at. Once nobody holds it, it ends after the calls that
 /// are under way.
 #[derive(Debug)]
-pub(super) struct Live(pub(super) Arc<Shared>);
+pub(super) enum Live {
+    /// gRPC over TCP.
+    Tcp(Arc<Shared>),
+    /// QUIC, natively.
+    Native(Native),
+}
 
 impl Drop for Live {
     fn drop(&mut self) {
-        self.0.lock().end_when_idle();
+        if let Self::Tcp(connection) = self {
+            connection.lock().end_when_idle();
+        }
     }
+}
+
+/// A call that has a connection.
+enum Begun {
+    /// The request has been sent.
+    Tcp(UnderWay),
+    /// It has yet to be.
+    Native(Arc<Live>),
 }
 
 /// A call that is under way; cancelled if this is dropped before the answer has come.
 #[derive(Debug)]
 struct UnderWay {
-    live: Arc<Live>,
+    /// Held until the answer is there.
+    _live: Arc<Live>,
+    connection: Arc<Shared>,
     number: u32,
     is_over: bool,
 }
 
 impl UnderWay {
     async fn answer(mut self) -> Result<LambdaReply, Failure> {
-        let answer = poll_fn(|cx| self.live.0.lock().poll_answer(self.number, cx)).await;
+        let answer = poll_fn(|cx| self.connection.lock().poll_answer(self.number, cx)).await;
         self.is_over = true;
         answer
     }
@@ -55,19 +72,22 @@ impl UnderWay {
 impl Drop for UnderWay {
     fn drop(&mut self) {
         if !self.is_over {
-            self.live
-                .0
+            self.connection
                 .with(|connection| connection.forget(self.number));
         }
     }
 }
 
 impl Channel {
-    pub(super) fn new(endpoint: Endpoint, core: Core, options: Arc<ClientOptions>) -> Self {
+    pub(super) fn new(
+        endpoint: Endpoint,
+        core: Core,
+        options: Arc<ClientOptions>,
+        dialer: Arc<Dialer>,
+    ) -> Self {
         Self {
+            route: Route::new(&endpoint, core, options, dialer),
             endpoint,
-            core,
-            options,
             live: Mutex::default(),
             connecting: tokio::sync::Mutex::default(),
         }
@@ -83,8 +103,8 @@ impl Channel {
         if deadline <= now {
             return Err(CallError::Deadline);
         }
-        let under_way = match self.begin(message, metadata, deadline, now) {
-            Some(under_way) => under_way,
+        let begun = match self.begin(message, metadata, deadline, now) {
+            Some(begun) => begun,
             None => {
                 let beginning = self.connect_and_begin(message, metadata, deadline);
                 match tokio::time::timeout_at(deadline.into(), Box::pin(beginning)).await {
@@ -93,26 +113,70 @@ impl Channel {
                 }
             }
         };
-        let answer = under_way.answer().await;
+        let answer = match begun {
+            Begun::Tcp(under_way) => under_way.answer().await,
+            // In a box, so that it takes no room of those that do without.
+            Begun::Native(live) => {
+                Box::pin(self.call_natively(live, message, metadata, deadline, now)).await?
+            }
+        };
         answer.map_err(|failure| self.error(failure))
     }
 
-    /// Sends the request on the connection that there is.
+    async fn call_natively(
+        &self,
+        mut live: Arc<Live>,
+        message: &[Bytes],
+        metadata: &Metadata,
+        deadline: Instant,
+        mut now: Instant,
+    ) -> Result<Result<LambdaReply, Failure>, CallError> {
+        /// A connection may end between two calls; a fresh one does not do so again and again.
+        const ATTEMPTS: usize = 3;
+        for _ in 0..ATTEMPTS {
+            if let Live::Native(native) = &*live {
+                match native.call(message, metadata, now, deadline).await {
+                    Ok(answer) => return Ok(answer),
+                    Err(NotBegun) => self.discard(&live),
+                }
+            }
+            now = Instant::now();
+            let beginning = self.connect_and_begin(message, metadata, deadline);
+            match tokio::time::timeout_at(deadline.into(), beginning).await {
+                Ok(Ok(Begun::Native(fresh))) => live = fresh,
+                Ok(Ok(Begun::Tcp(under_way))) => return Ok(under_way.answer().await),
+                Ok(Err(error)) => return Err(error),
+                Err(_) => return Err(CallError::Deadline),
+            }
+        }
+        Err(self.ended_at_once())
+    }
+
+    /// Sends the request on the connection that there is, if it goes over TCP.
     fn begin(
         &self,
         message: &[Bytes],
         metadata: &Metadata,
         deadline: Instant,
         now: Instant,
-    ) -> Option<UnderWay> {
+    ) -> Option<Begun> {
         let live = self.lock().clone()?;
-        let asked = live.0.lock().ask(message, metadata, now, deadline);
+        let connection = match &*live {
+            Live::Tcp(connection) => connection.clone(),
+            Live::Native(native) if native.is_leaving() => {
+                self.discard(&live);
+                return None;
+            }
+            Live::Native(_) => return Some(Begun::Native(live)),
+        };
+        let asked = connection.lock().ask(message, metadata, now, deadline);
         match asked {
-            Ok(number) => Some(UnderWay {
-                live,
+            Ok(number) => Some(Begun::Tcp(UnderWay {
+                _live: live,
+                connection,
                 number,
                 is_over: false,
-            }),
+            })),
             // The peer said good-bye since the last call.
             Err(_) => {
                 self.discard(&live);
@@ -126,13 +190,17 @@ impl Channel {
         message: &[Bytes],
         metadata: &Metadata,
         deadline: Instant,
-    ) -> Result<UnderWay, CallError> {
+    ) -> Result<Begun, CallError> {
         self.ensure_live().await?;
         let begun = self.begin(message, metadata, deadline, Instant::now());
-        begun.ok_or_else(|| CallError::NotTaken {
+        begun.ok_or_else(|| self.ended_at_once())
+    }
+
+    fn ended_at_once(&self) -> CallError {
+        CallError::NotTaken {
             endpoint: self.endpoint.clone(),
             reason: "the connection ended as soon as it was there".to_owned(),
-        })
+        }
     }
 
     /// Opens the connection if there is none.
@@ -145,10 +213,10 @@ impl Channel {
         if let Some((_, error)) = last_failure.as_ref().filter(|(at, _)| *at >= waiting_since) {
             return Err(error.clone());
         }
-        match connect(&self.endpoint, &self.options, &self.core).await {
+        match self.route.connect(&self.endpoint).await {
             Ok(live) => {
                 *last_failure = None;
-                *self.lock() = Some(live);
+                *self.lock() = Some(Arc::new(live));
                 Ok(())
             }
             Err(cause) => {

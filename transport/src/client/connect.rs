@@ -18,12 +18,12 @@ use crate::io::Io;
 use crate::link::Shared;
 use crate::{Core, Endpoint, tls};
 
-/// Opens a connection that lives on `core`, and proves it by one PING.
+/// Opens a connection over TCP that lives on `core`, and proves it by one PING.
 pub(super) async fn connect(
     endpoint: &Endpoint,
     options: &Arc<ClientOptions>,
     core: &Core,
-) -> Result<Arc<Live>, ConnectCause> {
+) -> Result<Live, ConnectCause> {
     let timeout = options.connect_timeout;
     tokio::time::timeout(timeout, steps(endpoint, options, core))
         .await
@@ -34,17 +34,17 @@ async fn steps(
     endpoint: &Endpoint,
     options: &Arc<ClientOptions>,
     core: &Core,
-) -> Result<Arc<Live>, ConnectCause> {
+) -> Result<Live, ConnectCause> {
     let io = open(endpoint, options.tls.as_ref(), options.source).await?;
     let scheme = match options.tls {
         Some(_) => "https",
         None => "http",
     };
     let config = Config::client(&options.limits);
-    let authority = endpoint.to_string();
-    let connection = Connection::client(config, scheme, &authority, Instant::now());
+    let authority = endpoint.authority();
+    let connection = Connection::client(config, scheme, authority, Instant::now());
     let shared = Shared::new(connection);
-    let live = Arc::new(Live(shared.clone()));
+    let live = Live::Tcp(shared.clone());
     core.spawn(drive(io, shared.clone(), options.clone()));
     // A frozen process still accepts connections, through its kernel: only an
     // answer shows that somebody reads.
@@ -77,17 +77,25 @@ pub(crate) async fn open(
     Ok(Io::tls(TlsStream::Client(stream)))
 }
 
+/// The addresses of `endpoint`.
 #[expect(
     clippy::disallowed_methods,
     reason = "the one place where names are resolved; whoever calls has a time-out"
 )]
+pub(crate) async fn resolve(endpoint: &Endpoint) -> Result<Vec<SocketAddr>, ConnectCause> {
+    if let Ok(address) = endpoint.host().parse::<IpAddr>() {
+        return Ok(vec![SocketAddr::new(address, endpoint.port())]);
+    }
+    let addresses = tokio::net::lookup_host((endpoint.host(), endpoint.port()))
+        .await
+        .map_err(ConnectCause::Resolve)?;
+    Ok(addresses.collect())
+}
+
 async fn tcp(endpoint: &Endpoint, source: Option<IpAddr>) -> Result<TcpStream, ConnectCause> {
     /// Time for one address when there are several.
     const PER_ADDRESS: Duration = Duration::from_millis(700);
-    let addresses: Vec<_> = tokio::net::lookup_host((endpoint.host(), endpoint.port()))
-        .await
-        .map_err(ConnectCause::Resolve)?
-        .collect();
+    let addresses = resolve(endpoint).await?;
     let mut last = std::io::Error::other("the name has no address");
     for (position, address) in addresses.iter().enumerate() {
         let attempt = dial(*address, source);

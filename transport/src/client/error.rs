@@ -101,6 +101,15 @@ pub enum ConnectCause {
     /// The peer does not speak HTTP/2, or let go during the first PING.
     #[error("no HTTP/2 there: {0}")]
     Http2(String),
+    /// No UDP socket could be had.
+    #[error("no UDP socket: {0}")]
+    Udp(#[source] std::io::Error),
+    /// The peer does not speak QUIC, or not the protocol that was asked for.
+    #[error("no QUIC there: {0}")]
+    Quic(String),
+    /// QUIC is always encrypted, and both sides show certificates.
+    #[error("QUIC needs certificates, and there are none (set CERT_DIR)")]
+    NoCertificates,
     /// All of it took too long.
     #[error("no answer within {0:?}")]
     Timeout(std::time::Duration),

@@ -4,14 +4,14 @@ use std::time::{Duration, Instant};
 
 /// A bucket that is full at first, and full again a second after it was empty.
 #[derive(Debug)]
-pub(super) struct Budget {
+pub(crate) struct Budget {
     left: f64,
     most: f64,
     since: Instant,
 }
 
 impl Budget {
-    pub(super) fn new(most: u32, now: Instant) -> Self {
+    pub(crate) fn new(most: u32, now: Instant) -> Self {
         Self {
             left: most.into(),
             most: most.into(),
@@ -20,7 +20,7 @@ impl Budget {
     }
 
     /// Takes one; false if there is none left.
-    pub(super) fn take(&mut self, now: Instant) -> bool {
+    pub(crate) fn take(&mut self, now: Instant) -> bool {
         let passed = now.saturating_duration_since(self.since);
         if passed > Duration::ZERO {
             self.since = now;

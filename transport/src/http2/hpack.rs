@@ -12,4 +12,5 @@ mod tests;
 pub use decoder::{Decoder, Malformed};
 pub(super) use encoder::{Encoder, Template};
 pub use names::Name;
+pub(crate) use names::is_valid;
 pub(super) use table::{Known, OVERHEAD};

@@ -3,7 +3,6 @@
 use std::future::poll_fn;
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -13,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
 use super::requests::Requests;
-use super::{Shared, rest};
+use super::{FAREWELL, LOOK_EVERY, Shared, number, rest};
 use crate::http2::{Config, Connection, Event, Incoming};
 use crate::io::Io;
 use crate::link::{self, Pump};
@@ -23,14 +22,6 @@ use crate::{Core, LambdaCall, LambdaReply, LambdaService, Peer};
 const PING_EVERY: Duration = Duration::from_secs(20);
 /// How long a client may take to say so.
 const PONG_WITHIN: Duration = Duration::from_secs(10);
-/// How long the peers of a server that drains may take to finish their handshakes, and to
-/// confirm the GOAWAY where nothing is in flight. A frozen peer never does.
-const FAREWELL: Duration = Duration::from_secs(1);
-/// How often a connection that drains is asked whether anything is in flight.
-const LOOK_EVERY: Duration = Duration::from_millis(100);
-
-/// Numbers connections, of all servers of the process.
-static CONNECTIONS: AtomicU64 = AtomicU64::new(0);
 
 /// Serves one connection until its peer closes it or the server drains.
 pub(super) async fn serve<S: LambdaService>(
@@ -124,7 +115,7 @@ async fn requests<S: LambdaService>(
         core: core.clone(),
         peer: Peer {
             host: peer.ip().to_canonical(),
-            connection: CONNECTIONS.fetch_add(1, Ordering::Relaxed),
+            connection: number(),
         },
     });
     let mut lambdas = Requests::new();

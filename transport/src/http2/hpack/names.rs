@@ -84,7 +84,7 @@ impl Name {
 }
 
 /// Whether HTTP/2 allows a field with this name and value.
-pub(super) fn is_valid(name: &[u8], value: &[u8]) -> bool {
+pub(crate) fn is_valid(name: &[u8], value: &[u8]) -> bool {
     let name = name.strip_prefix(b":").unwrap_or(name);
     !name.is_empty()
         && name.iter().all(|&byte| is_of_a_name(byte))

@@ -1,0 +1,150 @@
+//! Over what a destination is reached: what its end-point says, what the client prefers, what works.
+
+use std::pin::pin;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::time::{sleep, timeout};
+
+use super::channel::Live;
+use super::connect::connect;
+use super::{ClientOptions, ConnectCause};
+use crate::quic::{ALPN_NATIVE, Acquaintance, Dialer, Prefer};
+use crate::{Core, Endpoint, Scheme};
+
+/// How long one way may take before the other is tried, too (RFC 8305, section 8).
+const HEAD_START: Duration = Duration::from_millis(250);
+/// For how long the way that worked is tried first.
+const REMEMBERED: Duration = Duration::from_secs(600);
+
+/// One way to a destination.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    Tcp,
+    Native,
+}
+
+impl Way {
+    fn other(self) -> Self {
+        match self {
+            Self::Tcp => Self::Native,
+            Self::Native => Self::Tcp,
+        }
+    }
+}
+
+/// The ways to one destination, and what is known of them.
+#[derive(Debug)]
+pub(super) struct Route {
+    core: Core,
+    options: Arc<ClientOptions>,
+    dialer: Arc<Dialer>,
+    /// The only way, if there is no choice.
+    only: Option<Way>,
+    /// The way that worked, and when.
+    worked: Mutex<Option<(Way, Instant)>>,
+    acquaintance: OnceLock<Acquaintance>,
+}
+
+impl Route {
+    pub(super) fn new(
+        endpoint: &Endpoint,
+        core: Core,
+        options: Arc<ClientOptions>,
+        dialer: Arc<Dialer>,
+    ) -> Self {
+        let only = match (endpoint.scheme(), options.quic.prefer) {
+            (Scheme::Quic, _) | (Scheme::Unsaid, Prefer::Quic) => Some(Way::Native),
+            (Scheme::Unsaid, Prefer::Grpc) => Some(Way::Tcp),
+            (Scheme::Unsaid, Prefer::Both) => None,
+            (Scheme::H3, _) | (Scheme::Unsaid, Prefer::H3) => Some(Way::Native),
+        };
+        Self {
+            core,
+            options,
+            dialer,
+            only,
+            worked: Mutex::default(),
+            acquaintance: OnceLock::new(),
+        }
+    }
+
+    /// Opens a connection to `endpoint` that is known to work.
+    pub(super) async fn connect(&self, endpoint: &Endpoint) -> Result<Live, ConnectCause> {
+        match self.only {
+            Some(way) => self.by(way, endpoint).await,
+            None => self.by_either(endpoint).await,
+        }
+    }
+
+    async fn by(&self, way: Way, endpoint: &Endpoint) -> Result<Live, ConnectCause> {
+        match way {
+            Way::Tcp => connect(endpoint, &self.options, &self.core).await,
+            Way::Native => {
+                let acquaintance = self.acquaintance()?;
+                let dialing = self.dialer.native(endpoint, acquaintance);
+                let patience = self.options.connect_timeout;
+                match timeout(patience, dialing).await {
+                    Ok(dialed) => dialed.map(Live::Native),
+                    Err(_) => Err(ConnectCause::Timeout(patience)),
+                }
+            }
+        }
+    }
+
+    /// Tries one way, and the other one when that fails or takes its time; the first connection
+    /// counts.
+    async fn by_either(&self, endpoint: &Endpoint) -> Result<Live, ConnectCause> {
+        let first = self.remembered().unwrap_or(Way::Native);
+        let mut favourite = pin!(self.by(first, endpoint));
+        let failure = tokio::select! {
+            biased;
+            live = &mut favourite => match live {
+                Ok(live) => return Ok(self.remember(first, live)),
+                Err(error) => Some(error),
+            },
+            () = sleep(HEAD_START) => None,
+        };
+        let second = first.other();
+        let mut other = pin!(self.by(second, endpoint));
+        if let Some(failure) = failure {
+            let live = other.await.map_err(|_| failure)?;
+            return Ok(self.remember(second, live));
+        }
+        tokio::select! {
+            biased;
+            live = &mut favourite => match live {
+                Ok(live) => Ok(self.remember(first, live)),
+                Err(failure) => {
+                    let live = other.await.map_err(|_| failure)?;
+                    Ok(self.remember(second, live))
+                }
+            },
+            live = &mut other => match live {
+                Ok(live) => Ok(self.remember(second, live)),
+                Err(_) => Ok(self.remember(first, favourite.await?)),
+            },
+        }
+    }
+
+    fn remembered(&self) -> Option<Way> {
+        let worked = self.worked.lock().unwrap_or_else(PoisonError::into_inner);
+        worked
+            .filter(|(_, since)| since.elapsed() < REMEMBERED)
+            .map(|(way, _)| way)
+    }
+
+    fn remember(&self, way: Way, live: Live) -> Live {
+        let mut worked = self.worked.lock().unwrap_or_else(PoisonError::into_inner);
+        *worked = Some((way, Instant::now()));
+        live
+    }
+
+    fn acquaintance(&self) -> Result<&Acquaintance, ConnectCause> {
+        if let Some(acquaintance) = self.acquaintance.get() {
+            return Ok(acquaintance);
+        }
+        let fresh = Acquaintance::new(&self.options, ALPN_NATIVE)?;
+        Ok(self.acquaintance.get_or_init(|| fresh))
+    }
+}

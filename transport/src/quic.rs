@@ -1,0 +1,145 @@
+//! Lambdas over QUIC: one stream for each, natively, or gRPC over HTTP/3.
+//!
+//! A server has one UDP socket per process and listener, on which both mappings are served: the
+//! peer's ALPN tells which. [`ALPN_NATIVE`] is the protocol of `proto/native-quic.md`, for peers of
+//! our own make; [`ALPN_H3`] is for others. Each connection lives on one core, with all that
+//! follows. A client has one socket per core, and one connection per destination.
+//!
+//! Everything is encrypted and both sides show certificates, the same as with TLS over TCP.
+
+mod accept;
+mod calls;
+mod counters;
+mod dial;
+mod native;
+mod read;
+mod socket;
+mod watch;
+mod wire;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use quinn::congestion::{BbrConfig, CubicConfig};
+use quinn::{IdleTimeout, TransportConfig, VarInt};
+use serde::{Deserialize, Serialize};
+
+pub(crate) use self::accept::accept;
+pub(crate) use self::calls::{Native, NotBegun};
+pub use self::counters::Counters;
+pub(crate) use self::dial::{Acquaintance, Dialer};
+pub(crate) use self::socket::bind;
+use crate::Limits;
+
+/// Names the native protocol in handshakes.
+pub const ALPN_NATIVE: &[u8] = b"soe/1";
+/// Names HTTP/3 in handshakes.
+pub const ALPN_H3: &[u8] = b"h3";
+
+/// Codes with which streams are reset and connections closed (`proto/native-quic.md`).
+mod code {
+    use quinn::VarInt;
+
+    /// All is said.
+    pub(super) const DONE: VarInt = VarInt::from_u32(0);
+    /// Nobody waits for the answer any more.
+    pub(super) const CANCELLED: VarInt = VarInt::from_u32(1);
+    /// The request has not been looked at and is not going to be.
+    pub(super) const NOT_TAKEN: VarInt = VarInt::from_u32(2);
+    /// Something went wrong on the side that says so.
+    pub(super) const FAULT: VarInt = VarInt::from_u32(3);
+    /// The peer does what costs us more than it.
+    pub(super) const EXCESS: VarInt = VarInt::from_u32(4);
+    /// The peer has been silent for too long.
+    pub(super) const SILENT: VarInt = VarInt::from_u32(5);
+}
+
+/// What stands on the only stream that a native server opens: "I am leaving, go elsewhere".
+const LEAVING: u8 = 1;
+
+/// How fast data is sent.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Congestion {
+    /// By losses (RFC 9438): as TCP does on most machines.
+    #[default]
+    Cubic,
+    /// By a model of the path: for links that lose what is not due to congestion.
+    Bbr,
+}
+
+/// How a client uses QUIC.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// Verifies servers and proves who we are; none: QUIC cannot be used.
+    pub tls: Option<Arc<rustls::ClientConfig>>,
+    /// How destinations are reached whose end-point does not say.
+    pub prefer: Prefer,
+    /// Whether requests that may be repeated leave with the first packet of a connection to a
+    /// destination that is known from an earlier one (0-RTT). Whoever records the packet can have
+    /// such a request executed again, at another server of the same name or after a restart.
+    pub attempt_early_data: bool,
+    /// How fast data is sent.
+    pub congestion: Congestion,
+    /// What is counted.
+    pub counters: Arc<Counters>,
+}
+
+/// How a client reaches destinations whose end-point has no scheme.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Prefer {
+    /// gRPC over TCP.
+    #[default]
+    Grpc,
+    /// The native protocol.
+    Quic,
+    /// gRPC over HTTP/3.
+    H3,
+    /// The native protocol, and gRPC over TCP where that fails or takes long; what worked is
+    /// remembered.
+    Both,
+}
+
+/// Silence after which an idle connection is given up.
+const IDLE: Duration = Duration::from_secs(30);
+/// How often an idle client says that it is still there.
+const KEEP_ALIVE: Duration = Duration::from_secs(10);
+/// Streams in one direction that a peer may open: HTTP/3 needs three of them, and spare ones for
+/// what nobody understands.
+const ONE_WAY_STREAMS: u32 = 16;
+/// Bytes of datagrams that wait for nobody: they are sent only to be acknowledged.
+const DATAGRAMS: usize = 2 << 10;
+
+/// What holds for both sides of a connection.
+fn transport(limits: &Limits, congestion: Congestion) -> TransportConfig {
+    let mut config = TransportConfig::default();
+    config
+        .max_concurrent_uni_streams(ONE_WAY_STREAMS.into())
+        .stream_receive_window(limits.stream_window_bytes.into())
+        .receive_window(limits.connection_window_bytes.into())
+        .send_window(limits.connection_window_bytes.into())
+        .datagram_receive_buffer_size(Some(DATAGRAMS))
+        .datagram_send_buffer_size(DATAGRAMS)
+        .max_idle_timeout(Some(IdleTimeout::from(VarInt::from_u32(
+            IDLE.as_millis() as u32
+        ))));
+    match congestion {
+        Congestion::Cubic => {
+            config.congestion_controller_factory(Arc::new(CubicConfig::default()));
+        }
+        Congestion::Bbr => {
+            config.congestion_controller_factory(Arc::new(BbrConfig::default()));
+        }
+    }
+    config
+}
+
+/// Waits for `future`, at most `patience`; no timer is made where it is ready at once.
+async fn within<F: Future>(patience: Duration, future: F) -> Option<F::Output> {
+    let mut future = std::pin::pin!(future);
+    if let std::task::Poll::Ready(output) = futures_util::poll!(future.as_mut()) {
+        return Some(output);
+    }
+    tokio::time::timeout(patience, future).await.ok()
+}

@@ -1,0 +1,258 @@
+//! The client's side of a native connection: one stream for each call.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
+
+use bytes::Bytes;
+use edge_proto::view::RequestView;
+use quinn::{Connection, ConnectionError, ReadError, RecvStream, SendStream, WriteError};
+use tokio::time::timeout_at;
+use tokio_util::sync::CancellationToken;
+use tonic::{Code, Status};
+
+use super::read::{Account, Reader, Unread};
+use super::watch::Watched;
+use super::{code, wire};
+use crate::http2::Failure;
+use crate::{LambdaReply, Limits, Metadata};
+
+/// Messages of the largest size that may be on their way on one connection.
+pub(super) const MESSAGES_ARRIVING: usize = 4;
+
+/// A connection to a server that speaks the native protocol.
+#[derive(Debug)]
+pub(crate) struct Native {
+    pub(super) connection: Connection,
+    pub(super) watched: Arc<Watched>,
+    /// Cancelled once the handshake is complete; what leaves before can be replayed.
+    pub(super) established: CancellationToken,
+    arriving: Arriving,
+    max_message: usize,
+    max_header: usize,
+}
+
+/// The call has not begun, as the connection takes none any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct NotBegun;
+
+/// Bytes of messages on their way, on one connection.
+#[derive(Debug)]
+pub(super) struct Arriving {
+    bytes: AtomicUsize,
+    most: usize,
+}
+
+impl Arriving {
+    pub(super) fn new(limits: &Limits) -> Self {
+        Self {
+            bytes: AtomicUsize::new(0),
+            most: MESSAGES_ARRIVING.saturating_mul(limits.max_message_bytes),
+        }
+    }
+}
+
+impl Account for Arriving {
+    fn book(&self, more: usize) -> bool {
+        let before = self.bytes.fetch_add(more, Ordering::Relaxed);
+        let fits = before.saturating_add(more) <= self.most;
+        if !fits {
+            self.bytes.fetch_sub(more, Ordering::Relaxed);
+        }
+        fits
+    }
+
+    fn release(&self, booked: usize) {
+        self.bytes.fetch_sub(booked, Ordering::Relaxed);
+    }
+}
+
+/// The stream of a call; given up if this is dropped before the answer has come.
+#[derive(Debug)]
+struct Stream {
+    send: SendStream,
+    receive: RecvStream,
+    is_over: bool,
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        if !self.is_over {
+            // They fail where the stream has ended, which is all that is asked for.
+            self.send.reset(code::CANCELLED).ok();
+            self.receive.stop(code::CANCELLED).ok();
+        }
+    }
+}
+
+/// What becomes of one attempt.
+enum Attempt {
+    Over(Result<LambdaReply, Failure>),
+    /// The server did not want it before the handshake was complete.
+    NotEarly,
+}
+
+impl Native {
+    pub(super) fn new(connection: Connection, limits: &Limits) -> Self {
+        Self {
+            connection,
+            watched: Arc::default(),
+            established: CancellationToken::new(),
+            arriving: Arriving::new(limits),
+            max_message: limits.max_message_bytes,
+            max_header: limits.max_header_bytes as usize,
+        }
+    }
+
+    /// Whether the server has said that it takes no more calls.
+    pub(crate) fn is_leaving(&self) -> bool {
+        self.watched.is_leaving()
+    }
+
+    /// Sends a request and waits for its answer until `deadline`. Dropping the future cancels the
+    /// call at the server.
+    pub(crate) async fn call(
+        &self,
+        message: &[Bytes],
+        metadata: &Metadata,
+        now: Instant,
+        deadline: Instant,
+    ) -> Result<Result<LambdaReply, Failure>, NotBegun> {
+        let Some(_under_way) = self.watched.begin() else {
+            return Err(NotBegun);
+        };
+        let is_early = !self.established.is_cancelled() && may_repeat(message);
+        if !is_early && !self.until_established(deadline).await? {
+            return Ok(Err(Failure::Deadline));
+        }
+        match self
+            .attempt(message, metadata, now, deadline, is_early)
+            .await?
+        {
+            Attempt::Over(answer) => Ok(answer),
+            Attempt::NotEarly => {
+                if !self.until_established(deadline).await? {
+                    return Ok(Err(Failure::Deadline));
+                }
+                let now = Instant::now();
+                match self.attempt(message, metadata, now, deadline, false).await? {
+                    Attempt::Over(answer) => Ok(answer),
+                    Attempt::NotEarly => Err(NotBegun),
+                }
+            }
+        }
+    }
+
+    /// False if the deadline passes before the handshake is complete.
+    async fn until_established(&self, deadline: Instant) -> Result<bool, NotBegun> {
+        if self.established.is_cancelled() {
+            return Ok(true);
+        }
+        let established = async {
+            tokio::select! {
+                biased;
+                () = self.established.cancelled() => Ok(true),
+                _ = self.connection.closed() => Err(NotBegun),
+            }
+        };
+        timeout_at(deadline.into(), established)
+            .await
+            .unwrap_or(Ok(false))
+    }
+
+    async fn attempt(
+        &self,
+        message: &[Bytes],
+        metadata: &Metadata,
+        now: Instant,
+        deadline: Instant,
+        is_early: bool,
+    ) -> Result<Attempt, NotBegun> {
+        let patience = deadline.saturating_duration_since(now);
+        let over = |failure| Ok(Attempt::Over(Err(failure)));
+        // A place is free almost always.
+        let (send, receive) = match super::within(patience, self.connection.open_bi()).await {
+            None => return over(Failure::Deadline),
+            Some(Err(_)) => return Err(NotBegun),
+            Some(Ok(stream)) => stream,
+        };
+        let mut stream = Stream {
+            send,
+            receive,
+            is_over: false,
+        };
+        let mut pieces = wire::request(message, metadata, patience, is_early);
+        let writing = stream.send.write_all_chunks(&mut pieces);
+        match super::within(patience, writing).await {
+            None => return over(Failure::Deadline),
+            Some(Ok(())) => {
+                // It fails if the server does not want all of it; it says why on its side.
+                stream.send.finish().ok();
+            }
+            Some(Err(WriteError::ZeroRttRejected)) => return Ok(Attempt::NotEarly),
+            Some(Err(WriteError::ConnectionLost(error))) => return over(self.lost(&error)),
+            Some(Err(WriteError::Stopped(code))) if code == code::NOT_TAKEN => {
+                return over(not_taken());
+            }
+            Some(Err(WriteError::Stopped(_) | WriteError::ClosedStream)) => {}
+        }
+        let reader = Reader {
+            stream: &mut stream.receive,
+            max_message: self.max_message,
+            deadline,
+        };
+        let head = |bytes: &[u8]| wire::read_answer(bytes, self.max_header);
+        let read = reader.read(&self.arriving, head, |_| None).await;
+        let (head, message) = match read {
+            Ok(read) => read,
+            Err(Unread::Stream(ReadError::ZeroRttRejected)) => return Ok(Attempt::NotEarly),
+            Err(unread) => return over(self.failure(unread)),
+        };
+        stream.is_over = true;
+        if head.code != Code::Ok {
+            let text = String::from_utf8_lossy(&message);
+            return over(Failure::Status(Box::new(Status::new(head.code, text))));
+        }
+        Ok(Attempt::Over(Ok(LambdaReply {
+            message,
+            trailers: head.trailers,
+        })))
+    }
+
+    fn failure(&self, unread: Unread) -> Failure {
+        match unread {
+            Unread::Late => Failure::Deadline,
+            Unread::Stream(ReadError::Reset(code)) if code == code::NOT_TAKEN => not_taken(),
+            Unread::Stream(ReadError::Reset(code)) => {
+                Failure::Lost(format!("the server reset the stream with code {code}"))
+            }
+            Unread::Stream(ReadError::ConnectionLost(error)) => self.lost(&error),
+            other => Failure::Invalid(other.to_string()),
+        }
+    }
+
+    fn lost(&self, error: &ConnectionError) -> Failure {
+        let reason = self.watched.reason();
+        Failure::Lost(reason.map_or_else(|| error.to_string(), str::to_owned))
+    }
+}
+
+impl Drop for Native {
+    fn drop(&mut self) {
+        // Nobody is left to ask anything, and no call is under way.
+        self.connection.close(code::DONE, b"");
+    }
+}
+
+fn not_taken() -> Failure {
+    Failure::NotTaken("it takes no requests any more on this connection".to_owned())
+}
+
+/// Whether the request says that it may be executed more than once.
+fn may_repeat(message: &[Bytes]) -> bool {
+    let idempotent = |bytes: &[u8]| RequestView::parse(bytes).is_ok_and(|view| view.idempotent);
+    match message {
+        [whole] => idempotent(whole),
+        pieces => idempotent(&pieces.concat()),
+    }
+}

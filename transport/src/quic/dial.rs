@@ -1,0 +1,209 @@
+//! From an end-point to a QUIC connection.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use quinn::crypto::rustls::QuicClientConfig;
+use quinn::{ClientConfig, Connecting, ConnectionError, EndpointConfig, TokioRuntime};
+use rustls::client::Resumption;
+
+use super::{KEEP_ALIVE, Native, Options, transport};
+use crate::client::{ClientOptions, ConnectCause, resolve};
+use crate::{Core, Endpoint};
+
+/// Time for one address when there are several.
+const PER_ADDRESS: Duration = Duration::from_millis(700);
+/// Tickets of earlier connections that are kept for each destination.
+const TICKETS: usize = 8;
+
+/// Makes connections that live on one core, all from one socket.
+#[derive(Debug)]
+pub(crate) struct Dialer {
+    core: Core,
+    options: Arc<ClientOptions>,
+    /// For the two kinds of addresses.
+    sockets: Mutex<[Option<quinn::Endpoint>; 2]>,
+}
+
+/// What is kept of a destination between two connections: tickets, tokens.
+#[derive(Debug, Clone)]
+pub(crate) struct Acquaintance(ClientConfig);
+
+impl Acquaintance {
+    /// Of a destination that is going to be spoken to by the protocol that `alpn` names.
+    pub(crate) fn new(options: &ClientOptions, alpn: &[u8]) -> Result<Self, ConnectCause> {
+        let Options {
+            tls,
+            attempt_early_data,
+            congestion,
+            ..
+        } = &options.quic;
+        let tls = tls.as_deref().ok_or(ConnectCause::NoCertificates)?;
+        let mut tls = tls.clone();
+        tls.alpn_protocols = vec![alpn.to_vec()];
+        tls.enable_early_data = *attempt_early_data;
+        // By name of the host only, so that what is kept must not be shared by destinations.
+        tls.resumption = Resumption::in_memory_sessions(TICKETS);
+        let tls = QuicClientConfig::try_from(tls)
+            .map_err(|error| ConnectCause::Tls(error.to_string()))?;
+        let mut config = ClientConfig::new(Arc::new(tls));
+        let mut transport = transport(&options.limits, *congestion);
+        transport
+            .max_concurrent_bidi_streams(0_u32.into())
+            .keep_alive_interval(Some(KEEP_ALIVE));
+        config.transport_config(Arc::new(transport));
+        Ok(Self(config))
+    }
+}
+
+impl Dialer {
+    pub(crate) fn new(core: Core, options: Arc<ClientOptions>) -> Self {
+        Self {
+            core,
+            options,
+            sockets: Mutex::default(),
+        }
+    }
+
+    /// Opens a connection on which the native protocol is spoken.
+    pub(crate) async fn native(
+        &self,
+        endpoint: &Endpoint,
+        acquaintance: &Acquaintance,
+    ) -> Result<Native, ConnectCause> {
+        let mut last = ConnectCause::Quic("the name has no address".to_owned());
+        let addresses = resolve(endpoint).await?;
+        for (position, address) in addresses.iter().enumerate() {
+            let attempt = self.attempt(endpoint, *address, acquaintance);
+            let attempted = if position + 1 == addresses.len() {
+                attempt.await
+            } else {
+                match tokio::time::timeout(PER_ADDRESS, attempt).await {
+                    Ok(attempted) => attempted,
+                    Err(_) => Err(ConnectCause::Timeout(PER_ADDRESS)),
+                }
+            };
+            match attempted {
+                Ok(native) => return Ok(native),
+                Err(error) => last = error,
+            }
+        }
+        Err(last)
+    }
+
+    async fn attempt(
+        &self,
+        endpoint: &Endpoint,
+        address: SocketAddr,
+        acquaintance: &Acquaintance,
+    ) -> Result<Native, ConnectCause> {
+        let connecting = self.begin(endpoint, address, acquaintance)?;
+        let counters = &self.options.quic.counters;
+        let native = match self.early(connecting) {
+            Ok(native) => native,
+            Err(connecting) => {
+                let connection = connecting.await.map_err(|error| cause(&error))?;
+                counters.count_connection();
+                let native = Native::new(connection, &self.options.limits);
+                native.established.cancel();
+                native
+            }
+        };
+        let (connection, watched) = (native.connection.clone(), native.watched.clone());
+        let (after, within) = (self.options.ping_after, self.options.pong_within);
+        self.core
+            .spawn(async move { watched.watch(&connection, after, within).await });
+        Ok(native)
+    }
+
+    /// A connection on which requests can leave with the first packet, if the destination is known.
+    fn early(&self, connecting: Connecting) -> Result<Native, Connecting> {
+        if !self.options.quic.attempt_early_data {
+            return Err(connecting);
+        }
+        let (connection, accepted) = connecting.into_0rtt()?;
+        let counters = self.options.quic.counters.clone();
+        counters.count_early_offered();
+        let native = Native::new(connection.clone(), &self.options.limits);
+        let established = native.established.clone();
+        let patience = self.options.connect_timeout;
+        self.core.spawn(async move {
+            let Ok(is_accepted) = tokio::time::timeout(patience, accepted).await else {
+                connection.close(super::code::SILENT, b"no handshake in time");
+                return;
+            };
+            if connection.close_reason().is_some() {
+                return;
+            }
+            counters.count_connection();
+            match is_accepted {
+                true => counters.count_early_accepted(),
+                false => counters.count_early_rejected(),
+            }
+            established.cancel();
+        });
+        Ok(native)
+    }
+
+    /// Sends the first packet.
+    pub(super) fn begin(
+        &self,
+        endpoint: &Endpoint,
+        address: SocketAddr,
+        acquaintance: &Acquaintance,
+    ) -> Result<Connecting, ConnectCause> {
+        // What is made here runs on our core.
+        let _entered = self.core.enter();
+        let socket = self.socket(address).map_err(ConnectCause::Udp)?;
+        socket
+            .connect_with(acquaintance.0.clone(), address, endpoint.host())
+            .map_err(|error| match error {
+                quinn::ConnectError::InvalidServerName(name) => ConnectCause::ServerName(name),
+                other => ConnectCause::Quic(other.to_string()),
+            })
+    }
+
+    fn socket(&self, to: SocketAddr) -> std::io::Result<quinn::Endpoint> {
+        let mut sockets = self.sockets.lock().unwrap_or_else(PoisonError::into_inner);
+        let socket = &mut sockets[usize::from(to.is_ipv6())];
+        if let Some(socket) = socket {
+            return Ok(socket.clone());
+        }
+        let any = match to {
+            SocketAddr::V4(_) => IpAddr::from(Ipv4Addr::UNSPECIFIED),
+            SocketAddr::V6(_) => IpAddr::from(Ipv6Addr::UNSPECIFIED),
+        };
+        let from = self.options.source.unwrap_or(any);
+        let bound = super::bind(SocketAddr::new(from, 0))?;
+        let runtime = Arc::new(TokioRuntime);
+        let made = quinn::Endpoint::new(EndpointConfig::default(), None, bound, runtime)?;
+        Ok(socket.insert(made).clone())
+    }
+
+    /// Leaves by a fresh socket from now on, with all connections: as when a device changes networks.
+    pub(crate) fn rebind(&self) -> std::io::Result<()> {
+        let _entered = self.core.enter();
+        let sockets = self.sockets.lock().unwrap_or_else(PoisonError::into_inner);
+        for socket in sockets.iter().flatten() {
+            let host = socket.local_addr()?.ip();
+            socket.rebind(super::bind(SocketAddr::new(host, 0))?)?;
+        }
+        Ok(())
+    }
+}
+
+/// Why there is no connection, in words.
+fn cause(error: &ConnectionError) -> ConnectCause {
+    match error {
+        ConnectionError::TransportError(error) => {
+            let code = u64::from(error.code);
+            // RFC 9001, section 4.8: alerts of TLS.
+            match code & !0xff == 0x100 {
+                true => ConnectCause::Tls(error.to_string()),
+                false => ConnectCause::Quic(error.to_string()),
+            }
+        }
+        other => ConnectCause::Quic(other.to_string()),
+    }
+}

@@ -1,0 +1,306 @@
+//! The server's side of a native connection: one stream for each lambda, all on one task.
+
+use std::future::{Future, poll_fn};
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::task::Poll;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use edge_proto::view::RequestView;
+use quinn::{Connection, ReadError, RecvStream, SendStream};
+use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
+use tonic::Status;
+
+use super::calls::Arriving;
+use super::read::{Reader, Unread};
+use super::wire::{Malformed, RequestHead};
+use super::{Counters, LEAVING, code, wire};
+use crate::http2::budget::Budget;
+use crate::polled::Polled;
+use crate::server::{FAREWELL, LOOK_EVERY, Shared, number};
+use crate::{Core, DEFAULT_DEADLINE, LambdaCall, LambdaService, Peer};
+
+/// How long a peer may leave what was sent to it unread.
+const STALLED: Duration = Duration::from_secs(60);
+/// Requests after which others get their turn.
+const PER_TURN: usize = 64;
+/// Requests that a peer may give up per second, and at once, if it may not open more.
+const LEAST_GIVEN_UP: u32 = 1000;
+/// Longest deadline that is told from "never", so that sums do not overflow.
+const MAX_PATIENCE: Duration = Duration::from_secs(365 * 24 * 3600);
+
+/// Where the requests of one connection are answered.
+#[derive(Debug)]
+struct Place<S> {
+    lambda: Option<Arc<S>>,
+    core: Core,
+    peer: Peer,
+    established: CancellationToken,
+    counters: Arc<Counters>,
+    arriving: Arriving,
+    max_message: usize,
+    max_header: usize,
+    /// Requests that are being answered.
+    running: AtomicUsize,
+    /// No more requests are taken.
+    is_closed: AtomicBool,
+}
+
+/// How a request ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    Said,
+    /// The peer has lost interest.
+    GivenUp,
+}
+
+/// Serves one connection until its peer closes it or the server drains. `established` ends with the
+/// handshake, and says whether it has succeeded.
+pub(super) async fn serve<S: LambdaService>(
+    connection: &Connection,
+    established: impl Future<Output = bool>,
+    peer: SocketAddr,
+    shared: &Arc<Shared<S>>,
+    core: &Core,
+) {
+    let limits = &shared.server.limits;
+    let place = Arc::new(Place {
+        lambda: shared.server.lambda.clone(),
+        core: core.clone(),
+        peer: Peer {
+            host: peer.ip().to_canonical(),
+            connection: number(),
+        },
+        established: CancellationToken::new(),
+        counters: shared.server.quic_counters.clone(),
+        arriving: Arriving::new(limits),
+        max_message: limits.max_message_bytes,
+        max_header: limits.max_header_bytes as usize,
+        running: AtomicUsize::new(0),
+        is_closed: AtomicBool::new(false),
+    });
+    let shaken = async {
+        if established.await {
+            place.established.cancel();
+            std::future::pending::<()>().await;
+        }
+    };
+    tokio::select! {
+        biased;
+        () = requests(connection, &place, limits.max_concurrent_streams) => {}
+        () = leave(connection, &place, &shared.drain) => connection.close(code::DONE, b""),
+        () = shaken => {}
+    }
+}
+
+/// Answers requests until the connection has ended.
+async fn requests<S: LambdaService>(
+    connection: &Connection,
+    place: &Arc<Place<S>>,
+    max_streams: u32,
+) {
+    let mut lambdas = Polled::new();
+    let most_given_up = max_streams.max(LEAST_GIVEN_UP);
+    let mut given_up = Budget::new(most_given_up, Instant::now());
+    let mut next = Box::pin(connection.accept_bi());
+    poll_fn(|cx| {
+        lambdas.watch(cx);
+        let mut now = None;
+        for turn in 0.. {
+            if turn == PER_TURN {
+                cx.waker().wake_by_ref();
+                break;
+            }
+            let (send, receive) = match next.as_mut().poll(cx) {
+                Poll::Pending => break,
+                Poll::Ready(Ok(stream)) => stream,
+                Poll::Ready(Err(_)) => return Poll::Ready(()),
+            };
+            next.set(connection.accept_bi());
+            let stream = Stream {
+                send,
+                receive,
+                is_over: false,
+            };
+            if place.is_closed.load(Ordering::Relaxed) {
+                stream.refuse();
+                continue;
+            }
+            let now = *now.get_or_insert_with(Instant::now);
+            let number = lambdas.reserve();
+            lambdas.begin(number, 0, answer(place.clone(), stream, now));
+        }
+        lambdas.poll();
+        for (_, end) in lambdas.answers().drain(..) {
+            if end == Some(End::GivenUp) && !given_up.take(Instant::now()) {
+                connection.close(code::EXCESS, b"too many requests are given up");
+            }
+        }
+        place.running.store(lambdas.len(), Ordering::Relaxed);
+        Poll::Pending
+    })
+    .await;
+}
+
+/// Ends when the server leaves and nothing is left to be done.
+async fn leave<S>(connection: &Connection, place: &Place<S>, drain: &CancellationToken) {
+    drain.cancelled().await;
+    let told = async {
+        let mut stream = connection.open_uni().await.ok()?;
+        stream.write_all(&[LEAVING]).await.ok()?;
+        stream.finish().ok()?;
+        stream.stopped().await.ok()
+    };
+    // Requests on their way are taken until the peer knows. A frozen one never does.
+    let _told = timeout(FAREWELL, told).await;
+    place.is_closed.store(true, Ordering::Relaxed);
+    while place.running.load(Ordering::Relaxed) > 0 {
+        sleep(LOOK_EVERY).await;
+    }
+    // The peer closes when it has read the last answer; closing before would lose what is on its way.
+    let _closed = timeout(FAREWELL, connection.closed()).await;
+}
+
+/// The stream of a request; given up if this is dropped before the answer has left.
+#[derive(Debug)]
+struct Stream {
+    send: SendStream,
+    receive: RecvStream,
+    is_over: bool,
+}
+
+impl Stream {
+    /// Tells the peer that the request has not been looked at.
+    fn refuse(mut self) {
+        self.end(code::NOT_TAKEN);
+    }
+
+    fn end(&mut self, code: quinn::VarInt) {
+        self.is_over = true;
+        // They fail where the stream has ended, which is all that is asked for.
+        self.send.reset(code).ok();
+        self.receive.stop(code).ok();
+    }
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        if !self.is_over {
+            self.end(code::FAULT);
+        }
+    }
+}
+
+/// Reads, executes and answers the request of one stream.
+async fn answer<S: LambdaService>(place: Arc<Place<S>>, mut stream: Stream, now: Instant) -> End {
+    let reader = Reader {
+        stream: &mut stream.receive,
+        max_message: place.max_message,
+        deadline: now + DEFAULT_DEADLINE,
+    };
+    let head = |bytes: &[u8]| wire::read_request(bytes, place.max_header);
+    let seen = |head: &RequestHead| Some(now + patience(head));
+    let (head, message) = match reader.read(&place.arriving, head, seen).await {
+        Ok(read) => read,
+        Err(Unread::Stream(ReadError::Reset(_))) => {
+            stream.end(code::CANCELLED);
+            return End::GivenUp;
+        }
+        Err(Unread::Stream(_)) => return End::Said,
+        Err(unread) => return say(&mut stream, &status(&unread), place.max_header).await,
+    };
+    let deadline = now + patience(&head);
+    if stream.receive.is_0rtt() && !place.may_run_early(&head, &message, deadline).await {
+        stream.end(code::NOT_TAKEN);
+        return End::Said;
+    }
+    let Some(lambda) = &place.lambda else {
+        let nothing = Status::unimplemented("no lambdas here");
+        return say(&mut stream, &nothing, place.max_header).await;
+    };
+    let call = LambdaCall {
+        message,
+        metadata: head.metadata,
+        deadline,
+    };
+    let answered = {
+        let mut running = pin!(lambda.run(&place.core, place.peer, call));
+        match futures_util::poll!(running.as_mut()) {
+            Poll::Ready(answered) => Some(answered),
+            Poll::Pending => tokio::select! {
+                biased;
+                answered = running => Some(answered),
+                _ = stream.send.stopped() => None,
+            },
+        }
+    };
+    match answered {
+        None => {
+            stream.end(code::CANCELLED);
+            End::GivenUp
+        }
+        Some(Err(status)) => say(&mut stream, &status, place.max_header).await,
+        Some(Ok(reply)) => {
+            let mut pieces = wire::answer(reply.message, &reply.trailers);
+            write(&mut stream, &mut pieces).await
+        }
+    }
+}
+
+impl<S> Place<S> {
+    /// Whether a request that came before the handshake was complete may be begun: at once if it may
+    /// be repeated, as whoever has recorded it can send it again; else with the handshake, which
+    /// nobody can complete but who has begun it.
+    async fn may_run_early(&self, head: &RequestHead, message: &[u8], deadline: Instant) -> bool {
+        self.counters.count_early_offered();
+        let idempotent = RequestView::parse(message).is_ok_and(|view| view.idempotent);
+        if head.may_repeat && idempotent {
+            self.counters.count_early_accepted();
+            return true;
+        }
+        self.counters.count_early_postponed();
+        let established = self.established.cancelled();
+        tokio::time::timeout_at(deadline.into(), established)
+            .await
+            .is_ok()
+    }
+}
+
+fn patience(head: &RequestHead) -> Duration {
+    head.patience.unwrap_or(DEFAULT_DEADLINE).min(MAX_PATIENCE)
+}
+
+/// What is wrong with a request that could not be read.
+fn status(unread: &Unread) -> Status {
+    let text = unread.to_string();
+    match unread {
+        Unread::Malformed(Malformed::Version(_)) => Status::unimplemented(text),
+        Unread::Malformed(Malformed::TooLarge(_)) | Unread::TooLarge(_) | Unread::TooMuch => {
+            Status::resource_exhausted(text)
+        }
+        Unread::Late => Status::deadline_exceeded("the request did not arrive in time"),
+        Unread::Malformed(_) | Unread::Stream(_) => Status::internal(text),
+    }
+}
+
+async fn say(stream: &mut Stream, status: &Status, most: usize) -> End {
+    write(stream, &mut [wire::status(status, most)]).await
+}
+
+/// Answers, and forgets about the rest of the request, if there is more.
+async fn write(stream: &mut Stream, pieces: &mut [Bytes]) -> End {
+    let written = super::within(STALLED, stream.send.write_all_chunks(pieces)).await;
+    if !matches!(written, Some(Ok(()))) {
+        stream.end(code::CANCELLED);
+        return End::GivenUp;
+    }
+    stream.is_over = true;
+    // They fail where the peer has lost interest, or where all has been read.
+    stream.send.finish().ok();
+    stream.receive.stop(code::DONE).ok();
+    End::Said
+}

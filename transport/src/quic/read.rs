@@ -1,0 +1,140 @@
+//! Reads one side of a native stream: a head, and the message behind it until the end.
+
+use std::pin::pin;
+use std::task::Poll;
+use std::time::Instant;
+
+use bytes::Bytes;
+use quinn::{ReadError, RecvStream};
+use tokio::time::timeout_at;
+
+use super::wire::{Malformed, Read};
+
+/// Pieces that are read at once.
+const PIECES: usize = 16;
+/// Messages up to this size are not accounted for where they come at once.
+const SMALL: usize = 2 << 10;
+
+/// Why there is no message.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Unread {
+    #[error(transparent)]
+    Stream(#[from] ReadError),
+    #[error(transparent)]
+    Malformed(#[from] Malformed),
+    #[error("the message has more than {0} bytes")]
+    TooLarge(usize),
+    #[error("it did not come in time")]
+    Late,
+    #[error("too much of other messages is on its way on this connection")]
+    TooMuch,
+}
+
+/// Bytes of messages that may be on their way on one connection.
+pub(super) trait Account {
+    /// Books `more` bytes, if there is still room for them.
+    fn book(&self, more: usize) -> bool;
+    /// Gives bytes back.
+    fn release(&self, booked: usize);
+}
+
+/// Gives back what was booked, however the reading ends.
+struct Booked<'a, A: Account> {
+    account: &'a A,
+    bytes: usize,
+}
+
+impl<A: Account> Drop for Booked<'_, A> {
+    fn drop(&mut self) {
+        if self.bytes > 0 {
+            self.account.release(self.bytes);
+        }
+    }
+}
+
+/// What of a stream has been read.
+#[derive(Debug)]
+pub(super) struct Reader<'a> {
+    pub(super) stream: &'a mut RecvStream,
+    /// Largest message, in bytes.
+    pub(super) max_message: usize,
+    /// When nobody waits for it any more.
+    pub(super) deadline: Instant,
+}
+
+impl Reader<'_> {
+    /// Reads until the end: the head, by `head`, which is given to `seen` as soon as it is there, as
+    /// it may know an earlier deadline, and the message. The message is copied once, out of the datagrams that it came in: they are
+    /// not kept for as long as it is, however few of their bytes it has.
+    pub(super) async fn read<T, A: Account>(
+        mut self,
+        account: &A,
+        head: impl Fn(&[u8]) -> Read<T>,
+        seen: impl Fn(&T) -> Option<Instant>,
+    ) -> Result<(T, Bytes), Unread> {
+        let mut pieces: [Bytes; PIECES] = Default::default();
+        let mut bytes = Vec::new();
+        let mut begun = None;
+        let mut booked = Booked { account, bytes: 0 };
+        while let Some(count) = self.pieces(&mut pieces).await? {
+            let pieces = &mut pieces[..count];
+            let mut first = 0;
+            // The common case: the head is in the first piece, and need not be moved away later.
+            if begun.is_none()
+                && bytes.is_empty()
+                && let Some((head, length)) = head(&pieces[0])?
+            {
+                self.hurry(seen(&head));
+                begun = Some(head);
+                first = length;
+            }
+            let more: usize = pieces.iter().map(Bytes::len).sum::<usize>() - first;
+            if bytes.len() + more > self.max_message && begun.is_some() {
+                return Err(Unread::TooLarge(self.max_message));
+            }
+            if !bytes.is_empty() || more > SMALL {
+                if !account.book(more) {
+                    return Err(Unread::TooMuch);
+                }
+                booked.bytes += more;
+            }
+            if bytes.is_empty() {
+                bytes.reserve_exact(more);
+            }
+            for piece in pieces {
+                bytes.extend_from_slice(&piece[first..]);
+                first = 0;
+                // What has been copied need not wait for what has not.
+                *piece = Bytes::new();
+            }
+            if begun.is_none() {
+                if let Some((head, length)) = head(&bytes)? {
+                    self.hurry(seen(&head));
+                    begun = Some(head);
+                    bytes.drain(..length);
+                }
+                if bytes.len() > self.max_message {
+                    return Err(Unread::TooLarge(self.max_message));
+                }
+            }
+        }
+        let head = begun.ok_or(Malformed::Short)?;
+        Ok((head, Bytes::from(bytes)))
+    }
+
+    fn hurry(&mut self, deadline: Option<Instant>) {
+        self.deadline = deadline.map_or(self.deadline, |earlier| earlier.min(self.deadline));
+    }
+
+    /// Reads what there is; a timer is made only where there is nothing.
+    async fn pieces(&mut self, pieces: &mut [Bytes]) -> Result<Option<usize>, Unread> {
+        let mut reading = pin!(self.stream.read_chunks(pieces));
+        if let Poll::Ready(read) = futures_util::poll!(reading.as_mut()) {
+            return Ok(read?);
+        }
+        match timeout_at(self.deadline.into(), reading).await {
+            Ok(read) => Ok(read?),
+            Err(_) => Err(Unread::Late),
+        }
+    }
+}
