@@ -8,6 +8,7 @@ mod campaign;
 mod cell;
 mod chicago;
 mod client;
+mod cold;
 mod figures;
 mod flags;
 mod goal;
@@ -36,6 +37,9 @@ pub(crate) enum Command {
     /// 20 ms round trip, 1 % loss, 16 requests in flight: the tail beside that of TCP with TLS
     #[command(name = "quic-goal")]
     Goal(flags::Goal),
+    /// The first call to a destination, without a connection: round trips by protocol
+    #[command(name = "quic-cold")]
+    Cold(cold::Cold),
 }
 
 /// Runs an experiment, prints its tables, writes its page.
@@ -45,5 +49,6 @@ pub(crate) async fn execute(command: &Command) -> anyhow::Result<()> {
         Command::Router(flags) => campaign::run(&flags.common, flags.cells()?).await.map(drop),
         Command::Chicago(flags) => campaign::run(&flags.common, flags.cells()?).await.map(drop),
         Command::Goal(flags) => goal::run(flags).await,
+        Command::Cold(flags) => cold::run(flags).await,
     }
 }

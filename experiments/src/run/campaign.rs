@@ -24,7 +24,7 @@ use crate::fabric::doctor::{self, Backend};
 pub(super) async fn run(flags: &Common, plan: Plan) -> anyhow::Result<Vec<Figures>> {
     let shutdown = Shutdown::new();
     signals::install(&shutdown)?;
-    let backend = backend(flags).await?;
+    let backend = backend(flags.backend).await?;
     let programs = programs(flags.programs.as_deref())?;
     let experiment = plan.cells[0][0].experiment;
     let figures = tokio::select! {
@@ -52,8 +52,8 @@ pub(super) async fn run(flags: &Common, plan: Plan) -> anyhow::Result<Vec<Figure
 }
 
 /// What was asked for, else the best that works.
-async fn backend(flags: &Common) -> anyhow::Result<Backend> {
-    match flags.backend {
+pub(super) async fn backend(asked: Option<Backend>) -> anyhow::Result<Backend> {
+    match asked {
         Some(Backend::Proxy) => Ok(Backend::Proxy),
         Some(Backend::Fabric) => match doctor::backend().await {
             (Backend::Fabric, _) => Ok(Backend::Fabric),
@@ -69,7 +69,8 @@ async fn backend(flags: &Common) -> anyhow::Result<Backend> {
     }
 }
 
-fn programs(folder: Option<&Path>) -> anyhow::Result<Programs> {
+/// Those in the folder, else those built with this program.
+pub(super) fn programs(folder: Option<&Path>) -> anyhow::Result<Programs> {
     let names = ["edgecomputer", "edgerouter", "edgeclient"];
     let paths: Vec<_> = match folder {
         Some(folder) => names.map(|name| folder.join(name)).into(),

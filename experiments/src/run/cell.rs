@@ -183,27 +183,33 @@ pub(super) fn chicago_cell(layout: Layout, mode: Mode, load: Load, seed: u64) ->
 
 /// The goal: a round trip of 20 ms, and losses in each direction.
 pub(super) fn goal_cell(loss: f64, mode: Mode, load: Load, seed: u64) -> Cell {
-    const COMPUTER: Node = 1;
-    const CLIENT: Node = 0;
+    let path = Quality::new(Duration::from_millis(10), 100, loss);
     Cell {
         experiment: GOAL,
         link: None,
         layout: None,
         loss,
-        scene: Scene {
-            topology: Topology::linear(2, Quality::new(Duration::from_millis(10), 100, loss)),
-            mode,
-            computers: vec![COMPUTER],
-            speed: 1e12,
-            routers: Vec::new(),
-            clients: vec![Client {
-                node: CLIENT,
-                asks: COMPUTER,
-                seed,
-            }],
-            load,
+        scene: path_scene(path, mode, load, seed),
+    }
+}
+
+/// A client and a computer at the ends of a link.
+pub(super) fn path_scene(path: Quality, mode: Mode, load: Load, seed: u64) -> Scene {
+    const COMPUTER: Node = 1;
+    const CLIENT: Node = 0;
+    Scene {
+        topology: Topology::linear(2, path),
+        mode,
+        computers: vec![COMPUTER],
+        speed: 1e12,
+        routers: Vec::new(),
+        clients: vec![Client {
+            node: CLIENT,
+            asks: COMPUTER,
             seed,
-        },
+        }],
+        load,
+        seed,
     }
 }
 

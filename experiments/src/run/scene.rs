@@ -17,8 +17,8 @@ use crate::bench::certificates;
 use crate::bench::process::Process;
 use crate::bench::router::Tables;
 use crate::fabric::doctor::Backend;
-use crate::fabric::hosted;
 use crate::fabric::topology::{Node, Topology};
+use crate::fabric::{Host, hosted};
 
 /// The lambda of the published experiments.
 pub(super) const LAMBDA: &str = "clambda0";
@@ -93,13 +93,7 @@ impl Scene {
         let mut stage = self.set(backend, programs).await?;
         let mut asking = Vec::new();
         for (number, client) in self.clients.iter().enumerate() {
-            let place = stage.places.get(&client.asks).context("nobody to ask")?;
-            let place = place.clone();
-            let ground = &mut stage.ground;
-            let place = ground
-                .path(client.node, client.asks, &place, self.mode)
-                .await?;
-            asking.push((number, *client, place));
+            asking.push((number, *client, stage.way(*client, self.mode).await?));
         }
         let ground = &stage.ground;
         let folder = stage.folder.path();
@@ -121,7 +115,8 @@ impl Scene {
         })
     }
 
-    async fn set(&self, backend: Backend, programs: &Programs) -> anyhow::Result<Stage> {
+    /// Starts the programs but for the clients.
+    pub(super) async fn set(&self, backend: Backend, programs: &Programs) -> anyhow::Result<Stage> {
         let folder = tempfile::tempdir().context("cannot make a temporary folder")?;
         let mut inhabited = self.computers.clone();
         inhabited.extend(&self.routers);
@@ -158,7 +153,7 @@ impl Scene {
 
 /// What runs while clients ask. Fields are dropped in this order: programs before their hosts.
 #[derive(Debug)]
-struct Stage {
+pub(super) struct Stage {
     processes: Vec<Process>,
     ground: Ground,
     /// Who can be asked where.
@@ -167,6 +162,25 @@ struct Stage {
 }
 
 impl Stage {
+    /// Where a client has to send what is for whom it asks.
+    pub(super) async fn way(&mut self, client: Client, mode: Mode) -> anyhow::Result<Endpoint> {
+        let place = self.places.get(&client.asks).context("nobody to ask")?;
+        let place = place.clone();
+        self.ground
+            .path(client.node, client.asks, &place, mode)
+            .await
+    }
+
+    /// The host at that node.
+    pub(super) fn host(&self, node: Node) -> anyhow::Result<&Host> {
+        self.ground.host(node)
+    }
+
+    /// With the certificates.
+    pub(super) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
     async fn computer(
         &mut self,
         node: Node,

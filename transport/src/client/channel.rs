@@ -239,6 +239,12 @@ impl Channel {
         drop(discarded);
     }
 
+    /// Ends the connection once its calls have been answered.
+    pub(super) fn hang_up(&self) {
+        let live = self.lock().take();
+        drop(live);
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, Option<Arc<Live>>> {
         self.live.lock().unwrap_or_else(PoisonError::into_inner)
     }
