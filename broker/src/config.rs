@@ -13,7 +13,8 @@ use edge_balance::{Nanos, OptimizerConfig, RetryBudget, Statistic};
 use edge_daemon::admin::AdminConfig;
 use edge_daemon::lifecycle::DrainConfig;
 use edge_daemon::log::LogConfig;
-use edge_transport::{Endpoint, Limits};
+use edge_transport::quic::Congestion;
+use edge_transport::{Endpoint, Limits, Listens};
 use serde::{Deserialize, Serialize};
 
 pub use self::admission::AdmissionConfig;
@@ -119,9 +120,12 @@ pub struct ServerConfig {
     /// an address translator.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub advertise: Option<Endpoint>,
-    /// The transport, here and towards destinations.
+    /// What lambda requests are taken over: `grpc`, `quic`, or `both` on the same port. Destinations
+    /// are reached as their end-points say.
     #[serde(rename = "type")]
-    pub transport: Transport,
+    pub transport: Listens,
+    /// How fast QUIC sends: `cubic` or `bbr`.
+    pub congestion: Congestion,
     /// Cores that serve; all of the machine if absent. Never limits how many
     /// requests are in flight.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -136,7 +140,8 @@ impl Default for ServerConfig {
         Self {
             endpoint: Endpoint::new("0.0.0.0", 6473),
             advertise: None,
-            transport: Transport::Grpc,
+            transport: Listens::default(),
+            congestion: Congestion::default(),
             num_threads: None,
             secure: false,
         }
@@ -171,14 +176,6 @@ impl From<NumThreads> for usize {
     fn from(count: NumThreads) -> Self {
         count.0.get()
     }
-}
-
-/// How lambda requests travel.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Transport {
-    /// gRPC over TCP.
-    Grpc,
 }
 
 /// The table server.

@@ -33,7 +33,8 @@ pub struct BrokerFlags {
     /// Mutual TLS on the control plane, too: tables and controller
     #[arg(long)]
     secure_control: bool,
-    /// Transport of server and destinations: type=grpc
+    /// What requests are taken over: type=grpc, or type=quic|both,congestion=cubic|bbr; QUIC needs
+    /// certificates
     #[arg(long, value_name = "CONF")]
     server_conf: Option<String>,
     /// Forwarding: max-pending-clients=N,min-forward-time=S,max-forward-time=S,fake=BOOL
@@ -50,10 +51,20 @@ pub struct BrokerFlags {
 static SERVER_CONF: ConfSchema = ConfSchema {
     option: "--server-conf",
     section: "server",
-    kinds: &[Kind {
-        name: "grpc",
-        keys: &[],
-    }],
+    kinds: &[
+        Kind {
+            name: "grpc",
+            keys: &[],
+        },
+        Kind {
+            name: "quic",
+            keys: &[Key::text("congestion")],
+        },
+        Kind {
+            name: "both",
+            keys: &[Key::text("congestion")],
+        },
+    ],
     common: &[],
 };
 

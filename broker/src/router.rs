@@ -14,7 +14,7 @@ use edge_proto::rpc::edge_router_server::{self, EdgeRouterServer};
 use edge_proto::rpc::edge_server_server;
 use edge_transport::tls::{TlsError, TlsFiles};
 use edge_transport::{
-    BindError, ClientOptions, Cores, Endpoint, Listener, Server, ServerHandle, control, services,
+    BindError, ClientOptions, Cores, Endpoint, Listener, Server, ServerHandle, control, quic, services,
 };
 use rand::Rng as _;
 use rand_pcg::Pcg64Mcg;
@@ -139,7 +139,7 @@ impl Router {
             None => ("edgerouter", ADMIN_PORT, Weights::Costs),
             Some(_) => ("edgedispatcher", DISPATCHER_ADMIN_PORT, Weights::Ignored),
         };
-        let listener = Listener::bind(&config.server.endpoint)?;
+        let listener = Listener::bind_for(&config.server.endpoint, config.server.transport)?;
         let table_listener = Listener::bind(&config.tables.endpoint)?;
         let tls = Tls::load(&config)?;
 
@@ -171,6 +171,7 @@ impl Router {
         let limits = config.limits.limits();
         let options = Arc::new(ClientOptions {
             tls: tls.client.clone(),
+            quic: tls.quic_client.clone(),
             limits: limits.clone(),
             ..ClientOptions::default()
         });
@@ -227,6 +228,7 @@ impl Router {
         let lambda_server = Server::new(lambda_routes)
             .with_lambda(forwarder.clone())
             .with_tls(tls.server)
+            .with_quic(tls.quic_server, config.server.congestion)
             .with_limits(limits)
             .serve(listener, &cores);
         readiness.ready();
@@ -277,6 +279,8 @@ fn start_trace(estimator: Option<&EstimatorConfig>) -> Result<Option<trace::Writ
 struct Tls {
     server: Option<Arc<edge_transport::tls::ServerConfig>>,
     client: Option<Arc<edge_transport::tls::ClientConfig>>,
+    quic_server: Option<Arc<edge_transport::tls::ServerConfig>>,
+    quic_client: quic::Options,
     control_server: Option<Arc<edge_transport::tls::ServerConfig>>,
     control_client: Option<Arc<edge_transport::tls::ClientConfig>>,
 }
@@ -284,14 +288,24 @@ struct Tls {
 impl Tls {
     fn load(config: &Config) -> Result<Self, TlsError> {
         let (data, control) = (config.server.secure, config.tls.control);
-        if !data && !control {
-            return Ok(Self::default());
+        let quic = config.server.transport.on_udp();
+        if !data && !control && !quic {
+            return Ok(Self {
+                quic_client: quic::Options::if_possible(),
+                ..Self::default()
+            });
         }
         let files = TlsFiles::from_environment()?;
         let (server, client) = (files.server_config()?, files.client_config()?);
         Ok(Self {
             server: data.then(|| server.clone()),
             client: data.then(|| client.clone()),
+            quic_server: quic.then(|| server.clone()),
+            quic_client: quic::Options {
+                tls: Some(client.clone()),
+                congestion: config.server.congestion,
+                ..quic::Options::default()
+            },
             control_server: control.then_some(server),
             control_client: control.then_some(client),
         })
@@ -436,11 +450,11 @@ impl RouterHandle {
         let Some(controller) = &config.controller.endpoint else {
             return;
         };
-        let bound = |endpoint: &Endpoint, address: SocketAddr| {
-            Endpoint::new(endpoint.host(), address.port()).to_string()
-        };
-        let lambda = bound(&config.server.endpoint, self.lambda_address());
-        let mut tables = bound(&config.tables.endpoint, self.table_address());
+        let scheme = config.server.transport.scheme();
+        let lambda = Endpoint::new(config.server.endpoint.host(), self.lambda_address().port());
+        let lambda = lambda.with_scheme(scheme).to_string();
+        let tables = Endpoint::new(config.tables.endpoint.host(), self.table_address().port());
+        let mut tables = tables.to_string();
         if let (Some(advertised), true) = (
             &config.server.advertise,
             config.tables.endpoint.is_unspecified(),

@@ -9,6 +9,7 @@ use std::time::Duration;
 use clap::ValueEnum;
 use edge_daemon::conf_string::{ConfSchema, Key, Kind};
 use edge_daemon::log::LogConfig;
+use edge_transport::quic::{Congestion, Prefer};
 use edge_transport::{Endpoint, Limits};
 use mec_mx2::ApiRoot;
 use serde::{Deserialize, Serialize};
@@ -116,8 +117,14 @@ pub enum Output {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct ClientConfig {
-    /// The transport.
-    pub r#type: Transport,
+    /// What end-points without a scheme are called over: `grpc`, `quic`, `h3`, or `both`, which takes
+    /// what works.
+    pub r#type: Prefer,
+    /// Whether requests that may be repeated leave with the first packet of a QUIC connection to a
+    /// server that is known (0-RTT).
+    pub attempt_early_data: bool,
+    /// How fast QUIC sends: `cubic` or `bbr`.
+    pub congestion: Congestion,
     /// With several end-points: the probability of a copy to each that is not
     /// the primary.
     pub persistence: f64,
@@ -135,23 +142,30 @@ pub struct EtsiConfig {
     pub token_file: Option<PathBuf>,
 }
 
-/// How requests travel.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Transport {
-    /// gRPC over TCP.
-    #[default]
-    Grpc,
-}
+const QUIC: &[Key] = &[Key::boolean("attempt-early-data"), Key::text("congestion")];
 
 /// What `--client-conf` takes.
 pub(crate) static CLIENT_CONF: ConfSchema = ConfSchema {
     option: "--client-conf",
     section: "client",
-    kinds: &[Kind {
-        name: "grpc",
-        keys: &[],
-    }],
+    kinds: &[
+        Kind {
+            name: "grpc",
+            keys: &[],
+        },
+        Kind {
+            name: "quic",
+            keys: QUIC,
+        },
+        Kind {
+            name: "h3",
+            keys: QUIC,
+        },
+        Kind {
+            name: "both",
+            keys: QUIC,
+        },
+    ],
     common: &[Key::float("persistence")],
 };
 
@@ -216,7 +230,9 @@ impl Default for EtsiConfig {
 impl Default for ClientConfig {
     fn default() -> Self {
         Self {
-            r#type: Transport::default(),
+            r#type: Prefer::default(),
+            attempt_early_data: false,
+            congestion: Congestion::default(),
             persistence: 0.05,
         }
     }

@@ -14,7 +14,8 @@ use std::time::{Duration, Instant};
 
 use edge_daemon::lifecycle::Shutdown;
 use edge_transport::tls::{TlsError, TlsFiles};
-use edge_transport::{ClientOptions, Cores};
+use edge_transport::quic::{self, Prefer};
+use edge_transport::{ClientOptions, Cores, Scheme};
 use mec_mx2::client::{ClientError, Device, Followed, Options};
 use tokio_util::task::AbortOnDropHandle;
 
@@ -92,6 +93,7 @@ pub async fn run(
         None
     };
     let options = Arc::new(ClientOptions {
+        quic: quic_options(config, tls.as_ref())?,
         tls,
         ..ClientOptions::default()
     });
@@ -236,4 +238,32 @@ fn stop_after(duration: Duration, shared: &Arc<Shared>) -> Option<AbortOnDropHan
         shared.stop.cancel();
     };
     (!duration.is_zero()).then(|| AbortOnDropHandle::new(tokio::spawn(stop)))
+}
+
+/// Certificates are asked for only where QUIC is.
+fn quic_options(
+    config: &Config,
+    tls: Option<&Arc<edge_transport::tls::ClientConfig>>,
+) -> Result<quic::Options, RunError> {
+    let endpoints = &config.server_endpoints;
+    let wants_quic = matches!(config.client.r#type, Prefer::Quic | Prefer::H3)
+        || endpoints.iter().any(|at| at.scheme() != Scheme::Unsaid);
+    let options = match tls {
+        Some(tls) => quic::Options {
+            tls: Some(tls.clone()),
+            ..quic::Options::default()
+        },
+        None if wants_quic => quic::Options {
+            tls: Some(TlsFiles::from_environment()?.client_config()?),
+            ..quic::Options::default()
+        },
+        // Those of `both` fall back, and ETSI's servers may name a `quic://` end-point.
+        None => quic::Options::if_possible(),
+    };
+    Ok(quic::Options {
+        prefer: config.client.r#type,
+        attempt_early_data: config.client.attempt_early_data,
+        congestion: config.client.congestion,
+        ..options
+    })
 }

@@ -102,6 +102,7 @@ impl Config {
             utilization: self.utilization.clone(),
             asynchronous: self.asynchronous.clone(),
             state: self.state.clone(),
+            transport: self.transport.clone(),
             tls: self.tls.clone(),
             admin: self.admin.clone(),
         }

@@ -45,7 +45,8 @@ pub struct Flags {
     /// Encrypt everything else, too: utilisation, states, callbacks, announcements
     #[arg(long)]
     pub secure_control: bool,
-    /// How lambdas travel: type=grpc [default: type=grpc]
+    /// How lambdas travel: type=grpc, or type=quic|both,congestion=cubic|bbr, which needs
+    /// certificates [default: type=grpc]
     #[arg(long, value_name = "CONF")]
     pub server_conf: Option<String>,
     /// What executes lambdas: sim or runtime [default: sim]
@@ -124,10 +125,20 @@ static PLATFORM_CONF: ConfSchema = ConfSchema {
 static SERVER_CONF: ConfSchema = ConfSchema {
     option: "--server-conf",
     section: "transport",
-    kinds: &[Kind {
-        name: "grpc",
-        keys: &[],
-    }],
+    kinds: &[
+        Kind {
+            name: "grpc",
+            keys: &[],
+        },
+        Kind {
+            name: "quic",
+            keys: &[Key::text("congestion")],
+        },
+        Kind {
+            name: "both",
+            keys: &[Key::text("congestion")],
+        },
+    ],
     common: &[],
 };
 

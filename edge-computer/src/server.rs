@@ -97,7 +97,7 @@ impl Listeners {
         let bind = |endpoint: Option<&Endpoint>| endpoint.map(Listener::bind).transpose();
         let state = config.state.endpoint.get().filter(|_| config.state.serve);
         Ok(Self {
-            lambda: Listener::bind(&config.server.endpoint)?,
+            lambda: Listener::bind_for(&config.server.endpoint, config.transport.r#type)?,
             utilization: bind(config.utilization.endpoint.get())?,
             state: bind(state)?,
         })
@@ -247,6 +247,7 @@ impl Door {
         let lambda = Server::new(routes)
             .with_lambda(Arc::new(Typed(Handler(service.clone()))))
             .with_tls(security.lambda_server)
+            .with_quic(security.quic_server, config.transport.congestion)
             .serve(listeners.lambda, &cores);
         tracing::info!(address = %lambda.local_addr(), %endpoint, "{program} listens");
         readiness.ready();
@@ -278,7 +279,8 @@ impl Door {
 fn announced_endpoint(config: &Common, listener: &Listener) -> Endpoint {
     match config.server.advertise.get() {
         Some(advertised) => advertised.clone(),
-        None => Endpoint::new(config.server.endpoint.host(), listener.local_addr().port()),
+        None => Endpoint::new(config.server.endpoint.host(), listener.local_addr().port())
+            .with_scheme(config.transport.r#type.scheme()),
     }
 }
 
@@ -296,7 +298,7 @@ fn asynchronous(config: &Common, cores: &Cores, security: &Security) -> Option<A
     let companion = config.asynchronous.companion.get();
     config.takes_callbacks().then(|| Asynchronous {
         companion: companion
-            .map(|router| Companion::new(router.clone(), cores, security.lambda_client.clone())),
+            .map(|router| Companion::new(router.clone(), cores, security)),
         max_queued,
         places: Arc::new(Semaphore::new(max_queued)),
         joins: Joins::new(config.asynchronous.join_deadline),

@@ -140,13 +140,10 @@ impl LambdaClient {
         self.lock().retain(|name, _| keep(name));
     }
 
-    /// Closes all connections once their calls have been answered, and keeps what is known of their
-    /// destinations: the next call to one is a first call again, with the tickets of earlier ones.
+    /// Closes all connections once their calls have been answered; the next call to a destination
+    /// opens another, with what is known from the one before.
     pub fn hang_up(&self) {
-        let channels: Vec<_> = self.lock().values().cloned().collect();
-        for channel in channels {
-            channel.hang_up();
-        }
+        self.lock().values().for_each(|channel| channel.hang_up());
     }
 
     /// Moves all QUIC connections to a fresh socket, as when a device has changed networks; calls

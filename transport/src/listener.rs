@@ -2,9 +2,10 @@
 
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 
+use serde::{Deserialize, Serialize};
 use socket2::{Domain, Protocol, Socket, Type};
 
-use crate::{Endpoint, quic};
+use crate::{Endpoint, Scheme, quic};
 
 /// A bound port, not yet served: binding all ports of a process before
 /// starting any of its servers lets it fail without side effects.
@@ -16,23 +17,36 @@ pub struct Listener {
 }
 
 /// What a port is for.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Listens {
     /// gRPC over TCP.
     #[default]
+    #[serde(rename = "grpc")]
     Tcp,
     /// QUIC, natively and as HTTP/3.
+    #[serde(rename = "quic")]
     Udp,
     /// Both, on the same number.
     Both,
 }
 
 impl Listens {
-    fn on_tcp(self) -> bool {
+    /// How others reach the port that are not told anything else.
+    pub fn scheme(self) -> Scheme {
+        match self {
+            Self::Tcp | Self::Both => Scheme::Unsaid,
+            Self::Udp => Scheme::Quic,
+        }
+    }
+
+    /// Whether TCP is served.
+    pub fn on_tcp(self) -> bool {
         self != Self::Udp
     }
 
-    fn on_udp(self) -> bool {
+    /// Whether QUIC is served.
+    pub fn on_udp(self) -> bool {
         self != Self::Tcp
     }
 }

@@ -30,6 +30,7 @@ pub use self::counters::Counters;
 pub(crate) use self::dial::{Acquaintance, Dialer};
 pub(crate) use self::socket::bind;
 use crate::Limits;
+use crate::tls::TlsFiles;
 
 /// Names the native protocol in handshakes.
 pub const ALPN_NATIVE: &[u8] = b"soe/1";
@@ -83,6 +84,18 @@ pub struct Options {
     pub congestion: Congestion,
     /// What is counted.
     pub counters: Arc<Counters>,
+}
+
+impl Options {
+    /// With the certificates that the environment names, if there are any: for those who may come
+    /// across a `quic://` destination, and do not have to.
+    pub fn if_possible() -> Self {
+        let files = TlsFiles::from_environment();
+        Self {
+            tls: files.and_then(|files| files.client_config()).ok(),
+            ..Self::default()
+        }
+    }
 }
 
 /// How a client reaches destinations whose end-point has no scheme.

@@ -81,8 +81,12 @@ impl<S: LambdaService> Server<S> {
     /// Serves QUIC, where the listener has a UDP port, with the certificates of `config`, sending
     /// as fast as `congestion` allows.
     #[must_use]
-    pub fn with_quic(mut self, config: Arc<rustls::ServerConfig>, congestion: Congestion) -> Self {
-        self.quic = Some(config);
+    pub fn with_quic(
+        mut self,
+        config: Option<Arc<rustls::ServerConfig>>,
+        congestion: Congestion,
+    ) -> Self {
+        self.quic = config;
         self.congestion = congestion;
         self
     }

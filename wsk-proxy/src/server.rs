@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use edge_daemon::admin::{Admin, AdminError, Readiness, RunningAdmin};
 use edge_transport::tls::{TlsError, TlsFiles};
-use edge_transport::{ClientOptions, Cores, Endpoint, LambdaClient, Limits, Seldom};
+use edge_transport::{ClientOptions, Cores, Endpoint, LambdaClient, Limits, Seldom, quic};
 use serde::Serialize;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
@@ -144,6 +144,13 @@ impl Proxy {
         let cores = Arc::new(Cores::start("wskproxy", count).map_err(StartError::Threads)?);
 
         let options = Arc::new(ClientOptions {
+            quic: match &client_tls {
+                Some(tls) => quic::Options {
+                    tls: Some(tls.clone()),
+                    ..quic::Options::default()
+                },
+                None => quic::Options::if_possible(),
+            },
             tls: client_tls.clone().filter(|_| config.router.secure),
             limits: Limits {
                 max_message_bytes: config.limits.max_result_bytes + AROUND_RESULT,

@@ -74,8 +74,8 @@ pub(super) struct Flags {
     #[arg(long, help_heading = REQUESTS, value_name = "URI")]
     etsi_notification_uri: Option<ApiRoot>,
 
-    /// How to call: type=grpc,persistence=P (probability of a copy to each end-point that
-    /// is not the primary)
+    /// How to call: type=grpc|quic|h3|both,persistence=P (probability of a copy to each end-point
+    /// that is not the primary), and with QUIC attempt-early-data=BOOL,congestion=cubic|bbr
     #[arg(long, help_heading = REQUESTS, value_name = "CONF")]
     pub(super) client_conf: Option<String>,
 

@@ -166,7 +166,7 @@ fn wrong_usage_and_configuration_exit_with_2() {
             &["--client-conf", "type=grpc,persistence=2"],
             "a probability is from 0 to 1",
         ),
-        (&["--client-conf", "type=quic"], "unknown type `quic`"),
+        (&["--client-conf", "type=sctp"], "unknown type `sctp`"),
         (&["--callback", "0.0.0.0:6480"], "computers can reach"),
         (&["--output", "json", "--output-file", "-"], "alone"),
         (&["--conf", "/nowhere/client.toml"], "/nowhere/client.toml"),

@@ -6,7 +6,7 @@ use edge_transport::Cores;
 
 use super::{
     Admin, AsynchronousConfig, ControllerConfig, InvalidConfig, MAX_THREADS, ServerConfig,
-    StateConfig, TlsConfig, UtilizationConfig,
+    StateConfig, TlsConfig, TransportConfig, UtilizationConfig,
 };
 
 /// The sections that the server around an executor goes by.
@@ -14,6 +14,8 @@ use super::{
 pub struct Common {
     /// The lambda service.
     pub server: ServerConfig,
+    /// What they are taken over.
+    pub transport: TransportConfig,
     /// Whom to tell what is served here.
     pub controller: ControllerConfig,
     /// The stream of utilisation.

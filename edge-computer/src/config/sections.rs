@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use edge_daemon::admin::AdminConfig;
-use edge_transport::Endpoint;
+use edge_transport::quic::Congestion;
+use edge_transport::{Endpoint, Listens};
 use edge_transport::tls::TlsFiles;
 use serde::{Deserialize, Serialize};
 
@@ -41,11 +42,12 @@ impl Default for ServerConfig {
 
 /// Section `transport`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "type", deny_unknown_fields, rename_all = "kebab-case")]
-pub enum TransportConfig {
-    /// gRPC over TCP.
-    #[default]
-    Grpc,
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct TransportConfig {
+    /// What lambda requests are taken over: `grpc`, `quic`, or `both` on the same port.
+    pub r#type: Listens,
+    /// How fast QUIC sends: `cubic` or `bbr`.
+    pub congestion: Congestion,
 }
 
 /// Section `controller`.

@@ -92,6 +92,7 @@ impl WskConfig {
             utilization: self.utilization.clone(),
             asynchronous: self.asynchronous.clone(),
             state: self.state.clone(),
+            transport: self.transport.clone(),
             tls: self.tls.clone(),
             admin: self.admin.clone(),
         }

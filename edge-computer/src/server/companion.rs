@@ -8,6 +8,8 @@ use edge_proto::rpc::{LambdaRequest, LambdaResponse, Outcome};
 use edge_transport::{ClientOptions, Core, Cores, Endpoint, LambdaCall, LambdaClient};
 use prost::Message as _;
 
+use super::security::Security;
+
 /// How often the next function is called.
 const ATTEMPTS: u32 = 3;
 /// Pause after the first failed attempt; it doubles each time.
@@ -43,10 +45,11 @@ impl Companion {
     pub(super) fn new(
         endpoint: Endpoint,
         cores: &Cores,
-        tls: Option<Arc<rustls::ClientConfig>>,
+        security: &Security,
     ) -> Self {
         let options = Arc::new(ClientOptions {
-            tls,
+            tls: security.lambda_client.clone(),
+            quic: security.quic_client.clone(),
             ..ClientOptions::default()
         });
         let client = |core: &Core| LambdaClient::new(core.clone(), options.clone());

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use edge_transport::quic;
 use edge_transport::tls::{TlsError, TlsFiles};
 
 use crate::config::Common;
@@ -11,6 +12,8 @@ use crate::config::Common;
 pub(super) struct Security {
     pub(super) lambda_server: Option<Arc<rustls::ServerConfig>>,
     pub(super) lambda_client: Option<Arc<rustls::ClientConfig>>,
+    pub(super) quic_server: Option<Arc<rustls::ServerConfig>>,
+    pub(super) quic_client: quic::Options,
     pub(super) control_server: Option<Arc<rustls::ServerConfig>>,
     pub(super) control_client: Option<Arc<rustls::ClientConfig>>,
 }
@@ -19,8 +22,16 @@ impl Security {
     /// Reads the files that are needed, and no others.
     pub(super) fn of(config: &Common) -> Result<Self, TlsError> {
         let (secure, control) = (config.server.secure, config.tls.control);
-        if !secure && !control {
-            return Ok(Self::default());
+        let calls_lambdas = config.asynchronous.companion.get().is_some();
+        let quic = config.transport.r#type.on_udp();
+        if !secure && !control && !quic {
+            return Ok(Self {
+                quic_client: match calls_lambdas {
+                    true => quic::Options::if_possible(),
+                    false => quic::Options::default(),
+                },
+                ..Self::default()
+            });
         }
         let files = match &config.tls.files {
             Some(files) => files.clone(),
@@ -31,12 +42,17 @@ impl Security {
         let calls_control = config.controller.endpoint.get().is_some()
             || config.takes_callbacks()
             || config.state.endpoint.get().is_some();
-        let calls_lambdas = config.asynchronous.companion.get().is_some();
         let server = |wanted: bool| wanted.then(|| files.server_config()).transpose();
         let client = |wanted: bool| wanted.then(|| files.client_config()).transpose();
         Ok(Self {
             lambda_server: server(secure)?,
             lambda_client: client(secure && calls_lambdas)?,
+            quic_server: server(quic)?,
+            quic_client: quic::Options {
+                tls: client(calls_lambdas)?,
+                congestion: config.transport.congestion,
+                ..quic::Options::default()
+            },
             control_server: server(control && serves_control)?,
             control_client: client(control && calls_control)?,
         })

@@ -230,6 +230,12 @@ impl Channel {
         }
     }
 
+    /// Ends the connection after the calls that are under way.
+    pub(super) fn hang_up(&self) {
+        let live = self.lock().take();
+        drop(live);
+    }
+
     /// Forgets `broken`, unless somebody has replaced it already.
     fn discard(&self, broken: &Arc<Live>) {
         let mut live = self.lock();
@@ -237,12 +243,6 @@ impl Channel {
         let discarded = if is_it { live.take() } else { None };
         drop(live);
         drop(discarded);
-    }
-
-    /// Ends the connection once its calls have been answered.
-    pub(super) fn hang_up(&self) {
-        let live = self.lock().take();
-        drop(live);
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Option<Arc<Live>>> {

@@ -103,11 +103,18 @@ pub fn localhost() -> Listener {
 }
 
 pub fn serve(configure: impl FnOnce(Server<Typed<Shouter>>) -> Server<Typed<Shouter>>) -> Running {
+    serve_on(localhost(), configure)
+}
+
+pub fn serve_on(
+    listener: Listener,
+    configure: impl FnOnce(Server<Typed<Shouter>>) -> Server<Typed<Shouter>>,
+) -> Running {
     let cores = cores(2);
     let shouter = Shouter::default();
     let waiting = shouter.waiting.clone();
     let server = Server::new(Routes::default()).with_lambda(Arc::new(Typed(shouter)));
-    let handle = configure(server).serve(localhost(), &cores);
+    let handle = configure(server).serve(listener, &cores);
     Running {
         handle,
         waiting,
