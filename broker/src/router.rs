@@ -14,7 +14,8 @@ use edge_proto::rpc::edge_router_server::{self, EdgeRouterServer};
 use edge_proto::rpc::edge_server_server;
 use edge_transport::tls::{TlsError, TlsFiles};
 use edge_transport::{
-    BindError, ClientOptions, Cores, Endpoint, Listener, Server, ServerHandle, control, quic, services,
+    BindError, ClientOptions, Cores, Endpoint, Listener, Server, ServerHandle, control, quic,
+    services,
 };
 use rand::Rng as _;
 use rand_pcg::Pcg64Mcg;

@@ -13,8 +13,8 @@ use std::sync::atomic::AtomicUsize;
 use std::time::{Duration, Instant};
 
 use edge_daemon::lifecycle::Shutdown;
-use edge_transport::tls::{TlsError, TlsFiles};
 use edge_transport::quic::{self, Prefer};
+use edge_transport::tls::{TlsError, TlsFiles};
 use edge_transport::{ClientOptions, Cores, Scheme};
 use mec_mx2::client::{ClientError, Device, Followed, Options};
 use tokio_util::task::AbortOnDropHandle;

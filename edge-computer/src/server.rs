@@ -297,8 +297,7 @@ fn asynchronous(config: &Common, cores: &Cores, security: &Security) -> Option<A
     let max_queued = config.asynchronous.max_queued.min(Semaphore::MAX_PERMITS);
     let companion = config.asynchronous.companion.get();
     config.takes_callbacks().then(|| Asynchronous {
-        companion: companion
-            .map(|router| Companion::new(router.clone(), cores, security)),
+        companion: companion.map(|router| Companion::new(router.clone(), cores, security)),
         max_queued,
         places: Arc::new(Semaphore::new(max_queued)),
         joins: Joins::new(config.asynchronous.join_deadline),

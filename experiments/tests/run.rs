@@ -29,7 +29,10 @@ fn run(arguments: &[&str]) -> Vec<Value> {
         .args(arguments)
         .arg("--json")
         .arg(format!("--out={}", folder.path().display()))
-        .arg(format!("--programs={}", program().parent().unwrap().display()))
+        .arg(format!(
+            "--programs={}",
+            program().parent().unwrap().display()
+        ))
         .output()
         .unwrap();
     let text = String::from_utf8_lossy(&run.stdout);
@@ -65,12 +68,20 @@ fn the_doctor_says_what_is_possible_and_why_not() {
     let said = lab(&["doctor"]);
     assert!(said.status.success());
     let text = String::from_utf8_lossy(&said.stdout);
-    assert!(text.contains("packet fabric:") && text.contains("experiments use"), "{text}");
+    assert!(
+        text.contains("packet fabric:") && text.contains("experiments use"),
+        "{text}"
+    );
 }
 
 #[test]
 fn without_a_fabric_cells_of_tcp_with_losses_are_null() {
-    let arguments = ["quic-302", "--backend=proxy", "--links=fast", "--losses=0,3"];
+    let arguments = [
+        "quic-302",
+        "--backend=proxy",
+        "--links=fast",
+        "--losses=0,3",
+    ];
     let lines = run(&[&arguments[..], &["--modes=grpc,grpc-tls,quic"], &SHORT].concat());
     assert_eq!(lines.len(), 6);
     for line in &lines {
@@ -87,7 +98,12 @@ fn on_the_fabric_both_protocols_lose_packets() {
     if !fabric_works() {
         return;
     }
-    let arguments = ["quic-302", "--backend=fabric", "--links=fast", "--losses=20"];
+    let arguments = [
+        "quic-302",
+        "--backend=fabric",
+        "--links=fast",
+        "--losses=20",
+    ];
     let lines = run(&[&arguments[..], &["--modes=grpc,quic0rtt"], &SHORT].concat());
     assert_eq!(lines.len(), 2);
     for line in &lines {
@@ -98,20 +114,40 @@ fn on_the_fabric_both_protocols_lose_packets() {
 
 #[test]
 fn a_router_stands_between_client_and_computer() {
-    let lines = run(&[&["quic-303", "--links=fast", "--modes=grpc,quic"][..], &SHORT].concat());
+    let lines = run(&[
+        &["quic-303", "--links=fast", "--modes=grpc,quic"][..],
+        &SHORT,
+    ]
+    .concat());
     assert_eq!(lines.len(), 2);
     assert!(lines.iter().all(is_measured), "{lines:?}");
 }
 
 #[test]
 fn a_first_call_takes_round_trips() {
-    let arguments = ["run", "quic-cold", "--calls=2", "--round-trip-ms=30", "--json"];
+    let arguments = [
+        "run",
+        "quic-cold",
+        "--calls=2",
+        "--round-trip-ms=30",
+        "--json",
+    ];
     let programs = format!("--programs={}", program().parent().unwrap().display());
     let said = lab(&[&arguments[..], &[&programs]].concat());
     let text = String::from_utf8_lossy(&said.stdout);
-    assert!(said.status.success(), "{text}{}", String::from_utf8_lossy(&said.stderr));
-    let modes: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    let modes: Vec<_> = modes.iter().map(|line| line["mode"].as_str().unwrap()).collect();
+    assert!(
+        said.status.success(),
+        "{text}{}",
+        String::from_utf8_lossy(&said.stderr)
+    );
+    let modes: Vec<Value> = text
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let modes: Vec<_> = modes
+        .iter()
+        .map(|line| line["mode"].as_str().unwrap())
+        .collect();
     assert_eq!(modes, ["grpc", "grpc-tls", "quic", "quic0rtt"]);
 }
 
@@ -139,14 +175,22 @@ fn a_proxy_tells_where_it_listens_carries_and_counts() {
     assert!(proxy.wait().unwrap().success());
     assert_eq!(counted.len(), 2);
     let up = &counted[0];
-    assert_eq!((&up["protocol"], &up["direction"]), (&"udp".into(), &"up".into()));
+    assert_eq!(
+        (&up["protocol"], &up["direction"]),
+        (&"udp".into(), &"up".into())
+    );
     assert_eq!((&up["packets"], &up["bytes"]), (&1.into(), &8.into()));
 }
 
 #[test]
 fn what_cannot_be_shown_is_a_usage_error() {
     for wrong in [
-        &["impair", "--target=127.0.0.1:1", "--carries=tcp", "--link=loss=1%"][..],
+        &[
+            "impair",
+            "--target=127.0.0.1:1",
+            "--carries=tcp",
+            "--link=loss=1%",
+        ][..],
         &["impair", "--target=127.0.0.1:1", "--link=loss=2"],
         &["run", "quic-302", "--losses=51"],
         &["run", "quic-302", "--seconds=0"],

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use edge_daemon::admin::AdminConfig;
 use edge_transport::quic::Congestion;
-use edge_transport::{Endpoint, Listens};
 use edge_transport::tls::TlsFiles;
+use edge_transport::{Endpoint, Listens};
 use serde::{Deserialize, Serialize};
 
 use super::OptionalEndpoint;

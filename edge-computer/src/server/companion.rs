@@ -42,11 +42,7 @@ struct Failure {
 }
 
 impl Companion {
-    pub(super) fn new(
-        endpoint: Endpoint,
-        cores: &Cores,
-        security: &Security,
-    ) -> Self {
+    pub(super) fn new(endpoint: Endpoint, cores: &Cores, security: &Security) -> Self {
         let options = Arc::new(ClientOptions {
             tls: security.lambda_client.clone(),
             quic: security.quic_client.clone(),

@@ -45,6 +45,7 @@ pub(crate) struct Traffic {
 
 impl Traffic {
     /// What came after `earlier`.
+    #[cfg(test)]
     pub(crate) fn since(&self, earlier: &Self) -> Self {
         let links = self.links.iter().zip(&earlier.links);
         let visits = self.visits.iter().zip(&earlier.visits);

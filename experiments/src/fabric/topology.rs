@@ -14,7 +14,7 @@ pub(crate) struct Topology {
     nodes: usize,
     /// Both directions of a link are alike, and next to each other.
     links: Vec<DirectedLink>,
-    /// By node and destination: the link to take.
+    /// By destination and node: the link to take.
     next: Vec<Vec<Option<usize>>>,
 }
 
@@ -38,13 +38,7 @@ impl Topology {
             .flat_map(|&(a, b)| [(a, b), (b, a)])
             .map(|(from, to)| DirectedLink { from, to, quality })
             .collect();
-        let mut next = vec![vec![None; nodes]; nodes];
-        for to in 0..nodes {
-            let towards = towards(nodes, &links, to);
-            for (from, link) in towards.into_iter().enumerate() {
-                next[from][to] = link;
-            }
-        }
+        let next = (0..nodes).map(|to| towards(nodes, &links, to)).collect();
         Self { nodes, links, next }
     }
 
@@ -65,7 +59,7 @@ impl Topology {
     /// The link to take at `from` on the way to `to`; none if there is none, or if that is where
     /// one is.
     pub(crate) fn next(&self, from: Node, to: Node) -> Option<usize> {
-        self.next[from][to]
+        self.next[to][from]
     }
 
     /// Links from one node to another; none if they are not connected.

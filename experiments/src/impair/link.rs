@@ -43,6 +43,7 @@ pub(crate) struct Counters {
 
 impl Counters {
     /// What came after `earlier`.
+    #[cfg(test)]
     pub(crate) fn since(&self, earlier: &Self) -> Self {
         Self {
             packets: self.packets - earlier.packets,

@@ -65,7 +65,7 @@ impl Ground {
     pub(super) fn place(&self, node: Node, port: u16) -> anyhow::Result<Endpoint> {
         match self {
             Self::Fabric(fabric) => Ok(Endpoint::new(
-                &fabric.host(node)?.address().to_string(),
+                fabric.host(node)?.address().to_string(),
                 port,
             )),
             Self::Loopback(_) => ports::reserve(),

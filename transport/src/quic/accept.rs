@@ -90,7 +90,12 @@ pub(crate) async fn accept<S: LambdaService>(
         };
         let Some(incoming) = incoming else { break };
         if let Some(incoming) = admitted(incoming, &shared, shaking.load(Ordering::Relaxed)) {
-            hand_over(incoming, &shared, cores.least_loaded(), Shaking::begin(&shaking));
+            hand_over(
+                incoming,
+                &shared,
+                cores.least_loaded(),
+                Shaking::begin(&shaking),
+            );
         }
     }
     // Who comes now is told to go elsewhere, for as long as others are still being answered.

@@ -135,7 +135,10 @@ impl Native {
                     return Ok(Err(Failure::Deadline));
                 }
                 let now = Instant::now();
-                match self.attempt(message, metadata, now, deadline, false).await? {
+                match self
+                    .attempt(message, metadata, now, deadline, false)
+                    .await?
+                {
                     Attempt::Over(answer) => Ok(answer),
                     Attempt::NotEarly => Err(NotBegun),
                 }
