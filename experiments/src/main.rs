@@ -3,13 +3,17 @@
 mod bench;
 mod chaos;
 mod demo;
+mod fabric;
+mod files;
+mod impair;
 mod overload;
+mod run;
 mod sim;
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use edge_daemon::{cli, run};
+use edge_daemon::cli;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -35,6 +39,13 @@ enum Command {
     /// Simulate routers and executors in virtual time
     #[command(subcommand)]
     Sim(sim::Command),
+    /// Put a link between a client and a server: delay, rate, loss, reordering
+    Impair(impair::Flags),
+    /// Run a published experiment again, beside its published figures
+    #[command(subcommand)]
+    Run(run::Command),
+    /// Say what this machine allows: namespaces, packets through links, how precise timers are
+    Doctor(fabric::doctor::Flags),
     /// Kill, freeze, cut off and confuse computers under load: what do routers make of it?
     Chaos(chaos::Flags),
     /// Serve a lambda that takes no time, for benchmarks
@@ -58,6 +69,9 @@ enum Command {
     /// Run a controller that can be restarted, for chaos
     #[command(hide = true)]
     ChaosController(chaos::daemons::ControllerFlags),
+    /// Run a program that ends with whoever has started it
+    #[command(hide = true)]
+    Hosted(fabric::hosted::Flags),
     /// Run a router with a configuration of its own, for experiments
     #[command(hide = true)]
     OverloadRouter(overload::router::Flags),
@@ -74,7 +88,7 @@ enum Bench {
 }
 
 fn main() -> ExitCode {
-    run(|| {
+    edge_daemon::run(|| {
         let flags: Flags = cli::parse(std::env::args_os(), &[])?;
         tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -94,6 +108,10 @@ fn main() -> ExitCode {
                     Command::ChaosController(flags) => chaos::daemons::control(flags).await,
                     Command::Overload(flags) => overload::run(&flags).await,
                     Command::OverloadRouter(flags) => overload::router::run(&flags).await,
+                    Command::Impair(flags) => impair::run(&flags).await,
+                    Command::Run(command) => run::execute(&command).await,
+                    Command::Doctor(flags) => fabric::doctor::run(&flags).await,
+                    Command::Hosted(flags) => fabric::hosted::run(&flags),
                     Command::Echo(flags) => bench::echo::run(&flags).await,
                     Command::HopFloor(flags) => bench::hop::floor::run(&flags).await,
                 }

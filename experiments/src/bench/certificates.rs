@@ -5,8 +5,18 @@ use std::path::Path;
 use edge_transport::tls::{TlsError, TlsFiles};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 
-/// Writes an authority's certificate, and those of both roles with their keys, into `folder`.
+/// Writes an authority's certificate, and those of both roles with their keys, into `folder`, for
+/// the loopback interface.
 pub(crate) fn write(folder: &Path) -> anyhow::Result<()> {
+    write_for(folder, ["127.0.0.1".to_owned()])
+}
+
+/// As [`write()`], for all these names and addresses.
+pub(crate) fn write_for(
+    folder: &Path,
+    names: impl IntoIterator<Item = String>,
+) -> anyhow::Result<()> {
+    let names: Vec<String> = names.into_iter().collect();
     let authority_key = KeyPair::generate()?;
     let mut authority = CertificateParams::default();
     authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -15,8 +25,7 @@ pub(crate) fn write(folder: &Path) -> anyhow::Result<()> {
     let issuer = Issuer::new(authority, authority_key);
     for role in ["server", "client"] {
         let key = KeyPair::generate()?;
-        let names = CertificateParams::new(["127.0.0.1".to_owned()])?;
-        let certificate = names.signed_by(&key, &issuer)?;
+        let certificate = CertificateParams::new(names.clone())?.signed_by(&key, &issuer)?;
         std::fs::write(folder.join(format!("{role}.crt")), certificate.pem())?;
         std::fs::write(folder.join(format!("{role}.key")), key.serialize_pem())?;
     }

@@ -1,8 +1,8 @@
-//! `edgerouter` as a process of its own: found or built, started with one core, filled with routes.
+//! `edgerouter` as a process of its own: started with one core, filled with routes.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use anyhow::Context as _;
 use edge_proto::rpc::edge_router_client::EdgeRouterClient;
@@ -11,21 +11,11 @@ use edge_proto::rpc::{EdgeRouterConf, TableId};
 use edge_transport::{Endpoint, control};
 use tonic::transport::Channel;
 
+use super::built::{self, Program};
 use super::process::Process;
 
 /// How long the router may take for one operation on its table.
 const PATIENCE: Duration = Duration::from_secs(30);
-
-/// Where this program was built from.
-const TREE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
-
-/// The program, and how it got there.
-#[derive(Debug)]
-pub(crate) struct Program {
-    pub(crate) path: PathBuf,
-    /// For people: what is measured.
-    pub(crate) origin: String,
-}
 
 /// The program that was named, else `edgerouter` beside this program, built first if it is
 /// missing or older than the sources of the tree from which this program was built.
@@ -38,73 +28,8 @@ pub(crate) fn program(named: Option<&Path>) -> anyhow::Result<Program> {
             origin,
         });
     }
-    let own = std::env::current_exe().context("cannot find this program")?;
-    // Tests run from a folder below the one of the programs.
-    let path = own.with_file_name("edgerouter");
-    let sources = newest_source();
-    let built = modified(&path);
-    let stale = built.is_none() || sources.is_some_and(|sources| built < Some(sources));
-    if stale {
-        let why = built.map_or("missing", |_| "older than its sources");
-        eprintln!("{} is {why}: building it", path.display());
-        build()?;
-    }
-    anyhow::ensure!(
-        path.is_file(),
-        "{} is missing: build it first, with cargo build --release",
-        path.display()
-    );
-    let state = match (stale, sources) {
-        (true, _) => "just built",
-        (false, Some(_)) => "newer than all sources of its tree",
-        (false, None) => "its sources are not here",
-    };
-    let profile = if cfg!(debug_assertions) {
-        "debug: figures mean nothing"
-    } else {
-        "release"
-    };
-    let origin = format!("{} ({profile}; {state})", path.display());
-    Ok(Program { path, origin })
-}
-
-fn modified(path: &Path) -> Option<SystemTime> {
-    path.metadata().ok()?.modified().ok()
-}
-
-/// When a source of the router was changed last.
-fn newest_source() -> Option<SystemTime> {
-    let folders = ["balance", "broker", "daemon", "proto", "transport"];
-    let mut newest = None;
-    let mut open: Vec<PathBuf> = folders
-        .iter()
-        .map(|folder| Path::new(TREE).join(folder).join("src"))
-        .collect();
-    while let Some(folder) = open.pop() {
-        for entry in std::fs::read_dir(folder).ok()?.flatten() {
-            let path = entry.path();
-            if path.is_dir() {
-                open.push(path);
-            } else {
-                newest = newest.max(modified(&path));
-            }
-        }
-    }
-    newest
-}
-
-/// Builds into the folder that this program came from.
-fn build() -> anyhow::Result<()> {
-    let cargo = option_env!("CARGO").unwrap_or("cargo");
-    let mut command = Command::new(cargo);
-    command.current_dir(TREE);
-    command.args(["build", "--quiet", "--locked", "--bin", "edgerouter"]);
-    if !cfg!(debug_assertions) {
-        command.arg("--release");
-    }
-    let status = command.status().context("cannot run cargo")?;
-    anyhow::ensure!(status.success(), "cargo could not build edgerouter");
-    Ok(())
+    let mut programs = built::programs(&["edgerouter"])?;
+    programs.pop().context("one was asked for")
 }
 
 /// A router that serves.
@@ -147,9 +72,7 @@ impl Router {
         Ok(Self {
             process,
             lambda,
-            tables: Tables {
-                client: EdgeRouterClient::new(control::channel(&tables, None, PATIENCE)),
-            },
+            tables: Tables::at(&tables),
         })
     }
 }
@@ -161,6 +84,13 @@ pub(crate) struct Tables {
 }
 
 impl Tables {
+    /// Those that are served there.
+    pub(crate) fn at(endpoint: &Endpoint) -> Self {
+        Self {
+            client: EdgeRouterClient::new(control::channel(endpoint, None, PATIENCE)),
+        }
+    }
+
     /// Adds a destination of a lambda, or changes its weight.
     pub(crate) async fn route(
         &mut self,

@@ -5,7 +5,6 @@ mod comparison;
 mod design;
 mod disturbances;
 mod factor;
-mod files;
 mod lineup;
 mod page;
 mod rows;
@@ -157,8 +156,8 @@ fn write(
 ) -> anyhow::Result<(PathBuf, PathBuf)> {
     let (csv, html) = (folder.join("matrix.csv"), folder.join("matrix.html"));
     let rows = rows::rows(comparison);
-    files::write_whole(&csv, |file| rows::write(&rows, file))?;
+    crate::files::write_whole(&csv, |file| rows::write(&rows, file))?;
     let page = page::render(comparison, defeats).into_string();
-    files::write_whole(&html, |file| Ok(file.write_all(page.as_bytes())?))?;
+    crate::files::write_whole(&html, |file| Ok(file.write_all(page.as_bytes())?))?;
     Ok((csv, html))
 }
