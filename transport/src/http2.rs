@@ -16,7 +16,7 @@ mod connection;
 mod fields;
 mod frame;
 pub mod hpack;
-mod message;
+pub(crate) mod message;
 mod output;
 mod reason;
 mod settings;

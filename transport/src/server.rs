@@ -33,7 +33,7 @@ pub(crate) fn number() -> u64 {
 /// What a listener serves, and within which limits.
 #[derive(Debug, Clone)]
 pub struct Server<S = NoLambda> {
-    routes: Routes,
+    pub(crate) routes: Routes,
     pub(crate) lambda: Option<Arc<S>>,
     tls: Option<Arc<rustls::ServerConfig>>,
     quic: Option<Arc<rustls::ServerConfig>>,

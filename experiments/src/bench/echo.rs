@@ -10,9 +10,10 @@ use bytes::Bytes;
 use edge_proto::OK;
 use edge_proto::rpc::{LambdaResponse, Outcome};
 use edge_proto::view::RequestView;
+use edge_transport::quic::Congestion;
 use edge_transport::{
-    Core, Cores, Endpoint, LambdaCall, LambdaReply, LambdaService, Limits, Listener, Metadata,
-    Peer, Server,
+    Core, Cores, Endpoint, LambdaCall, LambdaReply, LambdaService, Limits, Listener, Listens,
+    Metadata, Peer, Server,
 };
 use prost::Message as _;
 use tonic::Status;
@@ -29,7 +30,7 @@ pub(crate) struct Flags {
     /// How long each request takes, in milliseconds; it does not use the CPU meanwhile
     #[arg(long, default_value_t = 0.0)]
     service_ms: f64,
-    /// Encrypt, with the certificates in this folder
+    /// Encrypt, with the certificates in this folder, and serve QUIC, too
     #[arg(long)]
     certificates: Option<PathBuf>,
 }
@@ -81,7 +82,11 @@ impl LambdaService for Echo {
 
 /// Serves until it is killed or its standard input ends.
 pub(crate) async fn run(flags: &Flags) -> anyhow::Result<()> {
-    let listener = Listener::bind(&flags.endpoint)?;
+    let listens = match flags.certificates {
+        Some(_) => Listens::Both,
+        None => Listens::Tcp,
+    };
+    let listener = Listener::bind_for(&flags.endpoint, listens)?;
     let cores = Arc::new(Cores::start("echo", NonZeroUsize::MIN)?);
     let echo = Arc::new(Echo {
         service: Duration::try_from_secs_f64(flags.service_ms / 1e3)?,
@@ -92,6 +97,7 @@ pub(crate) async fn run(flags: &Flags) -> anyhow::Result<()> {
             .server_config()
             .map_err(anyhow::Error::from)
     });
+    let tls = tls.transpose()?;
     // One for each of the 10,000 destinations that it may be, and some.
     let limits = Limits {
         max_connections: 20_000,
@@ -99,7 +105,8 @@ pub(crate) async fn run(flags: &Flags) -> anyhow::Result<()> {
     };
     let server = Server::new(Routes::default())
         .with_lambda(echo)
-        .with_tls(tls.transpose()?)
+        .with_tls(tls.clone())
+        .with_quic(tls, Congestion::default())
         .with_limits(limits)
         .serve(listener, &cores);
     println!("{}", server.local_addr());

@@ -10,7 +10,7 @@ use edge_proto::rpc::LambdaRequest;
 use edge_proto::view::ResponseView;
 use edge_transport::tls::ClientConfig;
 use edge_transport::{
-    ClientOptions, Core, DEFAULT_DEADLINE, Endpoint, LambdaCall, LambdaClient, Metadata,
+    ClientOptions, Core, DEFAULT_DEADLINE, Endpoint, LambdaCall, LambdaClient, Metadata, quic,
 };
 use hdrhistogram::Histogram;
 use prost::Message as _;
@@ -67,6 +67,10 @@ impl Caller {
         tls: Option<Arc<ClientConfig>>,
     ) -> Self {
         let options = Arc::new(ClientOptions {
+            quic: quic::Options {
+                tls: tls.clone(),
+                ..quic::Options::default()
+            },
             tls,
             ..ClientOptions::default()
         });

@@ -10,7 +10,7 @@ use super::route::Route;
 use super::{CallError, ClientOptions, ConnectError};
 use crate::http2::Failure;
 use crate::link::Shared;
-use crate::quic::{Dialer, Native, NotBegun};
+use crate::quic::{Dialer, Http3, Native, NotBegun};
 use crate::{Core, Endpoint, LambdaReply, Metadata};
 
 /// A destination of one core.
@@ -33,6 +33,8 @@ pub(super) enum Live {
     Tcp(Arc<Shared>),
     /// QUIC, natively.
     Native(Native),
+    /// gRPC over HTTP/3.
+    Http3(Http3),
 }
 
 impl Drop for Live {
@@ -48,7 +50,7 @@ enum Begun {
     /// The request has been sent.
     Tcp(UnderWay),
     /// It has yet to be.
-    Native(Arc<Live>),
+    Quic(Arc<Live>),
 }
 
 /// A call that is under way; cancelled if this is dropped before the answer has come.
@@ -116,14 +118,14 @@ impl Channel {
         let answer = match begun {
             Begun::Tcp(under_way) => under_way.answer().await,
             // In a box, so that it takes no room of those that do without.
-            Begun::Native(live) => {
-                Box::pin(self.call_natively(live, message, metadata, deadline, now)).await?
+            Begun::Quic(live) => {
+                Box::pin(self.call_over_quic(live, message, metadata, deadline, now)).await?
             }
         };
         answer.map_err(|failure| self.error(failure))
     }
 
-    async fn call_natively(
+    async fn call_over_quic(
         &self,
         mut live: Arc<Live>,
         message: &[Bytes],
@@ -134,16 +136,20 @@ impl Channel {
         /// A connection may end between two calls; a fresh one does not do so again and again.
         const ATTEMPTS: usize = 3;
         for _ in 0..ATTEMPTS {
-            if let Live::Native(native) = &*live {
-                match native.call(message, metadata, now, deadline).await {
-                    Ok(answer) => return Ok(answer),
-                    Err(NotBegun) => self.discard(&live),
-                }
+            let called = match &*live {
+                Live::Native(native) => native.call(message, metadata, now, deadline).await,
+                // In a box, as it is much larger.
+                Live::Http3(http3) => Box::pin(http3.call(message, metadata, now, deadline)).await,
+                Live::Tcp(_) => Err(NotBegun),
+            };
+            match called {
+                Ok(answer) => return Ok(answer),
+                Err(NotBegun) => self.discard(&live),
             }
             now = Instant::now();
             let beginning = self.connect_and_begin(message, metadata, deadline);
             match tokio::time::timeout_at(deadline.into(), beginning).await {
-                Ok(Ok(Begun::Native(fresh))) => live = fresh,
+                Ok(Ok(Begun::Quic(fresh))) => live = fresh,
                 Ok(Ok(Begun::Tcp(under_way))) => return Ok(under_way.answer().await),
                 Ok(Err(error)) => return Err(error),
                 Err(_) => return Err(CallError::Deadline),
@@ -167,7 +173,11 @@ impl Channel {
                 self.discard(&live);
                 return None;
             }
-            Live::Native(_) => return Some(Begun::Native(live)),
+            Live::Http3(http3) if http3.is_leaving() => {
+                self.discard(&live);
+                return None;
+            }
+            Live::Native(_) | Live::Http3(_) => return Some(Begun::Quic(live)),
         };
         let asked = connection.lock().ask(message, metadata, now, deadline);
         match asked {

@@ -9,7 +9,7 @@ use tokio::time::{sleep, timeout};
 use super::channel::Live;
 use super::connect::connect;
 use super::{ClientOptions, ConnectCause};
-use crate::quic::{ALPN_NATIVE, Acquaintance, Dialer, Prefer};
+use crate::quic::{Acquaintance, Dialed, Dialer, Prefer, Speaks};
 use crate::{Core, Endpoint, Scheme};
 
 /// How long one way may take before the other is tried, too (RFC 8305, section 8).
@@ -22,13 +22,14 @@ const REMEMBERED: Duration = Duration::from_secs(600);
 enum Way {
     Tcp,
     Native,
+    Http3,
 }
 
 impl Way {
     fn other(self) -> Self {
         match self {
             Self::Tcp => Self::Native,
-            Self::Native => Self::Tcp,
+            Self::Native | Self::Http3 => Self::Tcp,
         }
     }
 }
@@ -57,7 +58,7 @@ impl Route {
             (Scheme::Quic, _) | (Scheme::Unsaid, Prefer::Quic) => Some(Way::Native),
             (Scheme::Unsaid, Prefer::Grpc) => Some(Way::Tcp),
             (Scheme::Unsaid, Prefer::Both) => None,
-            (Scheme::H3, _) | (Scheme::Unsaid, Prefer::H3) => Some(Way::Native),
+            (Scheme::H3, _) | (Scheme::Unsaid, Prefer::H3) => Some(Way::Http3),
         };
         Self {
             core,
@@ -80,16 +81,26 @@ impl Route {
     async fn by(&self, way: Way, endpoint: &Endpoint) -> Result<Live, ConnectCause> {
         match way {
             Way::Tcp => connect(endpoint, &self.options, &self.core).await,
-            Way::Native => {
-                let acquaintance = self.acquaintance()?;
-                let dialing = self.dialer.native(endpoint, acquaintance);
+            Way::Native | Way::Http3 => {
                 let patience = self.options.connect_timeout;
-                match timeout(patience, dialing).await {
-                    Ok(dialed) => dialed.map(Live::Native),
+                match timeout(patience, self.dial(way, endpoint)).await {
+                    Ok(dialed) => dialed,
                     Err(_) => Err(ConnectCause::Timeout(patience)),
                 }
             }
         }
+    }
+
+    async fn dial(&self, way: Way, endpoint: &Endpoint) -> Result<Live, ConnectCause> {
+        let speaks = match way {
+            Way::Http3 => Speaks::Http3,
+            Way::Native | Way::Tcp => Speaks::Native,
+        };
+        let acquaintance = self.acquaintance(speaks)?;
+        Ok(match self.dialer.dial(endpoint, acquaintance).await? {
+            Dialed::Native(native) => Live::Native(native),
+            Dialed::Http3(http3) => Live::Http3(http3),
+        })
     }
 
     /// Tries one way, and the other one when that fails or takes its time; the first connection
@@ -140,11 +151,12 @@ impl Route {
         live
     }
 
-    fn acquaintance(&self) -> Result<&Acquaintance, ConnectCause> {
+    /// A destination is spoken to by one protocol over QUIC.
+    fn acquaintance(&self, speaks: Speaks) -> Result<&Acquaintance, ConnectCause> {
         if let Some(acquaintance) = self.acquaintance.get() {
             return Ok(acquaintance);
         }
-        let fresh = Acquaintance::new(&self.options, ALPN_NATIVE)?;
+        let fresh = Acquaintance::new(&self.options, speaks)?;
         Ok(self.acquaintance.get_or_init(|| fresh))
     }
 }

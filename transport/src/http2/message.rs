@@ -4,7 +4,7 @@ use bytes::Bytes;
 use tonic::Status;
 
 /// Bytes before a message.
-pub(super) const PREFIX: usize = 5;
+pub(crate) const PREFIX: usize = 5;
 /// Room behind a message, so that a field can be added to it in its place.
 const ROOM_BEHIND: usize = 128;
 /// Room that is made for a message on its word alone.
@@ -12,7 +12,7 @@ const ROOM_ON_CREDIT: usize = 256 << 10;
 
 /// The message of a unary call.
 #[derive(Debug, Default)]
-pub(super) enum Message {
+pub(crate) enum Message {
     /// Nothing has arrived.
     #[default]
     None,
@@ -29,7 +29,7 @@ impl Message {
     ///
     /// # Errors
     /// If it is not part of a single, uncompressed message of at most `limit` bytes.
-    pub(super) fn add(&mut self, mut data: &[u8], limit: usize) -> Result<(), Status> {
+    pub(crate) fn add(&mut self, mut data: &[u8], limit: usize) -> Result<(), Status> {
         // The common case: all of it at once.
         if let (Self::None, Some((prefix, message))) = (&self, data.split_first_chunk()) {
             let length = length(*prefix, limit)?;
@@ -88,7 +88,7 @@ impl Message {
     }
 
     /// Bytes that are held.
-    pub(super) fn held(&self) -> usize {
+    pub(crate) fn held(&self) -> usize {
         match self {
             Self::None | Self::Prefix { .. } => 0,
             Self::Part { bytes, .. } => bytes.len(),
@@ -100,7 +100,7 @@ impl Message {
     ///
     /// # Errors
     /// If it ended within the message.
-    pub(super) fn end(self) -> Result<Option<Bytes>, Status> {
+    pub(crate) fn end(self) -> Result<Option<Bytes>, Status> {
         match self {
             Self::None => Ok(None),
             Self::Whole(message) => Ok(Some(message)),
@@ -127,7 +127,7 @@ fn length(prefix: [u8; PREFIX], limit: usize) -> Result<usize, Status> {
 }
 
 /// What comes before a message of this length, which is below 4 GiB.
-pub(super) fn prefix(length: usize) -> [u8; PREFIX] {
+pub(crate) fn prefix(length: usize) -> [u8; PREFIX] {
     let length = (length as u32).to_be_bytes();
     [0, length[0], length[1], length[2], length[3]]
 }

@@ -9,7 +9,7 @@ use quinn::crypto::rustls::{HandshakeData, QuicServerConfig};
 use quinn::{EndpointConfig, Incoming, ServerConfig, TokioRuntime};
 use tokio::time::timeout;
 
-use super::{ALPN_H3, ALPN_NATIVE, Congestion, code, native, transport};
+use super::{ALPN_H3, ALPN_NATIVE, Congestion, code, http3, native, transport};
 use crate::server::Shared;
 use crate::{Core, Cores, LambdaService, Limits};
 
@@ -188,10 +188,9 @@ async fn serve<S: LambdaService>(
             Err(_) => return fails(&"it took too long"),
         },
     };
-    let (connection, complete) = match connecting.into_0rtt() {
-        Ok(early) => early,
-        // A server always may.
-        Err(_) => return,
+    // A server always may.
+    let Ok((connection, complete)) = connecting.into_0rtt() else {
+        return;
     };
     let established = async {
         let complete = timeout(limits.handshake_timeout, complete).await.is_ok();
@@ -213,8 +212,12 @@ async fn serve<S: LambdaService>(
         }
     };
     let serving = async {
-        if alpn.as_deref() == Some(ALPN_NATIVE) {
-            native::serve(&connection, established, peer, shared, core).await;
+        match alpn.as_deref() {
+            Some(ALPN_NATIVE) => {
+                native::serve(&connection, established, peer, shared, core).await;
+            }
+            // No other is offered.
+            _ => http3::serve(&connection, established, peer, shared, core).await,
         }
     };
     tokio::select! {

@@ -5,10 +5,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use quinn::crypto::rustls::QuicClientConfig;
-use quinn::{ClientConfig, Connecting, ConnectionError, EndpointConfig, TokioRuntime};
+use quinn::{ClientConfig, Connecting, Connection, ConnectionError, EndpointConfig, TokioRuntime};
 use rustls::client::Resumption;
 
-use super::{KEEP_ALIVE, Native, Options, transport};
+use super::watch::Watched;
+use super::{ALPN_H3, ALPN_NATIVE, Http3, KEEP_ALIVE, Native, Options, transport};
 use crate::client::{ClientOptions, ConnectCause, resolve};
 use crate::{Core, Endpoint};
 
@@ -28,11 +29,30 @@ pub(crate) struct Dialer {
 
 /// What is kept of a destination between two connections: tickets, tokens.
 #[derive(Debug, Clone)]
-pub(crate) struct Acquaintance(ClientConfig);
+pub(crate) struct Acquaintance {
+    config: ClientConfig,
+    speaks: Speaks,
+}
+
+/// What is spoken on a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Speaks {
+    /// The native protocol.
+    Native,
+    /// HTTP/3.
+    Http3,
+}
+
+/// A connection that works, or may be used before that is known.
+#[derive(Debug)]
+pub(crate) enum Dialed {
+    Native(Native),
+    Http3(Http3),
+}
 
 impl Acquaintance {
-    /// Of a destination that is going to be spoken to by the protocol that `alpn` names.
-    pub(crate) fn new(options: &ClientOptions, alpn: &[u8]) -> Result<Self, ConnectCause> {
+    /// Of a destination with which nobody has spoken.
+    pub(crate) fn new(options: &ClientOptions, speaks: Speaks) -> Result<Self, ConnectCause> {
         let Options {
             tls,
             attempt_early_data,
@@ -41,6 +61,10 @@ impl Acquaintance {
         } = &options.quic;
         let tls = tls.as_deref().ok_or(ConnectCause::NoCertificates)?;
         let mut tls = tls.clone();
+        let alpn = match speaks {
+            Speaks::Native => ALPN_NATIVE,
+            Speaks::Http3 => ALPN_H3,
+        };
         tls.alpn_protocols = vec![alpn.to_vec()];
         tls.enable_early_data = *attempt_early_data;
         // By name of the host only, so that what is kept must not be shared by destinations.
@@ -53,7 +77,7 @@ impl Acquaintance {
             .max_concurrent_bidi_streams(0_u32.into())
             .keep_alive_interval(Some(KEEP_ALIVE));
         config.transport_config(Arc::new(transport));
-        Ok(Self(config))
+        Ok(Self { config, speaks })
     }
 }
 
@@ -66,12 +90,12 @@ impl Dialer {
         }
     }
 
-    /// Opens a connection on which the native protocol is spoken.
-    pub(crate) async fn native(
+    /// Opens a connection.
+    pub(crate) async fn dial(
         &self,
         endpoint: &Endpoint,
         acquaintance: &Acquaintance,
-    ) -> Result<Native, ConnectCause> {
+    ) -> Result<Dialed, ConnectCause> {
         let mut last = ConnectCause::Quic("the name has no address".to_owned());
         let addresses = resolve(endpoint).await?;
         for (position, address) in addresses.iter().enumerate() {
@@ -85,7 +109,7 @@ impl Dialer {
                 }
             };
             match attempted {
-                Ok(native) => return Ok(native),
+                Ok(dialed) => return Ok(dialed),
                 Err(error) => last = error,
             }
         }
@@ -97,23 +121,37 @@ impl Dialer {
         endpoint: &Endpoint,
         address: SocketAddr,
         acquaintance: &Acquaintance,
-    ) -> Result<Native, ConnectCause> {
+    ) -> Result<Dialed, ConnectCause> {
         let connecting = self.begin(endpoint, address, acquaintance)?;
-        let counters = &self.options.quic.counters;
-        let native = match self.early(connecting) {
-            Ok(native) => native,
-            Err(connecting) => {
-                let connection = connecting.await.map_err(|error| cause(&error))?;
-                counters.count_connection();
-                let native = Native::new(connection, &self.options.limits);
-                native.established.cancel();
-                native
-            }
-        };
-        let (connection, watched) = (native.connection.clone(), native.watched.clone());
+        if acquaintance.speaks == Speaks::Http3 {
+            let connection = connecting.await.map_err(|error| cause(&error))?;
+            self.options.quic.counters.count_connection();
+            let limits = &self.options.limits;
+            let http3 = Http3::new(connection.clone(), endpoint, limits, &self.core).await?;
+            self.watch(&connection, &http3.watched);
+            return Ok(Dialed::Http3(http3));
+        }
+        let native = self.establish(connecting).await?;
+        self.watch(&native.connection, &native.watched);
+        Ok(Dialed::Native(native))
+    }
+
+    fn watch(&self, connection: &Connection, watched: &Arc<Watched>) {
+        let (connection, watched) = (connection.clone(), watched.clone());
         let (after, within) = (self.options.ping_after, self.options.pong_within);
         self.core
             .spawn(async move { watched.watch(&connection, after, within).await });
+    }
+
+    async fn establish(&self, connecting: Connecting) -> Result<Native, ConnectCause> {
+        let connecting = match self.early(connecting) {
+            Ok(native) => return Ok(native),
+            Err(connecting) => connecting,
+        };
+        let connection = connecting.await.map_err(|error| cause(&error))?;
+        self.options.quic.counters.count_connection();
+        let native = Native::new(connection, &self.options.limits);
+        native.established.cancel();
         Ok(native)
     }
 
@@ -147,7 +185,7 @@ impl Dialer {
     }
 
     /// Sends the first packet.
-    pub(super) fn begin(
+    fn begin(
         &self,
         endpoint: &Endpoint,
         address: SocketAddr,
@@ -157,7 +195,7 @@ impl Dialer {
         let _entered = self.core.enter();
         let socket = self.socket(address).map_err(ConnectCause::Udp)?;
         socket
-            .connect_with(acquaintance.0.clone(), address, endpoint.host())
+            .connect_with(acquaintance.config.clone(), address, endpoint.host())
             .map_err(|error| match error {
                 quinn::ConnectError::InvalidServerName(name) => ConnectCause::ServerName(name),
                 other => ConnectCause::Quic(other.to_string()),

@@ -5,11 +5,12 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
+use quinn::crypto::rustls::HandshakeData;
 use quinn::{Connection, SendDatagramError};
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep};
 
-use super::{LEAVING, code};
+use super::{ALPN_NATIVE, LEAVING, code};
 
 /// Pause between two looks.
 const TICK: Duration = Duration::from_millis(200);
@@ -73,13 +74,24 @@ impl Watched {
         ping_after: Duration,
         pong_within: Duration,
     ) {
+        // Streams that only HTTP/3 has are not ours to accept.
+        let speaks_native = connection
+            .handshake_data()
+            .and_then(|data| data.downcast::<HandshakeData>().ok())
+            .is_some_and(|data| data.protocol.as_deref() == Some(ALPN_NATIVE));
+        let until_left = async {
+            match speaks_native {
+                true => self.until_left(connection).await,
+                false => std::future::pending().await,
+            }
+        };
         tokio::select! {
             _ = connection.closed() => {}
             reason = self.until_silent(connection, ping_after, pong_within) => {
                 let given = self.reason.get_or_init(|| reason);
                 connection.close(code::SILENT, given.as_bytes());
             }
-            () = self.until_left(connection) => connection.close(code::DONE, b""),
+            () = until_left => connection.close(code::DONE, b""),
         }
     }
 

@@ -281,7 +281,12 @@ mod tests {
         let message = Bytes::from(vec![7; 1 << 20]);
         let at = message.as_ptr();
         let none = Metadata::new();
-        let pieces = request(&[message.clone()], &none, Duration::from_secs(1), false);
+        let pieces = request(
+            std::slice::from_ref(&message),
+            &none,
+            Duration::from_secs(1),
+            false,
+        );
         assert_eq!(pieces[1].as_ptr(), at);
         assert_eq!(answer(message, &none)[1].as_ptr(), at);
     }

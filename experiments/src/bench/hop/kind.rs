@@ -16,6 +16,8 @@ pub(crate) enum Kind {
     Router,
     /// The same with TLS on both sides
     RouterTls,
+    /// The same with native QUIC on both sides
+    RouterQuic,
     /// A bare h2 pass-through with partial decode
     Floor,
     /// Envoy, one worker
@@ -28,10 +30,11 @@ pub(crate) enum Kind {
 
 impl Kind {
     /// All, in the order in which they are shown.
-    pub(super) const ALL: [Self; 7] = [
+    pub(super) const ALL: [Self; 8] = [
         Self::Direct,
         Self::Router,
         Self::RouterTls,
+        Self::RouterQuic,
         Self::Floor,
         Self::Envoy,
         Self::Haproxy,
@@ -46,6 +49,7 @@ impl Kind {
             Self::Direct => "direct",
             Self::Router => "router",
             Self::RouterTls => "router-tls",
+            Self::RouterQuic => "router-quic",
             Self::Floor => "floor",
             Self::Envoy => "envoy",
             Self::Haproxy => "haproxy",
@@ -81,7 +85,7 @@ pub(super) fn present(flags: &Flags) -> anyhow::Result<Vec<Program>> {
                 own.clone(),
                 "h2, views of the messages, nothing else".to_owned(),
             )),
-            Kind::Router | Kind::RouterTls => {
+            Kind::Router | Kind::RouterTls | Kind::RouterQuic => {
                 let found = router::program(flags.router.as_deref())?;
                 Some((found.path, found.origin))
             }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use bytes::Bytes;
-use edge_transport::Endpoint;
+use edge_transport::{Endpoint, Scheme};
 use tempfile::TempDir;
 
 use super::kind::{Kind, Program};
@@ -96,16 +96,20 @@ struct Setting {
 impl Setting {
     async fn hop(&mut self, program: &Program) -> anyhow::Result<Hop> {
         let kind = program.kind;
-        let encrypted = kind == Kind::RouterTls;
+        let encrypted = matches!(kind, Kind::RouterTls | Kind::RouterQuic);
         let computer = self.computer(encrypted)?;
         let folder = encrypted.then_some(self.folder.as_path());
         let (process, endpoint) = match kind {
             Kind::Direct => (None, computer),
-            Kind::Router | Kind::RouterTls => {
-                let mut router = Router::start(&program.path, &[], folder)?;
-                let computer = computer.to_string();
+            Kind::Router | Kind::RouterTls | Kind::RouterQuic => {
+                let (more, scheme) = match kind {
+                    Kind::RouterQuic => (vec!["--server-conf=type=quic".to_owned()], Scheme::Quic),
+                    _ => (Vec::new(), Scheme::Unsaid),
+                };
+                let mut router = Router::start(&program.path, &more, folder)?;
+                let computer = computer.with_scheme(scheme).to_string();
                 router.tables.route(LAMBDA, &computer, 1.0).await?;
-                (Some(router.process), router.lambda)
+                (Some(router.process), router.lambda.with_scheme(scheme))
             }
             Kind::Floor => {
                 let arguments = ["hop-floor".to_owned(), format!("--computer={computer}")];
