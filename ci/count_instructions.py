@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 """Counts instructions per request, and compares them with those that are checked in.
 
-usage: count_instructions.py [show|check|update] [GROUP[/PART...]...]
+usage: count_instructions.py [show|check|update|build] [GROUP[/PART...]...]
 
   show    prints counts as tables (what is done without a word, too)
   check   counts what is in ci/instructions.json; fails if anything takes more
   update  counts the same and writes it there: to be run, and committed, after a change that is
           meant to change counts, after one of the compiler, and after a merge of such changes
+  build   only builds the programs, which the others do, too
 
 Groups:
   pick       a request in the balancer, by policy and number of candidates: a pick, its sending, its
@@ -73,9 +74,12 @@ class Example:
     def __init__(self, package: str, example: str, requests: int):
         self.package, self.example, self.requests = package, example, requests
 
-    def prepare(self) -> None:
+    def build(self) -> None:
         folder = build(self.package, "--example", self.example)
         self.program = folder / "examples" / self.example
+
+    def prepare(self) -> None:
+        self.build()
 
     def count(self, arguments: list[str]) -> float:
         command = [
@@ -139,10 +143,13 @@ class Forward:
     # What its timers take while it runs does not count either, since that depends on the machine.
     pause = 3.0
 
-    def prepare(self) -> None:
+    def build(self) -> None:
         build("edge-broker", "--bin", "edgerouter")
         folder = build("edge-broker", "--example", "passing")
         self.router, self.client = folder / "edgerouter", folder / "examples/passing"
+
+    def prepare(self) -> None:
+        self.build()
         (short, soon), (long, late) = (self.run("100", "1", 16, pause) for pause in (0, self.pause))
         self.per_second = (long - short) / (late - soon)
 
@@ -291,7 +298,13 @@ def update(arguments: list[str]) -> None:
     RECORD.write_text(json.dumps(record, indent=2) + "\n")
 
 
-COMMANDS = {"show": show, "check": check, "update": update}
+def build_all(arguments: list[str]) -> None:
+    for name, kind in GROUPS.items():
+        if not arguments or any(argument.split("/")[0] == name for argument in arguments):
+            kind().build()
+
+
+COMMANDS = {"show": show, "check": check, "update": update, "build": build_all}
 
 
 def main() -> None:

@@ -11,7 +11,7 @@ use crossbeam_utils::CachePadded;
 use foldhash::fast::FixedState;
 use std::collections::HashMap;
 use std::sync::atomic::{
-    AtomicU32,
+    AtomicBool, AtomicU32,
     Ordering::{Relaxed, SeqCst},
     fence,
 };
@@ -22,8 +22,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 pub struct Destination {
     name: Arc<str>,
     id: u64,
+    owing: Arc<Owing>,
     hot: CachePadded<Hot>,
 }
+
+/// Those that were sent something since they were last found idle: so that of thousands that have
+/// nothing to do none is looked at.
+type Owing = Mutex<Vec<Weak<Destination>>>;
 
 /// What changes with every request, away from what never does. What a pick reads of each candidate
 /// comes first and fits a cache line; health is only looked at while something is ejected.
@@ -34,6 +39,8 @@ struct Hot {
     in_flight: AtomicU32,
     health: Health,
     silence: Silence,
+    /// Whether it is among the owing.
+    owes: AtomicBool,
     /// None where limits are switched off.
     limit: Option<AdaptiveLimit>,
 }
@@ -42,11 +49,6 @@ impl Destination {
     /// As announced.
     #[must_use]
     pub fn name(&self) -> &str {
-        &self.name
-    }
-
-    /// The name to share as a key.
-    pub(crate) fn shared_name(&self) -> &Arc<str> {
         &self.name
     }
 
@@ -90,9 +92,12 @@ impl Destination {
 
     /// Counts a request, which is expected to take so many seconds, as in flight; returns how many
     /// there are now.
-    pub(crate) fn begin(&self, expected: f32, now: Nanos) -> u32 {
-        let before = self.hot.in_flight.fetch_add(1, Relaxed);
+    pub(crate) fn begin(self: &Arc<Self>, expected: f32, now: Nanos) -> u32 {
+        let before = self.hot.in_flight.fetch_add(1, SeqCst);
         if before == 0 {
+            if !self.hot.owes.swap(true, SeqCst) {
+                lock(&self.owing).push(Arc::downgrade(self));
+            }
             self.hot.load.woken(now);
             self.hot.silence.woken(expected);
         } else {
@@ -128,6 +133,16 @@ impl Destination {
         self.hot.limit.as_ref().filter(|_| self.hot.load.reports())
     }
 
+    /// Whether it owes nothing; then it is not among the owing any more.
+    fn is_idle(&self) -> bool {
+        if self.in_flight() > 0 {
+            return false;
+        }
+        self.hot.owes.store(false, SeqCst);
+        // Whoever sent something before that saw it among the owing, and did not list it again.
+        self.hot.in_flight.load(SeqCst) == 0 || self.hot.owes.swap(true, SeqCst)
+    }
+
     /// Takes note that it is not full any more, if so.
     fn make_room(&self) {
         if self.hot.health.is_full() && self.limit().is_none_or(|limit| self.in_flight() < limit) {
@@ -141,6 +156,7 @@ impl Destination {
 #[derive(Debug, Default)]
 pub struct Destinations {
     registry: Mutex<Registry>,
+    owing: Arc<Owing>,
     census: Arc<Census>,
     service: Average,
     refusals: RefusalBudget,
@@ -206,17 +222,24 @@ impl Destinations {
         let destination = Arc::new(Destination {
             name: Arc::clone(&name),
             id: registry.next_id,
+            owing: Arc::clone(&self.owing),
             hot: CachePadded::new(Hot {
                 in_flight: AtomicU32::new(0),
                 load: Load::new(),
                 health: Health::new(Arc::clone(&self.census), registry.next_id),
                 silence: Silence::default(),
+                owes: AtomicBool::new(false),
                 limit: self.limits.map(AdaptiveLimit::new),
             }),
         });
         registry.next_id += 1;
         registry.by_name.insert(name, Arc::downgrade(&destination));
         destination
+    }
+
+    /// The destination of that name, if some table or request uses it.
+    pub(crate) fn find(&self, name: &str) -> Option<Arc<Destination>> {
+        self.lock().by_name.get(name).and_then(Weak::upgrade)
     }
 
     /// Those in use, by name: for metrics and the admin endpoint.
@@ -242,13 +265,22 @@ impl Destinations {
     /// Sets aside the destinations that owe answers for much longer than they take. To be called
     /// every few hundredths of a second: a broker that hears nothing learns nothing otherwise.
     pub fn inspect(&self, now: Nanos) {
-        for destination in self.in_use() {
+        let owing = std::mem::take(&mut *lock(&self.owing));
+        let mut still = Vec::new();
+        for weak in owing {
+            let Some(destination) = weak.upgrade() else {
+                continue;
+            };
             destination.make_room();
-            let owing = destination.in_flight() > 0;
-            if owing && destination.silence().is_stall(destination.load(), now) {
+            if destination.is_idle() {
+                continue;
+            }
+            if destination.silence().is_stall(destination.load(), now) {
                 destination.health().stall(now);
             }
+            still.push(weak);
         }
+        lock(&self.owing).append(&mut still);
     }
 
     /// Mean service time in seconds over all lambdas and destinations; 0 before the first sample.
@@ -270,8 +302,12 @@ impl Destinations {
     }
 
     fn lock(&self) -> MutexGuard<'_, Registry> {
-        self.registry.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.registry)
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
@@ -317,6 +353,33 @@ mod tests {
             names,
             kept.iter().map(|d| d.name().to_owned()).collect::<Vec<_>>()
         );
+    }
+
+    #[test]
+    fn of_many_only_those_are_inspected_that_owe_something() {
+        let destinations = Destinations::new();
+        let all: Vec<_> = (0..100)
+            .map(|i| destinations.intern(&format!("d{i}")))
+            .collect();
+        let owing = || lock(&destinations.owing).len();
+        for round in 1..=3 {
+            let now = Nanos::from_secs(10 * round);
+            for _ in 0..2 {
+                all[7].begin(0.001, now);
+                all[8].begin(0.001, now);
+                all[8].end();
+            }
+            assert_eq!(owing(), 2, "each once");
+            destinations.inspect(now);
+            assert_eq!(owing(), 1, "the other one is done");
+            assert_eq!(destinations.set_aside(), usize::from(round > 1));
+            destinations.inspect(now + Nanos::from_secs(1));
+            assert_eq!(destinations.set_aside(), 1, "it has fallen silent");
+            all[7].end();
+            all[7].end();
+            destinations.inspect(now + Nanos::from_secs(1));
+            assert_eq!(owing(), 0);
+        }
     }
 
     #[test]

@@ -19,8 +19,7 @@
 //! | 3 | two of them | any |
 //! | n | less than half plus one | any |
 
-use crate::route::Route;
-use std::sync::Arc;
+use crate::route::{Route, SharedRoute};
 
 /// How many times the long-term ratio of the others a ratio has to reach to stand out.
 const TIMES: f32 = 12.0;
@@ -28,7 +27,7 @@ const TIMES: f32 = 12.0;
 const LEAST: f32 = 0.03;
 
 /// Whether `route`, which just failed, stands out among `routes`.
-pub(crate) fn stands_out(route: &Route, routes: &[Arc<Route>]) -> bool {
+pub(crate) fn stands_out(route: &Route, routes: &[SharedRoute]) -> bool {
     let own = route.destination().id();
     let (mut others, mut failing, mut aside) = (0_u32, 0.0_f32, 0_usize);
     for other in routes {

@@ -4,12 +4,14 @@ use crate::Nanos;
 use crate::average::{ENOUGH_SAMPLES, decay, moved, replace, replace_f32};
 use crate::stamp::{Age, Stamp, pack, unpack};
 use std::hint::select_unpredictable;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 
 /// An estimate is taken at its word up to this age.
 const FRESH: Age = Age::from_millis(600);
 /// Time constant, in seconds, at which older knowledge loses its credit.
 const FORGETTING: f32 = 3.0;
+/// In the upper half of [`Pair::uses`]: the last answer came after a cold start.
+const COLD: u32 = 1 << 31;
 
 /// Three words, read by every pick that considers the pair and written by every answer.
 ///
@@ -20,15 +22,14 @@ pub(crate) struct Pair {
     /// Moving average of the latency in seconds (f32, 0 before the first sample) | stamp of the
     /// last sample.
     latency: AtomicU64,
-    /// Number of samples, up to [`ENOUGH_SAMPLES`] | stamp of the last pick, at first of the birth.
+    /// Number of samples, up to [`ENOUGH_SAMPLES`], and [`COLD`] | stamp of the last pick, at first
+    /// of the birth.
     uses: AtomicU64,
     /// Moving average of the service time in seconds (f32, 0 before the first sample).
     service: AtomicU32,
     /// The inverse of the moving average of how many requests of the broker were there when one was
     /// sent, that one included (f32, from 0 to 1).
     per_company: AtomicU32,
-    /// Whether the last answer came after a cold start.
-    cold: AtomicBool,
 }
 
 /// The latency of a pair as a pick reads it.
@@ -87,7 +88,6 @@ impl Pair {
             uses: AtomicU64::new(pack(0, Stamp::at(now).0)),
             service: AtomicU32::new(0),
             per_company: AtomicU32::new(1.0_f32.to_bits()),
-            cold: AtomicBool::new(false),
         }
     }
 
@@ -147,9 +147,10 @@ impl Pair {
 
     /// Notes whether an answer came after a cold start; returns whether the one before did.
     pub(crate) fn now_cold(&self, cold: bool) -> bool {
-        let before = self.cold.load(Relaxed);
+        let (samples, picked) = unpack(self.uses.load(Relaxed));
+        let before = samples & COLD != 0;
         if before != cold {
-            self.cold.store(cold, Relaxed);
+            self.uses.store(pack(samples ^ COLD, picked), Relaxed);
         }
         before
     }
@@ -189,8 +190,8 @@ impl Pair {
         let mut counted = 1;
         replace(&self.uses, |word| {
             let (samples, picked) = unpack(word);
-            counted = step(samples);
-            pack(counted, picked)
+            counted = step(samples & !COLD);
+            pack(counted | samples & COLD, picked)
         });
         counted
     }

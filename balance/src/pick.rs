@@ -3,7 +3,7 @@
 use crate::health::Ticket;
 use crate::outlier::stands_out;
 use crate::policy::{Choice, Executed, Forecast};
-use crate::route::Route;
+use crate::route::{Route, SharedRoute};
 use crate::table::Lambda;
 use crate::{Destination, HedgeDelay, Nanos, Report, Request};
 use std::sync::Arc;
@@ -57,7 +57,7 @@ impl Reason {
 #[must_use = "dropping a pick tells that its request was abandoned"]
 pub struct Pick {
     lambda: Arc<Lambda>,
-    route: Arc<Route>,
+    route: SharedRoute,
     ticket: Ticket,
     reason: Reason,
     max_wait: Option<Nanos>,
@@ -116,7 +116,7 @@ impl Pick {
     pub(crate) fn trial(
         lambda: &Arc<Lambda>,
         request: &Request<'_>,
-        route: &Arc<Route>,
+        route: &SharedRoute,
         now: Nanos,
     ) -> Option<Self> {
         let ticket = route.destination().health().try_trial(now)?;
@@ -127,7 +127,7 @@ impl Pick {
     pub(crate) fn early_trial(
         lambda: &Arc<Lambda>,
         request: &Request<'_>,
-        route: &Arc<Route>,
+        route: &SharedRoute,
         now: Nanos,
     ) -> Option<Self> {
         let ticket = route.destination().health().try_early_trial(now)?;
@@ -137,7 +137,7 @@ impl Pick {
     fn on_trial(
         lambda: &Arc<Lambda>,
         request: &Request<'_>,
-        route: &Arc<Route>,
+        route: &SharedRoute,
         ticket: Ticket,
         now: Nanos,
     ) -> Self {
@@ -145,7 +145,7 @@ impl Pick {
         Pick {
             company,
             lambda: Arc::clone(lambda),
-            route: Arc::clone(route),
+            route: SharedRoute::clone(route),
             ticket,
             reason: Reason::Trial,
             max_wait: None,

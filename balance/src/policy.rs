@@ -24,11 +24,10 @@ pub use estimators::{EstimatorConfig, Forecast};
 pub use predicted_completion::CompletionConfig;
 
 use crate::lambda_state::LambdaState;
-use crate::route::Route;
+use crate::route::{Route, SharedRoute};
 use crate::{Answers, Destinations, Nanos, Report, Request, Tried};
 use rand::Rng;
 use std::fmt;
-use std::sync::Arc;
 
 /// How the next destination of one lambda is chosen.
 pub(crate) trait Policy: Send + Sync + fmt::Debug {
@@ -42,10 +41,10 @@ pub(crate) trait Policy: Send + Sync + fmt::Debug {
     }
 
     /// Routes came or went. Those that stayed are in the same order as before, new ones follow.
-    fn routes_changed(&self, _routes: &[Arc<Route>], _now: Nanos) {}
+    fn routes_changed(&self, _routes: &[SharedRoute], _now: Nanos) {}
 
     /// The weight of a route was set, not necessarily to another value.
-    fn weight_set(&self, _route: &Arc<Route>, _now: Nanos) {}
+    fn weight_set(&self, _route: &SharedRoute, _now: Nanos) {}
 
     /// The smallest weight of a new sample in the averages of a pair; none if the policy does not
     /// want latencies learnt, so that tables show the weights as they were set.
@@ -60,22 +59,22 @@ pub(crate) trait Policy: Send + Sync + fmt::Debug {
     fn failed(&self, _route: &Route, _now: Nanos) {}
 
     /// Whom to ask before this request is picked; the answers are in the scene of the pick.
-    fn inquire(&self, _scene: &Scene<'_>, _rng: &mut dyn Rng) -> Vec<Arc<Route>> {
+    fn inquire(&self, _scene: &Scene<'_>, _rng: &mut dyn Rng) -> Vec<SharedRoute> {
         Vec::new()
     }
 
     /// Where to send probes at the occasion of a request, which has been picked: calls `ask` for
     /// each.
-    fn probes(&self, _scene: &Scene<'_>, _rng: &mut dyn Rng, _ask: &mut dyn FnMut(&Arc<Route>)) {}
+    fn probes(&self, _scene: &Scene<'_>, _rng: &mut dyn Rng, _ask: &mut dyn FnMut(&SharedRoute)) {}
 
     /// A probe that was made at `asked` is not going to be answered.
-    fn unanswered(&self, _route: &Arc<Route>, _asked: Nanos) {}
+    fn unanswered(&self, _route: &SharedRoute, _asked: Nanos) {}
 
     /// A probe was answered after `latency`; `estimate` is how long the destination expects a
     /// request to take.
     fn probed(
         &self,
-        _route: &Arc<Route>,
+        _route: &SharedRoute,
         _latency: Nanos,
         _estimate: Option<Nanos>,
         _report: &Report,
@@ -100,7 +99,7 @@ pub(crate) struct Executed<'a> {
 /// What was chosen, and what the request should know about it.
 #[derive(Debug)]
 pub(crate) struct Choice {
-    pub(crate) route: Arc<Route>,
+    pub(crate) route: SharedRoute,
     /// Rather than wait longer for its turn than this the request should be turned down.
     pub(crate) max_wait: Option<Nanos>,
     /// Predicted seconds until the answer, unless a forecast says it.
@@ -108,15 +107,15 @@ pub(crate) struct Choice {
     /// Share of them that is not execution.
     pub(crate) predicted_wait: Option<f32>,
     /// One that has been set aside but would be so much better that it is worth a trial now.
-    pub(crate) spare: Option<Arc<Route>>,
+    pub(crate) spare: Option<SharedRoute>,
     /// Chosen to find out about it, not because it is the best.
     pub(crate) explored: bool,
     /// What an estimator predicted.
     pub(crate) forecast: Option<Forecast>,
 }
 
-impl From<Arc<Route>> for Choice {
-    fn from(route: Arc<Route>) -> Self {
+impl From<SharedRoute> for Choice {
+    fn from(route: SharedRoute) -> Self {
         Choice {
             route,
             max_wait: None,
@@ -132,7 +131,7 @@ impl From<Arc<Route>> for Choice {
 /// The cost of one candidate and what it is made of, by name.
 #[derive(Clone, Debug)]
 pub(crate) struct Cost {
-    pub(crate) route: Arc<Route>,
+    pub(crate) route: SharedRoute,
     pub(crate) cost: f64,
     pub(crate) terms: Vec<(&'static str, f64)>,
 }
@@ -143,10 +142,10 @@ fn costs_of(
     judge: impl Fn(&Route) -> (f64, Vec<(&'static str, f64)>),
 ) -> Vec<Cost> {
     let admitted = scene.routes.iter().filter(|route| scene.admits(route));
-    let cost = |route: &Arc<Route>| {
+    let cost = |route: &SharedRoute| {
         let (cost, terms) = judge(route);
         Cost {
-            route: Arc::clone(route),
+            route: SharedRoute::clone(route),
             cost,
             terms,
         }
@@ -158,7 +157,7 @@ fn costs_of(
 #[derive(Debug)]
 pub(crate) struct Scene<'a> {
     /// All routes of the lambda, candidates or not.
-    pub(crate) routes: &'a [Arc<Route>],
+    pub(crate) routes: &'a [SharedRoute],
     pub(crate) request: &'a Request<'a>,
     pub(crate) tried: &'a Tried,
     /// What destinations said about this very request; empty unless the policy inquired.

@@ -1,6 +1,6 @@
 //! Questions to destinations: how busy are you, and what would this request take?
 
-use crate::route::Route;
+use crate::route::SharedRoute;
 use crate::table::Lambda;
 use crate::{Destination, Nanos, Report};
 use smallvec::SmallVec;
@@ -12,7 +12,7 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub struct Probe {
     lambda: Arc<Lambda>,
-    route: Arc<Route>,
+    route: SharedRoute,
     /// Own requests at the destination when the probe was made.
     in_flight: u32,
     made: Nanos,
@@ -24,7 +24,7 @@ pub struct Probe {
 pub type Probes = SmallVec<[Probe; 4]>;
 
 impl Probe {
-    pub(crate) fn new(lambda: Arc<Lambda>, route: Arc<Route>, now: Nanos) -> Self {
+    pub(crate) fn new(lambda: Arc<Lambda>, route: SharedRoute, now: Nanos) -> Self {
         let in_flight = route.destination().in_flight();
         Probe {
             lambda,
@@ -79,7 +79,7 @@ pub struct Answers {
 
 #[derive(Debug)]
 pub(crate) struct Answer {
-    route: Arc<Route>,
+    route: SharedRoute,
     /// Until the answer came.
     pub(crate) latency: Nanos,
     /// How long the destination expects the request to take there, waiting included.
@@ -104,7 +104,7 @@ impl Answers {
         now: Nanos,
     ) {
         self.answers.push(Answer {
-            route: Arc::clone(&probe.route),
+            route: SharedRoute::clone(&probe.route),
             latency,
             estimate,
             in_flight: probe.in_flight,
@@ -124,9 +124,9 @@ impl Answers {
         self.answers.is_empty()
     }
 
-    pub(crate) fn of(&self, route: &Arc<Route>) -> Option<&Answer> {
+    pub(crate) fn of(&self, route: &SharedRoute) -> Option<&Answer> {
         self.answers
             .iter()
-            .find(|answer| Arc::ptr_eq(&answer.route, route))
+            .find(|answer| SharedRoute::ptr_eq(&answer.route, route))
     }
 }

@@ -3,24 +3,36 @@
 use crate::pair::Pair;
 use crate::stamp::{Age, Stamp, pack, unpack};
 use crate::{Destination, Nanos};
+use once_cell::race::OnceBox;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 
 /// How long the optimizer's moving average of a pair is remembered without samples.
 const SMOOTHED_FOR: Age = Age::from_millis(5_000);
 
+/// A route and the count of those who hold it, which has no need of weak ones: together they fill
+/// a cache line, and there may be a million of them.
+pub(crate) type SharedRoute = triomphe::Arc<Route>;
+
 /// A destination of one lambda. It is replaced when the pair is removed and added again, so what
-/// was learnt ends with it. What a pick reads of each candidate comes first and fits a cache line.
+/// was learnt ends with it.
 #[derive(Debug)]
-#[repr(C, align(64))]
 pub(crate) struct Route {
     destination: Arc<Destination>,
     pair: Pair,
     /// f32, finite and positive.
     weight: AtomicU32,
     is_final: AtomicBool,
-    /// Two words that belong to the policy.
-    scratch: [AtomicU64; 2],
+    /// A word that belongs to the policy.
+    scratch: AtomicU64,
+    rare: OnceBox<Rare>,
+}
+
+/// What only some policies and optimizers need.
+#[derive(Debug, Default)]
+struct Rare {
+    /// Another word that belongs to the policy.
+    scratch: AtomicU64,
     /// Moving average of the optimizer (f32 seconds, 0 for none) | stamp of its last sample.
     smoothed: AtomicU64,
 }
@@ -37,8 +49,8 @@ impl Route {
             pair: Pair::new(now),
             weight: AtomicU32::new(weight.to_bits()),
             is_final: AtomicBool::new(is_final),
-            scratch: Default::default(),
-            smoothed: AtomicU64::new(0),
+            scratch: AtomicU64::new(0),
+            rare: OnceBox::new(),
         }
     }
 
@@ -53,8 +65,18 @@ impl Route {
     }
 
     /// Memory for the policy to use as it likes, zero at first.
-    pub(crate) fn scratch(&self) -> &[AtomicU64; 2] {
+    #[inline]
+    pub(crate) fn scratch(&self) -> &AtomicU64 {
         &self.scratch
+    }
+
+    /// More of it, for a policy that cannot do with one word; further away.
+    pub(crate) fn second_scratch(&self) -> &AtomicU64 {
+        &self.rare().scratch
+    }
+
+    fn rare(&self) -> &Rare {
+        self.rare.get_or_init(Box::default)
     }
 
     /// The weight that was announced, or that an optimizer set.
@@ -112,9 +134,19 @@ impl Route {
             }
             (alpha * f64::from(old) + (1.0 - alpha) * f64::from(seconds)) as f32
         };
-        let moved = self.smoothed.fetch_update(Relaxed, Relaxed, |word| {
+        let moved = self.rare().smoothed.fetch_update(Relaxed, Relaxed, |word| {
             Some(pack(step(word).to_bits(), now.0))
         });
         moved.map_or(seconds, step)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_route_and_its_count_fill_a_cache_line() {
+        assert_eq!(size_of::<Route>() + size_of::<usize>(), 64);
     }
 }

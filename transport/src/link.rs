@@ -155,6 +155,7 @@ impl Pump {
         if connection.next_deadline().is_some() {
             self.mind_the_time(&mut connection, cx);
         }
+        connection.part_if_idle();
         let written = self.write_from(&mut connection, cx);
         if let Poll::Ready(Err(error)) = &written {
             connection.lost(error, tls::is_cause(error));

@@ -30,7 +30,8 @@ const WEIGHT: f32 = 0.1;
 /// * The rate control of the paper is left out: it holds requests back, and a broker that has a
 ///   request in hand does better to ask how long the destination lets it wait.
 ///
-/// It takes no lock. Its cost is linear in the number of destinations.
+/// It takes no lock. Of more than 128 destinations it looks at the last two
+/// that it chose and at eight drawn at random; up to there its cost is linear in their number.
 #[derive(Debug)]
 pub(super) struct C3 {
     clients: f32,
@@ -56,7 +57,7 @@ impl C3 {
             0.0 => latency,
             known => known.min(latency),
         };
-        let left_behind = f32::from_bits(route.scratch()[0].load(Relaxed) as u32);
+        let left_behind = f32::from_bits(route.scratch().load(Relaxed) as u32);
         let own = route.destination().in_flight() as f32;
         Terms {
             latency,
@@ -100,7 +101,7 @@ impl Policy for C3 {
             return;
         };
         let queue = in_flight as f32;
-        let _ = route.scratch()[0].fetch_update(Relaxed, Relaxed, |word| {
+        let _ = route.scratch().fetch_update(Relaxed, Relaxed, |word| {
             // An average of nothing is as good a start as any: queues are short at first.
             let average = f32::from_bits(word as u32);
             let moved = average + WEIGHT * (queue - average);

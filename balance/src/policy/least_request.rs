@@ -1,9 +1,8 @@
 //! Least request: the smallest weight times requests in flight, over all destinations.
 
 use super::{Choice, Cost, Policy, Scene, costs_of, scan};
-use crate::route::Route;
+use crate::route::{Route, SharedRoute};
 use rand::Rng;
-use std::sync::Arc;
 
 /// Chooses the smallest `w x (in flight + 1)^bias`, after the weighted least request of Envoy.
 ///
@@ -17,7 +16,8 @@ use std::sync::Arc;
 /// or with an [`Optimizer`](crate::Optimizer) that makes weights follow latencies. A larger `bias`
 /// listens more to the load and less to the weight; at 0 it is least impedance.
 ///
-/// It keeps nothing and takes no lock. Its cost is linear in the number of destinations.
+/// It keeps nothing and takes no lock. Of more than 128 destinations it looks at the last two
+/// that it chose and at eight drawn at random; up to there its cost is linear in their number.
 #[derive(Debug)]
 pub(super) struct LeastRequest {
     bias: f32,
@@ -44,7 +44,7 @@ impl LeastRequest {
 impl Policy for LeastRequest {
     fn choose(&self, scene: &Scene<'_>, rng: &mut dyn Rng) -> Option<Choice> {
         let chosen = scan::least(scene, rng, |route| self.cost(route))?;
-        Some(Choice::from(Arc::clone(chosen)))
+        Some(Choice::from(SharedRoute::clone(chosen)))
     }
 
     fn costs(&self, scene: &Scene<'_>) -> Vec<Cost> {

@@ -5,10 +5,9 @@ use super::draw::{Drawn, draw};
 use super::{Choice, Cost, Executed, Policy, Scene, costs_of};
 use crate::Nanos;
 use crate::average::{SHORTEST, sample};
-use crate::route::Route;
+use crate::route::{Route, SharedRoute};
 use crate::stamp::{Stamp, pack, unpack};
 use rand::Rng;
-use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 /// Time constant, in seconds, at which an estimate decays.
@@ -59,7 +58,7 @@ fn moved(word: u64, sample: f32, now: Stamp) -> u64 {
 }
 
 fn peak(route: &Route, now: Stamp) -> f32 {
-    estimate(route.scratch()[0].load(Relaxed), now)
+    estimate(route.scratch().load(Relaxed), now)
 }
 
 fn cost(route: &Route, now: Stamp) -> f32 {
@@ -68,8 +67,9 @@ fn cost(route: &Route, now: Stamp) -> f32 {
 
 fn record(route: &Route, sample: f32, now: Nanos) {
     let now = Stamp::at(now);
-    let _ =
-        route.scratch()[0].fetch_update(Relaxed, Relaxed, |word| Some(moved(word, sample, now)));
+    let _ = route
+        .scratch()
+        .fetch_update(Relaxed, Relaxed, |word| Some(moved(word, sample, now)));
 }
 
 impl Policy for PeakEwma {
@@ -81,7 +81,7 @@ impl Policy for PeakEwma {
         });
         let costs = drawn.iter().map(|at| (*at, cost(&routes[*at], now)));
         let (least, _) = costs.min_by(|a, b| a.1.total_cmp(&b.1))?;
-        Some(Choice::from(Arc::clone(&routes[least])))
+        Some(Choice::from(SharedRoute::clone(&routes[least])))
     }
 
     fn costs(&self, scene: &Scene<'_>) -> Vec<Cost> {

@@ -2,8 +2,8 @@
 
 use super::draw::{Drawn, draw};
 use super::{Choice, Cost, Policy, Scene, costs_of};
+use crate::route::SharedRoute;
 use rand::Rng;
-use std::sync::Arc;
 
 /// Draws `choices` candidates and takes the one with the fewest requests of this broker in flight,
 /// the first drawn among equals. `p2c` draws two, `power-of-d` as many as it is told.
@@ -39,7 +39,7 @@ impl Policy for PowerOfD {
         let least = drawn
             .iter()
             .min_by_key(|at| routes[**at].destination().in_flight())?;
-        Some(Choice::from(Arc::clone(&routes[*least])))
+        Some(Choice::from(SharedRoute::clone(&routes[*least])))
     }
 
     fn costs(&self, scene: &Scene<'_>) -> Vec<Cost> {

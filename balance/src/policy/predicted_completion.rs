@@ -4,21 +4,16 @@
 mod prediction;
 mod scan;
 
-use super::scan::{draws, idlest, neglected};
+use super::scan::{DRAWN, FULL_SCAN, draws, idlest, neglected};
 use super::{Choice, Cost, Policy, Scene, any_index, costs_of};
 use crate::average::sample;
-use crate::route::Route;
+use crate::route::SharedRoute;
 use crate::stamp::{Age, Stamp};
 use crate::{Nanos, Report};
 use prediction::{Means, Prediction};
 use rand::Rng;
 use scan::Scan;
-use std::sync::Arc;
 
-/// Up to so many routes all are looked at.
-const FULL_SCAN: usize = 128;
-/// Beyond, so many drawn at random, and the last two winners.
-const DRAWN: usize = 8;
 /// A destination that was neither used nor heard of for so long gets a probe: a question that no
 /// client waits for.
 const WORTH_A_PROBE: Age = Age::from_millis(1_000);
@@ -131,11 +126,13 @@ impl Policy for PredictedCompletion {
             ..
         } = prediction;
         Some(Choice {
-            route: Arc::clone(chosen),
+            route: SharedRoute::clone(chosen),
             max_wait,
             predicted: service.map(|_| completion),
             predicted_wait: service.map(|service| completion - service),
-            spare: scan.needed().map(|at| Arc::clone(&scene.routes[at])),
+            spare: scan
+                .needed()
+                .map(|at| SharedRoute::clone(&scene.routes[at])),
             explored,
             forecast: None,
         })
@@ -145,7 +142,7 @@ impl Policy for PredictedCompletion {
         Some(SAMPLE_WEIGHT)
     }
 
-    fn probes(&self, scene: &Scene<'_>, rng: &mut dyn Rng, ask: &mut dyn FnMut(&Arc<Route>)) {
+    fn probes(&self, scene: &Scene<'_>, rng: &mut dyn Rng, ask: &mut dyn FnMut(&SharedRoute)) {
         let now = Stamp::at(scene.now);
         let share = self.config.probes;
         let drawn = draws(share, rng);
@@ -162,7 +159,7 @@ impl Policy for PredictedCompletion {
     /// the more the next samples count.
     fn probed(
         &self,
-        route: &Arc<Route>,
+        route: &SharedRoute,
         latency: Nanos,
         estimate: Option<Nanos>,
         report: &Report,

@@ -5,11 +5,11 @@ mod recent;
 
 use super::draw::{Drawn, draw};
 use super::{Choice, Cost, Policy, Scene, costs_of};
-use crate::route::Route;
+use crate::route::SharedRoute;
 use crate::{Nanos, Report};
 use pool::{MOST_PROBES, Pool};
 use rand::Rng;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Probes that a pool must hold for the rule to be better than chance.
 const ENOUGH: usize = 2;
@@ -77,7 +77,7 @@ impl Policy for Prequal {
             draw(&mut drawn, routes.len(), 1, rng, |at| {
                 scene.admits(&routes[at])
             });
-            drawn.first().map(|at| Arc::clone(&routes[*at]))
+            drawn.first().map(|at| SharedRoute::clone(&routes[*at]))
         })?;
         Some(Choice::from(chosen))
     }
@@ -102,11 +102,11 @@ impl Policy for Prequal {
         })
     }
 
-    fn routes_changed(&self, routes: &[Arc<Route>], _now: Nanos) {
+    fn routes_changed(&self, routes: &[SharedRoute], _now: Nanos) {
         self.pool().relist(routes);
     }
 
-    fn probes(&self, scene: &Scene<'_>, rng: &mut dyn Rng, ask: &mut dyn FnMut(&Arc<Route>)) {
+    fn probes(&self, scene: &Scene<'_>, rng: &mut dyn Rng, ask: &mut dyn FnMut(&SharedRoute)) {
         let due = self.pool().probes_due();
         if due == 0 {
             return;
@@ -122,7 +122,7 @@ impl Policy for Prequal {
 
     fn probed(
         &self,
-        route: &Arc<Route>,
+        route: &SharedRoute,
         latency: Nanos,
         estimate: Option<Nanos>,
         report: &Report,

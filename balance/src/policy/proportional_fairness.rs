@@ -3,9 +3,9 @@
 use super::slots::Slots;
 use super::{Choice, Policy, Scene};
 use crate::Nanos;
-use crate::route::Route;
+use crate::route::{Route, SharedRoute};
 use rand::Rng;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Chooses the largest `(1/w)^alpha / (c/t)^beta`, the earliest inserted among equals, where c
 /// counts the weight updates of the destination (1 at first) and t is the time since the last one
@@ -95,7 +95,7 @@ fn largest<'a>(
     slots: &'a Slots<Served>,
     scene: &Scene<'_>,
     power: impl Fn(f64) -> f64,
-) -> Option<&'a Arc<Route>> {
+) -> Option<&'a SharedRoute> {
     let mut best = None;
     let mut largest = f64::NEG_INFINITY;
     for slot in slots.iter().filter(|slot| scene.admits(&slot.route)) {
@@ -118,19 +118,19 @@ impl Policy for ProportionalFairness {
             Exponent::One => largest(&slots, scene, |base| base),
             beta => largest(&slots, scene, |base| beta.of(base)),
         };
-        chosen.map(|route| Choice::from(Arc::clone(route)))
+        chosen.map(|route| Choice::from(SharedRoute::clone(route)))
     }
 
     fn sample_weight(&self) -> Option<f32> {
         None
     }
 
-    fn routes_changed(&self, routes: &[Arc<Route>], now: Nanos) {
+    fn routes_changed(&self, routes: &[SharedRoute], now: Nanos) {
         self.slots()
             .follow(routes, |route| self.served(route, 1, now));
     }
 
-    fn weight_set(&self, route: &Arc<Route>, now: Nanos) {
+    fn weight_set(&self, route: &SharedRoute, now: Nanos) {
         let mut slots = self.slots();
         if let Some(served) = slots.of(route) {
             *served = self.served(route, served.count + 1, now);

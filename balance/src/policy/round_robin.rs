@@ -5,10 +5,10 @@ mod turn;
 
 use super::{Choice, Policy, Scene};
 use crate::Nanos;
-use crate::route::Route;
+use crate::route::SharedRoute;
 use rand::Rng;
 use rota::Rota;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Chooses the smallest deficit among the active destinations, then adds its weight to it: each is
 /// chosen as often as the inverse of its weight says. After the `round-robin` table of the C++
@@ -50,18 +50,18 @@ impl Policy for RoundRobin {
         } else {
             rota.next_of(|route| scene.admits(route))
         };
-        next.map(|route| Choice::from(Arc::clone(route)))
+        next.map(|route| Choice::from(SharedRoute::clone(route)))
     }
 
     fn sample_weight(&self) -> Option<f32> {
         None
     }
 
-    fn routes_changed(&self, routes: &[Arc<Route>], now: Nanos) {
+    fn routes_changed(&self, routes: &[SharedRoute], now: Nanos) {
         self.rota().relist(routes, now);
     }
 
-    fn weight_set(&self, route: &Arc<Route>, now: Nanos) {
+    fn weight_set(&self, route: &SharedRoute, now: Nanos) {
         self.rota().weight_set(route, now);
     }
 }

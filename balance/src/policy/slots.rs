@@ -1,13 +1,12 @@
 //! What a stateful policy keeps about each route, found through the route itself.
 
-use crate::route::Route;
-use std::sync::Arc;
+use crate::route::{Route, SharedRoute};
 use std::sync::atomic::Ordering::Relaxed;
 
 /// A route and what a stateful policy keeps about it.
 #[derive(Debug)]
 pub(super) struct Slot<S> {
-    pub(super) route: Arc<Route>,
+    pub(super) route: SharedRoute,
     pub(super) state: S,
 }
 
@@ -24,10 +23,10 @@ impl<S> Default for Slots<S> {
 
 impl<S> Slots<S> {
     /// Brings them in step with `routes`; those that stay keep their state.
-    pub(super) fn follow(&mut self, routes: &[Arc<Route>], fresh: impl Fn(&Route) -> S) {
+    pub(super) fn follow(&mut self, routes: &[SharedRoute], fresh: impl Fn(&Route) -> S) {
         follow(&mut self.0, routes, fresh);
         for (at, slot) in self.0.iter().enumerate() {
-            slot.route.scratch()[0].store(at as u64, Relaxed);
+            slot.route.scratch().store(at as u64, Relaxed);
         }
     }
 
@@ -36,10 +35,10 @@ impl<S> Slots<S> {
     }
 
     /// None if the route was removed meanwhile, or is not there yet.
-    pub(super) fn of(&mut self, route: &Arc<Route>) -> Option<&mut S> {
-        let at = route.scratch()[0].load(Relaxed) as usize;
+    pub(super) fn of(&mut self, route: &SharedRoute) -> Option<&mut S> {
+        let at = route.scratch().load(Relaxed) as usize;
         let slot = self.0.get_mut(at)?;
-        Arc::ptr_eq(&slot.route, route).then_some(&mut slot.state)
+        SharedRoute::ptr_eq(&slot.route, route).then_some(&mut slot.state)
     }
 }
 
@@ -47,14 +46,14 @@ impl<S> Slots<S> {
 /// state.
 pub(super) fn follow<S>(
     slots: &mut Vec<Slot<S>>,
-    routes: &[Arc<Route>],
+    routes: &[SharedRoute],
     fresh: impl Fn(&Route) -> S,
 ) {
     let mut before = std::mem::take(slots).into_iter();
     slots.extend(routes.iter().map(|route| {
-        let kept = before.find(|slot| Arc::ptr_eq(&slot.route, route));
+        let kept = before.find(|slot| SharedRoute::ptr_eq(&slot.route, route));
         kept.unwrap_or_else(|| Slot {
-            route: Arc::clone(route),
+            route: SharedRoute::clone(route),
             state: fresh(route),
         })
     }));

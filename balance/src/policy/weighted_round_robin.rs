@@ -3,16 +3,19 @@
 
 mod turns;
 
+use super::scan::FULL_SCAN;
 use super::slots::{Slot, follow};
-use super::{Choice, Cost, Executed, Policy, Scene, costs_of};
+use super::{Choice, Cost, Executed, Policy, Scene, any_index, costs_of};
 use crate::Nanos;
-use crate::route::Route;
+use crate::route::{Route, SharedRoute};
 use crate::stamp::pack;
 use rand::{Rng, RngExt};
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use turns::{Turn, Turns};
 
+/// Of more destinations than policies look at, so many are drawn at random.
+const DRAWN: usize = 16;
 /// One answer and one failure in the word that counts both.
 const ANSWER: u64 = 1;
 const FAILURE: u64 = 1 << 32;
@@ -37,7 +40,8 @@ const FAILURE: u64 = 1 << 32;
 /// In gRPC servers report their whole rate. Answers here do not, so it is the rate of this broker:
 /// destinations that others keep busy too get less, and in balance all are utilised equally.
 ///
-/// Counting takes no lock; picking takes one per lambda and looks at all destinations.
+/// Counting takes no lock; picking takes one per lambda and looks at all destinations, or, of more
+/// than 128, at 16 drawn at random.
 #[derive(Debug)]
 pub(super) struct WeightedRoundRobin {
     penalty: f64,
@@ -69,9 +73,8 @@ impl State {
             return;
         };
         for slot in &mut self.slots {
-            let scratch = slot.route.scratch();
-            let counts = scratch[0].swap(0, Relaxed);
-            let report = scratch[1].swap(0, Relaxed);
+            let counts = slot.route.scratch().swap(0, Relaxed);
+            let report = slot.route.second_scratch().swap(0, Relaxed);
             slot.state.observe(counts, report, span, penalty, now);
         }
         let weights = self.slots.iter().map(|slot| slot.state.weight(now));
@@ -104,9 +107,15 @@ impl Policy for WeightedRoundRobin {
             state.enter(scene, rng);
         }
         let State { slots, turns } = &mut *state;
-        let next = turns.first(|at| scene.admits(&slots[at].route))?;
+        let admits = |at: usize| scene.admits(&slots[at].route);
+        let n = slots.len();
+        let drawn = (n > FULL_SCAN)
+            .then(|| std::array::from_fn::<_, DRAWN, _>(|_| any_index(n, rng)))
+            .and_then(|drawn| turns.first(drawn, admits));
+        // Of many some are enough: who is passed over is overdue, and first among the next.
+        let next = drawn.or_else(|| turns.first(0..n, admits))?;
         turns.take(next, &mut slots[next].state);
-        Some(Choice::from(Arc::clone(&slots[next].route)))
+        Some(Choice::from(SharedRoute::clone(&slots[next].route)))
     }
 
     /// The cost is the period between turns, relative to the mean.
@@ -116,7 +125,7 @@ impl Policy for WeightedRoundRobin {
             let slot = state
                 .slots
                 .iter()
-                .find(|slot| std::ptr::eq(Arc::as_ptr(&slot.route), route));
+                .find(|slot| std::ptr::eq(SharedRoute::as_ptr(&slot.route), route));
             slot.map_or((1.0, Vec::new()), |slot| {
                 let weight = slot.state.weight(scene.now);
                 let terms = weight.map(|weight| ("requests_per_second_at_full_use", weight));
@@ -129,22 +138,22 @@ impl Policy for WeightedRoundRobin {
         None
     }
 
-    fn routes_changed(&self, routes: &[Arc<Route>], _now: Nanos) {
+    fn routes_changed(&self, routes: &[SharedRoute], _now: Nanos) {
         let mut state = self.state();
         follow(&mut state.slots, routes, |_| Turn::default());
         state.list();
     }
 
     fn learnt(&self, route: &Route, executed: &Executed<'_>) {
-        let scratch = route.scratch();
-        scratch[0].fetch_add(ANSWER, Relaxed);
+        route.scratch().fetch_add(ANSWER, Relaxed);
         let utilization = executed.report.utilization;
         if let Some(utilization) = utilization.filter(|share| *share > 0.0) {
-            scratch[1].store(pack(utilization.to_bits(), 0), Relaxed);
+            let report = pack(utilization.to_bits(), 0);
+            route.second_scratch().store(report, Relaxed);
         }
     }
 
     fn failed(&self, route: &Route, _now: Nanos) {
-        route.scratch()[0].fetch_add(FAILURE, Relaxed);
+        route.scratch().fetch_add(FAILURE, Relaxed);
     }
 }

@@ -7,7 +7,7 @@ use crate::health::Obstacle;
 use crate::lambda_state::LambdaState;
 use crate::policy::{Executed, Policy, Scene};
 use crate::probe::{Probe, Probes};
-use crate::route::Route;
+use crate::route::{Route, SharedRoute};
 use crate::stamp::Stamp;
 use crate::{
     Answers, Destinations, HedgeDelay, Nanos, NoDestination, Pick, PolicyConfig, Report, Request,
@@ -19,7 +19,12 @@ use rand::Rng;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-type Index = HashMap<Arc<str>, Arc<Route>, FixedState>;
+/// Up to so many routes one is found by looking at all of them: an index would take more memory than
+/// the routes.
+const FOUND_WITHOUT_INDEX: usize = 128;
+
+/// The routes by what [`Destination::id`] says, where there are many.
+type Index = HashMap<u64, SharedRoute, FixedState>;
 
 #[derive(Debug)]
 pub(crate) struct Lambda {
@@ -27,8 +32,8 @@ pub(crate) struct Lambda {
     broker: Arc<Destinations>,
     state: LambdaState,
     /// In the order of insertion.
-    routes: ArcSwap<Vec<Arc<Route>>>,
-    /// The same routes by destination. Picks do not look at it.
+    routes: ArcSwap<Vec<SharedRoute>>,
+    /// The same routes by destination, or nothing where they are few. Picks do not look at it.
     index: Mutex<Index>,
     policy: Box<dyn Policy>,
 }
@@ -75,7 +80,7 @@ impl Lambda {
     }
 
     pub(super) fn holds(&self, destination: &str) -> bool {
-        self.index().contains_key(destination)
+        self.route_to_named(&self.index(), destination).is_some()
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -85,29 +90,29 @@ impl Lambda {
     /// Sets weight and finality of the routes that exist and adds the others.
     pub(super) fn change(&self, changes: &[RouteChange<'_>], now: Nanos) {
         let mut index = self.index();
-        let mut added = Vec::new();
+        let mut added: Vec<SharedRoute> = Vec::new();
+        // One may come twice in a call.
+        let mut added_at = HashMap::<u64, usize, FixedState>::default();
         for change in changes {
-            if let Some(route) = index.get(change.destination) {
+            let destination = self.broker.intern(change.destination);
+            let id = destination.id();
+            let in_added = || added_at.get(&id).map(|at| added[*at].clone());
+            if let Some(route) = self.route_to(&index, id).or_else(in_added) {
                 route.set_weight(change.weight);
                 route.set_final(change.is_final);
-                self.policy.weight_set(route, now);
+                self.policy.weight_set(&route, now);
                 continue;
             }
-            let destination = self.broker.intern(change.destination);
             let route = Route::new(destination, change.weight, change.is_final, now);
-            let route = Arc::new(route);
-            index.insert(
-                Arc::clone(route.destination().shared_name()),
-                Arc::clone(&route),
-            );
-            added.push(route);
+            added_at.insert(id, added.len());
+            added.push(SharedRoute::new(route));
         }
         if !added.is_empty() {
             let known = self.routes.load();
             let mut more = Vec::with_capacity(known.len() + added.len());
             more.extend(known.iter().cloned());
             more.append(&mut added);
-            self.store(more, now);
+            self.store(more, &mut index, now);
         }
     }
 
@@ -118,7 +123,7 @@ impl Lambda {
         now: Nanos,
         set: impl FnOnce(&Route),
     ) -> Result<(), TableError> {
-        let Some(route) = self.index().get(destination).cloned() else {
+        let Some(route) = self.route_to_named(&self.index(), destination) else {
             return Err(TableError::NoDestinations {
                 destination: Some(destination.to_owned()),
             });
@@ -129,26 +134,29 @@ impl Lambda {
     }
 
     /// Tells the policy of another weight.
-    pub(crate) fn weight_set(&self, route: &Arc<Route>, now: Nanos) {
+    pub(crate) fn weight_set(&self, route: &SharedRoute, now: Nanos) {
         self.policy.weight_set(route, now);
     }
 
     /// Answers whether the route existed.
     pub(super) fn remove(&self, destination: &str, now: Nanos) -> bool {
         let mut index = self.index();
-        let Some(removed) = index.remove(destination) else {
+        let Some(removed) = self.route_to_named(&index, destination) else {
             return false;
         };
         let known = self.routes.load();
-        let rest = known.iter().filter(|route| !Arc::ptr_eq(route, &removed));
-        self.store(rest.cloned().collect(), now);
+        let rest = known
+            .iter()
+            .filter(|route| !SharedRoute::ptr_eq(route, &removed));
+        index.remove(&removed.destination().id());
+        self.store(rest.cloned().collect(), &mut index, now);
         true
     }
 
     /// Sorted by destination.
     pub(super) fn entries(&self) -> Vec<TableEntry> {
         let routes = self.routes.load();
-        let entry = |route: &Arc<Route>| TableEntry {
+        let entry = |route: &SharedRoute| TableEntry {
             lambda: self.name.to_string(),
             destination: route.destination().name().to_owned(),
             weight: route.shown_weight(),
@@ -160,7 +168,7 @@ impl Lambda {
     }
 
     /// Looks at the routes.
-    pub(crate) fn with_routes<T>(&self, look: impl FnOnce(&[Arc<Route>]) -> T) -> T {
+    pub(crate) fn with_routes<T>(&self, look: impl FnOnce(&[SharedRoute]) -> T) -> T {
         look(&self.routes.load())
     }
 
@@ -238,7 +246,7 @@ impl Lambda {
 
     fn scene<'a>(
         &'a self,
-        routes: &'a [Arc<Route>],
+        routes: &'a [SharedRoute],
         request: &'a Request<'a>,
         tried: &'a Tried,
         answers: &'a Answers,
@@ -295,7 +303,7 @@ impl Lambda {
         scene.healthy_only = true;
         let mut probes = Probes::new();
         self.policy.probes(&scene, rng, &mut |route| {
-            probes.push(Probe::new(Arc::clone(self), Arc::clone(route), now));
+            probes.push(Probe::new(Arc::clone(self), SharedRoute::clone(route), now));
         });
         probes
     }
@@ -364,7 +372,7 @@ impl Lambda {
     /// Takes the answer to a probe.
     pub(crate) fn probed(
         &self,
-        route: &Arc<Route>,
+        route: &SharedRoute,
         latency: Nanos,
         estimate: Option<Nanos>,
         report: &Report,
@@ -379,13 +387,35 @@ impl Lambda {
     }
 
     /// Tells the policy of a probe that was lost.
-    pub(crate) fn unanswered(&self, route: &Arc<Route>, asked: Nanos) {
+    pub(crate) fn unanswered(&self, route: &SharedRoute, asked: Nanos) {
         self.policy.unanswered(route, asked);
     }
 
-    fn store(&self, routes: Vec<Arc<Route>>, now: Nanos) {
+    fn store(&self, routes: Vec<SharedRoute>, index: &mut Index, now: Nanos) {
         self.policy.routes_changed(&routes, now);
+        if routes.len() <= FOUND_WITHOUT_INDEX {
+            *index = Index::default();
+        } else {
+            // Those that the index holds already come first.
+            let new = routes.iter().rev().take(routes.len() - index.len());
+            index.extend(new.map(|route| (route.destination().id(), SharedRoute::clone(route))));
+        }
         self.routes.store(Arc::new(routes));
+    }
+
+    /// The route to the destination of that name.
+    fn route_to_named(&self, index: &Index, destination: &str) -> Option<SharedRoute> {
+        self.route_to(index, self.broker.find(destination)?.id())
+    }
+
+    /// The route to the destination with that id.
+    fn route_to(&self, index: &Index, id: u64) -> Option<SharedRoute> {
+        if !index.is_empty() {
+            return index.get(&id).cloned();
+        }
+        let routes = self.routes.load();
+        let is_it = |route: &&SharedRoute| route.destination().id() == id;
+        routes.iter().find(is_it).cloned()
     }
 
     fn index(&self) -> MutexGuard<'_, Index> {

@@ -421,3 +421,46 @@ fn ten_thousand_destinations_of_one_lambda() {
         assert_eq!(bench.table.page(0, usize::MAX).len(), 8_999, "{name}");
     }
 }
+
+#[test]
+fn of_very_many_destinations_each_is_found_whatever_came_and_went() {
+    let policy = PolicyConfig::from_name("round-robin", &PolicyKeys::default()).unwrap();
+    let table = table(policy);
+    let name = |number: usize| format!("d{number}");
+    let mut there = std::collections::BTreeSet::new();
+    // Some at once, the others one by one, across the size at which an index begins to pay.
+    let at_once: Vec<_> = (0..90).map(name).collect();
+    let at_once: Vec<_> = at_once
+        .iter()
+        .chain(&at_once)
+        .map(|destination| RouteChange {
+            destination,
+            weight: 1.0,
+            is_final: true,
+        })
+        .collect();
+    table.change_many(L, &at_once, NOW).unwrap();
+    there.extend(0..90);
+    for number in 90..300 {
+        table.change(L, &name(number), 1.0, true, NOW).unwrap();
+        there.insert(number);
+        if number % 3 == 0 {
+            assert!(table.remove(L, &name(number / 2), NOW) == there.remove(&(number / 2)));
+        }
+    }
+    for number in (0..300).step_by(7) {
+        table.change(L, &name(number), 2.0, true, NOW).unwrap();
+        there.insert(number);
+    }
+    let check = |there: &std::collections::BTreeSet<usize>| {
+        for number in 0..300 {
+            assert_eq!(table.holds(L, &name(number)), there.contains(&number));
+        }
+        assert_eq!(table.len(), there.len());
+    };
+    check(&there);
+    for number in 0..290 {
+        assert_eq!(table.remove(L, &name(number), NOW), there.remove(&number));
+    }
+    check(&there);
+}

@@ -159,7 +159,8 @@ impl Chicago {
             every: Duration::from_secs(1),
             seeds: if self.common.quick { 1 } else { 3 },
             jobs: 3,
-            ..Usual::paced(10.0, 50.0, [1.5, 8.0])
+            // 40 clients at once make connections, which takes a small machine some seconds.
+            ..Usual::paced(10.0, 50.0, [4.0, 6.0])
         };
         self.common.plan(&usual, |mode, load, seed| {
             let layouts = self.layouts.iter();

@@ -3,6 +3,7 @@
 use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use tokio::time::{sleep, timeout};
@@ -55,6 +56,13 @@ async fn watch(shared: &Shared, options: &ClientOptions) -> String {
     let mut silent_for = Duration::ZERO;
     let mut pings = Pings::default();
     loop {
+        // Whoever asks wakes the driver, which then looks here, too: of thousands of connections
+        // only those that are used have a timer.
+        poll_fn(|_| match shared.lock().calls() {
+            0 => Poll::Pending,
+            _ => Poll::Ready(()),
+        })
+        .await;
         sleep(TICK).await;
         let (answers, calls, is_ours) = {
             let connection = shared.lock();

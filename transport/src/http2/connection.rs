@@ -126,6 +126,8 @@ pub struct Connection {
     peer_leaves: Option<u32>,
     /// Nobody is going to ask anything more.
     ends_when_idle: bool,
+    /// Whether the peer has been told so.
+    has_parted: bool,
     ended: Option<String>,
     is_tls_to_blame: bool,
     woken: Vec<Waker>,
@@ -221,6 +223,7 @@ impl Connection {
             farewell: Farewell::No,
             peer_leaves: None,
             ends_when_idle: false,
+            has_parted: false,
             ended: None,
             is_tls_to_blame: false,
             woken: Vec::new(),
@@ -393,6 +396,16 @@ impl Connection {
     pub(crate) fn end_when_idle(&mut self) {
         self.ends_when_idle = true;
         self.wake_driver();
+    }
+
+    /// Takes leave of the peer, once, if that is so. To be called before what there is to be said is
+    /// written for the last time.
+    pub(crate) fn part_if_idle(&mut self) {
+        if self.ends_when_idle && !self.has_parted && self.ended.is_none() && !self.has_streams() {
+            self.has_parted = true;
+            // The peer has opened no streams, and we open no more.
+            self.put_go_away(0, Reason::NO_ERROR, "");
+        }
     }
 
     /// The peer broke a rule: tells it so, and ends the connection.

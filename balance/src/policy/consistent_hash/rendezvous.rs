@@ -17,7 +17,7 @@ const PRIMES: [u64; 5] = [
 /// scratch.
 #[inline]
 fn name_lane(route: &Route) -> u64 {
-    let word = &route.scratch()[0];
+    let word = &route.scratch();
     match word.load(Relaxed) {
         0 => {
             let lane = lane(xxh64(route.destination().name().as_bytes(), 0));
@@ -48,6 +48,16 @@ fn hash(lane: u64, affinity: u64) -> u64 {
     hash = (hash ^ (hash >> 33)).wrapping_mul(PRIMES[1]);
     hash = (hash ^ (hash >> 29)).wrapping_mul(PRIMES[2]);
     hash ^ (hash >> 32)
+}
+
+/// Where a destination is on a ring.
+pub(super) fn name_hash(route: &Route) -> u64 {
+    hash(name_lane(route), 0)
+}
+
+/// Where an affinity is on a ring; people number their sessions.
+pub(super) fn mixed(affinity: u64) -> u64 {
+    hash(lane(affinity), 0)
 }
 
 /// Where a destination comes among the others for one affinity.

@@ -6,11 +6,11 @@ use super::window::{Span, Window};
 use super::{EstimatorConfig, Forecast};
 use crate::policy::slots::{Slot, follow};
 use crate::policy::{Choice, Cost, Executed, Policy, Scene, any_index};
-use crate::route::Route;
+use crate::route::{Route, SharedRoute};
 use crate::stamp::{Age, Stamp};
 use crate::{Destination, Nanos};
 use rand::Rng;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Whether the answer comes or not: after this pause a route without samples may get another
 /// request for the sake of a sample. One that answers everything with errors never has a sample.
@@ -156,7 +156,7 @@ impl Predicting {
 
     fn candidate<'a>(
         &self,
-        route: &'a Arc<Route>,
+        route: &'a SharedRoute,
         model: &mut Model,
         scene: &Scene<'_>,
     ) -> Candidate<'a> {
@@ -189,7 +189,7 @@ impl Policy for Predicting {
             let chosen = candidates[spread::cheapest(&candidates, rng)?];
             (chosen.route, chosen.promised())
         };
-        let route = Arc::clone(route);
+        let route = SharedRoute::clone(route);
         let any_measured = candidates.iter().any(|c| c.forecast.is_some());
         drop(candidates);
         if forecast.is_none() {
@@ -198,7 +198,7 @@ impl Policy for Predicting {
                 state.credit -= 1.0;
             }
             let mut slots = state.slots.iter_mut();
-            if let Some(slot) = slots.find(|slot| Arc::ptr_eq(&slot.route, &route)) {
+            if let Some(slot) = slots.find(|slot| SharedRoute::ptr_eq(&slot.route, &route)) {
                 slot.state.explored = Some(scene.now);
             }
         }
@@ -221,7 +221,7 @@ impl Policy for Predicting {
         spread::explained(&candidates)
     }
 
-    fn routes_changed(&self, routes: &[Arc<Route>], _now: Nanos) {
+    fn routes_changed(&self, routes: &[SharedRoute], _now: Nanos) {
         follow(&mut self.state().slots, routes, |_| Model::default());
     }
 

@@ -4,10 +4,10 @@ use super::Forecast;
 use super::spread::{self, Candidate, Candidates};
 use crate::policy::slots::{Slot, follow};
 use crate::policy::{Choice, Cost, Policy, Scene, any_index};
-use crate::route::Route;
+use crate::route::SharedRoute;
 use crate::{Nanos, Report};
 use rand::Rng;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Destinations that are asked about one request at the most, drawn at random where there are more.
 const MOST_ASKED: usize = 64;
@@ -114,7 +114,7 @@ impl Policy for Probing {
         };
         Some(Choice {
             forecast: Some(forecast.unwrap_or(unknown)),
-            ..Choice::from(Arc::clone(chosen.route))
+            ..Choice::from(SharedRoute::clone(chosen.route))
         })
     }
 
@@ -122,7 +122,7 @@ impl Policy for Probing {
         spread::explained(&candidates(&mut self.slots(), scene))
     }
 
-    fn routes_changed(&self, routes: &[Arc<Route>], _now: Nanos) {
+    fn routes_changed(&self, routes: &[SharedRoute], _now: Nanos) {
         follow(&mut self.slots(), routes, |_| Asked::default());
     }
 
@@ -132,7 +132,7 @@ impl Policy for Probing {
 
     /// All candidates that execute lambdas themselves, since others may take the question for a
     /// request, and that answered the last time.
-    fn inquire(&self, scene: &Scene<'_>, rng: &mut dyn Rng) -> Vec<Arc<Route>> {
+    fn inquire(&self, scene: &Scene<'_>, rng: &mut dyn Rng) -> Vec<SharedRoute> {
         let askable = |slot: &&Slot<Asked>| {
             let silent = slot.state.silent;
             slot.route.is_final()
@@ -141,7 +141,9 @@ impl Policy for Probing {
         };
         let slots = self.slots();
         let askable = slots.iter().filter(askable);
-        let mut asked: Vec<_> = askable.map(|slot| Arc::clone(&slot.route)).collect();
+        let mut asked: Vec<_> = askable
+            .map(|slot| SharedRoute::clone(&slot.route))
+            .collect();
         drop(slots);
         let start = any_index(asked.len(), rng);
         asked.rotate_left(start);
@@ -155,7 +157,7 @@ impl Policy for Probing {
 
     fn probed(
         &self,
-        route: &Arc<Route>,
+        route: &SharedRoute,
         latency: Nanos,
         estimate: Option<Nanos>,
         _report: &Report,
@@ -166,7 +168,10 @@ impl Policy for Probing {
         };
         // A route that is gone stays gone.
         let mut slots = self.slots();
-        for slot in slots.iter_mut().filter(|s| Arc::ptr_eq(&s.route, route)) {
+        for slot in slots
+            .iter_mut()
+            .filter(|s| SharedRoute::ptr_eq(&s.route, route))
+        {
             slot.state = Asked {
                 known: Some(Known {
                     network: latency.as_secs_f64(),
@@ -178,9 +183,12 @@ impl Policy for Probing {
         }
     }
 
-    fn unanswered(&self, route: &Arc<Route>, asked: Nanos) {
+    fn unanswered(&self, route: &SharedRoute, asked: Nanos) {
         let mut slots = self.slots();
-        for slot in slots.iter_mut().filter(|s| Arc::ptr_eq(&s.route, route)) {
+        for slot in slots
+            .iter_mut()
+            .filter(|s| SharedRoute::ptr_eq(&s.route, route))
+        {
             slot.state.silent = Some(asked);
         }
     }

@@ -2,11 +2,10 @@
 
 use super::super::{Cost, Scene, any_index};
 use super::Forecast;
-use crate::route::Route;
+use crate::route::{Route, SharedRoute};
 use rand::Rng;
 use smallvec::SmallVec;
 use std::cmp::Ordering;
-use std::sync::Arc;
 
 /// Seconds that a shared time is not below, so that requests in flight count also where the
 /// prediction is nothing.
@@ -17,7 +16,7 @@ const UNKNOWN: f64 = 1.0;
 /// A route that may be chosen, and what is predicted for it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Candidate<'a> {
-    pub(super) route: &'a Arc<Route>,
+    pub(super) route: &'a SharedRoute,
     /// None if nothing was measured that counts.
     pub(super) forecast: Option<Forecast>,
     /// Own requests there that the forecast does not know of.
@@ -110,7 +109,7 @@ pub(super) fn explained(candidates: &[Candidate<'_>]) -> Vec<Cost> {
             ]
         });
         Cost {
-            route: Arc::clone(candidate.route),
+            route: SharedRoute::clone(candidate.route),
             cost: candidate.cost(&mean),
             terms,
         }
@@ -122,7 +121,7 @@ pub(super) fn explained(candidates: &[Candidate<'_>]) -> Vec<Cost> {
 pub(super) fn candidates<'a, S: 'a>(
     slots: impl Iterator<Item = &'a mut crate::policy::slots::Slot<S>>,
     scene: &Scene<'_>,
-    mut candidate: impl FnMut(&'a Arc<Route>, &mut S) -> Candidate<'a>,
+    mut candidate: impl FnMut(&'a SharedRoute, &mut S) -> Candidate<'a>,
 ) -> Candidates<'a> {
     slots
         .filter(|slot| scene.admits(&slot.route))

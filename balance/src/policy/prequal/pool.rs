@@ -2,8 +2,7 @@
 
 use super::recent::Recent;
 use crate::Nanos;
-use crate::route::Route;
-use std::sync::Arc;
+use crate::route::{Route, SharedRoute};
 use std::sync::atomic::Ordering::Relaxed;
 
 /// Probes that a pool holds.
@@ -55,7 +54,7 @@ pub(super) struct Pool {
     probed: Vec<Probed>,
     recent: Recent,
     /// Each carries its position in its scratch.
-    routes: Vec<Arc<Route>>,
+    routes: Vec<SharedRoute>,
     /// Probes that are kept, and how often each may be used: both follow from the number of routes.
     capacity: usize,
     reuse: f64,
@@ -109,9 +108,9 @@ impl Pool {
     }
 
     /// These are the routes now; what is known of others is forgotten.
-    pub(super) fn relist(&mut self, routes: &[Arc<Route>]) {
+    pub(super) fn relist(&mut self, routes: &[SharedRoute]) {
         for (at, route) in routes.iter().enumerate() {
-            route.scratch()[0].store(at as u64, Relaxed);
+            route.scratch().store(at as u64, Relaxed);
         }
         let before = std::mem::replace(&mut self.routes, routes.to_vec());
         let mut probed = std::mem::take(&mut self.probed);
@@ -127,9 +126,9 @@ impl Pool {
 
     /// None if there is no such route, any more or yet.
     pub(super) fn position(&self, route: &Route) -> Option<usize> {
-        let at = route.scratch()[0].load(Relaxed) as usize;
+        let at = route.scratch().load(Relaxed) as usize;
         let listed = self.routes.get(at)?;
-        std::ptr::eq(Arc::as_ptr(listed), route).then_some(at)
+        std::ptr::eq(SharedRoute::as_ptr(listed), route).then_some(at)
     }
 
     pub(super) fn forget_old(&mut self, now: Nanos) {
@@ -179,9 +178,9 @@ impl Pool {
     }
 
     /// A request goes where the probe at this position says.
-    pub(super) fn used(&mut self, at: usize) -> Arc<Route> {
+    pub(super) fn used(&mut self, at: usize) -> SharedRoute {
         let probed = &mut self.probed[at];
-        let route = Arc::clone(&self.routes[probed.at]);
+        let route = SharedRoute::clone(&self.routes[probed.at]);
         probed.in_flight = probed.in_flight.saturating_add(1);
         probed.uses -= 1;
         if probed.uses == 0 {
@@ -242,17 +241,17 @@ mod tests {
     use super::*;
     use crate::Destinations;
 
-    fn routes(n: usize) -> (Destinations, Vec<Arc<Route>>) {
+    fn routes(n: usize) -> (Destinations, Vec<SharedRoute>) {
         let destinations = Destinations::new();
         let route = |i: usize| {
             let destination = destinations.intern(&format!("d{i}"));
-            Arc::new(Route::new(destination, 1.0, true, Nanos::ZERO))
+            SharedRoute::new(Route::new(destination, 1.0, true, Nanos::ZERO))
         };
         let routes = (0..n).map(route).collect();
         (destinations, routes)
     }
 
-    fn pool(probes: f64, routes: &[Arc<Route>]) -> Pool {
+    fn pool(probes: f64, routes: &[SharedRoute]) -> Pool {
         let mut pool = Pool::new(probes);
         pool.relist(routes);
         pool

@@ -2,8 +2,7 @@
 
 use super::turn::Turn;
 use crate::Nanos;
-use crate::route::Route;
-use std::sync::Arc;
+use crate::route::{Route, SharedRoute};
 use std::sync::atomic::Ordering::Relaxed;
 
 /// Good is what weighs at most so many times the smallest weight.
@@ -15,7 +14,7 @@ const LANES: usize = 8;
 /// pick goes through lies side by side. A route carries its position in its scratch.
 #[derive(Debug)]
 pub(super) struct Rota {
-    routes: Vec<Arc<Route>>,
+    routes: Vec<SharedRoute>,
     /// Of the active ones; infinite for the others. The smallest is taken off before anything is
     /// chosen or joins, so the one whose turn it is has none.
     deficits: Vec<f64>,
@@ -26,6 +25,9 @@ pub(super) struct Rota {
     smallest_weight: f32,
     /// Until then nobody's rest ends.
     resting_until: Nanos,
+    /// Nobody before this position has a deficit of 0, so that in a long list with equal weights a
+    /// turn does not go through all of it.
+    cursor: usize,
 }
 
 impl Default for Rota {
@@ -38,13 +40,14 @@ impl Default for Rota {
             turns: Vec::new(),
             smallest_weight: f32::INFINITY,
             resting_until: Nanos::MAX,
+            cursor: 0,
         }
     }
 }
 
 impl Rota {
     /// Brings it in step with `routes`. Newcomers start level with the one whose turn it is.
-    pub(super) fn relist(&mut self, routes: &[Arc<Route>], now: Nanos) {
+    pub(super) fn relist(&mut self, routes: &[SharedRoute], now: Nanos) {
         self.refresh(now);
         let mut by_name = routes.to_vec();
         by_name.sort_unstable_by(|a, b| a.destination().name().cmp(b.destination().name()));
@@ -57,7 +60,7 @@ impl Rota {
             self.weights.push(route.weight());
             let turn = known.map(|known| std::mem::replace(&mut before.turns[known], Turn::new()));
             self.turns.push(turn.unwrap_or_else(Turn::new));
-            route.scratch()[0].store(at as u64, Relaxed);
+            route.scratch().store(at as u64, Relaxed);
         }
         self.routes = by_name;
         self.refresh(now);
@@ -74,6 +77,7 @@ impl Rota {
             // It was charged by a guess; its real weight may be far less.
             self.level();
             self.deficits[at] = self.deficits[at].min(f64::from(weight));
+            self.cursor = 0;
         }
         let may_be_another = weight < self.smallest_weight || before <= self.smallest_weight;
         if (may_be_another && self.smallest_of_all() != self.smallest_weight)
@@ -97,17 +101,25 @@ impl Rota {
     }
 
     /// Gives the turn to the active one with the smallest deficit.
-    pub(super) fn next(&mut self) -> Option<&Arc<Route>> {
-        let smallest = self.level();
-        let at = self.deficits.iter().position(|deficit| *deficit == 0.0);
-        let at = at.filter(|_| smallest.is_finite())?;
+    pub(super) fn next(&mut self) -> Option<&SharedRoute> {
+        let at = self.first_level().or_else(|| {
+            self.level();
+            self.first_level()
+        })?;
         self.deficits[at] += f64::from(self.weights[at]);
+        self.cursor = at + 1;
         Some(&self.routes[at])
+    }
+
+    /// The first one whose deficit is 0.
+    fn first_level(&self) -> Option<usize> {
+        let mut rest = self.deficits[self.cursor..].iter();
+        Some(self.cursor + rest.position(|deficit| *deficit == 0.0)?)
     }
 
     /// The same where only some are candidates. If no active one is, the good ones among the
     /// candidates stand in.
-    pub(super) fn next_of(&mut self, admits: impl Fn(&Route) -> bool) -> Option<&Arc<Route>> {
+    pub(super) fn next_of(&mut self, admits: impl Fn(&Route) -> bool) -> Option<&SharedRoute> {
         self.level();
         if let Some(at) = self.first_of(&self.deficits, f32::INFINITY, &admits) {
             self.deficits[at] += f64::from(self.weights[at]);
@@ -137,9 +149,9 @@ impl Rota {
     }
 
     fn position(&self, route: &Route) -> Option<usize> {
-        let at = route.scratch()[0].load(Relaxed) as usize;
+        let at = route.scratch().load(Relaxed) as usize;
         let listed = self.routes.get(at)?;
-        std::ptr::eq(Arc::as_ptr(listed), route).then_some(at)
+        std::ptr::eq(SharedRoute::as_ptr(listed), route).then_some(at)
     }
 
     /// Decides anew who is active.
@@ -170,6 +182,7 @@ impl Rota {
     }
 
     fn set_active(&mut self, at: usize, active: bool) {
+        self.cursor = 0;
         if active {
             self.deficits[at] = 0.0;
         } else {
@@ -178,15 +191,15 @@ impl Rota {
         }
     }
 
-    /// Takes the smallest deficit off the active ones, and returns it; infinite if none is active.
-    fn level(&mut self) -> f64 {
+    /// Takes the smallest deficit off the active ones.
+    fn level(&mut self) {
         let smallest = smallest(&self.deficits);
         if smallest > 0.0 && smallest.is_finite() {
             for deficit in &mut self.deficits {
                 *deficit -= smallest;
             }
+            self.cursor = 0;
         }
-        smallest
     }
 
     fn smallest_of_all(&self) -> f32 {

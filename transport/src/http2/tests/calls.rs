@@ -30,6 +30,25 @@ fn a_call_is_answered() {
 }
 
 #[test]
+fn leave_is_taken_once_and_after_the_last_answer() {
+    let mut client = Client::new(&limits(), &[]);
+    let number = client.ask(b"question");
+    said(&mut client.client);
+    client.client.end_when_idle();
+    client.client.part_if_idle();
+    assert!(said(&mut client.client).is_empty(), "an answer is owed");
+    for part in [answer_head(1), answer_data(1, b"answer"), trailers(1)] {
+        client.tell(&part);
+    }
+    client.answer(number).unwrap().unwrap();
+    for expected in [vec![(Kind::GoAway, 0)], vec![]] {
+        client.client.part_if_idle();
+        assert_eq!(outline(&said(&mut client.client)), expected);
+    }
+    assert!(client.client.is_over());
+}
+
+#[test]
 fn fields_of_requests_become_a_byte_each_but_for_the_deadline() {
     let mut client = Client::new(&limits(), &[]);
     let mut decoder = Decoder::new(4096);

@@ -1,19 +1,16 @@
 //! Copies of requests that are late, retries of those that failed, and deadlines that leave no time
 //! for either.
-#![allow(clippy::unwrap_used, reason = "a failing helper is a failing test")]
-
-mod support;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
+use crate::support::{
+    Computer, Conduct, Running, Told, config_without_probes, eventually, report, request, start,
+};
 use edge_broker::{Config, Standing};
 use edge_proto::rpc::{LambdaRequest, LambdaResponse, Outcome};
 use edge_transport::CallError;
-use support::{
-    Computer, Conduct, Running, Told, config_without_probes, eventually, report, request, start,
-};
 use tokio::sync::Semaphore;
 
 const ATTEMPTS: &str = "edge-attempts";

@@ -1,20 +1,17 @@
 //! How brokers end: politely, or at once.
-#![allow(clippy::unwrap_used, reason = "a failing helper is a failing test")]
-
-mod support;
 
 use std::net::TcpStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
+use crate::support::process::Process;
+use crate::support::{Computer, Conduct, PATIENCE, change, eventually, request};
 use assert_cmd::cargo::CommandCargoExt as _;
 use edge_proto::rpc::LambdaResponse;
 use edge_proto::rpc::edge_router_client::EdgeRouterClient;
 use edge_transport::{CallError, ClientOptions, Core, LambdaCall, LambdaClient, control};
 use prost::Message as _;
-use support::process::Process;
-use support::{Computer, Conduct, PATIENCE, change, eventually, request};
 use tokio::task::JoinHandle;
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;

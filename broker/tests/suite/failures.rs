@@ -1,18 +1,15 @@
 //! Bad days: dead, frozen, overloaded, erring computers, and what the client sees of them.
-#![allow(clippy::unwrap_used, reason = "a failing helper is a failing test")]
-
-mod support;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use crate::support::{Computer, Conduct, PATIENCE, config, eventually, request, start};
 use edge_broker::Config;
 use edge_broker::Standing;
 use edge_broker::config::{LambdaConfig, TableConfig};
 use edge_proto::rpc::{LambdaRequest, LambdaResponse, Outcome};
 use edge_transport::{Metadata, unexecuted};
-use support::{Computer, Conduct, PATIENCE, config, eventually, request, start};
 
 fn idempotent(lambda: &str) -> LambdaRequest {
     LambdaRequest {

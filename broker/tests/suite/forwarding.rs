@@ -1,16 +1,13 @@
 //! Requests on their way: hops, tables, responder, dry, metadata, limits.
-#![allow(clippy::unwrap_used, reason = "a failing helper is a failing test")]
-
-mod support;
 
 use std::time::{Duration, Instant};
 
+use crate::support::{Computer, Conduct, PATIENCE, config, eventually, request, start};
 use bytes::Bytes;
 use edge_broker::config::TableConfig;
 use edge_proto::rpc::{LambdaRequest, LambdaResponse, Outcome, State};
 use edge_transport::LambdaCall;
 use prost::Message as _;
-use support::{Computer, Conduct, PATIENCE, config, eventually, request, start};
 
 #[tokio::test]
 async fn a_request_arrives_as_it_was_sent_with_one_more_hop() {

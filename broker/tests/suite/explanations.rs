@@ -1,13 +1,12 @@
 //! Why a request went where it went: what the admin endpoint tells of sampled decisions.
-#![allow(clippy::unwrap_used, reason = "a failing helper is a failing test")]
-
-mod support;
 
 use std::time::Duration;
 
+use crate::support::{
+    Computer, Conduct, Running, ask_until, config_with_admin, report, request, start,
+};
 use edge_proto::rpc::{LambdaRequest, LambdaResponse, Outcome};
 use serde_json::Value;
-use support::{Computer, Conduct, Running, ask_until, config_with_admin, report, request, start};
 
 const SERVICE: Duration = Duration::from_millis(1);
 

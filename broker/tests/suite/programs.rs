@@ -1,13 +1,10 @@
 //! The programs as their users meet them: options, exit codes, output, signals.
-#![allow(clippy::unwrap_used, reason = "a failing helper is a failing test")]
-
-mod support;
 
 use std::process::{Command, Output, Stdio};
 
+use crate::support::process::Process;
+use crate::support::{config, start};
 use assert_cmd::cargo::CommandCargoExt as _;
-use support::process::Process;
-use support::{config, start};
 
 fn program(name: &str, arguments: &[&str]) -> Output {
     Command::cargo_bin(name)

@@ -1,13 +1,12 @@
 //! Probes beside requests: whom they ask, about what, and that nobody executes them.
-#![allow(clippy::unwrap_used, reason = "a failing helper is a failing test")]
-
-mod support;
 
 use std::time::{Duration, Instant};
 
+use crate::support::{
+    Computer, Conduct, PATIENCE, Running, config, eventually, report, request, start,
+};
 use edge_broker::config::Config;
 use edge_proto::rpc::LambdaRequest;
-use support::{Computer, Conduct, PATIENCE, Running, config, eventually, report, request, start};
 
 fn working(milliseconds: u64) -> Computer {
     let service = Duration::from_millis(milliseconds);

@@ -1,17 +1,14 @@
 //! Conditional acceptance: what becomes of requests that computers, or brokers behind, turn down.
-#![allow(clippy::unwrap_used, reason = "a failing helper is a failing test")]
-
-mod support;
 
 use std::time::Duration;
 
-use edge_broker::Standing;
-use edge_broker::config::TableConfig;
-use edge_proto::rpc::{LambdaRequest, LambdaResponse, Outcome};
-use support::{
+use crate::support::{
     Computer, Conduct, Running, ask_until, change, config, config_with_admin, report, request,
     start,
 };
+use edge_broker::Standing;
+use edge_broker::config::TableConfig;
+use edge_proto::rpc::{LambdaRequest, LambdaResponse, Outcome};
 
 /// Long enough to be seen in latencies, short enough for many requests.
 const SERVICE: Duration = Duration::from_millis(2);

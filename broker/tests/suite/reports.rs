@@ -1,15 +1,12 @@
 //! What destinations say of themselves: believed where it can be true, harmless where it cannot.
-#![allow(clippy::unwrap_used, reason = "a failing helper is a failing test")]
-
-mod support;
 
 use std::time::Duration;
 
+use crate::support::{Computer, Conduct, Running, ask_until, config, report, request, start};
 use edge_broker::config::TableConfig;
 use edge_broker::{DestinationStatus, Standing};
 use edge_proto::rpc::LambdaResponse;
 use prost::Message as _;
-use support::{Computer, Conduct, Running, ask_until, config, report, request, start};
 
 const SERVICE: Duration = Duration::from_millis(2);
 

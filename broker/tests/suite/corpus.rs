@@ -1,7 +1,6 @@
 //! The inputs of the fuzz target `configuration` of `fuzz/`, replayed: what was found once stays found.
-#![allow(clippy::unwrap_used, reason = "a failing helper is a failing test")]
 
-#[path = "fuzzed/configuration.rs"]
+#[path = "../fuzzed/configuration.rs"]
 mod configuration;
 
 #[test]

@@ -1,18 +1,15 @@
 //! No place anywhere: who waits, who is next, who is turned away, and destinations that ask to be
 //! left alone.
-#![allow(clippy::unwrap_used, reason = "a failing helper is a failing test")]
-
-mod support;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::support::{
+    Computer, Conduct, PATIENCE, Running, client, config_without_probes, eventually, request, start,
+};
 use edge_broker::Config;
 use edge_broker::config::LambdaConfig;
 use edge_proto::rpc::{LambdaRequest, LambdaResponse, Outcome};
-use support::{
-    Computer, Conduct, PATIENCE, Running, client, config_without_probes, eventually, request, start,
-};
 use tokio::sync::Semaphore;
 
 const WAITING: &str = "edge_router_waiting";

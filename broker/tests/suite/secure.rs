@@ -1,20 +1,17 @@
 //! A router with all its ports encrypted, and who gets in.
-#![allow(clippy::unwrap_used, reason = "a failing helper is a failing test")]
-
-mod support;
 
 use std::path::Path;
 use std::process::{Command, Output};
 use std::sync::Arc;
 use std::time::Instant;
 
+use crate::support::process::Process;
+use crate::support::{PATIENCE, request};
 use assert_cmd::cargo::CommandCargoExt as _;
 use edge_proto::rpc::LambdaResponse;
 use edge_transport::tls::TlsFiles;
 use edge_transport::{CallError, ClientOptions, Core, LambdaCall, LambdaClient};
 use prost::Message as _;
-use support::process::Process;
-use support::{PATIENCE, request};
 
 /// Writes a CA and certificates of both roles into `folder`.
 fn certificates(folder: &Path) -> TlsFiles {

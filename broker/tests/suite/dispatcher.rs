@@ -1,20 +1,17 @@
 //! The dispatcher over real sockets: its table, its questions, its trace. Rows PE1 to PE4.
-#![allow(clippy::unwrap_used, reason = "a failing helper is a failing test")]
-
-mod support;
 
 use std::io::Read as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use edge_broker::config::EstimatorConfig;
-use edge_proto::rpc::edge_router_conf::Action;
-use edge_proto::rpc::{EdgeRouterConf, LambdaRequest, LambdaResponse, Outcome, TableId, Void};
-use support::{
+use crate::support::{
     Computer, Conduct, PATIENCE, Running, change, config, dispatcher, eventually, request, start,
     start_dispatcher,
 };
+use edge_broker::config::EstimatorConfig;
+use edge_proto::rpc::edge_router_conf::Action;
+use edge_proto::rpc::{EdgeRouterConf, LambdaRequest, LambdaResponse, Outcome, TableId, Void};
 
 fn probe() -> EstimatorConfig {
     EstimatorConfig::Probe {
@@ -282,7 +279,7 @@ async fn predictions_and_measurements_are_written_to_the_file() {
         // What is written can be seen while the dispatcher runs.
         let lines = || std::fs::read_to_string(&path).unwrap();
         eventually("three lines", || lines().lines().count() == 3).await;
-        assert!(running.router.shutdown(support::PATIENCE).await);
+        assert!(running.router.shutdown(crate::support::PATIENCE).await);
         let text = lines();
         let last: Vec<_> = text.lines().last().unwrap().split(' ').collect();
         assert_eq!(last.len(), columns, "{estimator:?}: {text}");

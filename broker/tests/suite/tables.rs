@@ -1,12 +1,9 @@
 //! The table service over gRPC: operations, errors, pages.
-#![allow(clippy::unwrap_used, reason = "a failing helper is a failing test")]
 
-mod support;
-
+use crate::support::{Computer, Running, change, config, request, start};
 use edge_broker::config::{OptimizerSection, TableConfig};
 use edge_proto::rpc::edge_router_conf::Action;
 use edge_proto::rpc::{EdgeRouterConf, TableId, Void};
-use support::{Computer, Running, change, config, request, start};
 
 async fn entries(router: &mut Running, table: u32) -> Vec<(String, String, f32, bool)> {
     let id = TableId {
@@ -256,7 +253,7 @@ async fn dry_and_asynchronous_answers_teach_nothing() {
         })
         .await;
     let acknowledgement = edge_proto::rpc::LambdaResponse::acknowledgement();
-    computer.conduct(support::Conduct::Say(acknowledgement));
+    computer.conduct(crate::support::Conduct::Say(acknowledgement));
     router.ask(&request("f")).await;
     let weight = entries(&mut router, 0).await[0].2;
     assert_eq!(weight.to_bits(), 1.0f32.to_bits());

@@ -1,0 +1,18 @@
+//! What brokers do, seen from outside: in this process and as programs.
+#![allow(clippy::unwrap_used, reason = "a failing helper is a failing test")]
+
+mod acceptance;
+mod admission;
+mod corpus;
+mod dispatcher;
+mod explanations;
+mod failures;
+mod forwarding;
+mod hedging;
+mod probes;
+mod programs;
+mod reports;
+mod secure;
+mod signals;
+mod support;
+mod tables;
