@@ -128,7 +128,7 @@ impl Loss {
             self.losses.iter().all(|loss| *loss <= 50),
             "--losses takes 0 to 50",
         )?;
-        let usual = Usual::paced(10.0, 110.0, [1.0, 8.0]);
+        let usual = Usual::paced(10.0, 110.0, [2.0, 7.0]);
         self.common.plan(&usual, |mode, load, seed| {
             let mut cells = Vec::new();
             for speed in &self.links {
@@ -183,7 +183,7 @@ impl Goal {
             seeds: if self.common.quick { 1 } else { 3 },
             jobs: 1,
             modes: &[Mode::GrpcTls, Mode::Quic],
-            ..Usual::paced(2.0, 30.0, [1.0, 7.0])
+            ..Usual::paced(2.0, 30.0, [2.0, 6.0])
         };
         self.common.plan(&usual, |mode, load, seed| {
             let losses = self.losses.iter();
