@@ -11,6 +11,7 @@ mod forwarding;
 mod hedging;
 mod probes;
 mod programs;
+mod quic;
 mod reports;
 mod secure;
 mod signals;

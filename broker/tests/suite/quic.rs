@@ -1,14 +1,14 @@
 //! A router process in front of a computer, each over QUIC or TCP, and what it is told.
 #![allow(clippy::unwrap_used, reason = "a failing helper is a failing test")]
 
-mod support;
-
 use std::num::NonZeroUsize;
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 use std::time::Instant;
 
+use crate::support::process::Process;
+use crate::support::{PATIENCE, request};
 use assert_cmd::cargo::CommandCargoExt as _;
 use edge_proto::rpc::{LambdaRequest, LambdaResponse};
 use edge_transport::quic::{Congestion, Options};
@@ -18,8 +18,6 @@ use edge_transport::{
     Listens, Scheme, Server, Typed, TypedReply,
 };
 use prost::Message as _;
-use support::process::Process;
-use support::{PATIENCE, request};
 use tonic::service::Routes;
 
 /// Writes a CA and certificates of both roles into `folder`.
