@@ -220,8 +220,8 @@ impl PolicyConfig {
             PolicyConfig::C3 { clients } => Box::new(c3::C3::new(clients)),
             PolicyConfig::PeakEwma => Box::new(peak_ewma::PeakEwma),
             PolicyConfig::PowerOfD { choices } => Box::new(power_of_d::PowerOfD::new(choices)),
-            PolicyConfig::Random => Box::new(random::Random),
-            PolicyConfig::LeastImpedance => Box::new(least_impedance::LeastImpedance),
+            PolicyConfig::Random => Box::new(random::Random::default()),
+            PolicyConfig::LeastImpedance => Box::new(least_impedance::LeastImpedance::default()),
             PolicyConfig::RoundRobin => Box::new(round_robin::RoundRobin::default()),
             PolicyConfig::ProportionalFairness { alpha, beta } => Box::new(
                 proportional_fairness::ProportionalFairness::new(alpha, beta),

@@ -2,11 +2,16 @@
 //! unless that has more than its share.
 
 mod rendezvous;
+mod ring;
 
 use super::{Choice, Cost, Policy, Scene, costs_of};
+use crate::Nanos;
 use crate::route::{Route, SharedRoute};
+use arc_swap::ArcSwap;
 use rand::Rng;
 use rendezvous::Rank;
+use ring::Ring;
+use std::sync::Arc;
 
 /// Ranks the destinations for each affinity of a [`Request`](crate::Request) by a hash of both and
 /// takes the first that has less than `load-factor` times its share of the requests in flight.
@@ -26,11 +31,17 @@ use rendezvous::Rank;
 ///   one keeps sessions together; 1.25 is the usual compromise.
 /// * Requests without an affinity (0) all rank alike, so they fill one destination after the other.
 ///
-/// It takes no lock. Its cost is linear in the number of destinations; the logarithm is taken of the
-/// few only that may come first, `1 - u` being at most `-ln u`.
+/// * Of more than 128 destinations only 64 are ranked, and bounded by what is in flight among them:
+///   those that follow the affinity on a ring of hashes of their names. So it stays that a request
+///   moves only if one of those 64 comes or goes, and brokers with the same destinations agree.
+///
+/// It takes no lock. Its cost is linear in the number of destinations that are ranked; the logarithm
+/// is taken of the few only that may come first, `1 - u` being at most `-ln u`.
 #[derive(Debug)]
 pub(super) struct ConsistentHash {
     load_factor: f64,
+    /// Empty where all are ranked.
+    ring: ArcSwap<Ring>,
 }
 
 /// What the bound depends on.
@@ -80,7 +91,10 @@ fn first<'a>(scene: &Scene<'a>, suits: impl Fn(&Route) -> bool) -> Option<&'a Sh
 
 impl ConsistentHash {
     pub(super) fn new(load_factor: f64) -> Self {
-        ConsistentHash { load_factor }
+        ConsistentHash {
+            load_factor,
+            ring: ArcSwap::default(),
+        }
     }
 
     fn totals(scene: &Scene<'_>) -> Totals {
@@ -88,6 +102,16 @@ impl ConsistentHash {
         let admitted = scene.routes.iter().filter(|route| scene.admits(route));
         admitted.for_each(|route| totals.add(route));
         totals
+    }
+
+    fn choose_of(&self, scene: &Scene<'_>) -> Option<Choice> {
+        let totals = Self::totals(scene);
+        // A whole number is below a bound if it is below the bound rounded up.
+        let has_room =
+            |route: &Route| f64::from(route.destination().in_flight()) < self.bound(route, &totals);
+        // Bounds add up to more than there is, but other cores send meanwhile.
+        let chosen = first(scene, has_room).or_else(|| first(scene, |_| true))?;
+        Some(Choice::from(SharedRoute::clone(chosen)))
     }
 
     /// Requests in flight that the route may have, to be rounded up.
@@ -98,13 +122,19 @@ impl ConsistentHash {
 
 impl Policy for ConsistentHash {
     fn choose(&self, scene: &Scene<'_>, _rng: &mut dyn Rng) -> Option<Choice> {
-        let totals = Self::totals(scene);
-        // A whole number is below a bound if it is below the bound rounded up.
-        let has_room =
-            |route: &Route| f64::from(route.destination().in_flight()) < self.bound(route, &totals);
-        // Bounds add up to more than there is, but other cores send meanwhile.
-        let chosen = first(scene, has_room).or_else(|| first(scene, |_| true))?;
-        Some(Choice::from(SharedRoute::clone(chosen)))
+        let ring = self.ring.load();
+        let ranked = ring.after(scene.request.affinity);
+        if ranked.iter().any(|route| scene.admits(route)) {
+            return self.choose_of(&Scene {
+                routes: ranked,
+                ..*scene
+            });
+        }
+        self.choose_of(scene)
+    }
+
+    fn routes_changed(&self, routes: &[SharedRoute], _now: Nanos) {
+        self.ring.store(Arc::new(Ring::new(routes)));
     }
 
     fn costs(&self, scene: &Scene<'_>) -> Vec<Cost> {

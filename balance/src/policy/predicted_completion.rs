@@ -4,7 +4,7 @@
 mod prediction;
 mod scan;
 
-use super::scan::{draws, idlest, neglected};
+use super::scan::{DRAWN, FULL_SCAN, draws, idlest, neglected};
 use super::{Choice, Cost, Policy, Scene, any_index, costs_of};
 use crate::average::sample;
 use crate::route::SharedRoute;
@@ -14,10 +14,6 @@ use prediction::{Means, Prediction};
 use rand::Rng;
 use scan::Scan;
 
-/// Up to so many routes all are looked at.
-const FULL_SCAN: usize = 128;
-/// Beyond, so many drawn at random, and the last two winners.
-const DRAWN: usize = 8;
 /// A destination that was neither used nor heard of for so long gets a probe: a question that no
 /// client waits for.
 const WORTH_A_PROBE: Age = Age::from_millis(1_000);

@@ -13,18 +13,57 @@ const UNTOUCHED: Age = Age::from_millis(5_000);
 /// An exploration may come this long after the last one, however few requests there are.
 const EXPLORATIONS_APART: Age = Age::from_millis(30_000);
 
+/// Up to so many routes all are looked at by policies that compare them.
+pub(super) const FULL_SCAN: usize = 128;
+/// Beyond, so many drawn at random, and the last two winners.
+pub(super) const DRAWN: usize = 8;
+
 /// Of more routes than these, so many are looked at to find one that has been idle.
 const LOOKED_AT: usize = 256;
 
-/// The candidate that costs least. The scan starts anywhere, so that exact ties are broken at random.
+/// The positions that are looked at where not all are: the last two winners, which are good more
+/// often than others, and some at random.
+pub(super) fn sampled(scene: &Scene<'_>, rng: &mut dyn Rng) -> [usize; DRAWN + 2] {
+    let n = scene.routes.len();
+    let [last, before] = scene.lambda.winners();
+    std::array::from_fn(|nth| match nth {
+        0 if last < n => last,
+        1 if before < n => before,
+        _ => any_index(n, rng),
+    })
+}
+
+/// The candidate that costs least; of many, of those that are [`sampled`]. The scan starts anywhere,
+/// so that exact ties are broken at random.
 pub(super) fn least<'a>(
     scene: &Scene<'a>,
     rng: &mut dyn Rng,
     cost: impl Fn(&Route) -> f32,
 ) -> Option<&'a SharedRoute> {
+    let routes = scene.routes;
+    if routes.len() > FULL_SCAN {
+        let looked_at = sampled(scene, rng);
+        let costs = looked_at.map(|at| {
+            let admitted = scene.admits(&routes[at]);
+            (
+                at,
+                if admitted {
+                    cost(&routes[at])
+                } else {
+                    f32::NAN
+                },
+            )
+        });
+        let known = costs.iter().filter(|(_, cost)| !cost.is_nan());
+        if let Some((at, _)) = known.min_by(|a, b| a.1.total_cmp(&b.1)) {
+            scene.lambda.won(*at);
+            return Some(&routes[*at]);
+        }
+        // Where few are candidates, none may have been drawn.
+    }
     let mut best = None;
     let mut least = f32::INFINITY;
-    let (before, after) = scene.routes.split_at(any_index(scene.routes.len(), rng));
+    let (before, after) = routes.split_at(any_index(routes.len(), rng));
     for route in after.iter().chain(before) {
         if scene.admits(route) {
             let cost = cost(route);

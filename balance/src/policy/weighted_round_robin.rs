@@ -3,8 +3,9 @@
 
 mod turns;
 
+use super::scan::FULL_SCAN;
 use super::slots::{Slot, follow};
-use super::{Choice, Cost, Executed, Policy, Scene, costs_of};
+use super::{Choice, Cost, Executed, Policy, Scene, any_index, costs_of};
 use crate::Nanos;
 use crate::route::{Route, SharedRoute};
 use crate::stamp::pack;
@@ -13,6 +14,8 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use turns::{Turn, Turns};
 
+/// Of more destinations than policies look at, so many are drawn at random.
+const DRAWN: usize = 16;
 /// One answer and one failure in the word that counts both.
 const ANSWER: u64 = 1;
 const FAILURE: u64 = 1 << 32;
@@ -37,7 +40,8 @@ const FAILURE: u64 = 1 << 32;
 /// In gRPC servers report their whole rate. Answers here do not, so it is the rate of this broker:
 /// destinations that others keep busy too get less, and in balance all are utilised equally.
 ///
-/// Counting takes no lock; picking takes one per lambda and looks at all destinations.
+/// Counting takes no lock; picking takes one per lambda and looks at all destinations, or, of more
+/// than 128, at 16 drawn at random.
 #[derive(Debug)]
 pub(super) struct WeightedRoundRobin {
     penalty: f64,
@@ -103,7 +107,13 @@ impl Policy for WeightedRoundRobin {
             state.enter(scene, rng);
         }
         let State { slots, turns } = &mut *state;
-        let next = turns.first(|at| scene.admits(&slots[at].route))?;
+        let admits = |at: usize| scene.admits(&slots[at].route);
+        let n = slots.len();
+        let drawn = (n > FULL_SCAN)
+            .then(|| std::array::from_fn::<_, DRAWN, _>(|_| any_index(n, rng)))
+            .and_then(|drawn| turns.first(drawn, admits));
+        // Of many some are enough: who is passed over is overdue, and first among the next.
+        let next = drawn.or_else(|| turns.first(0..n, admits))?;
         turns.take(next, &mut slots[next].state);
         Some(Choice::from(SharedRoute::clone(&slots[next].route)))
     }

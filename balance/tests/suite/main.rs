@@ -15,6 +15,7 @@ mod health;
 mod idle_probes;
 mod least_cost;
 mod least_request;
+mod many_destinations;
 mod optimizer;
 mod peak_ewma;
 mod policies;

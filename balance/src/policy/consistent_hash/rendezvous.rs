@@ -50,6 +50,16 @@ fn hash(lane: u64, affinity: u64) -> u64 {
     hash ^ (hash >> 32)
 }
 
+/// Where a destination is on a ring.
+pub(super) fn name_hash(route: &Route) -> u64 {
+    hash(name_lane(route), 0)
+}
+
+/// Where an affinity is on a ring; people number their sessions.
+pub(super) fn mixed(affinity: u64) -> u64 {
+    hash(lane(affinity), 0)
+}
+
 /// Where a destination comes among the others for one affinity.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Rank {

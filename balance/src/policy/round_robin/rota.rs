@@ -25,6 +25,9 @@ pub(super) struct Rota {
     smallest_weight: f32,
     /// Until then nobody's rest ends.
     resting_until: Nanos,
+    /// Nobody before this position has a deficit of 0, so that in a long list with equal weights a
+    /// turn does not go through all of it.
+    cursor: usize,
 }
 
 impl Default for Rota {
@@ -37,6 +40,7 @@ impl Default for Rota {
             turns: Vec::new(),
             smallest_weight: f32::INFINITY,
             resting_until: Nanos::MAX,
+            cursor: 0,
         }
     }
 }
@@ -73,6 +77,7 @@ impl Rota {
             // It was charged by a guess; its real weight may be far less.
             self.level();
             self.deficits[at] = self.deficits[at].min(f64::from(weight));
+            self.cursor = 0;
         }
         let may_be_another = weight < self.smallest_weight || before <= self.smallest_weight;
         if (may_be_another && self.smallest_of_all() != self.smallest_weight)
@@ -97,11 +102,19 @@ impl Rota {
 
     /// Gives the turn to the active one with the smallest deficit.
     pub(super) fn next(&mut self) -> Option<&SharedRoute> {
-        let smallest = self.level();
-        let at = self.deficits.iter().position(|deficit| *deficit == 0.0);
-        let at = at.filter(|_| smallest.is_finite())?;
+        let at = self.first_level().or_else(|| {
+            self.level();
+            self.first_level()
+        })?;
         self.deficits[at] += f64::from(self.weights[at]);
+        self.cursor = at + 1;
         Some(&self.routes[at])
+    }
+
+    /// The first one whose deficit is 0.
+    fn first_level(&self) -> Option<usize> {
+        let mut rest = self.deficits[self.cursor..].iter();
+        Some(self.cursor + rest.position(|deficit| *deficit == 0.0)?)
     }
 
     /// The same where only some are candidates. If no active one is, the good ones among the
@@ -169,6 +182,7 @@ impl Rota {
     }
 
     fn set_active(&mut self, at: usize, active: bool) {
+        self.cursor = 0;
         if active {
             self.deficits[at] = 0.0;
         } else {
@@ -177,15 +191,15 @@ impl Rota {
         }
     }
 
-    /// Takes the smallest deficit off the active ones, and returns it; infinite if none is active.
-    fn level(&mut self) -> f64 {
+    /// Takes the smallest deficit off the active ones.
+    fn level(&mut self) {
         let smallest = smallest(&self.deficits);
         if smallest > 0.0 && smallest.is_finite() {
             for deficit in &mut self.deficits {
                 *deficit -= smallest;
             }
+            self.cursor = 0;
         }
-        smallest
     }
 
     fn smallest_of_all(&self) -> f32 {

@@ -166,11 +166,15 @@ impl Turns {
         self.any_new
     }
 
-    /// The position of the one that is due first.
-    pub(super) fn first(&self, admits: impl Fn(usize) -> bool) -> Option<usize> {
+    /// The position of the one that is due first, among those at the positions `among`.
+    pub(super) fn first(
+        &self,
+        among: impl IntoIterator<Item = usize>,
+        admits: impl Fn(usize) -> bool,
+    ) -> Option<usize> {
         let mut first = None;
         let mut earliest = f64::INFINITY;
-        for at in 0..self.dues.len() {
+        for at in among {
             let due = self.due(at);
             if due < earliest && admits(at) {
                 (first, earliest) = (Some(at), due);
