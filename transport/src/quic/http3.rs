@@ -4,6 +4,7 @@ use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
@@ -15,7 +16,7 @@ use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use http_body::{Body, Frame};
 use http_body_util::BodyExt as _;
 use quinn::Connection;
-use tokio::time::{timeout, timeout_at};
+use tokio::time::{sleep, timeout, timeout_at};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tonic::Status;
 use tonic::transport::server::TcpConnectInfo;
@@ -25,7 +26,7 @@ use super::calls::Arriving;
 use super::read::Account as _;
 use crate::http2::hpack::Name;
 use crate::http2::message::{Message, PREFIX};
-use crate::server::{FAREWELL, Shared, number};
+use crate::server::{FAREWELL, LOOK_EVERY, Shared, number};
 use crate::timeout as grpc_timeout;
 use crate::{
     Core, DEFAULT_DEADLINE, LambdaCall, LambdaReply, LambdaService, Metadata, Peer, services,
@@ -73,6 +74,15 @@ pub(super) async fn serve<S: LambdaService>(
             connection: number(),
         },
         arriving: Arriving::new(limits),
+        running: AtomicUsize::new(0),
+    });
+    // The library waits for the peer to leave, too, which it need not do.
+    let mut left = pin!(async {
+        shared.drain.cancelled().await;
+        sleep(FAREWELL).await;
+        while place.running.load(Ordering::Relaxed) > 0 {
+            sleep(LOOK_EVERY).await;
+        }
     });
     let mut is_leaving = false;
     loop {
@@ -86,14 +96,16 @@ pub(super) async fn serve<S: LambdaService>(
                 }
                 continue;
             }
+            () = &mut left => break,
             accepted = requests.accept() => accepted,
         };
         match accepted {
             Ok(Some(resolver)) => {
                 let tracked = shared.tasks.token();
-                let (place, kill) = (place.clone(), shared.kill.clone());
+                let (running, kill) = (Running::begin(&place), shared.kill.clone());
                 core.spawn(async move {
                     let _tracked = tracked;
+                    let place = &running.0;
                     tokio::select! {
                         biased;
                         () = kill.cancelled() => {}
@@ -116,6 +128,24 @@ struct Place<S> {
     address: SocketAddr,
     peer: Peer,
     arriving: Arriving,
+    /// Requests that are being answered.
+    running: AtomicUsize,
+}
+
+/// A request that is being answered.
+struct Running<S>(Arc<Place<S>>);
+
+impl<S> Running<S> {
+    fn begin(place: &Arc<Place<S>>) -> Self {
+        place.running.fetch_add(1, Ordering::Relaxed);
+        Self(place.clone())
+    }
+}
+
+impl<S> Drop for Running<S> {
+    fn drop(&mut self) {
+        self.0.running.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// The peer does not want the answer any more, or cannot be reached.
