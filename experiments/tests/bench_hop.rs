@@ -42,7 +42,7 @@ fn every_hop_that_is_there_is_measured_under_every_load() {
         "--rounds=2",
     ];
     let (lines, said) = lines(&[&load[..], &["--json", "--floor"]].concat());
-    let mut expected = vec!["direct", "router", "router-tls", "floor"];
+    let mut expected = vec!["direct", "router", "router-tls", "router-quic", "floor"];
     for peer in ["envoy", "haproxy", "nginx"] {
         if !said.contains(&format!("{peer} is not installed")) {
             expected.push(peer);

@@ -366,7 +366,7 @@ async fn recorded_early_requests_are_executed_once_at_most_however_often_they_ar
         let second = socket
             .connect_with(config, relay.address, "localhost")
             .unwrap();
-        let (second, accepted) = second.into_0rtt().ok().expect("there is a ticket");
+        let (second, accepted) = second.into_0rtt().expect("there is a ticket");
         said(&second, &bytes, true).await;
         assert!(accepted.await);
         assert_eq!(place.executed(), 2);

@@ -73,7 +73,11 @@ async fn a_router_takes_requests_by_one_way_and_passes_them_on_by_another() {
         .with_quic(Some(tls), Congestion::Cubic)
         .serve(listener, &cores);
     let folder = folder.path().to_str().unwrap();
-    let options = ["--server-conf", "type=both,congestion=bbr"];
+    let options = [
+        "--server-conf",
+        "type=both,congestion=bbr",
+        "--num-threads=1",
+    ];
     let router = Process::start_with("edgerouter", &options, &[("CERT_DIR", folder)]);
     let client = LambdaClient::new(
         Core::current(),

@@ -175,7 +175,7 @@ fn wrong_usage_and_unusable_configurations_exit_with_2_and_say_why() {
         (&["--num-threads=100000"], "from 1 to 512"),
         (&["--no-state-server"], "--state-endpoint"),
         (&["--server-endpoint=nonsense"], "expected host:port"),
-        (&["--server-conf=type=quic"], "quic"),
+        (&["--server-conf=type=pigeon"], "quic"),
         (&["--conf=type=mainframe"], "intel-server"),
         (
             &["--conf=type=file,path=/does/not/exist"],
