@@ -41,7 +41,7 @@ RUN_LAMBDA = "/uiiit.rpc.EdgeServer/RunLambda"
 def compile_protos():
     """Generates the Python modules and makes them importable."""
     out = tempfile.mkdtemp(prefix="protos-")
-    files = [str(ROOT / "proto" / "uiiit" / "rpc" / f"{name}.proto") for name in ("common", "lambda")]
+    files = [str(ROOT / "proto" / "uiiit" / "rpc" / f"{name}.proto") for name in ("common", "lambda", "state")]
     code = protoc.main(["protoc", f"-I{ROOT / 'proto'}", f"--python_out={out}", *files])
     assert code == 0, "protoc failed"
     sys.path.insert(0, out)
