@@ -100,7 +100,7 @@ async fn what_is_malformed_is_400() {
     }
     for path in [
         "_/activations/123",
-        "_/activations/XXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXX",
+        "_/activations/not-a-hexadecimal-number-at-all-",
         "_/activations?limit=201",
         "_/activations?limit=-1",
         "_/activations?skip=-1",
