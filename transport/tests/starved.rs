@@ -1,6 +1,7 @@
 //! The client on a core that has no time for it.
 #![allow(clippy::unwrap_used, reason = "a failing helper is a failing test")]
 
+#[path = "suite/support/mod.rs"]
 mod support;
 
 use std::io::{Read as _, Write as _};

@@ -90,11 +90,13 @@ impl Container {
         }
     }
 
+    #[inline]
     pub(super) fn has_free_worker(&self) -> bool {
         self.active < self.workers
     }
 
     /// The task that starts next, if a worker is free for it: only memory may keep it waiting.
+    #[inline]
     pub(super) fn startable_head(&self) -> Option<&Task> {
         self.pending.front().filter(|_| self.has_free_worker())
     }

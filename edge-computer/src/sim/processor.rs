@@ -159,16 +159,19 @@ impl Processor {
     }
 
     /// Bytes that the next task may take.
+    #[inline]
     pub fn memory_free(&self) -> u64 {
         self.memory_total - self.memory_used
     }
 
     /// Tasks that run, over all containers.
+    #[inline]
     pub fn running(&self) -> u32 {
         self.running
     }
 
     /// Takes `bytes` for one more running task.
+    #[inline]
     pub fn allocate(&mut self, bytes: u64) -> Result<(), MemoryError> {
         let free = self.memory_free();
         if bytes > free {
@@ -180,6 +183,7 @@ impl Processor {
     }
 
     /// Gives back the `bytes` of a task that stopped running.
+    #[inline]
     pub fn free(&mut self, bytes: u64) -> Result<(), MemoryError> {
         if bytes > self.memory_used || self.running == 0 {
             return Err(MemoryError::NotHeld {
@@ -195,6 +199,7 @@ impl Processor {
 
     /// Operations per second that each running task gets: a core of its own while there are
     /// enough, an equal share of all of them beyond; 0 when nothing runs.
+    #[inline]
     pub fn rate(&self) -> f64 {
         match self.running {
             0 => 0.0,

@@ -25,6 +25,7 @@ impl SimTime {
     }
 
     /// Time from `earlier` to this instant; zero if `earlier` is the later one.
+    #[inline]
     pub const fn since(self, earlier: SimTime) -> Duration {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))
     }
@@ -66,6 +67,7 @@ impl Moment {
     }
 
     /// The instant `seconds` later; saturates, so that what never happens is at the end of time.
+    #[inline]
     pub(super) fn after(self, seconds: f64) -> Self {
         Moment(
             self.0
@@ -74,6 +76,7 @@ impl Moment {
     }
 
     /// Seconds from `earlier` to this instant; zero if `earlier` is the later one.
+    #[inline]
     pub(super) fn since(self, earlier: Moment) -> f64 {
         self.0.saturating_sub(earlier.0) as f64 / MOMENTS_PER_SECOND
     }
@@ -95,11 +98,13 @@ pub(super) struct Work(u128);
 
 impl Work {
     /// The reading of the clock when `ops` more operations are done.
+    #[inline]
     pub(super) fn after_ops(self, ops: u64) -> Self {
         Work(self.0.saturating_add(u128::from(ops) << WORK_BITS))
     }
 
     /// The reading of the clock after `seconds` at `rate` operations per second.
+    #[inline]
     pub(super) fn after(self, seconds: f64, rate: f64) -> Self {
         Work(
             self.0
@@ -108,6 +113,7 @@ impl Work {
     }
 
     /// Operations from `earlier` to this reading; zero if `earlier` is the later one.
+    #[inline]
     pub(super) fn ops_since(self, earlier: Work) -> f64 {
         self.0.saturating_sub(earlier.0) as f64 / WORK_PER_OP
     }

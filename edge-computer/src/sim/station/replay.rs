@@ -113,11 +113,12 @@ impl<'a> Replay<'a> {
 
     /// Replays as far as `horizon` allows, and reckons with means from there on.
     pub(in crate::sim) fn forecast(mut self, horizon: Horizon) -> Forecast {
+        let latest_end = self.now.after(horizon.end);
+        let latest_start = self.now.after(horizon.start);
         let mut events = 0;
         while self.probe_end.is_none() && events < horizon.events {
-            let elapsed = self.elapsed();
             let waits = self.probe_start.is_none();
-            if elapsed > horizon.end || waits && elapsed > horizon.start {
+            if self.settled_at > latest_end || waits && self.settled_at > latest_start {
                 break;
             }
             if !self.complete_next() {

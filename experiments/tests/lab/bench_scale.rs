@@ -1,0 +1,74 @@
+//! `lab bench scale` with small values: each is measured, and tables can be read. No figure is
+//! asserted against time.
+
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+fn lab(arguments: &[&str]) -> Output {
+    let lab = std::path::Path::new(env!("CARGO_BIN_EXE_lab"));
+    Command::new(lab)
+        .args(["bench", "scale"])
+        .arg("--router")
+        .arg(lab.with_file_name("edgerouter"))
+        .args(["--rounds=1", "--seconds=0.05"])
+        .args(arguments)
+        .output()
+        .unwrap()
+}
+
+fn lines(arguments: &[&str]) -> Vec<Value> {
+    let run = lab(&[arguments, &["--json"]].concat());
+    let text = String::from_utf8_lossy(&run.stdout);
+    assert!(
+        run.status.success(),
+        "{text}{}",
+        String::from_utf8_lossy(&run.stderr)
+    );
+    text.lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
+}
+
+#[test]
+fn every_value_of_every_sweep_is_measured() {
+    let lines = lines(&[
+        "--sweeps=lambdas,destinations,connections,changes",
+        "--lambdas=1,300",
+        "--destinations=1,40",
+        "--connections=1,5",
+        "--changes=0,200",
+        "--policies=least-request,proportional-fairness",
+    ]);
+    let made_up = lines.iter().filter(|line| line["load"] == "made-up");
+    assert_eq!(made_up.count(), 4);
+    // Two loads of three sweeps, and three of that of destinations for two policies.
+    assert_eq!(lines.len(), 2 * (2 * 3 + 3 * 2));
+    for line in &lines {
+        for name in ["rps", "p50_us", "cpu_us", "ratio", "rss_kb"] {
+            assert!(line[name].as_f64().unwrap() > 0.0, "{name} in {line}");
+        }
+    }
+}
+
+#[test]
+fn a_large_table_is_read_to_its_end() {
+    let lines = lines(&["--sweeps=memory"]);
+    let dumped: Vec<_> = lines
+        .iter()
+        .map(|line| line["dumped"].as_u64().unwrap())
+        .collect();
+    assert_eq!(dumped, [0, 640_000]);
+    assert!(
+        lines
+            .iter()
+            .all(|line| line["rss_kb"].as_u64().unwrap() > 0)
+    );
+}
+
+#[test]
+fn a_policy_that_does_not_exist_is_a_usage_error() {
+    let run = lab(&["--policies=no-such"]);
+    assert_eq!(run.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&run.stderr).contains("no-such"));
+}

@@ -1,0 +1,9 @@
+//! The program `lab`, its quick runs.
+#![allow(clippy::unwrap_used, reason = "a failing helper is a failing test")]
+
+mod bench_balance;
+mod bench_hop;
+mod bench_scale;
+mod chaos;
+mod overload;
+mod run;

@@ -1,0 +1,224 @@
+//! The client against peers that misbehave: absent, silent, frozen, refusing, leaving.
+
+use std::future::poll_fn;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use super::support::{ask, client};
+use bytes::Bytes;
+use edge_proto::rpc::LambdaRequest;
+use edge_transport::{CallError, ClientOptions, Endpoint};
+use h2::server::SendResponse;
+use tokio::net::TcpListener;
+
+fn request() -> LambdaRequest {
+    LambdaRequest::new("lambda", "input")
+}
+
+async fn listener() -> (TcpListener, Endpoint) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let endpoint = Endpoint::from(listener.local_addr().unwrap());
+    (listener, endpoint)
+}
+
+/// A peer that speaks HTTP/2 and does `misbehave` with its first request.
+async fn peer(misbehave: impl FnOnce(SendResponse<Bytes>) + Send + 'static) -> Endpoint {
+    let (listener, endpoint) = listener().await;
+    tokio::spawn(async move {
+        let (stream, _) = listener.accept().await.unwrap();
+        let mut connection = h2::server::handshake(stream).await.unwrap();
+        let (_, respond) = connection.accept().await.unwrap().unwrap();
+        misbehave(respond);
+        poll_fn(|cx| connection.poll_closed(cx)).await.ok();
+    });
+    endpoint
+}
+
+#[tokio::test]
+async fn nobody_there_means_that_nothing_left() {
+    let (listener, endpoint) = listener().await;
+    drop(listener);
+    let error = ask(&client(ClientOptions::default()), &endpoint, &request()).await;
+    let error = error.expect_err("nobody listens");
+    assert!(
+        matches!(error, CallError::Connect(_)) && error.never_left(),
+        "{error}"
+    );
+    assert!(
+        error
+            .to_string()
+            .starts_with(&format!("could not connect to {endpoint}: ")),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn connections_leave_from_the_address_that_was_asked_for() {
+    let (listener, endpoint) = listener().await;
+    let source = IpAddr::from([127, 0, 0, 7]);
+    let options = ClientOptions {
+        source: Some(source),
+        ..ClientOptions::default()
+    };
+    let (client, request) = (client(options), request());
+    let ask = ask(&client, &endpoint, &request);
+    let accepted = async {
+        let (_stream, peer) = listener.accept().await.unwrap();
+        peer.ip()
+    };
+    // Who connects is let go at once.
+    let (peer, _) = tokio::join!(accepted, ask);
+    assert_eq!(peer, source);
+}
+
+#[tokio::test]
+async fn a_peer_that_accepts_but_never_speaks_gets_no_request() {
+    let (_listener, endpoint) = listener().await;
+    let options = ClientOptions {
+        connect_timeout: Duration::from_millis(100),
+        ..ClientOptions::default()
+    };
+    let client = client(options);
+    let request = request();
+    let (first, second) = tokio::join!(
+        ask(&client, &endpoint, &request),
+        ask(&client, &endpoint, &request)
+    );
+    for error in [first, second] {
+        let error = error.expect_err("it never speaks");
+        assert!(
+            error.never_left() && error.to_string().contains("no answer within"),
+            "{error}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_peer_that_freezes_is_found_long_before_the_deadline() {
+    let (listener, endpoint) = listener().await;
+    let frozen = tokio::spawn(async move {
+        let (stream, _) = listener.accept().await.unwrap();
+        let mut connection = h2::server::handshake::<_>(stream).await.unwrap();
+        let _first = connection.accept().await.unwrap().unwrap();
+        // Keeps the connection, but reads no more.
+        std::future::pending::<()>().await;
+    });
+    let error = ask(&client(ClientOptions::default()), &endpoint, &request()).await;
+    let error = error.expect_err("frozen");
+    assert!(
+        matches!(error, CallError::Lost { .. }) && !error.never_left(),
+        "{error}"
+    );
+    assert!(error.to_string().contains("PING"), "{error}");
+    frozen.abort();
+}
+
+#[tokio::test]
+async fn a_refused_stream_never_left() {
+    let endpoint = peer(|mut respond| respond.send_reset(h2::Reason::REFUSED_STREAM)).await;
+    let error = ask(&client(ClientOptions::default()), &endpoint, &request()).await;
+    let error = error.expect_err("refused");
+    assert!(
+        matches!(error, CallError::NotTaken { .. }) && error.never_left(),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn a_cancelled_stream_may_have_been_acted_upon() {
+    let endpoint = peer(|mut respond| respond.send_reset(h2::Reason::CANCEL)).await;
+    let error = ask(&client(ClientOptions::default()), &endpoint, &request()).await;
+    let error = error.expect_err("cancelled");
+    assert!(!error.never_left(), "{error}");
+}
+
+#[tokio::test]
+async fn an_answer_that_is_no_grpc_is_invalid() {
+    let endpoint = peer(|mut respond| {
+        let response = http::Response::builder().status(503).body(()).unwrap();
+        respond.send_response(response, true).unwrap();
+    })
+    .await;
+    let error = ask(&client(ClientOptions::default()), &endpoint, &request()).await;
+    let error = error.expect_err("503");
+    assert!(matches!(error, CallError::Invalid { .. }), "{error}");
+    assert!(error.to_string().contains("503"), "{error}");
+}
+
+/// Speaks just enough HTTP/2, frame by frame, to take the first of two
+/// requests and to leave before the second.
+async fn leaves_after_the_first_of_two(listener: TcpListener) -> std::io::Result<()> {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    const SETTINGS: &[u8] = b"\0\0\0\x04\0\0\0\0\0";
+    const SETTINGS_ACK: &[u8] = b"\0\0\0\x04\x01\0\0\0\0";
+    const PING_ACK: &[u8] = b"\0\0\x08\x06\x01\0\0\0\0";
+    const GOAWAY_LAST_1_NO_ERROR: &[u8] = b"\0\0\x08\x07\0\0\0\0\0\0\0\0\x01\0\0\0\0";
+    let (mut stream, _) = listener.accept().await?;
+    let mut preface = [0; 24];
+    stream.read_exact(&mut preface).await?;
+    stream.write_all(SETTINGS).await?;
+    let mut requests = 0;
+    while requests < 2 {
+        let mut head = [0; 9];
+        stream.read_exact(&mut head).await?;
+        let length = u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize;
+        let mut payload = vec![0; length];
+        stream.read_exact(&mut payload).await?;
+        match (head[3], head[4]) {
+            (1, _) => requests += 1,
+            (4, 0) => stream.write_all(SETTINGS_ACK).await?,
+            (6, 0) => stream.write_all(&[PING_ACK, &payload].concat()).await?,
+            _ => {}
+        }
+    }
+    stream.write_all(GOAWAY_LAST_1_NO_ERROR).await?;
+    stream.shutdown().await
+}
+
+#[tokio::test]
+async fn a_stream_beyond_the_last_one_of_a_goaway_never_left() {
+    let (listener, endpoint) = listener().await;
+    tokio::spawn(leaves_after_the_first_of_two(listener));
+    let client = client(ClientOptions::default());
+    let (request_1, request_2) = (request(), request());
+    let (first, second) = tokio::join!(
+        ask(&client, &endpoint, &request_1),
+        ask(&client, &endpoint, &request_2)
+    );
+    let (first, second) = (first.expect_err("lost"), second.expect_err("not taken"));
+    assert!(
+        matches!(first, CallError::Lost { .. }) && !first.never_left(),
+        "{first:?}"
+    );
+    assert!(
+        matches!(second, CallError::NotTaken { .. }) && second.never_left(),
+        "{second:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_peer_that_comes_back_is_found_again() {
+    let (first, endpoint) = listener().await;
+    drop(first);
+    let client = client(ClientOptions::default());
+    ask(&client, &endpoint, &request())
+        .await
+        .expect_err("nobody listens yet");
+    let port = endpoint.port();
+    let cores = crate::support::cores(1);
+    let listener =
+        edge_transport::Listener::bind(&Endpoint::new("127.0.0.1", port)).expect("still free");
+    let service = std::sync::Arc::new(edge_transport::Typed(crate::support::Shouter::default()));
+    let server = edge_transport::Server::new(tonic::service::Routes::default())
+        .with_lambda(service)
+        .serve(listener, &cores);
+    let shout = LambdaRequest::new("shout", "back");
+    assert_eq!(
+        ask(&client, &endpoint, &shout).await.expect("there").output,
+        "BACK"
+    );
+    server.kill().await;
+    ask(&client, &endpoint, &shout)
+        .await
+        .expect_err("gone again");
+}

@@ -1,0 +1,12 @@
+//! Servers and clients over real sockets.
+#![allow(clippy::unwrap_used, reason = "a failing helper is a failing test")]
+
+mod client;
+mod corpus;
+mod interop;
+mod patience;
+mod quic;
+mod quic_strangers;
+mod resets;
+mod server;
+mod support;
