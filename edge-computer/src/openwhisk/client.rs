@@ -188,6 +188,7 @@ impl Client {
         let response = request.send().await.map_err(|error| fault(&error))?;
         let status = response.status();
         let retry_after = retry_after(&response);
+        let goes_round = response.headers().contains_key(HOPS);
         let text = text(response).await?;
         if status == StatusCode::ACCEPTED {
             let accepted = serde_json::from_str::<Accepted>(&text);
@@ -219,7 +220,11 @@ impl Client {
                 begun: true,
             });
         }
-        Err(refusal(status, &text, retry_after))
+        match refusal(status, &text, retry_after) {
+            // Another broker's proxy has stopped it; nothing is wrong with the platform.
+            Fault::Platform { text, .. } if goes_round => Err(Fault::Request(text)),
+            fault => Err(fault),
+        }
     }
 
     /// The record of an execution; `None` while there is none.

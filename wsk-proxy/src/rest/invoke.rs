@@ -8,7 +8,7 @@ use http::{HeaderMap, HeaderName, StatusCode};
 use hyper::body::{Bytes, Incoming};
 use tokio::sync::{oneshot, watch};
 
-use super::reply::{Problem, Reply};
+use super::reply::{HOPS, Problem, Reply};
 use super::route::ActionPath;
 use super::{Asked, REQUEST_ID, actions, body};
 use crate::activation::{Activation, ActivationId, Status};
@@ -20,8 +20,6 @@ use crate::names::ActionName;
 use crate::record;
 use crate::repeats::{Fingerprint, Seen, Ticket, fingerprint};
 
-/// Nodes that a request has passed, between proxies and adapters.
-const HOPS: &str = "x-soe-hops";
 /// A promise of the client: one key, one execution.
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
 /// Longest key.
@@ -264,7 +262,7 @@ fn manner(asked: &Asked<'_>) -> Result<Manner, Problem> {
 
 /// How many nodes the request has passed, this one included.
 fn hops(asked: &Asked<'_>) -> Result<u32, Problem> {
-    let Some(text) = asked.header(HOPS) else {
+    let Some(text) = asked.header(HOPS.as_str()) else {
         return Ok(0);
     };
     let before: u32 = text
@@ -272,7 +270,8 @@ fn hops(asked: &Asked<'_>) -> Result<u32, Problem> {
         .map_err(|_| Problem::bad("the header x-soe-hops must be a whole number from 0"))?;
     let hops = before.saturating_add(1);
     if hops > asked.lane.shared.config.invoke.max_hops {
-        return Err(refused(&Refusal::Loop(hops)));
+        // Tells whoever called in the name of a computer that it is the call that is at fault.
+        return Err(refused(&Refusal::Loop(hops)).gone_round(hops));
     }
     Ok(hops)
 }

@@ -14,6 +14,9 @@ use serde::Serialize;
 
 use crate::activation::ActivationId;
 
+/// Nodes that a request has passed, between proxies and adapters; in an answer: why it was stopped.
+pub(super) const HOPS: HeaderName = HeaderName::from_static("x-soe-hops");
+
 /// Says which activation an answer is about.
 const ACTIVATION_ID: HeaderName = HeaderName::from_static("x-openwhisk-activation-id");
 /// Says which request it is about.
@@ -184,6 +187,12 @@ impl Problem {
     pub(super) fn of(mut self, activation: ActivationId) -> Self {
         self.activation = Some(activation);
         self
+    }
+
+    /// Says that the request goes in circles, and how far it has come.
+    #[must_use]
+    pub(super) fn gone_round(self, hops: u32) -> Self {
+        self.with(HOPS, &hops.to_string())
     }
 
     fn with(mut self, name: HeaderName, value: &str) -> Self {
