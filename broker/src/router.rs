@@ -221,8 +221,9 @@ impl Router {
             services::healthy(&[edge_router_server::SERVICE_NAME]).await;
         let (lambda_health, lambda_routes) =
             services::healthy(&[edge_server_server::SERVICE_NAME]).await;
-        let table_routes = table_routes.add_service(EdgeRouterServer::new(service));
+        let table_routes = table_routes.add_service(EdgeRouterServer::new(service.clone()));
         let table_server = Server::new(table_routes)
+            .with_lambda(Arc::new(service))
             .with_tls(tls.control_server)
             .with_limits(limits.clone())
             .serve(table_listener, &cores);

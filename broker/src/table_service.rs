@@ -3,11 +3,13 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use edge_proto::CONFIGURE_PATH;
 use edge_proto::rpc::edge_router_server::EdgeRouter;
 use edge_proto::rpc::{
     EdgeRouterConf, ForwardingTable, NumTables, Return, TableId, Void, forwarding_table,
 };
-use edge_transport::Seldom;
+use edge_transport::{Core, LambdaCall, LambdaReply, LambdaService, Metadata, Peer, Seldom};
+use prost::Message as _;
 use tonic::{Request, Response, Status};
 
 use crate::clock::Clock;
@@ -25,6 +27,19 @@ pub(crate) struct TableService {
 }
 
 impl TableService {
+    /// The status is always OK; errors are in `msg`.
+    fn carry_out(&self, operation: &EdgeRouterConf) -> Return {
+        let msg = match configure(&self.tables, self.weights, operation, self.clock.now()) {
+            Ok(()) => "OK".to_owned(),
+            Err(error) => {
+                let msg = format!("Error: {error}");
+                self.tell_refused(operation, &msg);
+                msg
+            }
+        };
+        Return { msg }
+    }
+
     fn tell_refused(&self, operation: &EdgeRouterConf, msg: &str) {
         let Some(others) = self.refused.due(Instant::now()) else {
             return;
@@ -48,23 +63,27 @@ fn beginning(text: &str) -> &str {
     &text[..text.floor_char_boundary(MOST)]
 }
 
+/// `Configure` comes up to a thousand times per second, and is spared the way through tonic.
+impl LambdaService for TableService {
+    const METHOD: &'static str = CONFIGURE_PATH;
+
+    async fn run(&self, _: &Core, _: Peer, call: LambdaCall) -> Result<LambdaReply, Status> {
+        let operation = EdgeRouterConf::decode(call.message)
+            .map_err(|error| Status::internal(format!("Configure: {error}")))?;
+        Ok(LambdaReply {
+            message: self.carry_out(&operation).encode_to_vec().into(),
+            trailers: Metadata::default(),
+        })
+    }
+}
+
 #[tonic::async_trait]
 impl EdgeRouter for TableService {
-    /// The status is always OK; errors are in `msg`.
     async fn configure(
         &self,
         request: Request<EdgeRouterConf>,
     ) -> Result<Response<Return>, Status> {
-        let operation = request.into_inner();
-        let msg = match configure(&self.tables, self.weights, &operation, self.clock.now()) {
-            Ok(()) => "OK".to_owned(),
-            Err(error) => {
-                let msg = format!("Error: {error}");
-                self.tell_refused(&operation, &msg);
-                msg
-            }
-        };
-        Ok(Response::new(Return { msg }))
+        Ok(Response::new(self.carry_out(&request.into_inner())))
     }
 
     /// A table that does not exist is an empty one.

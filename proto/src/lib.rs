@@ -59,3 +59,6 @@ pub const MAX_HOPS: u32 = 254;
 
 /// gRPC path of the method that everything here exists for.
 pub const RUN_LAMBDA_PATH: &str = "/uiiit.rpc.EdgeServer/RunLambda";
+
+/// gRPC path of the method that changes forwarding tables, as often as things change.
+pub const CONFIGURE_PATH: &str = "/uiiit.rpc.EdgeRouter/Configure";

@@ -38,11 +38,15 @@ pub struct Peer {
     pub connection: u64,
 }
 
-/// Whoever answers `RunLambda`: a broker, a computer.
+/// Whoever answers `RunLambda`: a broker, a computer. Or another method that is called as often, with
+/// one message each way and nothing in between.
 ///
 /// Errors of lambdas and platforms are part of the reply. A [`Status`] is for
 /// faults of the frame only, because clients of the reference stop at one.
 pub trait LambdaService: Send + Sync + 'static {
+    /// gRPC path of the method.
+    const METHOD: &'static str = edge_proto::RUN_LAMBDA_PATH;
+
     /// Answers one call of `peer` that arrived on `core`. The future is dropped when the
     /// caller cancels; the server does not watch the deadline.
     fn run(

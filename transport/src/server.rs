@@ -58,7 +58,8 @@ impl Server {
 }
 
 impl<S: LambdaService> Server<S> {
-    /// Serves `RunLambda` by `lambda`, beside the other services.
+    /// Serves `RunLambda`, or what [`LambdaService::METHOD`] says, by `lambda`, beside the other
+    /// services.
     pub fn with_lambda<L: LambdaService>(self, lambda: Arc<L>) -> Server<L> {
         Server {
             lambda: Some(lambda),

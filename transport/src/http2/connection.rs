@@ -33,8 +33,8 @@ use crate::Limits;
 pub struct Config {
     /// Whether it answers; else it asks.
     pub is_server: bool,
-    /// Whether lambda requests are handed over as messages.
-    pub serves_lambdas: bool,
+    /// Path of the method whose requests are handed over as messages; others are streams.
+    pub served: Option<&'static str>,
     /// Largest message, in bytes.
     pub max_message_bytes: usize,
     /// Largest set of header fields, in bytes.
@@ -52,7 +52,7 @@ impl Config {
     pub fn server(limits: &Limits) -> Self {
         Self {
             is_server: true,
-            serves_lambdas: true,
+            served: Some(edge_proto::RUN_LAMBDA_PATH),
             max_message_bytes: limits.max_message_bytes,
             max_header_bytes: limits.max_header_bytes,
             max_streams: limits.max_concurrent_streams,
@@ -65,7 +65,7 @@ impl Config {
     pub fn client(limits: &Limits) -> Self {
         Self {
             is_server: false,
-            serves_lambdas: false,
+            served: None,
             ..Self::server(limits)
         }
     }

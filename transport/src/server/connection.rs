@@ -105,7 +105,7 @@ async fn requests<S: LambdaService>(
     core: &Core,
 ) {
     let config = Config {
-        serves_lambdas: shared.server.lambda.is_some(),
+        served: shared.server.lambda.as_ref().map(|_| S::METHOD),
         ..Config::server(&shared.server.limits)
     };
     let link = link::Shared::new(Connection::server(config, Instant::now()));

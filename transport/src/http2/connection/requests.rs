@@ -129,8 +129,8 @@ impl Connection {
             return self.put_reset(id, Reason::PROTOCOL_ERROR);
         };
         let path = self.fields.get(Name::Path);
-        let is_lambda = path == Some(edge_proto::RUN_LAMBDA_PATH.as_bytes());
-        let role = if self.config.serves_lambdas && is_lambda {
+        let is_served = path.is_some() && path == self.config.served.map(str::as_bytes);
+        let role = if is_served {
             if let Err(status) = check(&self.fields) {
                 return self.put_bare(id, status, ends_stream);
             }
