@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use quinn::crypto::rustls::{HandshakeData, QuicServerConfig};
-use quinn::{EndpointConfig, Incoming, ServerConfig, TokioRuntime};
+use quinn::{Incoming, ServerConfig, TokioRuntime};
 use tokio::time::timeout;
 
 use super::{ALPN_H3, ALPN_NATIVE, Congestion, code, http3, native, transport};
@@ -69,7 +69,7 @@ pub(crate) async fn accept<S: LambdaService>(
 ) {
     let config = config(&tls, &shared.server.limits, congestion);
     let made = quinn::Endpoint::new(
-        EndpointConfig::default(),
+        super::endpoint(),
         Some(config),
         socket,
         Arc::new(TokioRuntime),

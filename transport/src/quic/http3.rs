@@ -167,7 +167,7 @@ impl<S: LambdaService> Place<S> {
         let lambda = &self.shared.server.lambda;
         // An error means that the caller is gone; nobody is left to be told.
         let _told = match lambda {
-            Some(lambda) if request.uri().path() == edge_proto::RUN_LAMBDA_PATH => {
+            Some(lambda) if request.uri().path() == S::METHOD => {
                 self.lambda(lambda, &request, stream).await
             }
             _ => self.other(request, stream).await,

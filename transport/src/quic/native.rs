@@ -69,7 +69,12 @@ pub(super) async fn serve<S: LambdaService>(
 ) {
     let limits = &shared.server.limits;
     let place = Arc::new(Place {
-        lambda: shared.server.lambda.clone(),
+        // There is no other method in this protocol.
+        lambda: shared
+            .server
+            .lambda
+            .clone()
+            .filter(|_| S::METHOD == edge_proto::RUN_LAMBDA_PATH),
         core: core.clone(),
         peer: Peer {
             host: peer.ip().to_canonical(),
