@@ -30,12 +30,15 @@ use self::stage::Stage;
 /// Options of the benchmark.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Flags {
-    /// Who is measured [default: all that are installed, without the floor]
+    /// Who is measured [default: all that are installed, without the floor and without QUIC]
     #[arg(long, value_enum, value_delimiter = ',')]
     hops: Vec<Kind>,
     /// Measure a bare h2 pass-through, too: the least that a hop on that library can cost
     #[arg(long)]
     floor: bool,
+    /// Measure our router over QUIC, too, natively and over HTTP/3
+    #[arg(long)]
+    quic: bool,
     /// Bytes of input and of output
     #[arg(long, value_delimiter = ',', default_value = "0,100,1000,10000,100000")]
     bytes: Vec<usize>,

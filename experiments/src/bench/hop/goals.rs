@@ -21,7 +21,13 @@ pub(super) fn print(rows: &[Row], service_ms: f64) {
         slow_lambda(rows, service_ms)
     } else {
         let rows = Rows(rows);
-        let all = [rows.cpu(), rows.throughput(), rows.latency(), rows.bodies()];
+        let all = [
+            rows.cpu(),
+            rows.throughput(),
+            rows.latency(),
+            rows.bodies(),
+            rows.quic(),
+        ];
         all.into_iter().flatten().collect()
     };
     if goals.is_empty() {
@@ -137,6 +143,28 @@ impl Rows<'_> {
             }
         }
         goals
+    }
+
+    /// What encryption over UDP may cost, beside TCP with TLS and without.
+    fn quic(&self) -> Vec<Goal> {
+        let goals = [
+            (Kind::RouterQuic, 100, 1, 1.3, Kind::Router),
+            (Kind::RouterQuic, 100, 64, 0.7, Kind::Router),
+            (Kind::RouterQuic, 10_000, 1, 1.0, Kind::RouterTls),
+            (Kind::RouterQuic, 10_000, 64, 1.0, Kind::RouterTls),
+            (Kind::RouterH3, 100, 1, 1.5, Kind::RouterTls),
+            (Kind::RouterH3, 100, 64, 1.5, Kind::RouterTls),
+        ];
+        let goal = |(kind, bytes, in_flight, factor, beside): (Kind, _, _, _, Kind)| {
+            let ours = self.find(kind, bytes, in_flight)?;
+            let limit = factor * self.find(beside, bytes, in_flight)?.cpu_us;
+            let (kind, beside) = (kind.name(), beside.name());
+            let text = format!(
+                "CPU us of {kind}, {bytes} bytes, {in_flight} in flight: {factor} times {beside}"
+            );
+            Some(at_most(text, ours.cpu_us, limit))
+        };
+        goals.into_iter().filter_map(goal).collect()
     }
 
     fn bodies(&self) -> Vec<Goal> {

@@ -18,6 +18,8 @@ pub(crate) enum Kind {
     RouterTls,
     /// The same with native QUIC on both sides
     RouterQuic,
+    /// The same with gRPC over HTTP/3 on both sides
+    RouterH3,
     /// A bare h2 pass-through with partial decode
     Floor,
     /// Envoy, one worker
@@ -30,11 +32,12 @@ pub(crate) enum Kind {
 
 impl Kind {
     /// All, in the order in which they are shown.
-    pub(super) const ALL: [Self; 8] = [
+    pub(super) const ALL: [Self; 9] = [
         Self::Direct,
         Self::Router,
         Self::RouterTls,
         Self::RouterQuic,
+        Self::RouterH3,
         Self::Floor,
         Self::Envoy,
         Self::Haproxy,
@@ -50,6 +53,7 @@ impl Kind {
             Self::Router => "router",
             Self::RouterTls => "router-tls",
             Self::RouterQuic => "router-quic",
+            Self::RouterH3 => "router-h3",
             Self::Floor => "floor",
             Self::Envoy => "envoy",
             Self::Haproxy => "haproxy",
@@ -73,6 +77,7 @@ pub(super) fn present(flags: &Flags) -> anyhow::Result<Vec<Program>> {
         .into_iter()
         .filter(|kind| match kind {
             Kind::Floor => flags.floor || flags.hops.contains(kind),
+            Kind::RouterQuic | Kind::RouterH3 => flags.quic || flags.hops.contains(kind),
             _ => flags.hops.is_empty() || flags.hops.contains(kind),
         })
         .collect();
@@ -85,7 +90,7 @@ pub(super) fn present(flags: &Flags) -> anyhow::Result<Vec<Program>> {
                 own.clone(),
                 "h2, views of the messages, nothing else".to_owned(),
             )),
-            Kind::Router | Kind::RouterTls | Kind::RouterQuic => {
+            Kind::Router | Kind::RouterTls | Kind::RouterQuic | Kind::RouterH3 => {
                 let found = router::program(flags.router.as_deref())?;
                 Some((found.path, found.origin))
             }

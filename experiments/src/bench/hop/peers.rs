@@ -24,7 +24,12 @@ pub(super) fn start(
         Kind::Envoy => (ENVOY, "envoy.yaml"),
         Kind::Haproxy => (HAPROXY, "haproxy.cfg"),
         Kind::Nginx => (NGINX, "nginx.conf"),
-        Kind::Direct | Kind::Router | Kind::RouterTls | Kind::RouterQuic | Kind::Floor => {
+        Kind::Direct
+        | Kind::Router
+        | Kind::RouterTls
+        | Kind::RouterQuic
+        | Kind::RouterH3
+        | Kind::Floor => {
             anyhow::bail!("{} has no configuration file", kind.name())
         }
     };

@@ -96,15 +96,20 @@ struct Setting {
 impl Setting {
     async fn hop(&mut self, program: &Program) -> anyhow::Result<Hop> {
         let kind = program.kind;
-        let encrypted = matches!(kind, Kind::RouterTls | Kind::RouterQuic);
+        let scheme = match kind {
+            Kind::RouterQuic => Scheme::Quic,
+            Kind::RouterH3 => Scheme::H3,
+            _ => Scheme::Unsaid,
+        };
+        let encrypted = kind == Kind::RouterTls || scheme != Scheme::Unsaid;
         let computer = self.computer(encrypted)?;
         let folder = encrypted.then_some(self.folder.as_path());
         let (process, endpoint) = match kind {
             Kind::Direct => (None, computer),
-            Kind::Router | Kind::RouterTls | Kind::RouterQuic => {
-                let (more, scheme) = match kind {
-                    Kind::RouterQuic => (vec!["--server-conf=type=quic".to_owned()], Scheme::Quic),
-                    _ => (Vec::new(), Scheme::Unsaid),
+            Kind::Router | Kind::RouterTls | Kind::RouterQuic | Kind::RouterH3 => {
+                let more = match scheme {
+                    Scheme::Unsaid => Vec::new(),
+                    Scheme::Quic | Scheme::H3 => vec!["--server-conf=type=quic".to_owned()],
                 };
                 let mut router = Router::start(&program.path, &more, folder)?;
                 let computer = computer.with_scheme(scheme).to_string();
