@@ -76,6 +76,9 @@ pub(super) async fn serve<S: LambdaService>(
         arriving: Arriving::new(limits),
         running: AtomicUsize::new(0),
     });
+    // Nobody waits for answers on a connection that has ended.
+    let gone = CancellationToken::new();
+    let _ends_all = gone.clone().drop_guard();
     // The library waits for the peer to leave, too, which it need not do.
     let mut left = pin!(async {
         shared.drain.cancelled().await;
@@ -101,14 +104,12 @@ pub(super) async fn serve<S: LambdaService>(
         };
         match accepted {
             Ok(Some(resolver)) => {
-                let tracked = shared.tasks.token();
-                let (running, kill) = (Running::begin(&place), shared.kill.clone());
+                let (running, gone) = (Running::begin(&place), gone.clone());
                 core.spawn(async move {
-                    let _tracked = tracked;
                     let place = &running.0;
                     tokio::select! {
                         biased;
-                        () = kill.cancelled() => {}
+                        () = gone.cancelled() => {}
                         () = place.answer(resolver) => {}
                     }
                 });
