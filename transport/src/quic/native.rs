@@ -29,7 +29,7 @@ const STALLED: Duration = Duration::from_secs(60);
 /// Requests after which others get their turn.
 const PER_TURN: usize = 64;
 /// Requests that a peer may give up per second, and at once, if it may not open more.
-const LEAST_GIVEN_UP: u32 = 1000;
+pub(super) const LEAST_GIVEN_UP: u32 = 1000;
 /// Longest deadline that is told from "never", so that sums do not overflow.
 const MAX_PATIENCE: Duration = Duration::from_secs(365 * 24 * 3600);
 
