@@ -192,6 +192,7 @@ impl Router {
         }
         let forwarder = Arc::new(forwarder);
 
+        let quic_counters = Arc::new(quic::Counters::default());
         let mut admin = Admin::new(program, env!("CARGO_PKG_VERSION"));
         let collector = RouterCollector {
             counters: counters.clone(),
@@ -199,6 +200,9 @@ impl Router {
             admission: forwarder.admission().clone(),
         };
         admin.metrics().register_collector(Box::new(collector));
+        let (taken, asked) = (quic_counters.clone(), tls.quic_client.counters.clone());
+        admin.counters(move || taken.of_server());
+        admin.counters(move || asked.of_client());
         let shown = tables.clone();
         admin.json("/destinations", move || status::destinations(&shown));
         let explained = decisions.clone();
@@ -230,6 +234,7 @@ impl Router {
             .with_lambda(forwarder.clone())
             .with_tls(tls.server)
             .with_quic(tls.quic_server, config.server.congestion)
+            .with_quic_counters(quic_counters)
             .with_limits(limits)
             .serve(listener, &cores);
         readiness.ready();

@@ -16,7 +16,9 @@ mod http3_calls;
 mod http3_streams;
 mod native;
 mod read;
+mod seen;
 mod socket;
+mod tickets;
 mod watch;
 mod wire;
 
@@ -29,7 +31,7 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use self::accept::accept;
 pub(crate) use self::calls::{Native, NotBegun};
-pub use self::counters::Counters;
+pub use self::counters::{Count, Counters};
 pub(crate) use self::dial::{Acquaintance, Dialed, Dialer, Speaks};
 pub(crate) use self::http3_calls::Http3;
 pub(crate) use self::socket::bind;

@@ -25,6 +25,7 @@ use super::calls::Arriving;
 use super::http3_streams::{Receiving, Sending, Stopped, Stream, Streams};
 use super::native::LEAST_GIVEN_UP;
 use super::read::Booked;
+use super::seen::Seen;
 use crate::http2::budget::Budget;
 use crate::http2::hpack::Name;
 use crate::http2::message::{Message, PREFIX};
@@ -85,6 +86,7 @@ pub(super) async fn serve<S: LambdaService>(
     });
     // Nobody waits for answers on a connection that has ended.
     let _ends_all = place.gone.clone().drop_guard();
+    let mut seen = Seen::at(connection);
     // The library waits for the peer to leave, too, which it need not do.
     let mut left = pin!(async {
         shared.drain.cancelled().await;
@@ -110,6 +112,7 @@ pub(super) async fn serve<S: LambdaService>(
         };
         match accepted {
             Ok(Some(resolver)) => {
+                seen.look(connection, &shared.server.quic_counters);
                 let running = Running::begin(&place);
                 let (stopped, connection) = (interest.take(), connection.clone());
                 core.spawn(async move {

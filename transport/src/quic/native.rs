@@ -17,6 +17,7 @@ use tonic::Status;
 
 use super::calls::Arriving;
 use super::read::{Reader, Unread};
+use super::seen::Seen;
 use super::wire::{Malformed, RequestHead};
 use super::{Counters, LEAVING, code, wire};
 use crate::http2::budget::Budget;
@@ -107,6 +108,7 @@ async fn requests<S: LambdaService>(
     let most_given_up = max_streams.max(LEAST_GIVEN_UP);
     let mut given_up = Budget::new(most_given_up, Instant::now());
     let mut next = Box::pin(connection.accept_bi());
+    let mut seen = Seen::at(connection);
     poll_fn(|cx| {
         lambdas.watch(cx);
         let mut now = None;
@@ -130,7 +132,10 @@ async fn requests<S: LambdaService>(
                 stream.refuse();
                 continue;
             }
-            let now = *now.get_or_insert_with(Instant::now);
+            let now = *now.get_or_insert_with(|| {
+                seen.look(connection, &place.counters);
+                Instant::now()
+            });
             let number = lambdas.reserve();
             lambdas.begin(number, 0, answer(place.clone(), stream, now));
         }
