@@ -95,6 +95,7 @@ impl Config {
     /// The first key whose value is out of range.
     pub fn check(&self) -> Result<(), StartError> {
         let sections = [
+            self.server.check(),
             self.optimizer.check(),
             self.router.check(),
             self.tables.check(),
