@@ -302,8 +302,12 @@ impl Tls {
                 ..Self::default()
             });
         }
-        let files = TlsFiles::from_environment()?;
-        let (server, client) = (files.server_config()?, files.client_config()?);
+        let files = TlsFiles::from_environment();
+        let configs = files.and_then(|files| Ok((files.server_config()?, files.client_config()?)));
+        let (server, client) = configs.map_err(|error| match quic {
+            true => error.for_quic(),
+            false => error,
+        })?;
         Ok(Self {
             server: data.then(|| server.clone()),
             client: data.then(|| client.clone()),
