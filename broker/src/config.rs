@@ -148,6 +148,14 @@ impl Default for ServerConfig {
     }
 }
 
+impl ServerConfig {
+    /// What makes no sense, if anything: key and problem.
+    pub(crate) fn check(&self) -> Result<(), (&'static str, String)> {
+        let checked = self.endpoint.check_listening();
+        checked.map_err(|problem| ("server.endpoint", problem))
+    }
+}
+
 /// A number of cores between 1 and 512: each is a thread with connections of
 /// its own, so that an absurd number is an error rather than a burden.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

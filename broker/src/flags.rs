@@ -1,7 +1,7 @@
 //! The command line of the brokers, as far as it is the same for both.
 
 use edge_daemon::cli::CommonFlags;
-use edge_daemon::conf_string::{ConfSchema, Key, Kind};
+use edge_daemon::conf_string::{ConfSchema, Key, LISTENS};
 use edge_daemon::layers::Layers;
 
 /// The options of `edgerouter` that `edgedispatcher` has, too, to be flattened
@@ -51,20 +51,7 @@ pub struct BrokerFlags {
 static SERVER_CONF: ConfSchema = ConfSchema {
     option: "--server-conf",
     section: "server",
-    kinds: &[
-        Kind {
-            name: "grpc",
-            keys: &[],
-        },
-        Kind {
-            name: "quic",
-            keys: &[Key::text("congestion")],
-        },
-        Kind {
-            name: "both",
-            keys: &[Key::text("congestion")],
-        },
-    ],
+    kinds: LISTENS,
     common: &[],
 };
 

@@ -95,6 +95,7 @@ impl Config {
     /// The first key whose value is out of range.
     pub fn check(&self) -> Result<(), StartError> {
         let sections = [
+            self.server.check(),
             self.optimizer.check(),
             self.router.check(),
             self.tables.check(),
@@ -192,6 +193,7 @@ impl Router {
         }
         let forwarder = Arc::new(forwarder);
 
+        let quic_counters = Arc::new(quic::Counters::default());
         let mut admin = Admin::new(program, env!("CARGO_PKG_VERSION"));
         let collector = RouterCollector {
             counters: counters.clone(),
@@ -199,6 +201,9 @@ impl Router {
             admission: forwarder.admission().clone(),
         };
         admin.metrics().register_collector(Box::new(collector));
+        let (taken, asked) = (quic_counters.clone(), tls.quic_client.counters.clone());
+        admin.counters(move || taken.of_server());
+        admin.counters(move || asked.of_client());
         let shown = tables.clone();
         admin.json("/destinations", move || status::destinations(&shown));
         let explained = decisions.clone();
@@ -231,6 +236,7 @@ impl Router {
             .with_lambda(forwarder.clone())
             .with_tls(tls.server)
             .with_quic(tls.quic_server, config.server.congestion)
+            .with_quic_counters(quic_counters)
             .with_limits(limits)
             .serve(listener, &cores);
         readiness.ready();
@@ -297,8 +303,12 @@ impl Tls {
                 ..Self::default()
             });
         }
-        let files = TlsFiles::from_environment()?;
-        let (server, client) = (files.server_config()?, files.client_config()?);
+        let files = TlsFiles::from_environment();
+        let configs = files.and_then(|files| Ok((files.server_config()?, files.client_config()?)));
+        let (server, client) = configs.map_err(|error| match quic {
+            true => error.for_quic(),
+            false => error,
+        })?;
         Ok(Self {
             server: data.then(|| server.clone()),
             client: data.then(|| client.clone()),

@@ -258,7 +258,7 @@ fn quic_options(
             ..quic::Options::default()
         },
         None if wants_quic => quic::Options {
-            tls: Some(TlsFiles::from_environment()?.client_config()?),
+            tls: Some(for_quic()?),
             ..quic::Options::default()
         },
         // Those of `both` fall back, and ETSI's servers may name a `quic://` end-point.
@@ -270,4 +270,11 @@ fn quic_options(
         congestion: config.client.congestion,
         ..options
     })
+}
+
+fn for_quic() -> Result<Arc<edge_transport::tls::ClientConfig>, TlsError> {
+    let files = TlsFiles::from_environment();
+    files
+        .and_then(|files| files.client_config())
+        .map_err(TlsError::for_quic)
 }

@@ -108,7 +108,7 @@ pub struct EtsiConfig {
 }
 
 /// Section `liveness`: computers that renew their announcements live as long
-/// as they do so, others as long as they accept connections.
+/// as they do so, others as long as they accept connections, or over QUIC answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct LivenessConfig {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use edge_transport::{Scheme, quic};
 use futures_util::{StreamExt as _, stream};
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
@@ -33,7 +34,11 @@ pub(crate) async fn probes(fleet: Arc<Fleet>) {
     loop {
         sleep(fleet.liveness().probe_interval).await;
         let probe = async |computer: Address| {
-            let outcome = probe(&computer, fleet.liveness().probe_timeout).await;
+            let within = fleet.liveness().probe_timeout;
+            let outcome = match computer.scheme() {
+                Scheme::Unsaid => connect(&computer, within).await,
+                Scheme::Quic | Scheme::H3 => ask(&computer, within).await,
+            };
             fleet.happens(|registry, now| registry.probed(now, &computer, outcome));
         };
         stream::iter(fleet.to_probe())
@@ -48,7 +53,7 @@ pub(crate) async fn probes(fleet: Arc<Fleet>) {
     clippy::disallowed_methods,
     reason = "within a time-out, and nothing is to be sent"
 )]
-async fn probe(computer: &Address, within: Duration) -> Probe {
+async fn connect(computer: &Address, within: Duration) -> Probe {
     let connecting = TcpStream::connect((computer.host(), computer.port()));
     match timeout(within, connecting).await {
         Ok(Ok(_)) => Probe::Answered,
@@ -58,6 +63,18 @@ async fn probe(computer: &Address, within: Duration) -> Probe {
         }
         Err(_) => {
             tracing::debug!(%computer, ?within, "probe failed: no connection in time");
+            Probe::Failed
+        }
+    }
+}
+
+/// The same for one that is served over QUIC, and perhaps not over TCP: it says which versions it
+/// speaks to anybody, whatever certificates they have.
+async fn ask(computer: &Address, within: Duration) -> Probe {
+    match quic::probe(computer, within).await {
+        Ok(()) => Probe::Answered,
+        Err(error) => {
+            tracing::debug!(%computer, %error, "probe failed");
             Probe::Failed
         }
     }

@@ -10,6 +10,7 @@
 //! Programs add metrics to [`Admin::metrics`] and pages with [`Admin::json`] and
 //! [`Admin::route`]. Anything else is a 404 that lists what there is.
 
+mod counts;
 mod endpoint;
 mod readiness;
 mod routes;
@@ -88,6 +89,16 @@ impl Admin {
     /// The registry, to which the program adds its metrics and collectors.
     pub fn metrics(&mut self) -> &mut Registry {
         &mut self.metrics
+    }
+
+    /// Adds counters that somebody else counts: `read` tells their names, without the suffix
+    /// `_total`, what each is about, and how many so far; always the same ones.
+    pub fn counters<C>(&mut self, read: impl Fn() -> C + Send + Sync + 'static)
+    where
+        C: IntoIterator<Item = (&'static str, &'static str, u64)> + 'static,
+    {
+        let counts = counts::Counts(move || read().into_iter().collect::<Vec<_>>());
+        self.metrics.register_collector(Box::new(counts));
     }
 
     /// The handle that says whether the process is ready.

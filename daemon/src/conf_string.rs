@@ -62,6 +62,22 @@ pub struct Kind {
     pub keys: &'static [Key],
 }
 
+/// What can be listened with for lambdas: the values of `type` of every `--server-conf`.
+pub const LISTENS: &[Kind] = &[
+    Kind {
+        name: "grpc",
+        keys: &[],
+    },
+    Kind {
+        name: "quic",
+        keys: &[Key::text("congestion")],
+    },
+    Kind {
+        name: "both",
+        keys: &[Key::text("congestion")],
+    },
+];
+
 /// A key and the type of its value. The name is the same in the conf string and in TOML.
 #[derive(Debug, Clone, Copy)]
 pub struct Key {

@@ -6,7 +6,7 @@ use std::ffi::OsString;
 
 use edge_daemon::UsageError;
 use edge_daemon::cli::{self, CommonFlags};
-use edge_daemon::conf_string::{ConfSchema, Key, Kind};
+use edge_daemon::conf_string::{ConfSchema, Key, Kind, LISTENS};
 use edge_daemon::layers::{Layers, Loaded};
 
 pub use self::wsk::{WskFlags, read_wsk};
@@ -125,20 +125,7 @@ static PLATFORM_CONF: ConfSchema = ConfSchema {
 static SERVER_CONF: ConfSchema = ConfSchema {
     option: "--server-conf",
     section: "transport",
-    kinds: &[
-        Kind {
-            name: "grpc",
-            keys: &[],
-        },
-        Kind {
-            name: "quic",
-            keys: &[Key::text("congestion")],
-        },
-        Kind {
-            name: "both",
-            keys: &[Key::text("congestion")],
-        },
-    ],
+    kinds: LISTENS,
     common: &[],
 };
 

@@ -23,7 +23,9 @@ use edge_daemon::admin::{Admin, AdminError, RunningAdmin};
 use edge_proto::rpc::edge_server_server;
 use edge_transport::states::{StateService, StateStore};
 use edge_transport::tls::TlsError;
-use edge_transport::{BindError, Cores, Endpoint, Listener, Server, ServerHandle, Typed, services};
+use edge_transport::{
+    BindError, Cores, Endpoint, Listener, Server, ServerHandle, Typed, quic, services,
+};
 use serde::Serialize;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -227,7 +229,15 @@ impl Door {
             metrics: Metrics::default(),
             draining_until: OnceLock::new(),
         });
-        let (admin, readiness) = start_admin(program, &config, &service, &store).await?;
+        let quic_counters = Arc::new(quic::Counters::default());
+        let mut admin = Admin::new(program, env!("CARGO_PKG_VERSION"));
+        let taken = quic_counters.clone();
+        admin.counters(move || taken.of_server());
+        if config.asynchronous.companion.get().is_some() {
+            let asked = security.quic_client.counters.clone();
+            admin.counters(move || asked.of_client());
+        }
+        let (admin, readiness) = start_admin(admin, &config, &service, &store).await?;
 
         let streams = CancellationToken::new();
         let serve_control = |routes: Routes, listener: Listener| -> ServerHandle {
@@ -248,6 +258,7 @@ impl Door {
             .with_lambda(Arc::new(Typed(Handler(service.clone()))))
             .with_tls(security.lambda_server)
             .with_quic(security.quic_server, config.transport.congestion)
+            .with_quic_counters(quic_counters)
             .serve(listeners.lambda, &cores);
         tracing::info!(address = %lambda.local_addr(), %endpoint, "{program} listens");
         readiness.ready();
@@ -324,12 +335,11 @@ struct StatePage {
 }
 
 async fn start_admin<E: Executor>(
-    program: &'static str,
+    mut admin: Admin,
     config: &Common,
     service: &Arc<Service<E>>,
     store: &Arc<StateStore>,
 ) -> Result<(Option<RunningAdmin>, edge_daemon::admin::Readiness), AdminError> {
-    let mut admin = Admin::new(program, env!("CARGO_PKG_VERSION"));
     service.metrics.register(admin.metrics());
     let collector = PlatformCollector(service.executor.clone());
     admin.metrics().register_collector(Box::new(collector));

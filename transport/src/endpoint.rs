@@ -127,6 +127,22 @@ impl Endpoint {
             .is_ok_and(|address| address.is_unspecified())
     }
 
+    /// Checks that a server can be told to listen there: a scheme says how others reach it, and not
+    /// what it serves.
+    ///
+    /// # Errors
+    /// What to write instead.
+    pub fn check_listening(&self) -> Result<(), String> {
+        if self.scheme == Scheme::Unsaid {
+            return Ok(());
+        }
+        let authority = self.authority();
+        Err(format!(
+            "{self} says how others reach it; to listen there, write {authority}, and --server-conf \
+             type=quic, or type=both for gRPC over TCP beside it"
+        ))
+    }
+
     /// All addresses of this end-point. Blocks on name resolution unless the
     /// host is an address.
     ///
@@ -249,6 +265,21 @@ mod tests {
             assert_eq!((endpoint.host(), endpoint.port()), (host, 1));
             let plain = endpoint.with_scheme(Scheme::Unsaid);
             assert_eq!(plain.as_str(), authority);
+        }
+    }
+
+    #[test]
+    fn nobody_listens_at_a_scheme() {
+        for (text, instead) in [
+            ("quic://a:1", "write a:1,"),
+            ("h3://[::]:1", "write [::]:1,"),
+        ] {
+            let endpoint: Endpoint = text.parse().expect(text);
+            let problem = endpoint.check_listening().expect_err(text);
+            assert!(problem.contains(instead), "{problem}");
+            assert!(problem.contains("--server-conf type=quic"), "{problem}");
+            let plain = endpoint.with_scheme(Scheme::Unsaid);
+            assert_eq!(plain.check_listening(), Ok(()));
         }
     }
 

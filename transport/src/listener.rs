@@ -65,7 +65,8 @@ impl Listener {
     /// the connections. Port 0 picks a free one.
     ///
     /// # Errors
-    /// If the name cannot be resolved, or none of its addresses be bound.
+    /// If the name cannot be resolved, or none of its addresses be bound, or if it has a scheme, which
+    /// nobody listens at.
     pub fn bind(endpoint: &Endpoint) -> Result<Self, BindError> {
         Self::bind_for(endpoint, Listens::Tcp)
     }
@@ -79,6 +80,10 @@ impl Listener {
             endpoint: endpoint.clone(),
             source,
         };
+        if endpoint.scheme() != Scheme::Unsaid {
+            let text = "it says how others reach it; to listen there, write host:port";
+            return Err(error(std::io::Error::other(text)));
+        }
         let mut last = std::io::Error::other("the name has no address");
         for address in endpoint.to_socket_addrs().map_err(error)? {
             match ports(address, listens) {

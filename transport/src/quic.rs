@@ -13,9 +13,13 @@ mod counters;
 mod dial;
 mod http3;
 mod http3_calls;
+mod http3_streams;
 mod native;
+mod probe;
 mod read;
+mod seen;
 mod socket;
+mod tickets;
 mod watch;
 mod wire;
 
@@ -28,9 +32,10 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use self::accept::accept;
 pub(crate) use self::calls::{Native, NotBegun};
-pub use self::counters::Counters;
+pub use self::counters::{Count, Counters};
 pub(crate) use self::dial::{Acquaintance, Dialed, Dialer, Speaks};
 pub(crate) use self::http3_calls::Http3;
+pub use self::probe::{NoAnswer, probe};
 pub(crate) use self::socket::bind;
 use crate::Limits;
 use crate::tls::TlsFiles;

@@ -92,6 +92,13 @@ impl<S: LambdaService> Server<S> {
         self
     }
 
+    /// Counts what happens on QUIC connections in `counters`, for whoever has to show them.
+    #[must_use]
+    pub fn with_quic_counters(mut self, counters: Arc<Counters>) -> Self {
+        self.quic_counters = counters;
+        self
+    }
+
     /// Sets the limits that peers have to keep.
     #[must_use]
     pub fn with_limits(mut self, limits: Limits) -> Self {

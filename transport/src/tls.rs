@@ -51,6 +51,20 @@ pub enum TlsError {
         /// What is wrong with it.
         reason: String,
     },
+    /// QUIC is asked for, and there is nothing to encrypt it with.
+    #[error(
+        "QUIC is always encrypted and needs certificates; the variable CERT_DIR names the folder of \
+         ca.crt, server.crt, server.key, client.crt and client.key: {0}"
+    )]
+    NoQuic(#[source] Box<TlsError>),
+}
+
+impl TlsError {
+    /// The same where it was QUIC that asked for certificates.
+    #[must_use]
+    pub fn for_quic(self) -> Self {
+        Self::NoQuic(Box::new(self))
+    }
 }
 
 impl TlsFiles {

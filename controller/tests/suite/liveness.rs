@@ -1,15 +1,20 @@
 //! Who is alive: leases, probes, restarts of the controller, over real sockets.
 
 use std::net::TcpListener;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::support::{
-    Announcer, DEADLINE, Router, computer, leased, page, quick, start, state, state_shows,
-    without_reconciliation,
+    Announcer, DEADLINE, Router, certificates, computer, eventually, leased, page, quick, start,
+    state, state_shows, without_reconciliation,
 };
 use edge_proto::rpc::ComputerInfo;
+use edge_transport::quic::Congestion;
+use edge_transport::{BindError, Cores, Endpoint, Listener, Listens, Scheme, Server};
 use serde_json::json;
 use tonic::Code;
+use tonic::service::Routes;
 
 const LEASE: u32 = 60_000;
 
@@ -75,6 +80,62 @@ async fn a_computer_that_never_renews_is_withdrawn_when_dead_and_reinstated_when
     )
     .await;
     controller.kill().await;
+}
+
+#[tokio::test]
+async fn a_computer_that_only_serves_quic_is_alive_though_nobody_knows_its_authority() {
+    let folder = tempfile::tempdir().unwrap();
+    let tls = certificates(folder.path()).server_config().unwrap();
+    let cores = Arc::new(Cores::start("computer", NonZeroUsize::MIN).unwrap());
+    let serve = |at: &Endpoint| {
+        let listener = Listener::bind_for(at, Listens::Udp)?;
+        let server = Server::new(Routes::default()).with_quic(Some(tls.clone()), Congestion::Cubic);
+        Ok::<_, BindError>(server.serve(listener, &cores))
+    };
+    for scheme in [Scheme::Quic, Scheme::H3] {
+        let mut config = quick();
+        config.liveness.probe_interval = Duration::from_millis(20);
+        let controller = start(config).await;
+        let announcer = Announcer::to(controller.address());
+        let router = Router::start();
+        announcer.router(router.leased(LEASE)).await.unwrap();
+        let serving = serve(&Endpoint::new("127.0.0.1", 0)).unwrap();
+        let place = Endpoint::from(serving.local_addr());
+        let at = place.clone().with_scheme(scheme).to_string();
+        announcer.computer(computer(&at, &["l0"])).await.unwrap();
+        let entry = format!("l0,{at}");
+        let is_alive = json!({"kind": "probed", "failures": 0});
+        router.shows(&[&entry]).await;
+        // Far longer than it would take to withdraw it.
+        let probes = serving.quic().clone();
+        for _ in 0..3 {
+            router.is_compared().await;
+            state_shows(&controller, "/computers/0/standing", is_alive.clone()).await;
+        }
+        router.shows(&[&entry]).await;
+        assert_eq!(
+            probes.most_shaking(),
+            0,
+            "it is not bothered with handshakes"
+        );
+
+        serving.kill().await;
+        router.shows(&[]).await;
+        let withdrawn = json!("withdrawn");
+        state_shows(&controller, "/computers/0/standing/kind", withdrawn).await;
+
+        // The last words of the first one may hold its port for a moment.
+        let mut again = None;
+        eventually("the port is free", || {
+            again = serve(&place).ok();
+            again.is_some()
+        })
+        .await;
+        router.shows(&[&entry]).await;
+        state_shows(&controller, "/computers/0/standing", is_alive).await;
+        controller.kill().await;
+        again.unwrap().kill().await;
+    }
 }
 
 #[tokio::test]

@@ -6,13 +6,11 @@
 
 use std::net::TcpListener;
 use std::num::NonZeroUsize;
-use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 
-use super::support::{Announcer, Program, Router, eventually, leased, program};
+use super::support::{Announcer, Program, Router, certificates, eventually, leased, program};
 use edge_transport::Cores;
-use edge_transport::tls::TlsFiles;
 use prost::Message as _;
 
 /// Exit code, standard output and standard error of a run that ends by itself.
@@ -125,27 +123,6 @@ async fn a_secure_control_plane_is_encrypted_in_both_directions_and_closed_to_ot
     announcer.computer(info).await.unwrap();
     router.shows(&["l0,127.0.0.1:10"]).await;
     cores.join().await;
-}
-
-/// Writes a CA and certificates of both roles into `folder`.
-fn certificates(folder: &Path) -> TlsFiles {
-    use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
-    let ca_key = KeyPair::generate().unwrap();
-    let mut ca = CertificateParams::default();
-    ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    let ca_certificate = ca.self_signed(&ca_key).unwrap();
-    std::fs::write(folder.join("ca.crt"), ca_certificate.pem()).unwrap();
-    let issuer = Issuer::new(ca, ca_key);
-    for role in ["server", "client"] {
-        let key = KeyPair::generate().unwrap();
-        let certificate = CertificateParams::new(["127.0.0.1".to_owned()])
-            .unwrap()
-            .signed_by(&key, &issuer)
-            .unwrap();
-        std::fs::write(folder.join(format!("{role}.crt")), certificate.pem()).unwrap();
-        std::fs::write(folder.join(format!("{role}.key")), key.serialize_pem()).unwrap();
-    }
-    TlsFiles::from_variables(|name| (name == "CERT_DIR").then(|| folder.to_owned())).unwrap()
 }
 
 #[test]

@@ -41,6 +41,11 @@ impl Common {
             let error = InvalidConfig { key, problem };
             holds.then_some(()).ok_or(error)
         };
+        let listening = self.server.endpoint.check_listening();
+        listening.map_err(|problem| InvalidConfig {
+            key: "server.endpoint",
+            problem,
+        })?;
         let threads = self.server.num_threads;
         check(
             threads.is_none_or(|count| (1..=MAX_THREADS).contains(&count)),

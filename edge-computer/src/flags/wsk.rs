@@ -53,7 +53,8 @@ pub struct WskFlags {
     /// Encrypt everything else, too: utilisation, states, callbacks, announcements
     #[arg(long)]
     pub secure_control: bool,
-    /// How lambdas travel: type=grpc [default: type=grpc]
+    /// How lambdas travel: type=grpc, or type=quic|both,congestion=cubic|bbr, which needs
+    /// certificates [default: type=grpc]
     #[arg(long, value_name = "CONF")]
     pub server_conf: Option<String>,
     /// Where to stream utilisation; empty: nowhere [default: 0.0.0.0:6476]

@@ -33,6 +33,15 @@ impl Security {
                 ..Self::default()
             });
         }
+        Self::read(config).map_err(|error| match quic {
+            true => error.for_quic(),
+            false => error,
+        })
+    }
+
+    fn read(config: &Common) -> Result<Self, TlsError> {
+        let (secure, control) = (config.server.secure, config.tls.control);
+        let calls_lambdas = config.asynchronous.companion.get().is_some();
         let files = match &config.tls.files {
             Some(files) => files.clone(),
             None => TlsFiles::from_environment()?,
@@ -47,7 +56,7 @@ impl Security {
         Ok(Self {
             lambda_server: server(secure)?,
             lambda_client: client(secure && calls_lambdas)?,
-            quic_server: server(quic)?,
+            quic_server: server(config.transport.r#type.on_udp())?,
             quic_client: quic::Options {
                 tls: client(calls_lambdas)?,
                 congestion: config.transport.congestion,

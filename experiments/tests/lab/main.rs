@@ -6,4 +6,5 @@ mod bench_hop;
 mod bench_scale;
 mod chaos;
 mod overload;
+mod quic_programs;
 mod run;

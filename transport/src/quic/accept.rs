@@ -2,14 +2,15 @@
 
 use std::net::UdpSocket;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use quinn::crypto::rustls::{HandshakeData, QuicServerConfig};
 use quinn::{Incoming, ServerConfig, TokioRuntime};
 use tokio::time::timeout;
 
-use super::{ALPN_H3, ALPN_NATIVE, Congestion, code, http3, native, transport};
+use super::counters::Shaking;
+use super::tickets::Tickets;
+use super::{ALPN_H3, ALPN_NATIVE, Congestion, Counters, code, http3, native, transport};
 use crate::server::Shared;
 use crate::{Core, Cores, LambdaService, Limits};
 
@@ -17,20 +18,22 @@ use crate::{Core, Cores, LambdaService, Limits};
 const UNPROVEN: usize = 100;
 /// Handshakes under way beyond which nobody is listened to.
 const HANDSHAKES: usize = 1000;
-/// Tickets that are kept for clients that come back. Each can be used once, which is what keeps
-/// early requests from being replayed.
-const TICKETS: usize = 10_000;
 /// Bytes of one connection that are kept before it is accepted, and of all of them.
 const WAITING: (u64, u64) = (64 << 10, 4 << 20);
 /// How long the last words of a server may take to leave.
 const LAST_WORDS: Duration = Duration::from_millis(100);
 
 /// Our side of all connections, from what TLS over TCP would be configured with.
-fn config(tls: &rustls::ServerConfig, limits: &Limits, congestion: Congestion) -> ServerConfig {
+fn config(
+    tls: &rustls::ServerConfig,
+    limits: &Limits,
+    congestion: Congestion,
+    counters: &Arc<Counters>,
+) -> ServerConfig {
     let mut tls = tls.clone();
     tls.alpn_protocols = vec![ALPN_NATIVE.to_vec(), ALPN_H3.to_vec()];
     tls.max_early_data_size = u32::MAX;
-    tls.session_storage = rustls::server::ServerSessionMemoryCache::new(TICKETS);
+    tls.session_storage = Arc::new(Tickets::new(counters.clone()));
     let tls = QuicServerConfig::try_from(tls).expect("our configurations allow TLS 1.3");
     let mut config = ServerConfig::with_crypto(Arc::new(tls));
     let mut transport = transport(limits, congestion);
@@ -43,22 +46,6 @@ fn config(tls: &rustls::ServerConfig, limits: &Limits, congestion: Congestion) -
     config
 }
 
-/// A handshake that is under way.
-struct Shaking(Arc<AtomicUsize>);
-
-impl Shaking {
-    fn begin(all: &Arc<AtomicUsize>) -> Self {
-        all.fetch_add(1, Ordering::Relaxed);
-        Self(all.clone())
-    }
-}
-
-impl Drop for Shaking {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
 /// Accepts connections and hands each to the least loaded core.
 pub(crate) async fn accept<S: LambdaService>(
     socket: UdpSocket,
@@ -67,7 +54,8 @@ pub(crate) async fn accept<S: LambdaService>(
     shared: Arc<Shared<S>>,
     cores: Arc<Cores>,
 ) {
-    let config = config(&tls, &shared.server.limits, congestion);
+    let counters = &shared.server.quic_counters;
+    let config = config(&tls, &shared.server.limits, congestion, counters);
     let made = quinn::Endpoint::new(
         super::endpoint(),
         Some(config),
@@ -81,7 +69,6 @@ pub(crate) async fn accept<S: LambdaService>(
             return;
         }
     };
-    let shaking = Arc::new(AtomicUsize::new(0));
     loop {
         let incoming = tokio::select! {
             biased;
@@ -89,12 +76,12 @@ pub(crate) async fn accept<S: LambdaService>(
             incoming = endpoint.accept() => incoming,
         };
         let Some(incoming) = incoming else { break };
-        if let Some(incoming) = admitted(incoming, &shared, shaking.load(Ordering::Relaxed)) {
+        if let Some(incoming) = admitted(incoming, &shared) {
             hand_over(
                 incoming,
                 &shared,
                 cores.least_loaded(),
-                Shaking::begin(&shaking),
+                Shaking::begin(counters),
             );
         }
     }
@@ -115,8 +102,9 @@ pub(crate) async fn accept<S: LambdaService>(
 }
 
 /// The connection, unless there are too many.
-fn admitted<S>(incoming: Incoming, shared: &Shared<S>, shaking: usize) -> Option<Incoming> {
+fn admitted<S>(incoming: Incoming, shared: &Shared<S>) -> Option<Incoming> {
     let counters = &shared.server.quic_counters;
+    let shaking = counters.shaking();
     let is_proven = incoming.remote_address_validated();
     if shaking >= HANDSHAKES {
         counters.count_refused();

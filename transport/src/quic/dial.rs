@@ -9,7 +9,7 @@ use quinn::{ClientConfig, Connecting, Connection, ConnectionError, TokioRuntime}
 use rustls::client::Resumption;
 
 use super::watch::Watched;
-use super::{ALPN_H3, ALPN_NATIVE, Http3, KEEP_ALIVE, Native, Options, transport};
+use super::{ALPN_H3, ALPN_NATIVE, Counters, Http3, KEEP_ALIVE, Native, Options, transport};
 use crate::client::{ClientOptions, ConnectCause, resolve};
 use crate::{Core, Endpoint};
 
@@ -124,8 +124,7 @@ impl Dialer {
     ) -> Result<Dialed, ConnectCause> {
         let connecting = self.begin(endpoint, address, acquaintance)?;
         if acquaintance.speaks == Speaks::Http3 {
-            let connection = connecting.await.map_err(|error| cause(&error))?;
-            self.options.quic.counters.count_connection();
+            let connection = self.shaken(connecting).await?;
             let limits = &self.options.limits;
             let http3 = Http3::new(connection.clone(), endpoint, limits, &self.core).await?;
             self.watch(&connection, &http3.watched);
@@ -134,6 +133,16 @@ impl Dialer {
         let native = self.establish(connecting).await?;
         self.watch(&native.connection, &native.watched);
         Ok(Dialed::Native(native))
+    }
+
+    /// Waits for the handshake.
+    async fn shaken(&self, connecting: Connecting) -> Result<Connection, ConnectCause> {
+        let counters = &self.options.quic.counters;
+        let mut unfinished = Unfinished(Some(counters));
+        let connection = connecting.await.map_err(|error| cause(&error))?;
+        unfinished.0 = None;
+        counters.count_connection();
+        Ok(connection)
     }
 
     fn watch(&self, connection: &Connection, watched: &Arc<Watched>) {
@@ -148,8 +157,7 @@ impl Dialer {
             Ok(native) => return Ok(native),
             Err(connecting) => connecting,
         };
-        let connection = connecting.await.map_err(|error| cause(&error))?;
-        self.options.quic.counters.count_connection();
+        let connection = self.shaken(connecting).await?;
         let native = Native::new(connection, &self.options.limits);
         native.established.cancel();
         Ok(native)
@@ -168,10 +176,12 @@ impl Dialer {
         let patience = self.options.connect_timeout;
         self.core.spawn(async move {
             let Ok(is_accepted) = tokio::time::timeout(patience, accepted).await else {
+                counters.count_no_handshake();
                 connection.close(super::code::SILENT, b"no handshake in time");
                 return;
             };
             if connection.close_reason().is_some() {
+                counters.count_no_handshake();
                 return;
             }
             counters.count_connection();
@@ -228,6 +238,17 @@ impl Dialer {
             socket.rebind(super::bind(SocketAddr::new(host, 0))?)?;
         }
         Ok(())
+    }
+}
+
+/// A handshake that counts as failed unless it ends well; whoever waits for it may give up.
+struct Unfinished<'a>(Option<&'a Counters>);
+
+impl Drop for Unfinished<'_> {
+    fn drop(&mut self) {
+        if let Some(counters) = self.0 {
+            counters.count_no_handshake();
+        }
     }
 }
 

@@ -3,15 +3,14 @@
 use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use bytes::{Buf, Bytes};
-use h3::error::StreamError;
+use h3::error::{Code, StreamError};
 use h3::server::{RequestResolver, RequestStream};
-use h3_quinn::{BidiStream, RecvStream, SendStream};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use http_body::{Body, Frame};
 use http_body_util::BodyExt as _;
@@ -23,7 +22,11 @@ use tonic::transport::server::TcpConnectInfo;
 use tower::ServiceExt as _;
 
 use super::calls::Arriving;
-use super::read::Account as _;
+use super::http3_streams::{Receiving, Sending, Stopped, Stream, Streams};
+use super::native::LEAST_GIVEN_UP;
+use super::read::Booked;
+use super::seen::Seen;
+use crate::http2::budget::Budget;
 use crate::http2::hpack::Name;
 use crate::http2::message::{Message, PREFIX};
 use crate::server::{FAREWELL, LOOK_EVERY, Shared, number};
@@ -39,10 +42,8 @@ const MAX_PATIENCE: Duration = Duration::from_secs(365 * 24 * 3600);
 /// Messages up to this size leave in one piece with what stands in front of them.
 const ONE_PIECE: usize = 2 << 10;
 
-type Resolver = RequestResolver<h3_quinn::Connection, Bytes>;
-type Both = RequestStream<BidiStream<Bytes>, Bytes>;
-type Sending = RequestStream<SendStream<Bytes>, Bytes>;
-type Receiving = RequestStream<RecvStream, Bytes>;
+type Resolver = RequestResolver<Streams, Bytes>;
+type Both = RequestStream<Stream, Bytes>;
 
 /// Serves one connection until its peer closes it or the server drains. Nothing is looked at before
 /// `established` has ended with success: what came earlier may be a replay.
@@ -61,7 +62,9 @@ pub(super) async fn serve<S: LambdaService>(
     builder
         .max_field_section_size(limits.max_header_bytes.into())
         .send_grease(false);
-    let building = builder.build(h3_quinn::Connection::new(connection.clone()));
+    let streams = Streams::new(connection.clone());
+    let interest = streams.interest();
+    let building = builder.build(streams);
     let Ok(Ok(mut requests)) = timeout(limits.handshake_timeout, building).await else {
         return;
     };
@@ -75,7 +78,15 @@ pub(super) async fn serve<S: LambdaService>(
         },
         arriving: Arriving::new(limits),
         running: AtomicUsize::new(0),
+        given_up: Mutex::new(Budget::new(
+            limits.max_concurrent_streams.max(LEAST_GIVEN_UP),
+            Instant::now(),
+        )),
+        gone: CancellationToken::new(),
     });
+    // Nobody waits for answers on a connection that has ended.
+    let _ends_all = place.gone.clone().drop_guard();
+    let mut seen = Seen::at(connection);
     // The library waits for the peer to leave, too, which it need not do.
     let mut left = pin!(async {
         shared.drain.cancelled().await;
@@ -101,15 +112,14 @@ pub(super) async fn serve<S: LambdaService>(
         };
         match accepted {
             Ok(Some(resolver)) => {
-                let tracked = shared.tasks.token();
-                let (running, kill) = (Running::begin(&place), shared.kill.clone());
+                seen.look(connection, &shared.server.quic_counters);
+                let running = Running::begin(&place);
+                let (stopped, connection) = (interest.take(), connection.clone());
                 core.spawn(async move {
-                    let _tracked = tracked;
-                    let place = &running.0;
-                    tokio::select! {
-                        biased;
-                        () = kill.cancelled() => {}
-                        () = place.answer(resolver) => {}
+                    let given_up = running.0.attend(resolver, stopped).await.is_err();
+                    if given_up && !running.0.may_give_up() {
+                        let code = Code::H3_EXCESSIVE_LOAD.value() as u32;
+                        connection.close(code.into(), b"too many requests are given up");
                     }
                 });
             }
@@ -130,6 +140,10 @@ struct Place<S> {
     arriving: Arriving,
     /// Requests that are being answered.
     running: AtomicUsize,
+    /// How many more the peer may give up.
+    given_up: Mutex<Budget>,
+    /// Cancelled when the connection has ended.
+    gone: CancellationToken,
 }
 
 /// A request that is being answered.
@@ -158,20 +172,42 @@ impl From<StreamError> for Gone {
 }
 
 impl<S: LambdaService> Place<S> {
-    async fn answer(&self, resolver: Resolver) {
+    /// Answers, for as long as somebody wants to know.
+    async fn attend(&self, resolver: Resolver, stopped: Option<Stopped>) -> Result<(), Gone> {
+        let until_stopped = async {
+            match stopped {
+                Some(stopped) => {
+                    let _why = stopped.await;
+                }
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            () = self.gone.cancelled() => Ok(()),
+            answered = self.answer(resolver) => answered,
+            () = until_stopped => Err(Gone),
+        }
+    }
+
+    async fn answer(&self, resolver: Resolver) -> Result<(), Gone> {
         // What is no request is answered by the library, if at all.
         let Ok(Ok((request, stream))) = timeout(DEFAULT_DEADLINE, resolver.resolve_request()).await
         else {
-            return;
+            return Err(Gone);
         };
-        let lambda = &self.shared.server.lambda;
-        // An error means that the caller is gone; nobody is left to be told.
-        let _told = match lambda {
+        match &self.shared.server.lambda {
             Some(lambda) if request.uri().path() == S::METHOD => {
                 self.lambda(lambda, &request, stream).await
             }
             _ => self.other(request, stream).await,
-        };
+        }
+    }
+
+    /// False if the peer has given up more than anybody has reason to.
+    fn may_give_up(&self) -> bool {
+        let mut given_up = self.given_up.lock().unwrap_or_else(PoisonError::into_inner);
+        given_up.take(Instant::now())
     }
 
     async fn lambda(
@@ -214,25 +250,22 @@ impl<S: LambdaService> Place<S> {
     async fn message(&self, stream: &mut Both) -> Result<Result<Bytes, Status>, Gone> {
         let limit = self.shared.server.limits.max_message_bytes;
         let mut message = Message::default();
-        let mut booked = 0;
-        let read = loop {
+        let mut booked = Booked::nothing(&self.arriving);
+        loop {
             let Some(mut data) = stream.recv_data().await? else {
-                break message.end().and_then(|message| {
+                return Ok(message.end().and_then(|message| {
                     message.ok_or_else(|| Status::internal("the request has no message"))
-                });
+                }));
             };
             let more = data.remaining();
-            if !self.arriving.book(more) {
+            if !booked.more(more) {
                 let text = "too much of other messages is on its way on this connection";
-                break Err(Status::resource_exhausted(text));
+                return Ok(Err(Status::resource_exhausted(text)));
             }
-            booked += more;
             if let Err(status) = message.add(&data.copy_to_bytes(more), limit) {
-                break Err(status);
+                return Ok(Err(status));
             }
-        };
-        self.arriving.release(booked);
-        Ok(read)
+        }
     }
 
     /// Answers by tonic's services, streaming in both directions, as over HTTP/2.
@@ -352,7 +385,7 @@ pub(super) fn headers_of(metadata: &Metadata) -> HeaderMap {
 /// Sends an answer, the body of which ends early where `until` does.
 async fn send(
     response: Response<tonic::body::Body>,
-    mut stream: Sending,
+    mut stream: RequestStream<Sending, Bytes>,
     until: Option<CancellationToken>,
 ) -> Result<(), Gone> {
     let (mut head, mut body) = response.into_parts();
@@ -404,7 +437,7 @@ async fn send(
 
 /// The body of a request as tonic wants it.
 struct RequestBody {
-    stream: Receiving,
+    stream: RequestStream<Receiving, Bytes>,
     /// Ends the body whatever the caller does; services may wait for its end.
     over: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
     is_done: bool,

@@ -13,7 +13,8 @@ use tonic::{Code, Status};
 
 use super::calls::{Arriving, NotBegun};
 use super::http3::{framed, headers_of, metadata};
-use super::read::Account as _;
+use super::http3_streams::{Opener, Streams};
+use super::read::Booked;
 use super::watch::Watched;
 use crate::client::{ConnectCause, OURS};
 use crate::http2::Failure;
@@ -24,7 +25,7 @@ use crate::{Core, Endpoint, LambdaReply, Limits, Metadata};
 /// A connection to a server that speaks HTTP/3.
 pub(crate) struct Http3 {
     connection: Connection,
-    requests: SendRequest<h3_quinn::OpenStreams, Bytes>,
+    requests: SendRequest<Opener, Bytes>,
     pub(super) watched: Arc<Watched>,
     arriving: Arriving,
     authority: http::uri::Authority,
@@ -51,7 +52,7 @@ impl Http3 {
             .max_field_section_size(limits.max_header_bytes.into())
             .send_grease(false);
         let (mut driver, requests) = builder
-            .build(h3_quinn::Connection::new(connection.clone()))
+            .build(Streams::new(connection.clone()))
             .await
             .map_err(|error| ConnectCause::Quic(error.to_string()))?;
         core.spawn(async move { driver.wait_idle().await });
@@ -144,24 +145,23 @@ impl Http3 {
             return Ok(refused(status));
         }
         let mut answer = Message::default();
-        let mut booked = 0;
+        let mut booked = Booked::nothing(&self.arriving);
         let read = loop {
             match stream.recv_data().await {
                 Err(error) => break Err(self.failure(&error)),
                 Ok(None) => break Ok(()),
                 Ok(Some(mut data)) => {
                     let more = data.remaining();
-                    if !self.arriving.book(more) {
+                    if !booked.more(more) {
                         break Err(Failure::Invalid("too much is on its way".to_owned()));
                     }
-                    booked += more;
                     if let Err(status) = answer.add(&data.copy_to_bytes(more), self.max_message) {
                         break Err(Failure::Invalid(status.message().to_owned()));
                     }
                 }
             }
         };
-        self.arriving.release(booked);
+        drop(booked);
         if let Err(failure) = read {
             return Ok(Err(failure));
         }

@@ -17,6 +17,7 @@ use tonic::Status;
 
 use super::calls::Arriving;
 use super::read::{Reader, Unread};
+use super::seen::Seen;
 use super::wire::{Malformed, RequestHead};
 use super::{Counters, LEAVING, code, wire};
 use crate::http2::budget::Budget;
@@ -29,7 +30,7 @@ const STALLED: Duration = Duration::from_secs(60);
 /// Requests after which others get their turn.
 const PER_TURN: usize = 64;
 /// Requests that a peer may give up per second, and at once, if it may not open more.
-const LEAST_GIVEN_UP: u32 = 1000;
+pub(super) const LEAST_GIVEN_UP: u32 = 1000;
 /// Longest deadline that is told from "never", so that sums do not overflow.
 const MAX_PATIENCE: Duration = Duration::from_secs(365 * 24 * 3600);
 
@@ -112,6 +113,7 @@ async fn requests<S: LambdaService>(
     let most_given_up = max_streams.max(LEAST_GIVEN_UP);
     let mut given_up = Budget::new(most_given_up, Instant::now());
     let mut next = Box::pin(connection.accept_bi());
+    let mut seen = Seen::at(connection);
     poll_fn(|cx| {
         lambdas.watch(cx);
         let mut now = None;
@@ -135,7 +137,10 @@ async fn requests<S: LambdaService>(
                 stream.refuse();
                 continue;
             }
-            let now = *now.get_or_insert_with(Instant::now);
+            let now = *now.get_or_insert_with(|| {
+                seen.look(connection, &place.counters);
+                Instant::now()
+            });
             let number = lambdas.reserve();
             lambdas.begin(number, 0, answer(place.clone(), stream, now));
         }

@@ -39,9 +39,24 @@ pub(super) trait Account {
 }
 
 /// Gives back what was booked, however the reading ends.
-struct Booked<'a, A: Account> {
+pub(super) struct Booked<'a, A: Account> {
     account: &'a A,
     bytes: usize,
+}
+
+impl<'a, A: Account> Booked<'a, A> {
+    pub(super) fn nothing(account: &'a A) -> Self {
+        Self { account, bytes: 0 }
+    }
+
+    /// Books `more` bytes, if there is still room for them.
+    pub(super) fn more(&mut self, more: usize) -> bool {
+        let fits = self.account.book(more);
+        if fits {
+            self.bytes += more;
+        }
+        fits
+    }
 }
 
 impl<A: Account> Drop for Booked<'_, A> {
@@ -75,7 +90,7 @@ impl Reader<'_> {
         let mut pieces: [Bytes; PIECES] = Default::default();
         let mut bytes = Vec::new();
         let mut begun = None;
-        let mut booked = Booked { account, bytes: 0 };
+        let mut booked = Booked::nothing(account);
         while let Some(count) = self.pieces(&mut pieces).await? {
             let pieces = &mut pieces[..count];
             let mut first = 0;
@@ -92,11 +107,9 @@ impl Reader<'_> {
             if bytes.len() + more > self.max_message && begun.is_some() {
                 return Err(Unread::TooLarge(self.max_message));
             }
-            if !bytes.is_empty() || more > SMALL {
-                if !account.book(more) {
-                    return Err(Unread::TooMuch);
-                }
-                booked.bytes += more;
+            let is_small = bytes.is_empty() && more <= SMALL;
+            if !is_small && !booked.more(more) {
+                return Err(Unread::TooMuch);
             }
             if bytes.is_empty() {
                 bytes.reserve_exact(more);

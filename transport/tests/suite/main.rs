@@ -3,9 +3,11 @@
 
 mod client;
 mod corpus;
+mod http3_cancels;
 mod interop;
 mod patience;
 mod quic;
+mod quic_probe;
 mod quic_strangers;
 mod resets;
 mod server;

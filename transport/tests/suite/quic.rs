@@ -253,7 +253,9 @@ async fn a_client_that_changes_its_address_goes_on() {
         assert!(answers.iter().all(Result::is_ok), "{answers:?}");
         ask(&client, &endpoint, &request).await.unwrap();
     }
-    assert_eq!(place.server.handle.quic().connections(), 1);
+    let counters = place.server.handle.quic();
+    assert_eq!(counters.connections(), 1);
+    assert!(counters.migrations() > 0, "it was noticed");
 }
 
 #[tokio::test]
@@ -440,4 +442,5 @@ async fn early_requests_that_the_server_does_not_take_are_sent_again() {
     assert_eq!(answer.output, "HELLO");
     assert_eq!(counters.early_rejected(), 1);
     assert_eq!(second.handle.quic().early_offered(), 0);
+    assert_eq!(second.handle.quic().tickets_refused(), 1);
 }

@@ -77,13 +77,19 @@ impl Process {
 impl Process {
     /// The status line of the admin page at `path`.
     pub fn admin_status(&self, path: &str) -> String {
+        let answer = self.admin_answer(path);
+        answer.lines().next().unwrap_or_default().to_owned()
+    }
+
+    /// What is said at `path` of the admin endpoint.
+    pub fn admin_answer(&self, path: &str) -> String {
         use std::io::{Read as _, Write as _};
         let mut stream = std::net::TcpStream::connect(&self.admin).unwrap();
         let request = format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
         stream.write_all(request.as_bytes()).unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).unwrap();
-        answer.lines().next().unwrap_or_default().to_owned()
+        answer
     }
 
     /// The log, until a line that contains `part`, which is returned.

@@ -176,6 +176,10 @@ fn wrong_usage_and_unusable_configurations_exit_with_2_and_say_why() {
         (&["--no-state-server"], "--state-endpoint"),
         (&["--server-endpoint=nonsense"], "expected host:port"),
         (&["--server-conf=type=pigeon"], "quic"),
+        (
+            &["--server-endpoint=quic://127.0.0.1:1"],
+            "write 127.0.0.1:1, and --server-conf type=quic",
+        ),
         (&["--conf=type=mainframe"], "intel-server"),
         (
             &["--conf=type=file,path=/does/not/exist"],
@@ -202,6 +206,29 @@ fn an_option_of_another_type_of_computer_has_no_effect_and_a_warning_says_so() {
         "{}",
         text(&output.stderr)
     );
+}
+
+#[test]
+fn quic_without_certificates_is_told_to_need_them() {
+    let platform = ["--wsk-api-root=https://localhost", "--wsk-auth=a:b"];
+    for options in [&["--server-conf=type=quic"], &["--server-conf=type=both"]] {
+        let computers = [
+            output(&with_own_ports(options)),
+            wsk_output(&with_own_ports(&[&platform[..], options].concat())),
+        ];
+        for computer in computers {
+            assert_eq!(computer.status.code(), Some(1));
+            let message = text(&computer.stderr);
+            for part in ["QUIC is always encrypted", "CERT_DIR", "server.crt"] {
+                assert!(message.contains(part), "{message}");
+            }
+        }
+    }
+    let listening = ["--server-endpoint=h3://127.0.0.1:1"];
+    let refused = wsk_output(&[&platform[..], &listening].concat());
+    assert_eq!(refused.status.code(), Some(2));
+    let message = text(&refused.stderr);
+    assert!(message.contains("--server-conf type=quic"), "{message}");
 }
 
 #[test]
