@@ -33,12 +33,13 @@ pub(crate) fn programs(names: &[&str]) -> anyhow::Result<Vec<Program>> {
         eprintln!("{} is {why}: building it", path.display());
     }
     if old.contains(&true) {
-        build(names)?;
+        build(names, profile(&own))?;
     }
+    let profile = profile(&own);
     let profile = if cfg!(debug_assertions) {
         "debug: figures mean nothing"
     } else {
-        "release"
+        profile
     };
     let found = |(path, old): (PathBuf, bool)| {
         anyhow::ensure!(
@@ -90,17 +91,24 @@ fn newest_source() -> Option<SystemTime> {
     newest
 }
 
+/// The profile that this program was built with, which is what its folder is called after.
+fn profile(own: &Path) -> &'static str {
+    let folder = own.parent().and_then(Path::file_name);
+    match folder.and_then(|name| name.to_str()) {
+        Some("dist") => "dist",
+        _ if cfg!(debug_assertions) => "dev",
+        _ => "release",
+    }
+}
+
 /// Builds into the folder that this program came from.
-fn build(names: &[&str]) -> anyhow::Result<()> {
+fn build(names: &[&str], profile: &str) -> anyhow::Result<()> {
     let cargo = option_env!("CARGO").unwrap_or("cargo");
     let mut command = Command::new(cargo);
     command.current_dir(TREE);
-    command.args(["build", "--quiet", "--locked"]);
+    command.args(["build", "--quiet", "--locked", "--profile", profile]);
     for name in names {
         command.args(["--bin", name]);
-    }
-    if !cfg!(debug_assertions) {
-        command.arg("--release");
     }
     let status = command.status().context("cannot run cargo")?;
     anyhow::ensure!(
