@@ -132,10 +132,11 @@ const ONE_WAY_STREAMS: u32 = 16;
 /// Bytes of datagrams that wait for nobody: they are sent only to be acknowledged.
 const DATAGRAMS: usize = 2 << 10;
 
-/// Largest datagram that is tried and taken, in bytes of its payload: what fits a jumbo frame of 9000
-/// bytes over IPv6. Connections begin with 1200 and find out what their path carries (RFC 8899); a
-/// message of 10 kB takes two datagrams instead of seven where it carries as much.
-const LARGEST_DATAGRAM: u16 = 9000 - 40 - 8;
+/// Largest datagram that is tried and taken, in bytes of its payload. Connections begin with 1200 and
+/// find out what their path carries (RFC 8899); a message of 10 kB takes two datagrams instead of seven
+/// where that is a jumbo frame. No more than this, as ten of them leave in one go and a system takes
+/// 65,507 bytes at once: what is more it refuses, which would look like loss.
+const LARGEST_DATAGRAM: u16 = 65_507 / 10;
 
 /// What holds for all connections of a socket.
 fn endpoint() -> EndpointConfig {

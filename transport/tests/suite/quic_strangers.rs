@@ -441,3 +441,36 @@ async fn a_client_that_vanishes_does_not_hold_up_a_drain() {
     assert!(place.server.drain(PATIENCE).await);
     assert!(begun.elapsed() < PATIENCE);
 }
+
+#[tokio::test]
+async fn where_the_path_carries_more_datagrams_grow_and_arrive_however_many_leave_at_once() {
+    const LARGEST: u16 = 60_000;
+    let place = Place::new(Limits::default());
+    let mut takes = quinn::EndpointConfig::default();
+    takes.max_udp_payload_size(LARGEST).unwrap();
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let runtime = Arc::new(quinn::TokioRuntime);
+    let endpoint = quinn::Endpoint::new(takes, None, socket, runtime).unwrap();
+    let config = place.stranger(ALPN_NATIVE, false);
+    let connecting = endpoint.connect_with(config, place.server.local_addr(), "localhost");
+    let connection = connecting.unwrap().await.unwrap();
+    let mut request = vec![1, 0, 0, 0];
+    let body = "x".repeat(9_000);
+    LambdaRequest::new("echo", &body)
+        .encode(&mut request)
+        .unwrap();
+    // One after the other until the server knows what the path carries, then many at once.
+    for _ in 0..100 {
+        said(&connection, &request, true).await;
+    }
+    let before = connection.stats().udp_rx;
+    for _ in 0..10 {
+        let all = (0..100).map(|_| said(&connection, &request, true));
+        for answer in futures_util::future::join_all(all).await {
+            assert!(answer.len() > body.len(), "{} bytes", answer.len());
+        }
+    }
+    let after = connection.stats().udp_rx;
+    let mean = (after.bytes - before.bytes) / (after.datagrams - before.datagrams);
+    assert!(mean > 2_000, "{mean} bytes per datagram");
+}
