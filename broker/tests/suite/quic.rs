@@ -2,12 +2,12 @@
 #![allow(clippy::unwrap_used, reason = "a failing helper is a failing test")]
 
 use std::num::NonZeroUsize;
-use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use crate::support::certificates::certificates;
 use crate::support::process::Process;
 use crate::support::{PATIENCE, eventually, request};
 use assert_cmd::cargo::CommandCargoExt as _;
@@ -21,27 +21,6 @@ use edge_transport::{
 use prost::Message as _;
 use tempfile::TempDir;
 use tonic::service::Routes;
-
-/// Writes a CA and certificates of both roles into `folder`.
-fn certificates(folder: &Path) -> TlsFiles {
-    use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
-    let ca_key = KeyPair::generate().unwrap();
-    let mut ca = CertificateParams::default();
-    ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    let ca_certificate = ca.self_signed(&ca_key).unwrap();
-    std::fs::write(folder.join("ca.crt"), ca_certificate.pem()).unwrap();
-    let issuer = Issuer::new(ca, ca_key);
-    for role in ["server", "client"] {
-        let key = KeyPair::generate().unwrap();
-        let certificate = CertificateParams::new(["127.0.0.1".to_owned()])
-            .unwrap()
-            .signed_by(&key, &issuer)
-            .unwrap();
-        std::fs::write(folder.join(format!("{role}.crt")), certificate.pem()).unwrap();
-        std::fs::write(folder.join(format!("{role}.key")), key.serialize_pem()).unwrap();
-    }
-    TlsFiles::from_variables(|name| (name == "CERT_DIR").then(|| folder.to_owned())).unwrap()
-}
 
 /// Answers with what it is given; `never` never.
 #[derive(Default)]

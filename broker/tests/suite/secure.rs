@@ -1,38 +1,16 @@
 //! A router with all its ports encrypted, and who gets in.
 
-use std::path::Path;
 use std::process::{Command, Output};
 use std::sync::Arc;
 use std::time::Instant;
 
+use crate::support::certificates::certificates;
 use crate::support::process::Process;
 use crate::support::{PATIENCE, request};
 use assert_cmd::cargo::CommandCargoExt as _;
 use edge_proto::rpc::LambdaResponse;
-use edge_transport::tls::TlsFiles;
 use edge_transport::{CallError, ClientOptions, Core, LambdaCall, LambdaClient};
 use prost::Message as _;
-
-/// Writes a CA and certificates of both roles into `folder`.
-fn certificates(folder: &Path) -> TlsFiles {
-    use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
-    let ca_key = KeyPair::generate().unwrap();
-    let mut ca = CertificateParams::default();
-    ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    let ca_certificate = ca.self_signed(&ca_key).unwrap();
-    std::fs::write(folder.join("ca.crt"), ca_certificate.pem()).unwrap();
-    let issuer = Issuer::new(ca, ca_key);
-    for role in ["server", "client"] {
-        let key = KeyPair::generate().unwrap();
-        let certificate = CertificateParams::new(["127.0.0.1".to_owned()])
-            .unwrap()
-            .signed_by(&key, &issuer)
-            .unwrap();
-        std::fs::write(folder.join(format!("{role}.crt")), certificate.pem()).unwrap();
-        std::fs::write(folder.join(format!("{role}.key")), key.serialize_pem()).unwrap();
-    }
-    TlsFiles::from_variables(|name| (name == "CERT_DIR").then(|| folder.to_owned())).unwrap()
-}
 
 async fn ask(router: &Process, options: ClientOptions) -> Result<LambdaResponse, CallError> {
     let client = LambdaClient::new(Core::current(), Arc::new(options));

@@ -7,6 +7,7 @@
     reason = "each test file uses its part; a failing helper is a failing test"
 )]
 
+pub mod certificates;
 pub mod process;
 
 use std::num::NonZeroUsize;
