@@ -3,7 +3,6 @@
 use crate::average::{Average, sample};
 use crate::stamp::{Age, Stamp, pack, unpack};
 use crate::{HedgeDelay, Nanos};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 
 /// Weight of a new sample in the means of the lambda.
@@ -15,7 +14,7 @@ pub(crate) struct LambdaState {
     service: Average,
     explorations: Ration,
     probes: Ration,
-    hedge: Arc<HedgeDelay>,
+    hedge: HedgeDelay,
     /// Positions of the last two routes that won.
     winners: AtomicU64,
 }
@@ -27,7 +26,7 @@ impl LambdaState {
             service: Average::default(),
             explorations: Ration::new(now),
             probes: Ration::new(now),
-            hedge: Arc::default(),
+            hedge: HedgeDelay::default(),
             winners: AtomicU64::new(0),
         }
     }
@@ -63,7 +62,7 @@ impl LambdaState {
     }
 
     /// When to hedge.
-    pub(crate) fn hedge(&self) -> &Arc<HedgeDelay> {
+    pub(crate) fn hedge(&self) -> &HedgeDelay {
         &self.hedge
     }
 

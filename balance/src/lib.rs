@@ -64,7 +64,7 @@ pub use health::{FIRST_EJECTION, Health, LONGEST_EJECTION, Standing};
 pub use hedge::HedgeDelay;
 pub use nanos::Nanos;
 pub use optimizer::{InvalidOptimizer, Optimizer, OptimizerConfig, Statistic};
-pub use pick::{NoDestination, Pick, Reason};
+pub use pick::{NoDestination, Pick, Reason, SharedHedgeDelay};
 pub use policy::{
     CompletionConfig, EstimatorConfig, Forecast, InvalidPolicy, PolicyConfig, PolicyKeys,
 };

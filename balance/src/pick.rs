@@ -6,6 +6,7 @@ use crate::policy::{Choice, Executed, Forecast};
 use crate::route::{Route, SharedRoute};
 use crate::table::Lambda;
 use crate::{Destination, HedgeDelay, Nanos, Report, Request};
+use std::ops::Deref;
 use std::sync::Arc;
 use thiserror::Error;
 
@@ -69,6 +70,18 @@ pub struct Pick {
     input_bytes: usize,
     forecast: Option<Forecast>,
     ended: bool,
+}
+
+/// The [`HedgeDelay`] of the lambda of a [`Pick`], which may end meanwhile.
+#[derive(Clone, Debug)]
+pub struct SharedHedgeDelay(Arc<Lambda>);
+
+impl Deref for SharedHedgeDelay {
+    type Target = HedgeDelay;
+
+    fn deref(&self) -> &HedgeDelay {
+        self.0.hedge_delay()
+    }
 }
 
 impl Pick {
@@ -165,8 +178,8 @@ impl Pick {
 
     /// When to send a copy of a request of this lambda elsewhere, if it may be executed twice.
     #[must_use]
-    pub fn hedge_delay(&self) -> &Arc<HedgeDelay> {
-        self.lambda.hedge_delay()
+    pub fn hedge_delay(&self) -> SharedHedgeDelay {
+        SharedHedgeDelay(Arc::clone(&self.lambda))
     }
 
     /// The lambda that is asked for.

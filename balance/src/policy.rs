@@ -16,12 +16,14 @@ mod proportional_fairness;
 mod random;
 mod round_robin;
 mod scan;
+mod shared;
 mod slots;
 mod weighted_round_robin;
 
 pub use config::{InvalidPolicy, PolicyConfig, PolicyKeys};
 pub use estimators::{EstimatorConfig, Forecast};
 pub use predicted_completion::CompletionConfig;
+pub(crate) use shared::Policies;
 
 use crate::lambda_state::LambdaState;
 use crate::route::{Route, SharedRoute};

@@ -10,6 +10,7 @@ pub(crate) use lambda::Lambda;
 use lambdas::Lambdas;
 pub use rows::{Rows, TableEntry};
 
+use crate::policy::Policies;
 use crate::route::Route;
 use crate::{
     Answers, Destinations, Explanation, Nanos, NoDestination, Pick, PolicyConfig, Probe, Probes,
@@ -50,8 +51,8 @@ pub struct Occupancy {
 /// Writers that add or remove take turns. Weights are set in place.
 #[derive(Debug)]
 pub struct ForwardingTable {
-    policy: PolicyConfig,
-    exceptions: HashMap<String, PolicyConfig, FixedState>,
+    policy: Policies,
+    exceptions: HashMap<String, Policies, FixedState>,
     destinations: Arc<Destinations>,
     lambdas: Lambdas,
     writer: Mutex<()>,
@@ -62,7 +63,7 @@ impl ForwardingTable {
     #[must_use]
     pub fn new(policy: PolicyConfig, destinations: Arc<Destinations>) -> Self {
         ForwardingTable {
-            policy,
+            policy: Policies::new(policy),
             exceptions: HashMap::default(),
             destinations,
             lambdas: Lambdas::default(),
@@ -74,20 +75,25 @@ impl ForwardingTable {
     /// keep theirs.
     #[must_use]
     pub fn with_exception(mut self, lambda: &str, policy: PolicyConfig) -> Self {
-        self.exceptions.insert(lambda.to_owned(), policy);
+        self.exceptions
+            .insert(lambda.to_owned(), Policies::new(policy));
         self
     }
 
     /// What the table chooses by, apart from exceptions.
     #[must_use]
     pub fn policy(&self) -> PolicyConfig {
-        self.policy
+        self.policy.config()
     }
 
     /// What the table chooses by for the lambda of that name.
     #[must_use]
     pub fn policy_of(&self, lambda: &str) -> PolicyConfig {
-        *self.exceptions.get(lambda).unwrap_or(&self.policy)
+        self.policies_of(lambda).config()
+    }
+
+    fn policies_of(&self, lambda: &str) -> &Policies {
+        self.exceptions.get(lambda).unwrap_or(&self.policy)
     }
 
     /// The registry this table shares.
@@ -140,10 +146,10 @@ impl ForwardingTable {
             return Ok(());
         }
         let _turn = self.lock();
-        if let Some(known) = self.lambdas.around(lambda).get(lambda) {
+        if let Some(known) = self.lambdas.look_for(lambda).get() {
             known.change(changes, now);
         } else {
-            let policy = self.policy_of(lambda);
+            let policy = self.policies_of(lambda).next();
             let broker = Arc::clone(&self.destinations);
             let added = Arc::new(Lambda::new(lambda, policy, broker, now));
             added.change(changes, now);
@@ -195,7 +201,7 @@ impl ForwardingTable {
         now: Nanos,
         set: impl FnOnce(&Route),
     ) -> Result<(), TableError> {
-        match self.lambdas.around(lambda).get(lambda) {
+        match self.lambdas.look_for(lambda).get() {
             None => Err(TableError::NoDestinations { destination: None }),
             Some(known) => known.with_route(destination, now, set),
         }
@@ -204,8 +210,8 @@ impl ForwardingTable {
     /// Removes a route, and its lambda if it was the last one. Answers whether it existed.
     pub fn remove(&self, lambda: &str, destination: &str, now: Nanos) -> bool {
         let _turn = self.lock();
-        let around = self.lambdas.around(lambda);
-        let Some(known) = around.get(lambda) else {
+        let look = self.lambdas.look_for(lambda);
+        let Some(known) = look.get() else {
             return false;
         };
         let removed = known.remove(destination, now);
@@ -239,10 +245,8 @@ impl ForwardingTable {
     /// Whether there is a route from the lambda to the destination.
     #[must_use]
     pub fn holds(&self, lambda: &str, destination: &str) -> bool {
-        let around = self.lambdas.around(lambda);
-        around
-            .get(lambda)
-            .is_some_and(|known| known.holds(destination))
+        let look = self.lambdas.look_for(lambda);
+        look.get().is_some_and(|known| known.holds(destination))
     }
 
     /// The number of routes, over all lambdas.
@@ -311,10 +315,8 @@ impl ForwardingTable {
         rng: &mut dyn Rng,
     ) -> Result<Pick, NoDestination> {
         let request = request.into();
-        let around = self.lambdas.around(request.lambda);
-        let known = around
-            .get(request.lambda)
-            .ok_or(NoDestination::UnknownLambda)?;
+        let look = self.lambdas.look_for(request.lambda);
+        let known = look.get().ok_or(NoDestination::UnknownLambda)?;
         let any_aside = self.destinations.set_aside() > 0;
         known.pick(&request, tried, answers, any_aside, now, rng)
     }
@@ -322,15 +324,15 @@ impl ForwardingTable {
     /// How long requests of the lambda execute on average, as destinations report it.
     #[must_use]
     pub fn service_time(&self, lambda: &str) -> Option<Nanos> {
-        let around = self.lambdas.around(lambda);
-        around.get(lambda)?.service_time()
+        let look = self.lambdas.look_for(lambda);
+        look.get()?.service_time()
     }
 
     /// Whether [`pick`](Self::pick) would not answer [`NoDestination::Saturated`] to a first attempt.
     #[must_use]
     pub fn has_room(&self, lambda: &str, now: Nanos) -> bool {
-        let around = self.lambdas.around(lambda);
-        around.get(lambda).is_none_or(|known| known.has_room(now))
+        let look = self.lambdas.look_for(lambda);
+        look.get().is_none_or(|known| known.has_room(now))
     }
 
     /// The destinations that the policy wants to be asked about this very request, all at the same
@@ -344,9 +346,8 @@ impl ForwardingTable {
         rng: &mut dyn Rng,
     ) -> Vec<Probe> {
         let request = request.into();
-        let around = self.lambdas.around(request.lambda);
-        around
-            .get(request.lambda)
+        let look = self.lambdas.look_for(request.lambda);
+        look.get()
             .map_or_else(Vec::new, |known| known.inquire(&request, tried, now, rng))
     }
 
@@ -360,8 +361,8 @@ impl ForwardingTable {
         now: Nanos,
     ) -> Option<Explanation> {
         let request = request.into();
-        let around = self.lambdas.around(request.lambda);
-        let known = around.get(request.lambda)?;
+        let look = self.lambdas.look_for(request.lambda);
+        let known = look.get()?;
         Some(known.explain(&request, tried, now))
     }
 
@@ -369,9 +370,8 @@ impl ForwardingTable {
     /// this one wants to know.
     #[must_use]
     pub fn occupancy(&self, lambda: &str, now: Nanos) -> Occupancy {
-        let around = self.lambdas.around(lambda);
-        around
-            .get(lambda)
+        let look = self.lambdas.look_for(lambda);
+        look.get()
             .map_or_else(Occupancy::default, |known| known.occupancy(now))
     }
 
@@ -384,9 +384,8 @@ impl ForwardingTable {
         rng: &mut dyn Rng,
     ) -> Probes {
         let request = request.into();
-        let around = self.lambdas.around(request.lambda);
-        around
-            .get(request.lambda)
+        let look = self.lambdas.look_for(request.lambda);
+        look.get()
             .map_or_else(Probes::new, |known| known.probes(&request, now, rng))
     }
 

@@ -134,6 +134,18 @@ impl LambdaClient {
         channel.call(message, metadata, deadline, now).await
     }
 
+    /// Asks for a sign of life on the connection to `name` and waits for it, at most for
+    /// [`ClientOptions::ping_after`] and until `deadline`: for a request that is not to be lost where
+    /// requests may have been lost. If none comes, the next call opens another connection. Where there
+    /// is no connection nothing is asked, since a new one is proven anyway; nor over QUIC, where
+    /// whoever does not know a connection says so.
+    ///
+    /// # Errors
+    /// [`CallError::NotTaken`] without a sign of life.
+    pub async fn prove(&self, name: &str, deadline: Instant) -> Result<(), CallError> {
+        self.channel(name)?.prove(deadline).await
+    }
+
     /// Closes all connections except those to which `keep` says yes, once
     /// their calls have been answered.
     pub fn retain(&self, mut keep: impl FnMut(&str) -> bool) {

@@ -32,7 +32,7 @@ const WEIGHT: f32 = 0.1;
 ///
 /// It takes no lock. Of more than 128 destinations it looks at the last two
 /// that it chose and at eight drawn at random; up to there its cost is linear in their number.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct C3 {
     clients: f32,
 }

@@ -2,8 +2,9 @@
 
 mod keys;
 
+use super::EstimatorConfig;
 use super::predicted_completion::{CompletionConfig, PredictedCompletion};
-use super::{EstimatorConfig, Policy};
+use super::shared::Built;
 use super::{
     c3, consistent_hash, least_cost, least_impedance, least_request, peak_ewma, power_of_d,
     prequal, proportional_fairness, random, round_robin, weighted_round_robin,
@@ -204,26 +205,34 @@ impl PolicyConfig {
         }
     }
 
-    /// Fresh state for one lambda.
-    pub(crate) fn build(self) -> Box<dyn Policy> {
+    /// Fresh state, of one lambda unless there is none.
+    pub(super) fn build(self) -> Built {
         match self {
-            PolicyConfig::PredictedCompletion(config) => Box::new(PredictedCompletion::new(config)),
-            PolicyConfig::LeastCost => Box::new(least_cost::LeastCost),
+            PolicyConfig::PredictedCompletion(config) => {
+                Built::for_all(PredictedCompletion::new(config))
+            }
+            PolicyConfig::LeastCost => Built::for_all(least_cost::LeastCost),
             PolicyConfig::ConsistentHash { load_factor } => {
-                Box::new(consistent_hash::ConsistentHash::new(load_factor))
+                Built::for_one(consistent_hash::ConsistentHash::new(load_factor))
             }
-            PolicyConfig::LeastRequest { bias } => Box::new(least_request::LeastRequest::new(bias)),
+            PolicyConfig::LeastRequest { bias } => {
+                Built::for_all(least_request::LeastRequest::new(bias))
+            }
             PolicyConfig::WeightedRoundRobin { penalty } => {
-                Box::new(weighted_round_robin::WeightedRoundRobin::new(penalty))
+                Built::for_one(weighted_round_robin::WeightedRoundRobin::new(penalty))
             }
-            PolicyConfig::Prequal { probes } => Box::new(prequal::Prequal::new(probes)),
-            PolicyConfig::C3 { clients } => Box::new(c3::C3::new(clients)),
-            PolicyConfig::PeakEwma => Box::new(peak_ewma::PeakEwma),
-            PolicyConfig::PowerOfD { choices } => Box::new(power_of_d::PowerOfD::new(choices)),
-            PolicyConfig::Random => Box::new(random::Random::default()),
-            PolicyConfig::LeastImpedance => Box::new(least_impedance::LeastImpedance::default()),
-            PolicyConfig::RoundRobin => Box::new(round_robin::RoundRobin::default()),
-            PolicyConfig::ProportionalFairness { alpha, beta } => Box::new(
+            PolicyConfig::Prequal { probes } => Built::for_one(prequal::Prequal::new(probes)),
+            PolicyConfig::C3 { clients } => Built::for_all(c3::C3::new(clients)),
+            PolicyConfig::PeakEwma => Built::for_all(peak_ewma::PeakEwma),
+            PolicyConfig::PowerOfD { choices } => {
+                Built::for_all(power_of_d::PowerOfD::new(choices))
+            }
+            PolicyConfig::Random => Built::for_one(random::Random::default()),
+            PolicyConfig::LeastImpedance => {
+                Built::for_one(least_impedance::LeastImpedance::default())
+            }
+            PolicyConfig::RoundRobin => Built::for_one(round_robin::RoundRobin::default()),
+            PolicyConfig::ProportionalFairness { alpha, beta } => Built::for_one(
                 proportional_fairness::ProportionalFairness::new(alpha, beta),
             ),
             PolicyConfig::Estimator(estimator) => estimator.build(),

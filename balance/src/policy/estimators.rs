@@ -7,7 +7,7 @@ mod probing;
 mod spread;
 mod window;
 
-use super::Policy;
+use super::shared::Built;
 use crate::Nanos;
 use std::fmt;
 
@@ -73,10 +73,10 @@ impl EstimatorConfig {
     }
 
     /// Fresh state for one lambda.
-    pub(super) fn build(self) -> Box<dyn Policy> {
+    pub(super) fn build(self) -> Built {
         match predicting::Spans::of(self) {
-            Some(spans) => Box::new(predicting::Predicting::new(spans)),
-            None => Box::new(probing::Probing::default()),
+            Some(spans) => Built::for_one(predicting::Predicting::new(spans)),
+            None => Built::for_one(probing::Probing::default()),
         }
     }
 }

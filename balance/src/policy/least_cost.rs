@@ -29,7 +29,7 @@ const OPTIMISM: f32 = 0.7;
 ///
 /// It takes no lock. Of more than 128 destinations it looks at the last two
 /// that it chose and at eight drawn at random; up to there its cost is linear in their number.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct LeastCost;
 
 /// The latency to expect of a route in seconds; the weight before anything was measured.

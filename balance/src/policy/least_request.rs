@@ -18,7 +18,7 @@ use rand::Rng;
 ///
 /// It keeps nothing and takes no lock. Of more than 128 destinations it looks at the last two
 /// that it chose and at eight drawn at random; up to there its cost is linear in their number.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct LeastRequest {
     bias: f32,
 }

@@ -32,7 +32,7 @@ const PENALTY: f32 = 5.0;
 ///
 /// It takes no lock: E and its stamp are one word. A pick costs the same however many destinations
 /// there are.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct PeakEwma;
 
 /// Seconds as of now; those of the word belong to its stamp. 0 means none yet.

@@ -16,7 +16,7 @@ use rand::Rng;
 /// choice: it sees neither, and a fast one is drawn too rarely to be used to the full.
 ///
 /// It looks at requests in flight only, so that weights and latencies do not matter.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct PowerOfD {
     choices: usize,
 }

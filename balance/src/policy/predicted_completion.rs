@@ -54,7 +54,7 @@ impl Default for CompletionConfig {
 }
 
 /// See [`prediction`] for the formulas.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct PredictedCompletion {
     config: CompletionConfig,
 }

@@ -10,14 +10,15 @@ use crate::probe::{Probe, Probes};
 use crate::route::{Route, SharedRoute};
 use crate::stamp::Stamp;
 use crate::{
-    Answers, Destinations, HedgeDelay, Nanos, NoDestination, Pick, PolicyConfig, Report, Request,
-    Tried,
+    Answers, Destinations, HedgeDelay, Nanos, NoDestination, Pick, Report, Request, Tried,
 };
-use arc_swap::ArcSwap;
+use arc_swap::ArcSwapAny;
 use foldhash::fast::FixedState;
 use rand::Rng;
+use smol_str::SmolStr;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use triomphe::ThinArc;
 
 /// Up to so many routes one is found by looking at all of them: an index would take more memory than
 /// the routes.
@@ -26,32 +27,37 @@ const FOUND_WITHOUT_INDEX: usize = 128;
 /// The routes by what [`Destination::id`] says, where there are many.
 type Index = HashMap<u64, SharedRoute, FixedState>;
 
+/// The routes in the order of insertion, beside their count: one step away from the lambda.
+type Routes = ThinArc<(), SharedRoute>;
+
+/// Where there are many thousands nothing of one is in the cache when its turn comes, so what a pick
+/// looks at lies together, and as little as possible elsewhere.
 #[derive(Debug)]
+#[repr(C)]
 pub(crate) struct Lambda {
-    name: Arc<str>,
+    name: SmolStr,
+    routes: ArcSwapAny<Routes>,
+    policy: Arc<dyn Policy>,
     broker: Arc<Destinations>,
     state: LambdaState,
-    /// In the order of insertion.
-    routes: ArcSwap<Vec<SharedRoute>>,
     /// The same routes by destination, or nothing where they are few. Picks do not look at it.
     index: Mutex<Index>,
-    policy: Box<dyn Policy>,
 }
 
 impl Lambda {
     pub(super) fn new(
         name: &str,
-        policy: PolicyConfig,
+        policy: Arc<dyn Policy>,
         broker: Arc<Destinations>,
         now: Nanos,
     ) -> Self {
         Lambda {
             name: name.into(),
+            routes: ArcSwapAny::new(all(Vec::new())),
+            policy,
             broker,
             state: LambdaState::new(now),
-            routes: ArcSwap::default(),
             index: Mutex::default(),
-            policy: policy.build(),
         }
     }
 
@@ -61,11 +67,11 @@ impl Lambda {
     }
 
     /// When to hedge.
-    pub(crate) fn hedge_delay(&self) -> &Arc<HedgeDelay> {
+    pub(crate) fn hedge_delay(&self) -> &HedgeDelay {
         self.state.hedge()
     }
 
-    pub(crate) fn name(&self) -> &Arc<str> {
+    pub(crate) fn name(&self) -> &str {
         &self.name
     }
 
@@ -76,7 +82,7 @@ impl Lambda {
     }
 
     pub(super) fn len(&self) -> usize {
-        self.routes.load().len()
+        self.routes.load().slice.len()
     }
 
     pub(super) fn holds(&self, destination: &str) -> bool {
@@ -109,8 +115,8 @@ impl Lambda {
         }
         if !added.is_empty() {
             let known = self.routes.load();
-            let mut more = Vec::with_capacity(known.len() + added.len());
-            more.extend(known.iter().cloned());
+            let mut more = Vec::with_capacity(known.slice.len() + added.len());
+            more.extend(known.slice.iter().cloned());
             more.append(&mut added);
             self.store(more, &mut index, now);
         }
@@ -146,6 +152,7 @@ impl Lambda {
         };
         let known = self.routes.load();
         let rest = known
+            .slice
             .iter()
             .filter(|route| !SharedRoute::ptr_eq(route, &removed));
         index.remove(&removed.destination().id());
@@ -155,7 +162,8 @@ impl Lambda {
 
     /// Sorted by destination.
     pub(super) fn entries(&self) -> Vec<TableEntry> {
-        let routes = self.routes.load();
+        let snapshot = self.routes.load();
+        let routes = &snapshot.slice;
         let entry = |route: &SharedRoute| TableEntry {
             lambda: self.name.to_string(),
             destination: route.destination().name().to_owned(),
@@ -169,7 +177,7 @@ impl Lambda {
 
     /// Looks at the routes.
     pub(crate) fn with_routes<T>(&self, look: impl FnOnce(&[SharedRoute]) -> T) -> T {
-        look(&self.routes.load())
+        look(&self.routes.load().slice)
     }
 
     /// Chooses; `any_aside` says whether health has to be looked at.
@@ -182,7 +190,8 @@ impl Lambda {
         now: Nanos,
         rng: &mut dyn Rng,
     ) -> Result<Pick, NoDestination> {
-        let routes = self.routes.load();
+        let snapshot = self.routes.load();
+        let routes = &snapshot.slice;
         let (mut any_healthy, mut any_busy) = (true, false);
         if any_aside {
             any_healthy = false;
@@ -202,7 +211,7 @@ impl Lambda {
                 }
             }
         }
-        let mut scene = self.scene(&routes, request, tried, answers, now);
+        let mut scene = self.scene(routes, request, tried, answers, now);
         if any_healthy {
             scene.healthy_only = any_aside;
             if let Some(choice) = self.policy.choose(&scene, rng) {
@@ -233,7 +242,7 @@ impl Lambda {
     /// Whether a request would be sent somewhere now, were it only to find out.
     pub(super) fn has_room(&self, now: Nanos) -> bool {
         let mut any_busy = false;
-        for route in self.routes.load().iter() {
+        for route in &self.routes.load().slice {
             let health = route.destination().health();
             match health.obstacle() {
                 None => return true,
@@ -268,7 +277,7 @@ impl Lambda {
     pub(super) fn occupancy(&self, now: Nanos) -> Occupancy {
         let now = Stamp::at(now);
         let mut total = Occupancy::default();
-        for route in self.routes.load().iter() {
+        for route in &self.routes.load().slice {
             let destination = route.destination();
             let load = destination.load();
             if load.reports() && destination.health().is_healthy() {
@@ -283,8 +292,9 @@ impl Lambda {
 
     /// What the policy thinks of every destination that this request has not been to.
     pub(super) fn explain(&self, request: &Request<'_>, tried: &Tried, now: Nanos) -> Explanation {
-        let routes = self.routes.load();
-        let scene = self.scene(&routes, request, tried, Answers::NONE, now);
+        let snapshot = self.routes.load();
+        let routes = &snapshot.slice;
+        let scene = self.scene(routes, request, tried, Answers::NONE, now);
         let costs = self.policy.costs(&scene);
         Explanation::new(costs)
     }
@@ -297,9 +307,10 @@ impl Lambda {
         now: Nanos,
         rng: &mut dyn Rng,
     ) -> Probes {
-        let routes = self.routes.load();
+        let snapshot = self.routes.load();
+        let routes = &snapshot.slice;
         let tried = Tried::new();
-        let mut scene = self.scene(&routes, request, &tried, Answers::NONE, now);
+        let mut scene = self.scene(routes, request, &tried, Answers::NONE, now);
         scene.healthy_only = true;
         let mut probes = Probes::new();
         self.policy.probes(&scene, rng, &mut |route| {
@@ -316,8 +327,9 @@ impl Lambda {
         now: Nanos,
         rng: &mut dyn Rng,
     ) -> Vec<Probe> {
-        let routes = self.routes.load();
-        let mut scene = self.scene(&routes, request, tried, Answers::NONE, now);
+        let snapshot = self.routes.load();
+        let routes = &snapshot.slice;
+        let mut scene = self.scene(routes, request, tried, Answers::NONE, now);
         scene.healthy_only = true;
         let wanted = self.policy.inquire(&scene, rng);
         let probe = |route| Probe::new(Arc::clone(self), route, now);
@@ -400,7 +412,7 @@ impl Lambda {
             let new = routes.iter().rev().take(routes.len() - index.len());
             index.extend(new.map(|route| (route.destination().id(), SharedRoute::clone(route))));
         }
-        self.routes.store(Arc::new(routes));
+        self.routes.store(all(routes));
     }
 
     /// The route to the destination of that name.
@@ -413,7 +425,8 @@ impl Lambda {
         if !index.is_empty() {
             return index.get(&id).cloned();
         }
-        let routes = self.routes.load();
+        let snapshot = self.routes.load();
+        let routes = &snapshot.slice;
         let is_it = |route: &&SharedRoute| route.destination().id() == id;
         routes.iter().find(is_it).cloned()
     }
@@ -421,4 +434,8 @@ impl Lambda {
     fn index(&self) -> MutexGuard<'_, Index> {
         self.index.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn all(routes: Vec<SharedRoute>) -> Routes {
+    ThinArc::from_header_and_iter((), routes.into_iter())
 }

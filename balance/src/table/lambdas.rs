@@ -3,13 +3,12 @@
 use super::Lambda;
 use arc_swap::{ArcSwap, Guard};
 use foldhash::fast::FixedState;
-use std::collections::HashMap;
+use hashbrown::HashTable;
 use std::hash::BuildHasher;
 use std::sync::Arc;
 
-/// Some of the lambdas. The hash has a fixed seed so that runs repeat; only operators and
-/// controllers insert, so nobody can crowd it from outside.
-type Part = HashMap<Arc<str>, Arc<Lambda>, FixedState>;
+/// Some of the lambdas, by the hash of their names.
+type Part = HashTable<Arc<Lambda>>;
 
 /// So many that with 100,000 lambdas the copy of one takes some ten microseconds.
 const PARTS: usize = 256;
@@ -30,38 +29,63 @@ impl Default for Lambdas {
     }
 }
 
-impl Lambdas {
-    /// The part in which the lambda of that name is, if it is there at all.
+/// The seed is fixed so that runs repeat; only operators and controllers insert, so nobody can crowd
+/// a part from outside.
+fn hash(name: &str) -> u64 {
+    FixedState::with_seed(1).hash_one(name)
+}
+
+/// A look at one lambda, if there is one of that name.
+#[derive(Debug)]
+pub(super) struct Look<'a> {
+    part: Guard<Arc<Part>>,
+    hash: u64,
+    name: &'a str,
+}
+
+impl Look<'_> {
     #[inline]
-    pub(super) fn around(&self, name: &str) -> Guard<Arc<Part>> {
-        self.part(name).load()
+    pub(super) fn get(&self) -> Option<&Arc<Lambda>> {
+        let is_it = |lambda: &Arc<Lambda>| lambda.name() == self.name;
+        self.part.find(self.hash, is_it)
+    }
+}
+
+impl Lambdas {
+    /// Looks for the lambda of that name.
+    #[inline]
+    pub(super) fn look_for<'a>(&self, name: &'a str) -> Look<'a> {
+        let hash = hash(name);
+        let part = self.part(hash).load();
+        Look { part, hash, name }
     }
 
     #[inline]
-    fn part(&self, name: &str) -> &ArcSwap<Part> {
-        // The map within uses the lowest and the highest bits.
-        let hash = FixedState::with_seed(1).hash_one(name);
+    fn part(&self, hash: u64) -> &ArcSwap<Part> {
+        // The table within uses the lowest and the highest bits.
         &self.parts[(hash >> 32) as usize % PARTS]
     }
 
-    /// Adds one, in place of the one of that name if there is any.
+    /// Adds one whose name is new.
     pub(super) fn insert(&self, lambda: Arc<Lambda>) {
-        let part = self.part(lambda.name());
+        let new = hash(lambda.name());
+        let part = self.part(new);
         let mut more = Part::clone(&part.load());
-        more.insert(Arc::clone(lambda.name()), lambda);
+        more.insert_unique(new, lambda, |known| hash(known.name()));
         part.store(Arc::new(more));
     }
 
     /// Removes the one of that name. Answers whether there was one.
     pub(super) fn remove(&self, name: &str) -> bool {
-        let part = self.part(name);
-        let known = part.load();
-        if !known.contains_key(name) {
+        let look = self.look_for(name);
+        if look.get().is_none() {
             return false;
         }
-        let mut fewer = Part::clone(&known);
-        fewer.remove(name);
-        part.store(Arc::new(fewer));
+        let mut fewer = Part::clone(&look.part);
+        if let Ok(found) = fewer.find_entry(look.hash, |lambda| lambda.name() == name) {
+            found.remove();
+        }
+        self.part(look.hash).store(Arc::new(fewer));
         true
     }
 
@@ -76,7 +100,7 @@ impl Lambdas {
     pub(super) fn all(&self) -> Vec<Arc<Lambda>> {
         let mut all = Vec::new();
         for part in &self.parts {
-            all.extend(part.load().values().cloned());
+            all.extend(part.load().iter().cloned());
         }
         all
     }

@@ -1,11 +1,10 @@
 //! The course of one request: attempt after attempt, as long as that can help and does no harm.
 
 use std::pin::pin;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use edge_balance::{Answers, HedgeDelay, Nanos, NoDestination, Pick, Tried};
+use edge_balance::{Answers, Nanos, NoDestination, Pick, SharedHedgeDelay, Tried};
 use edge_proto::rpc::Outcome;
 use edge_proto::view::RequestView;
 use edge_transport::{LambdaCall, LambdaReply};
@@ -276,21 +275,21 @@ impl Course<'_> {
 
     /// What is known of how long to wait for an answer before a copy is sent elsewhere, if one may
     /// be.
-    fn hedge_delay(self, leg: &Leg, progress: &Progress) -> Option<Arc<HedgeDelay>> {
+    fn hedge_delay(self, leg: &Leg, progress: &Progress) -> Option<SharedHedgeDelay> {
         let may = self.forwarder.hedges
             && self.request.may_repeat
             && !self.request.dry
             && !self.view.asynchronous
             && !leg.is_last
             && progress.answers.is_empty();
-        may.then(|| leg.pick.hedge_delay().clone())
+        may.then(|| leg.pick.hedge_delay())
     }
 
     /// One attempt and, if there is no answer after `delay`, a copy of it elsewhere; whoever
     /// answers first wins, and the other one is cancelled.
     async fn hedged(self, leg: Leg, delay: Nanos, progress: &mut Progress) -> Attempt {
         let counters = &self.forwarder.counters;
-        let hedge = leg.pick.hedge_delay().clone();
+        let hedge = leg.pick.hedge_delay();
         let started = leg.now;
         let (mut first_pick, mut second_pick) = (Some(leg.pick), None);
         let (mut decisions, mut second_wait) = ((leg.decision, None), None);
@@ -420,6 +419,7 @@ impl Course<'_> {
         } = self.forwarder;
         let held = pick.as_ref().expect("an attempt begins with a pick");
         let destination = held.destination().clone();
+        let is_trial = held.is_trial();
         let max_wait_us = max_wait.map_or(0, |span| span.as_micros().max(1));
         let message = self.forwarded(max_wait_us);
         let deadline = self.call.deadline;
@@ -443,9 +443,22 @@ impl Course<'_> {
         } else {
             let (client, metadata) = (&self.core.client, &self.call.metadata);
             let name = destination.name();
-            client
-                .send(name, &message, metadata, deadline, started)
-                .await
+            let proven = if is_trial {
+                // Connections of other cores may be as broken as the one that told of it.
+                let proven = Box::pin(client.prove(name, deadline)).await;
+                started = Instant::now();
+                proven
+            } else {
+                Ok(())
+            };
+            match proven {
+                Ok(()) => {
+                    client
+                        .send(name, &message, metadata, deadline, started)
+                        .await
+                }
+                Err(error) => Err(error),
+            }
         };
         let over = Instant::now();
         let ended = Ended {

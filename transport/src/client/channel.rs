@@ -125,6 +125,29 @@ impl Channel {
         answer.map_err(|failure| self.error(failure))
     }
 
+    /// Waits for a PONG on the connection, if there is one over TCP.
+    pub(super) async fn prove(&self, deadline: Instant) -> Result<(), CallError> {
+        let live = self.lock().clone();
+        let Some(live) = live else {
+            return Ok(());
+        };
+        let Live::Tcp(connection) = &*live else {
+            return Ok(());
+        };
+        let patience = self.route.ping_after();
+        let until = deadline.min(Instant::now() + patience);
+        let ping = connection.lock().ping();
+        let pong = poll_fn(|cx| connection.lock().poll_pong(ping, cx));
+        let reason = match tokio::time::timeout_at(until.into(), pong).await {
+            Ok(Ok(())) => return Ok(()),
+            Ok(Err(reason)) => reason,
+            Err(_) if until == deadline => return Err(CallError::Deadline),
+            Err(_) => format!("no answer to a PING within {patience:?}"),
+        };
+        self.discard(&live);
+        Err(self.not_taken(reason))
+    }
+
     async fn call_over_quic(
         &self,
         mut live: Arc<Live>,
@@ -207,10 +230,12 @@ impl Channel {
     }
 
     fn ended_at_once(&self) -> CallError {
-        CallError::NotTaken {
-            endpoint: self.endpoint.clone(),
-            reason: "the connection ended as soon as it was there".to_owned(),
-        }
+        self.not_taken("the connection ended as soon as it was there".to_owned())
+    }
+
+    fn not_taken(&self, reason: String) -> CallError {
+        let endpoint = self.endpoint.clone();
+        CallError::NotTaken { endpoint, reason }
     }
 
     /// Opens the connection if there is none.

@@ -70,6 +70,11 @@ impl Route {
         }
     }
 
+    /// How long an answer may stay out before there is doubt.
+    pub(super) fn ping_after(&self) -> Duration {
+        self.options.ping_after
+    }
+
     /// Opens a connection to `endpoint` that is known to work.
     pub(super) async fn connect(&self, endpoint: &Endpoint) -> Result<Live, ConnectCause> {
         match self.only {

@@ -114,7 +114,7 @@ pub struct Connection {
     /// PINGs sent, and PONGs received.
     pings: u32,
     pongs: u32,
-    ping_waker: Option<Waker>,
+    ping_wakers: Vec<Waker>,
     /// Answers to our calls.
     answered: u32,
     /// Bytes of messages that have not arrived as a whole.
@@ -216,7 +216,7 @@ impl Connection {
             next_deadline: None,
             pings: 0,
             pongs: 0,
-            ping_waker: None,
+            ping_wakers: Vec::new(),
             answered: 0,
             arriving: 0,
             is_ours: false,
@@ -346,7 +346,10 @@ impl Connection {
         if let Some(ended) = &self.ended {
             return Poll::Ready(Err(ended.clone()));
         }
-        self.ping_waker = Some(cx.waker().clone());
+        let is_known = |waker: &Waker| waker.will_wake(cx.waker());
+        if !self.ping_wakers.iter().any(is_known) {
+            self.ping_wakers.push(cx.waker().clone());
+        }
         Poll::Pending
     }
 
@@ -378,7 +381,7 @@ impl Connection {
         }
         self.end_calls(&why);
         self.end_others();
-        self.woken.extend(self.ping_waker.take());
+        self.woken.append(&mut self.ping_wakers);
         self.ended = Some(why);
     }
 

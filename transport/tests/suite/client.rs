@@ -2,12 +2,14 @@
 
 use std::future::poll_fn;
 use std::net::IpAddr;
-use std::time::Duration;
+use std::pin::pin;
+use std::time::{Duration, Instant};
 
 use super::support::{ask, client};
 use bytes::Bytes;
 use edge_proto::rpc::LambdaRequest;
-use edge_transport::{CallError, ClientOptions, Endpoint};
+use edge_transport::{CallError, ClientOptions, Endpoint, LambdaClient};
+use futures_util::future::{Either, select};
 use h2::server::SendResponse;
 use tokio::net::TcpListener;
 
@@ -111,6 +113,60 @@ async fn a_peer_that_freezes_is_found_long_before_the_deadline() {
     );
     assert!(error.to_string().contains("PING"), "{error}");
     frozen.abort();
+}
+
+/// Refuses all requests of the next connection, and answers its PINGs, for as long as it is polled.
+async fn refuse_all(listener: &TcpListener) {
+    let (stream, _) = listener.accept().await.unwrap();
+    let mut connection = h2::server::handshake(stream).await.unwrap();
+    while let Some(Ok((_, mut respond))) = connection.accept().await {
+        respond.send_reset(h2::Reason::REFUSED_STREAM);
+    }
+}
+
+#[tokio::test]
+async fn a_connection_is_proven_by_whoever_reads_it_and_replaced_if_nobody_does() {
+    let (listener, endpoint) = listener().await;
+    let client = client(ClientOptions::default());
+    let far = || Instant::now() + Duration::from_secs(60);
+    let name = endpoint.to_string();
+    client.prove(&name, far()).await.unwrap();
+    let is_untouched = tokio::time::timeout(Duration::ZERO, listener.accept()).await;
+    assert!(is_untouched.is_err(), "none is opened to be proven");
+
+    let mut first = Box::pin(refuse_all(&listener));
+    let refused = ask_beside(&client, &endpoint, &mut first).await;
+    assert!(refused.to_string().contains("REFUSED_STREAM"), "{refused}");
+    let proven = client.prove(&name, far());
+    match select(&mut first, pin!(proven)).await {
+        Either::Left(_) => panic!("the connection ended"),
+        Either::Right((proven, _)) => proven.unwrap(),
+    }
+    // From here on nobody reads the first connection, which stays open.
+    let in_time = client.prove(&name, Instant::now() + Duration::from_millis(1));
+    assert!(matches!(in_time.await, Err(CallError::Deadline)));
+    let error = client.prove(&name, far()).await.expect_err("frozen");
+    assert!(
+        error.never_left() && error.to_string().contains("no answer to a PING"),
+        "{error}"
+    );
+
+    let mut second = Box::pin(refuse_all(&listener));
+    let refused = ask_beside(&client, &endpoint, &mut second).await;
+    assert!(refused.to_string().contains("REFUSED_STREAM"), "{refused}");
+}
+
+/// The error of a call while a peer is polled that goes on for ever.
+async fn ask_beside(
+    client: &LambdaClient,
+    endpoint: &Endpoint,
+    peer: &mut (impl Future<Output = ()> + Unpin),
+) -> CallError {
+    let request = request();
+    match select(peer, pin!(ask(client, endpoint, &request))).await {
+        Either::Left(_) => panic!("the connection ended"),
+        Either::Right((answer, _)) => answer.expect_err("refused"),
+    }
 }
 
 #[tokio::test]

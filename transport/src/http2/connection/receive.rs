@@ -370,7 +370,7 @@ impl Connection {
             return self.count_nonsense();
         }
         self.pongs = number;
-        self.woken.extend(self.ping_waker.take());
+        self.woken.append(&mut self.ping_wakers);
         if let Farewell::Announced(ping) = self.farewell
             && self.has_pong(ping)
         {
