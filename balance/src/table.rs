@@ -317,8 +317,8 @@ impl ForwardingTable {
         let request = request.into();
         let look = self.lambdas.look_for(request.lambda);
         let known = look.get().ok_or(NoDestination::UnknownLambda)?;
-        let any_aside = self.destinations.set_aside() > 0;
-        known.pick(&request, tried, answers, any_aside, now, rng)
+        let aside = self.destinations.set_aside();
+        known.pick(&request, tried, answers, aside, now, rng)
     }
 
     /// How long requests of the lambda execute on average, as destinations report it.

@@ -200,6 +200,8 @@ impl TablesConfig {
     /// What is out of range, if anything: key and problem.
     pub(crate) fn check(&self) -> Result<(), (&'static str, String)> {
         const MOST: usize = 100_000_000;
+        let checked = self.endpoint.check_over_tcp();
+        checked.map_err(|problem| ("tables.endpoint", problem))?;
         if !(1..=MOST).contains(&self.max_entries) {
             let problem = format!("{} is not between 1 and {MOST}", self.max_entries);
             return Err(("tables.max-entries", problem));
@@ -224,6 +226,15 @@ pub struct ControllerConfig {
     /// Where it is; absent: tables are filled by hand.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub endpoint: Option<Endpoint>,
+}
+
+impl ControllerConfig {
+    /// What makes no sense, if anything: key and problem.
+    pub(crate) fn check(&self) -> Result<(), (&'static str, String)> {
+        let checked = self.endpoint.as_ref().map(Endpoint::check_over_tcp);
+        let checked = checked.unwrap_or(Ok(()));
+        checked.map_err(|problem| ("controller.endpoint", problem))
+    }
 }
 
 /// How weights follow latencies.

@@ -99,6 +99,7 @@ impl Config {
             self.optimizer.check(),
             self.router.check(),
             self.tables.check(),
+            self.controller.check(),
             self.retry.check(),
             self.admission.check(),
             self.explain.check(),

@@ -143,6 +143,21 @@ impl Endpoint {
         ))
     }
 
+    /// Checks that it can be the place of a controller, of tables or of states, which are served over
+    /// TCP only.
+    ///
+    /// # Errors
+    /// What to write instead.
+    pub fn check_over_tcp(&self) -> Result<(), String> {
+        if self.scheme == Scheme::Unsaid {
+            return Ok(());
+        }
+        let authority = self.authority();
+        Err(format!(
+            "{self} is for lambdas; this is spoken over TCP only: write {authority}"
+        ))
+    }
+
     /// All addresses of this end-point. Blocks on name resolution unless the
     /// host is an address.
     ///
@@ -269,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_listens_at_a_scheme() {
+    fn nobody_listens_at_a_scheme_and_it_leads_to_no_controller() {
         for (text, instead) in [
             ("quic://a:1", "write a:1,"),
             ("h3://[::]:1", "write [::]:1,"),
@@ -278,8 +293,14 @@ mod tests {
             let problem = endpoint.check_listening().expect_err(text);
             assert!(problem.contains(instead), "{problem}");
             assert!(problem.contains("--server-conf type=quic"), "{problem}");
+            let problem = endpoint.check_over_tcp().expect_err(text);
+            assert!(
+                problem.ends_with(instead.trim_end_matches(',')),
+                "{problem}"
+            );
             let plain = endpoint.with_scheme(Scheme::Unsaid);
             assert_eq!(plain.check_listening(), Ok(()));
+            assert_eq!(plain.check_over_tcp(), Ok(()));
         }
     }
 

@@ -85,10 +85,9 @@ impl State {
         self.list();
     }
 
-    /// Candidates that are new take part from now on.
-    fn enter(&mut self, scene: &Scene<'_>, rng: &mut dyn Rng) {
-        let slots = self.slots.iter_mut();
-        for slot in slots.filter(|slot| scene.admits(&slot.route)) {
+    /// Those that are new take part from now on.
+    fn enter(&mut self, rng: &mut dyn Rng) {
+        for slot in &mut self.slots {
             self.turns.enter(&mut slot.state, || rng.random());
         }
         self.list();
@@ -104,7 +103,7 @@ impl Policy for WeightedRoundRobin {
         let mut state = self.state();
         state.update(self.penalty, scene.now);
         if state.turns.any_new() {
-            state.enter(scene, rng);
+            state.enter(rng);
         }
         let State { slots, turns } = &mut *state;
         let admits = |at: usize| scene.admits(&slots[at].route);

@@ -5,7 +5,7 @@ use crate::average::sample;
 use crate::explanation::Explanation;
 use crate::health::Obstacle;
 use crate::lambda_state::LambdaState;
-use crate::policy::{Executed, Policy, Scene};
+use crate::policy::{Executed, Policy, Scene, any_index};
 use crate::probe::{Probe, Probes};
 use crate::route::{Route, SharedRoute};
 use crate::stamp::Stamp;
@@ -23,6 +23,11 @@ use triomphe::ThinArc;
 /// Up to so many routes one is found by looking at all of them: an index would take more memory than
 /// the routes.
 const FOUND_WITHOUT_INDEX: usize = 128;
+
+/// Of more routes than these only some are looked at, others each time: so many for how busy all are,
+const MOST_LOOKED_AT: usize = 128;
+/// and so many by each pick for one whose trial is due.
+const LOOKED_AT_FOR_TRIALS: usize = 32;
 
 /// The routes by what [`Destination::id`] says, where there are many.
 type Index = HashMap<u64, SharedRoute, FixedState>;
@@ -180,23 +185,31 @@ impl Lambda {
         look(&self.routes.load().slice)
     }
 
-    /// Chooses; `any_aside` says whether health has to be looked at.
+    /// Chooses, while so many destinations of the broker are set aside.
     pub(super) fn pick(
         self: &Arc<Self>,
         request: &Request<'_>,
         tried: &Tried,
         answers: &Answers,
-        any_aside: bool,
+        aside: usize,
         now: Nanos,
         rng: &mut dyn Rng,
     ) -> Result<Pick, NoDestination> {
         let snapshot = self.routes.load();
         let routes = &snapshot.slice;
         let (mut any_healthy, mut any_busy) = (true, false);
-        if any_aside {
-            any_healthy = false;
-            for route in routes
-                .iter()
+        if aside > 0 {
+            // Not even all of those that are set aside or were tried are so many.
+            any_healthy = routes.len() > aside.saturating_add(tried.len());
+            let (first, looked_at) = match routes.len() {
+                many if any_healthy && many > MOST_LOOKED_AT => {
+                    (any_index(many, rng), LOOKED_AT_FOR_TRIALS)
+                }
+                all => (0, all),
+            };
+            let in_turn = routes[first..].iter().chain(&routes[..first]);
+            for route in in_turn
+                .take(looked_at)
                 .filter(|r| !tried.contains(r.destination().id()))
             {
                 let health = route.destination().health();
@@ -213,7 +226,7 @@ impl Lambda {
         }
         let mut scene = self.scene(routes, request, tried, answers, now);
         if any_healthy {
-            scene.healthy_only = any_aside;
+            scene.healthy_only = aside > 0;
             if let Some(choice) = self.policy.choose(&scene, rng) {
                 let spare = choice.spare.as_ref();
                 if let Some(trial) =
@@ -273,11 +286,25 @@ impl Lambda {
         }
     }
 
-    /// Requests at all destinations that report, and their workers.
+    /// Requests at all destinations that report, and their workers. Of many it is estimated from
+    /// some, evenly spread, and others each time.
     pub(super) fn occupancy(&self, now: Nanos) -> Occupancy {
+        let snapshot = self.routes.load();
+        let routes = &snapshot.slice;
+        let apart = routes.len().div_ceil(MOST_LOOKED_AT).max(1);
+        let first = (now.0 % apart as u64) as usize;
+        let seen = Lambda::occupancy_of(routes.iter().skip(first).step_by(apart), now);
+        let times = |count: u32| count.saturating_mul(u32::try_from(apart).unwrap_or(u32::MAX));
+        Occupancy {
+            in_flight: times(seen.in_flight),
+            workers: times(seen.workers),
+        }
+    }
+
+    fn occupancy_of<'a>(routes: impl Iterator<Item = &'a SharedRoute>, now: Nanos) -> Occupancy {
         let now = Stamp::at(now);
         let mut total = Occupancy::default();
-        for route in &self.routes.load().slice {
+        for route in routes {
             let destination = route.destination();
             let load = destination.load();
             if load.reports() && destination.health().is_healthy() {

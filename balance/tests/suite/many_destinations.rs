@@ -1,7 +1,7 @@
 //! Lambdas with so many destinations that a pick looks at some of them only.
 
-use crate::{Bench, L, Shares};
-use edge_balance::{PolicyConfig, PolicyKeys, Request, Tried};
+use crate::{Bench, L, Shares, all_policies};
+use edge_balance::{FIRST_EJECTION, Nanos, Pick, PolicyConfig, PolicyKeys, Report, Request, Tried};
 use std::collections::BTreeMap;
 
 const MANY: usize = 1000;
@@ -168,5 +168,41 @@ fn the_best_of_many_is_found_and_kept_by_those_that_compare() {
         let shares = bench.shares(1000, |bench| bench.serve(latency));
         let best = shares.0.get("d700").copied().unwrap_or_default();
         assert!(best > 900, "{policy}: {best}");
+    }
+}
+
+#[test]
+fn one_that_is_set_aside_is_passed_over_and_has_its_trial_without_a_search_among_all() {
+    for policy in all_policies() {
+        let mut bench = Bench::new(policy);
+        (0..MANY).for_each(|number| bench.add(&name(number), 1.0));
+        bench.pick_of("d3").failed(bench.now);
+        assert_eq!(
+            bench.shares(3 * MANY, Bench::choose).of("d3"),
+            0,
+            "{policy}"
+        );
+        bench.pass(FIRST_EJECTION.as_secs_f64());
+        let trial = (0..MANY).map(|_| bench.pick()).find(Pick::is_trial);
+        let trial = trial.unwrap_or_else(|| panic!("{policy}: no trial"));
+        assert_eq!(trial.destination().name(), "d3", "{policy}");
+    }
+}
+
+#[test]
+fn how_busy_all_are_is_estimated_from_some() {
+    let mut bench = Bench::new(PolicyConfig::default());
+    (0..300).for_each(|number| bench.add(&name(number), 1.0));
+    let report = Report {
+        in_flight: Some(2),
+        workers: Some(4),
+        ..Report::default()
+    };
+    (0..300).for_each(|number| bench.teach(&name(number), 0.01, &report));
+    for _ in 0..10 {
+        bench.now = bench.now + Nanos(1);
+        let occupancy = bench.table.occupancy(L, bench.now);
+        assert_eq!(occupancy.workers, 4 * 300);
+        assert_eq!(occupancy.in_flight, 2 * 300);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::num::NonZeroUsize;
 
-use edge_transport::Cores;
+use edge_transport::{Cores, Endpoint};
 
 use super::{
     Admin, AsynchronousConfig, ControllerConfig, InvalidConfig, MAX_THREADS, ServerConfig,
@@ -46,6 +46,13 @@ impl Common {
             key: "server.endpoint",
             problem,
         })?;
+        for (key, endpoint) in [
+            ("controller.endpoint", &self.controller.endpoint),
+            ("state.endpoint", &self.state.endpoint),
+        ] {
+            let over_tcp = endpoint.get().map_or(Ok(()), Endpoint::check_over_tcp);
+            over_tcp.map_err(|problem| InvalidConfig { key, problem })?;
+        }
         let threads = self.server.num_threads;
         check(
             threads.is_none_or(|count| (1..=MAX_THREADS).contains(&count)),

@@ -180,6 +180,10 @@ fn wrong_usage_and_unusable_configurations_exit_with_2_and_say_why() {
             &["--server-endpoint=quic://127.0.0.1:1"],
             "write 127.0.0.1:1, and --server-conf type=quic",
         ),
+        (
+            &["--controller-endpoint=h3://127.0.0.1:1"],
+            "write 127.0.0.1:1",
+        ),
         (&["--conf=type=mainframe"], "intel-server"),
         (
             &["--conf=type=file,path=/does/not/exist"],
