@@ -6,8 +6,11 @@ use crate::policy::Cost;
 /// What a policy thought of the destinations of a lambda at one moment.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Explanation {
-    /// Those that the request had not been to, in the order of the table.
+    /// Those that the request had not been to, in the order of the table; of more than 128 some of
+    /// them, others each time.
     pub candidates: Vec<Candidate>,
+    /// How many there were.
+    pub total: usize,
 }
 
 /// One destination as a policy saw it.
@@ -27,7 +30,7 @@ pub struct Candidate {
 }
 
 impl Explanation {
-    pub(crate) fn new(costs: Vec<Cost>) -> Self {
+    pub(crate) fn new(costs: Vec<Cost>, total: usize) -> Self {
         let candidate = |cost: Cost| {
             let destination = cost.route.destination();
             Candidate {
@@ -40,6 +43,7 @@ impl Explanation {
         };
         Explanation {
             candidates: costs.into_iter().map(candidate).collect(),
+            total,
         }
     }
 }

@@ -125,8 +125,10 @@ impl Pending {
         pick: &Pick,
         max_wait: Option<Nanos>,
     ) -> Self {
-        let mut candidates = explanation.candidates;
-        let candidates_total = candidates.len();
+        let Explanation {
+            mut candidates,
+            total: candidates_total,
+        } = explanation;
         candidates.sort_by(|a, b| a.cost.total_cmp(&b.cost));
         candidates.truncate(MAX_CANDIDATES);
         let now = SystemTime::now().duration_since(UNIX_EPOCH);

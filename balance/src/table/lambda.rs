@@ -291,10 +291,9 @@ impl Lambda {
     pub(super) fn occupancy(&self, now: Nanos) -> Occupancy {
         let snapshot = self.routes.load();
         let routes = &snapshot.slice;
-        let apart = routes.len().div_ceil(MOST_LOOKED_AT).max(1);
-        let first = (now.0 % apart as u64) as usize;
-        let seen = Lambda::occupancy_of(routes.iter().skip(first).step_by(apart), now);
-        let times = |count: u32| count.saturating_mul(u32::try_from(apart).unwrap_or(u32::MAX));
+        let seen = Lambda::occupancy_of(some_of(routes, now), now);
+        let apart = u32::try_from(apart(routes)).unwrap_or(u32::MAX);
+        let times = |count: u32| count.saturating_mul(apart);
         Occupancy {
             in_flight: times(seen.in_flight),
             workers: times(seen.workers),
@@ -320,10 +319,21 @@ impl Lambda {
     /// What the policy thinks of every destination that this request has not been to.
     pub(super) fn explain(&self, request: &Request<'_>, tried: &Tried, now: Nanos) -> Explanation {
         let snapshot = self.routes.load();
-        let routes = &snapshot.slice;
+        let all = &snapshot.slice;
+        let some: Vec<SharedRoute>;
+        let routes = if all.len() <= MOST_LOOKED_AT {
+            all
+        } else {
+            some = some_of(all, now).cloned().collect();
+            &some
+        };
         let scene = self.scene(routes, request, tried, Answers::NONE, now);
         let costs = self.policy.costs(&scene);
-        Explanation::new(costs)
+        let total = match costs.len() {
+            few if routes.len() == all.len() => few,
+            _ => all.len().saturating_sub(tried.len()),
+        };
+        Explanation::new(costs, total)
     }
 
     /// The destinations that want to be probed at the occasion of `request`. Those that are set aside
@@ -461,6 +471,18 @@ impl Lambda {
     fn index(&self) -> MutexGuard<'_, Index> {
         self.index.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// From one of those that are looked at to the next, where it is about all.
+fn apart(routes: &[SharedRoute]) -> usize {
+    routes.len().div_ceil(MOST_LOOKED_AT).max(1)
+}
+
+/// At most [`MOST_LOOKED_AT`] of them, evenly spread, others each time.
+fn some_of(routes: &[SharedRoute], now: Nanos) -> impl Iterator<Item = &SharedRoute> {
+    let apart = apart(routes);
+    let first = (now.0 % apart as u64) as usize;
+    routes.iter().skip(first).step_by(apart)
 }
 
 fn all(routes: Vec<SharedRoute>) -> Routes {

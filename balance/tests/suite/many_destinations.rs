@@ -2,7 +2,7 @@
 
 use crate::{Bench, L, Shares, all_policies};
 use edge_balance::{FIRST_EJECTION, Nanos, Pick, PolicyConfig, PolicyKeys, Report, Request, Tried};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 const MANY: usize = 1000;
 
@@ -186,6 +186,30 @@ fn one_that_is_set_aside_is_passed_over_and_has_its_trial_without_a_search_among
         let trial = (0..MANY).map(|_| bench.pick()).find(Pick::is_trial);
         let trial = trial.unwrap_or_else(|| panic!("{policy}: no trial"));
         assert_eq!(trial.destination().name(), "d3", "{policy}");
+    }
+}
+
+#[test]
+fn an_explanation_is_about_some_and_says_how_many_there_were() {
+    for policy in all_policies() {
+        let bench = Bench::new(policy);
+        (0..MANY).for_each(|number| bench.add(&name(number), 1.0));
+        let mut tried = Tried::new();
+        tried.push(bench.table.destinations().intern("d3").id());
+        let mut seen = BTreeSet::new();
+        for nanosecond in 0..8 {
+            let now = bench.now + Nanos(nanosecond);
+            let explanation = bench.table.explain(L, &tried, now).unwrap();
+            assert!(explanation.candidates.len() <= 128, "{policy}");
+            assert_eq!(explanation.total, MANY - 1, "{policy}");
+            let names = explanation.candidates.into_iter();
+            seen.extend(names.map(|candidate| candidate.destination));
+        }
+        assert_eq!(
+            seen.len(),
+            MANY - 1,
+            "{policy}: all of them have their turn"
+        );
     }
 }
 

@@ -12,7 +12,8 @@ const GOAL: f64 = 0.5;
 pub(super) async fn run(flags: &Goal) -> anyhow::Result<()> {
     let figures = campaign::run(&flags.common, flags.cells()?).await?;
     let mut missed = false;
-    for quic in figures.iter().filter(|figures| figures.mode == Mode::Quic) {
+    let over_quic = figures.iter().filter(|figures| figures.mode.is_quic());
+    for quic in over_quic {
         let Some(ratio) = ratio(quic, &figures) else {
             continue;
         };
@@ -26,8 +27,9 @@ pub(super) async fn run(flags: &Goal) -> anyhow::Result<()> {
                 (true, false) => "missed",
             };
             println!(
-                "{} % loss: p99 of QUIC is {ratio:.2} times that of TCP with TLS (goal: {GOAL}): {verdict}",
-                quic.loss
+                "{} % loss: p99 of {} is {ratio:.2} times that of TCP with TLS (goal: {GOAL}): {verdict}",
+                quic.loss,
+                quic.mode.name()
             );
         }
     }

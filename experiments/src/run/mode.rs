@@ -16,7 +16,9 @@ pub(crate) enum Mode {
     GrpcTls,
     /// Native streams over QUIC.
     Quic,
-    /// The same, with early data of lambdas that may be repeated.
+    /// The same, with the congestion control BBR on both sides.
+    QuicBbr,
+    /// Native streams, with early data of lambdas that may be repeated.
     #[value(name = "quic0rtt")]
     #[serde(rename = "quic0rtt")]
     Quic0Rtt,
@@ -31,12 +33,13 @@ impl Mode {
             Self::Grpc => "grpc",
             Self::GrpcTls => "grpc-tls",
             Self::Quic => "quic",
+            Self::QuicBbr => "quic-bbr",
             Self::Quic0Rtt => "quic0rtt",
         }
     }
 
     pub(crate) fn is_quic(self) -> bool {
-        matches!(self, Self::Quic | Self::Quic0Rtt)
+        matches!(self, Self::Quic | Self::QuicBbr | Self::Quic0Rtt)
     }
 
     pub(crate) fn is_secure(self) -> bool {
@@ -54,10 +57,10 @@ impl Mode {
 
     /// `--server-conf`.
     pub(crate) fn server_conf(self) -> &'static str {
-        if self.is_quic() {
-            "type=quic"
-        } else {
-            "type=grpc"
+        match self {
+            Self::Grpc | Self::GrpcTls => "type=grpc",
+            Self::Quic | Self::Quic0Rtt => "type=quic",
+            Self::QuicBbr => "type=quic,congestion=bbr",
         }
     }
 
@@ -66,6 +69,7 @@ impl Mode {
         match self {
             Self::Grpc | Self::GrpcTls => "type=grpc",
             Self::Quic => "type=quic,attempt-early-data=false",
+            Self::QuicBbr => "type=quic,attempt-early-data=false,congestion=bbr",
             Self::Quic0Rtt => "type=quic,attempt-early-data=true",
         }
     }
