@@ -305,25 +305,20 @@ fn quic_without_certificates_is_refused_at_the_start() {
 fn a_scheme_where_none_belongs_is_refused_with_what_to_write_instead() {
     for program in ["edgerouter", "edgedispatcher"] {
         for endpoint in ["quic://127.0.0.1:1234", "h3://127.0.0.1:1234"] {
-            let refused = Command::cargo_bin(program)
-                .unwrap()
-                .args(["--server-endpoint", endpoint])
-                .output()
-                .unwrap();
-            assert_eq!(refused.status.code(), Some(2));
-            let stderr = String::from_utf8_lossy(&refused.stderr);
-            for part in [endpoint, "write 127.0.0.1:1234", "--server-conf type=quic"] {
-                assert!(stderr.contains(part), "{program}: {stderr}");
-            }
-            let refused = Command::cargo_bin(program)
-                .unwrap()
-                .args(["--controller-endpoint", endpoint])
-                .output()
-                .unwrap();
-            assert_eq!(refused.status.code(), Some(2));
-            let stderr = String::from_utf8_lossy(&refused.stderr);
-            for part in [endpoint, "write 127.0.0.1:1234", "controller.endpoint"] {
-                assert!(stderr.contains(part), "{program}: {stderr}");
+            for (option, also) in [
+                ("--server-endpoint", "--server-conf type=quic"),
+                ("--controller-endpoint", "controller.endpoint"),
+            ] {
+                let refused = Command::cargo_bin(program)
+                    .unwrap()
+                    .args([option, endpoint])
+                    .output()
+                    .unwrap();
+                assert_eq!(refused.status.code(), Some(2));
+                let stderr = String::from_utf8_lossy(&refused.stderr);
+                for part in [endpoint, "write 127.0.0.1:1234", also] {
+                    assert!(stderr.contains(part), "{program}: {stderr}");
+                }
             }
         }
     }
