@@ -70,7 +70,7 @@ struct Site {
 impl Site {
     fn new(program: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let files = certificates(folder.path());
+        let files = certificates(folder.path(), &["127.0.0.1"]);
         let tls = files.server_config().unwrap();
         let cores = Arc::new(Cores::start("computer", NonZeroUsize::MIN).unwrap());
         let listener = Listener::bind_for(&Endpoint::new("127.0.0.1", 0), Listens::Both).unwrap();

@@ -36,7 +36,7 @@ fn flush(router: &Process, folder: &str, more: &[&str]) -> Output {
 #[tokio::test]
 async fn what_is_secured_is_closed_to_plain_clients_and_says_why() {
     let folder = tempfile::tempdir().unwrap();
-    let files = certificates(folder.path());
+    let files = certificates(folder.path(), &["127.0.0.1"]);
     let folder = folder.path().to_str().unwrap();
     let secured = ["--secure", "--secure-control"];
     let router = Process::start_with("edgerouter", &secured, &[("CERT_DIR", folder)]);

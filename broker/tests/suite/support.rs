@@ -7,6 +7,7 @@
     reason = "each test file uses its part; a failing helper is a failing test"
 )]
 
+#[path = "../../../transport/tests/suite/support/certificates.rs"]
 pub mod certificates;
 pub mod process;
 

@@ -85,7 +85,9 @@ async fn a_computer_that_never_renews_is_withdrawn_when_dead_and_reinstated_when
 #[tokio::test]
 async fn a_computer_that_only_serves_quic_is_alive_though_nobody_knows_its_authority() {
     let folder = tempfile::tempdir().unwrap();
-    let tls = certificates(folder.path()).server_config().unwrap();
+    let tls = certificates(folder.path(), &["127.0.0.1"])
+        .server_config()
+        .unwrap();
     let cores = Arc::new(Cores::start("computer", NonZeroUsize::MIN).unwrap());
     let serve = |at: &Endpoint| {
         let listener = Listener::bind_for(at, Listens::Udp)?;

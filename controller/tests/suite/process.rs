@@ -109,7 +109,7 @@ async fn watch(
 #[tokio::test]
 async fn a_secure_control_plane_is_encrypted_in_both_directions_and_closed_to_others() {
     let folder = tempfile::tempdir().unwrap();
-    let tls = certificates(folder.path());
+    let tls = certificates(folder.path(), &["127.0.0.1"]);
     let folder = folder.path().to_str().unwrap();
     let running = Program::start(&["--secure-control"], &[("CERT_DIR", folder)]);
     let cores = Arc::new(Cores::start("router", NonZeroUsize::MIN).unwrap());

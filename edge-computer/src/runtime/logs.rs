@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::sync::watch;
 
-/// The line that ends what an execution prints.
+/// The line that ends what an execution prints, as OpenWhisk's runtimes have it.
 const MARKER: &str = "XXX_THE_END_OF_A_WHISK_ACTIVATION_XXX";
 /// Longest line; the rest of it is dropped.
 const MAX_LINE: usize = 16 << 10;

@@ -6,14 +6,17 @@
     reason = "what a test waits for comes, or the test has failed"
 )]
 
+#[path = "../../../../transport/tests/suite/support/certificates.rs"]
+mod certificates;
+
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Lines};
 use std::net::SocketAddr;
-use std::path::Path;
 use std::process::{Child, ChildStderr, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+pub(crate) use certificates::certificates;
 use edge_controller::{Config, Controller, Handle};
 use edge_proto::rpc::edge_controller_client::EdgeControllerClient;
 use edge_proto::rpc::edge_router_conf::Action;
@@ -466,25 +469,4 @@ pub(crate) async fn has_tried_more_than(controller: &Handle, so_far: u64) {
         assert!(Instant::now() < give_up, "the router is not tried any more");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
-}
-
-/// Writes a CA and certificates of both roles into `folder`.
-pub(crate) fn certificates(folder: &Path) -> TlsFiles {
-    use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
-    let ca_key = KeyPair::generate().unwrap();
-    let mut ca = CertificateParams::default();
-    ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    let ca_certificate = ca.self_signed(&ca_key).unwrap();
-    std::fs::write(folder.join("ca.crt"), ca_certificate.pem()).unwrap();
-    let issuer = Issuer::new(ca, ca_key);
-    for role in ["server", "client"] {
-        let key = KeyPair::generate().unwrap();
-        let certificate = CertificateParams::new(["127.0.0.1".to_owned()])
-            .unwrap()
-            .signed_by(&key, &issuer)
-            .unwrap();
-        std::fs::write(folder.join(format!("{role}.crt")), certificate.pem()).unwrap();
-        std::fs::write(folder.join(format!("{role}.key")), key.serialize_pem()).unwrap();
-    }
-    TlsFiles::from_variables(|name| (name == "CERT_DIR").then(|| folder.to_owned())).unwrap()
 }

@@ -1,8 +1,11 @@
 //! Mutual TLS, on the lambda service and on the rest.
 
-use std::path::Path;
+#[path = "../../../../transport/tests/suite/support/certificates.rs"]
+mod certificates;
+
 use std::sync::Arc;
 
+use certificates::certificates;
 use edge_computer::config::Config;
 use edge_computer::server::{EdgeComputer, Handle};
 use edge_proto::rpc::edge_computer_client::EdgeComputerClient;
@@ -11,25 +14,6 @@ use edge_transport::tls::TlsFiles;
 use edge_transport::{ClientOptions, Core, Endpoint, LambdaClient, control};
 
 use super::support::{client, try_ask};
-
-/// A CA and certificates of both roles.
-fn certificates(folder: &Path) -> TlsFiles {
-    use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
-    let ca_key = KeyPair::generate().unwrap();
-    let mut ca = CertificateParams::default();
-    ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    let ca_certificate = ca.self_signed(&ca_key).unwrap();
-    std::fs::write(folder.join("ca.crt"), ca_certificate.pem()).unwrap();
-    let issuer = Issuer::new(ca, ca_key);
-    for (role, name) in [("server", "localhost"), ("client", "client")] {
-        let key = KeyPair::generate().unwrap();
-        let params = CertificateParams::new(vec![name.to_owned()]).unwrap();
-        let certificate = params.signed_by(&key, &issuer).unwrap();
-        std::fs::write(folder.join(format!("{role}.crt")), certificate.pem()).unwrap();
-        std::fs::write(folder.join(format!("{role}.key")), key.serialize_pem()).unwrap();
-    }
-    TlsFiles::from_variables(|name| (name == "CERT_DIR").then(|| folder.to_owned())).unwrap()
-}
 
 async fn computer(secure: bool, control: bool, files: &TlsFiles) -> Handle {
     let mut config = Config::default();
@@ -47,7 +31,7 @@ async fn computer(secure: bool, control: bool, files: &TlsFiles) -> Handle {
 #[tokio::test]
 async fn each_plane_is_secured_on_its_own() {
     let folder = tempfile::tempdir().unwrap();
-    let files = certificates(folder.path());
+    let files = certificates(folder.path(), &["localhost"]);
     let options = ClientOptions {
         tls: Some(files.client_config().unwrap()),
         ..ClientOptions::default()

@@ -2,19 +2,21 @@
 #![allow(
     dead_code,
     unreachable_pub,
+    unused_imports,
     clippy::unwrap_used,
     reason = "each test file uses its part; a failing helper is a failing test"
 )]
 
+mod certificates;
+
 use std::num::NonZeroUsize;
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+pub use certificates::certificates;
 use edge_proto::rpc::{LambdaRequest, LambdaResponse, Outcome};
-use edge_transport::tls::TlsFiles;
 use edge_transport::{
     CallError, ClientOptions, Core, Cores, Endpoint, LambdaCall, LambdaClient, LambdaHandler,
     Listener, Server, ServerHandle, Typed, TypedReply, pushback,
@@ -150,27 +152,4 @@ pub async fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
         assert!(Instant::now() < deadline, "never happened: {what}");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
-}
-
-/// Writes a CA and certificates of both roles into `folder`; the server's is
-/// valid for `names`.
-pub fn certificates(folder: &Path, names: &[&str]) -> TlsFiles {
-    use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
-    let ca_key = KeyPair::generate().unwrap();
-    let mut ca = CertificateParams::default();
-    ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    let ca_certificate = ca.self_signed(&ca_key).unwrap();
-    std::fs::write(folder.join("ca.crt"), ca_certificate.pem()).unwrap();
-    let issuer = Issuer::new(ca, ca_key);
-    for (role, names) in [("server", names), ("client", &["client"][..])] {
-        let key = KeyPair::generate().unwrap();
-        let names: Vec<String> = names.iter().map(ToString::to_string).collect();
-        let certificate = CertificateParams::new(names)
-            .unwrap()
-            .signed_by(&key, &issuer)
-            .unwrap();
-        std::fs::write(folder.join(format!("{role}.crt")), certificate.pem()).unwrap();
-        std::fs::write(folder.join(format!("{role}.key")), key.serialize_pem()).unwrap();
-    }
-    TlsFiles::from_variables(|name| (name == "CERT_DIR").then(|| folder.to_owned())).unwrap()
 }

@@ -1,11 +1,12 @@
-//! Certificates of a site that trusts itself.
+//! Certificates of a site that trusts itself; the tests of other crates share this file.
+#![allow(unreachable_pub, reason = "others include it at other depths")]
 
 use std::path::Path;
 
 use edge_transport::tls::TlsFiles;
 
-/// Writes a CA and certificates of both roles into `folder`.
-pub fn certificates(folder: &Path) -> TlsFiles {
+/// Writes a CA and certificates of both roles into `folder`, that of the server for `names`.
+pub fn certificates(folder: &Path, names: &[&str]) -> TlsFiles {
     use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
     let ca_key = KeyPair::generate().unwrap();
     let mut ca = CertificateParams::default();
@@ -13,9 +14,10 @@ pub fn certificates(folder: &Path) -> TlsFiles {
     let ca_certificate = ca.self_signed(&ca_key).unwrap();
     std::fs::write(folder.join("ca.crt"), ca_certificate.pem()).unwrap();
     let issuer = Issuer::new(ca, ca_key);
-    for role in ["server", "client"] {
+    for (role, names) in [("server", names), ("client", &["client"][..])] {
         let key = KeyPair::generate().unwrap();
-        let certificate = CertificateParams::new(["127.0.0.1".to_owned()])
+        let names: Vec<String> = names.iter().map(ToString::to_string).collect();
+        let certificate = CertificateParams::new(names)
             .unwrap()
             .signed_by(&key, &issuer)
             .unwrap();
