@@ -1,8 +1,9 @@
 //! A moving average of seconds in one atomic word, and the arithmetic that all averages share.
 
 use crate::Nanos;
+use crate::real::Real;
 use crate::stamp::{pack, unpack};
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// Samples are at least a nanosecond, so that zero can mean "none yet".
 pub(crate) const SHORTEST: f32 = 1e-9;
@@ -32,24 +33,25 @@ pub(crate) fn replace(word: &AtomicU64, next: impl FnOnce(u64) -> u64) {
     word.store(next(word.load(Relaxed)), Relaxed);
 }
 
-/// [`replace`] for a value in seconds, or of another kind, in an `f32`.
-#[inline]
-pub(crate) fn replace_f32(word: &AtomicU32, next: impl FnOnce(f32) -> f32) {
-    let value = next(f32::from_bits(word.load(Relaxed)));
-    word.store(value.to_bits(), Relaxed);
-}
-
 /// `e^-z` to the second order: what decays by it falls like `2 / z^2` in the end.
 #[inline]
-pub(crate) fn decay(z: f32) -> f32 {
-    1.0 / (1.0 + z + 0.5 * z * z)
+pub(crate) fn decay<R: Real>(z: R) -> R {
+    let one = R::from(1.0);
+    one / (one + z + R::from(0.5) * z * z)
 }
 
 /// [`decay`] of `age / span`, with a single division.
 #[inline]
-pub(crate) fn decay_over(age: f32, span: f32) -> f32 {
+pub(crate) fn decay_over<R: Real>(age: R, span: R) -> R {
     let squared = span * span;
-    squared / (squared + span * age + 0.5 * age * age)
+    squared / (squared + span * age + R::from(0.5) * age * age)
+}
+
+/// Takes a sample into an average in seconds, 0 before the first one, of so many samples; how many
+/// are counted ends at [`ENOUGH_SAMPLES`].
+pub(crate) fn taken(average: f32, samples: u32, sample: f32, smallest_weight: f32) -> (f32, u32) {
+    let k = (samples + 1).min(ENOUGH_SAMPLES);
+    (moved(average, sample, k, smallest_weight), k)
 }
 
 /// Seconds (f32, 0 before the first sample) | number of samples, up to [`ENOUGH_SAMPLES`].
@@ -67,9 +69,8 @@ impl Average {
     pub(crate) fn record(&self, sample: f32, smallest_weight: f32) {
         replace(&self.0, |word| {
             let (bits, samples) = unpack(word);
-            let k = (samples + 1).min(ENOUGH_SAMPLES);
-            let average = f32::from_bits(bits);
-            pack(moved(average, sample, k, smallest_weight).to_bits(), k)
+            let (average, samples) = taken(f32::from_bits(bits), samples, sample, smallest_weight);
+            pack(average.to_bits(), samples)
         });
     }
 }

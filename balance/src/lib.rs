@@ -43,6 +43,7 @@ mod pair;
 mod pick;
 mod policy;
 mod probe;
+mod real;
 mod refusal_budget;
 mod report;
 mod request;

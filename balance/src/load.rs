@@ -1,7 +1,8 @@
 //! What a broker knows of the load of one destination, over all lambdas: from its own requests and
 //! from what the answers report.
 
-use crate::average::{Average, SHORTEST, decay_over, replace, sample};
+use crate::average::{SHORTEST, decay_over, replace, sample, taken};
+use crate::real::Real;
 use crate::stamp::{Age, Stamp, pack, unpack};
 use crate::{Nanos, Report};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
@@ -25,93 +26,116 @@ const MOST_REFUSALS: u32 = 32;
 /// A refusal by a destination that reports idle workers contradicts itself and counts as so many.
 const CONTRADICTION: u32 = 8;
 
+/// Requests of others at a destination so many seconds after a report: what it said reverts to its
+/// average, since queues that were long or short do not stay so for more than a few service times.
+/// The average is forgotten in its turn.
+#[inline(always)]
+pub(crate) fn others_by_now<R: Real>(last: R, average: R, age: R, service: R) -> R {
+    let span = (R::from(REVERSION_SERVICES) * service).at_least(R::from(SHORTEST));
+    let forgotten = age * R::from(1.0 / REMEMBERED);
+    let average = average * (R::from(1.0) - forgotten).at_least(R::from(0.0));
+    average + (last - average) * decay_over(age, span)
+}
+
 /// Words that every pick reads and every answer writes.
 #[derive(Debug)]
 pub(crate) struct Load {
     /// Requests of others at the last report (f32) | their moving average (f32).
     others: AtomicU64,
-    /// Stamp of the last report.
-    heard: AtomicU32,
-    /// As last reported; 0 until then.
-    workers: AtomicU32,
-    /// One over the workers (f32), 1 until they are reported.
-    per_worker: AtomicU32,
-    /// Stamp of the last answer, or of the request that ended an idle time.
-    progress: AtomicU32,
-    /// In a row, contradictory ones counted several times.
-    refusals: AtomicU32,
-    network: Average,
-    service: Average,
+    /// Stamp of the last report | stamp of the last answer, or of the request that ended an idle
+    /// time.
+    times: AtomicU64,
+    /// As last reported, 0 until then (f32) | one over them, 1 until then (f32).
+    workers: AtomicU64,
+    /// Moving averages in seconds, 0 before the first sample: of what latencies contain beside the
+    /// stay there (f32) | of service times (f32).
+    parts: AtomicU64,
     /// Stamp of the last service time.
     served: AtomicU32,
+    /// In a row, contradictory ones counted several times.
+    refusals: AtomicU32,
+    /// How many samples are in the parts: for network | service.
+    samples: AtomicU64,
     /// Last reported share of busy processors (f32, NaN until then) | stamp of that report.
     utilization: AtomicU64,
+}
+
+/// The words of a [`Load`] that hold two numbers each, as they are, for those who look at many.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Words {
+    /// Requests of others: as last heard | on average.
+    pub(crate) others: u64,
+    /// Stamps: of the last report | of the last progress.
+    pub(crate) times: u64,
+    /// Workers | one over them.
+    pub(crate) workers: u64,
+    /// Seconds: network | service.
+    pub(crate) parts: u64,
 }
 
 impl Load {
     pub(crate) fn new() -> Self {
         Load {
             others: AtomicU64::new(0),
-            heard: AtomicU32::new(0),
-            workers: AtomicU32::new(0),
-            per_worker: AtomicU32::new(1.0_f32.to_bits()),
-            progress: AtomicU32::new(0),
-            refusals: AtomicU32::new(0),
-            network: Average::default(),
-            service: Average::default(),
+            times: AtomicU64::new(0),
+            workers: AtomicU64::new(pack(0, 1.0_f32.to_bits())),
+            parts: AtomicU64::new(0),
             served: AtomicU32::new(0),
+            refusals: AtomicU32::new(0),
+            samples: AtomicU64::new(0),
             utilization: AtomicU64::new(pack(f32::NAN.to_bits(), 0)),
+        }
+    }
+
+    /// All that predictions need but for [`Load::served_at`].
+    #[inline(always)]
+    pub(crate) fn words(&self) -> Words {
+        Words {
+            others: self.others.load(Relaxed),
+            times: self.times.load(Relaxed),
+            workers: self.workers.load(Relaxed),
+            parts: self.parts.load(Relaxed),
         }
     }
 
     /// Whether it says how busy it is.
     #[inline]
     pub(crate) fn reports(&self) -> bool {
-        self.workers.load(Relaxed) > 0
+        self.workers() > 0.0
     }
 
-    /// Requests that it executes at the same time, 1 until it said so.
+    /// Requests that it executes at the same time; 0 until it said so.
     #[inline]
     pub(crate) fn workers(&self) -> f32 {
-        self.workers.load(Relaxed).max(1) as f32
-    }
-
-    /// One over [`Load::workers`], so that a pick need not divide.
-    #[inline]
-    pub(crate) fn per_worker(&self) -> f32 {
-        f32::from_bits(self.per_worker.load(Relaxed))
+        f32::from_bits(unpack(self.workers.load(Relaxed)).0)
     }
 
     /// Seconds of a latency that are not spent there: messages under way and in line; 0 before the
     /// first sample.
     #[inline]
     pub(crate) fn network(&self) -> f32 {
-        self.network.seconds()
+        f32::from_bits(unpack(self.parts.load(Relaxed)).0)
     }
 
     /// Mean service time in seconds; 0 before the first sample.
     #[inline]
     pub(crate) fn service(&self) -> f32 {
-        self.service.seconds()
+        f32::from_bits(unpack(self.parts.load(Relaxed)).1)
     }
 
-    /// Since the last service time was reported.
+    /// When the last service time was reported.
     #[inline]
-    pub(crate) fn service_age(&self, now: Stamp) -> Age {
-        Stamp(self.served.load(Relaxed)).age(now)
+    pub(crate) fn served_at(&self) -> Stamp {
+        Stamp(self.served.load(Relaxed))
     }
 
-    /// Requests of others there, by now: the last report reverts to its average, since queues that
-    /// were long or short do not stay so for more than a few service times. The average is forgotten
-    /// in its turn.
+    /// Requests of others there, by now.
     #[inline]
     pub(crate) fn others(&self, service: f32, now: Stamp) -> f32 {
         let (last, average) = unpack(self.others.load(Relaxed));
         let (last, average) = (f32::from_bits(last), f32::from_bits(average));
-        let age = Stamp(self.heard.load(Relaxed)).age(now).as_secs();
-        let span = (REVERSION_SERVICES * service).max(SHORTEST);
-        let average = average * (1.0 - age / REMEMBERED).max(0.0);
-        average + (last - average) * decay_over(age, span)
+        let heard = Stamp(unpack(self.times.load(Relaxed)).0);
+        others_by_now(last, average, heard.age(now).as_secs(), service)
     }
 
     /// The share of busy processors that it reported last, and how old that is.
@@ -124,32 +148,36 @@ impl Load {
     /// Seconds since it made progress.
     #[inline]
     pub(crate) fn stalled(&self, now: Stamp) -> f32 {
-        Stamp(self.progress.load(Relaxed)).age(now).as_secs()
+        let progress = Stamp(unpack(self.times.load(Relaxed)).1);
+        progress.age(now).as_secs()
     }
 
     /// Idle until now, it got a request.
     pub(crate) fn woken(&self, now: Nanos) {
-        self.progress.store(Stamp::at(now).0, Relaxed);
+        self.progressed(Stamp::at(now).0);
+    }
+
+    fn progressed(&self, now: u32) {
+        replace(&self.times, |word| pack(unpack(word).0, now));
     }
 
     /// Takes what an answer says of the queue; `own` requests of this broker remain there.
     pub(crate) fn heard(&self, report: &Report, own: u32, now: Nanos) {
         let now = Stamp::at(now).0;
-        self.progress.store(now, Relaxed);
         let Some(workers) = report.workers else {
-            return;
+            return self.progressed(now);
         };
-        if self.workers.load(Relaxed) != workers {
-            self.workers.store(workers, Relaxed);
-            let per_worker = 1.0 / self.workers();
-            self.per_worker.store(per_worker.to_bits(), Relaxed);
+        let workers = workers as f32;
+        if self.workers() != workers {
+            let word = pack(workers.to_bits(), (1.0 / workers.max(1.0)).to_bits());
+            self.workers.store(word, Relaxed);
         }
         let Some(in_flight) = report.in_flight else {
-            return;
+            return self.progressed(now);
         };
         let others = in_flight.saturating_sub(own) as f32;
-        let first = self.heard.load(Relaxed) == 0;
-        self.heard.store(now, Relaxed);
+        let first = unpack(self.times.load(Relaxed)).0 == 0;
+        self.times.store(pack(now, now), Relaxed);
         replace(&self.others, |word| {
             let average = f32::from_bits(unpack(word).1);
             let moved = if first {
@@ -168,20 +196,26 @@ impl Load {
     }
 
     fn told(&self, latency: Nanos, report: &Report, now: Nanos) {
+        let (network, service) = unpack(self.parts.load(Relaxed));
+        let (mut network, mut service) = (f32::from_bits(network), f32::from_bits(service));
+        let (mut networks, mut services) = unpack(self.samples.load(Relaxed));
         if let Some(residence) = report.residence {
-            let age = self.service_age(Stamp::at(now));
+            let age = self.served_at().age(Stamp::at(now));
             let weight = if age > OUTDATED {
                 OUTDATED_WEIGHT
             } else {
                 NETWORK_WEIGHT
             };
-            self.network
-                .record(sample(latency.since(residence)), weight);
+            let new = sample(latency.since(residence));
+            (network, networks) = taken(network, networks, new, weight);
         }
-        if let Some(service) = report.service {
-            self.service.record(sample(service), SERVICE_WEIGHT);
+        if let Some(new) = report.service {
+            (service, services) = taken(service, services, sample(new), SERVICE_WEIGHT);
             self.served.store(Stamp::at(now).0, Relaxed);
         }
+        let parts = pack(network.to_bits(), service.to_bits());
+        self.parts.store(parts, Relaxed);
+        self.samples.store(pack(networks, services), Relaxed);
         if let Some(share) = report.utilization {
             let word = pack(share.to_bits(), Stamp::at(now).0);
             self.utilization.store(word, Relaxed);

@@ -1,13 +1,15 @@
 //! What is known of one lambda at one destination: its latency and its service time there.
 
 use crate::Nanos;
-use crate::average::{ENOUGH_SAMPLES, decay, moved, replace, replace_f32};
+use crate::average::{ENOUGH_SAMPLES, decay, moved, replace};
+use crate::real::Real;
 use crate::stamp::{Age, Stamp, pack, unpack};
-use std::hint::select_unpredictable;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// An estimate is taken at its word up to this age.
 const FRESH: Age = Age::from_millis(600);
+/// The same in seconds.
+const FRESH_SECS: f32 = FRESH.as_secs();
 /// Time constant, in seconds, at which older knowledge loses its credit.
 const FORGETTING: f32 = 3.0;
 /// In the upper half of [`Pair::uses`]: the last answer came after a cold start.
@@ -25,11 +27,10 @@ pub(crate) struct Pair {
     /// Number of samples, up to [`ENOUGH_SAMPLES`], and [`COLD`] | stamp of the last pick, at first
     /// of the birth.
     uses: AtomicU64,
-    /// Moving average of the service time in seconds (f32, 0 before the first sample).
-    service: AtomicU32,
-    /// The inverse of the moving average of how many requests of the broker were there when one was
-    /// sent, that one included (f32, from 0 to 1).
-    per_company: AtomicU32,
+    /// Moving average of the service time in seconds (f32, 0 before the first sample) | the inverse
+    /// of the moving average of how many requests of the broker were there when one was sent, that
+    /// one included (f32, from 0 to 1; 1 before the first sample).
+    service: AtomicU64,
 }
 
 /// The latency of a pair as a pick reads it.
@@ -53,31 +54,31 @@ impl Latency {
 /// An estimate above the mean loses credit with age.
 #[inline]
 pub(crate) fn reverted(estimate: f32, age: Age, mean: f32) -> f32 {
-    Credit::at(age).revert(estimate, mean)
+    if age <= FRESH {
+        estimate
+    } else {
+        Credit::at(age.as_secs()).revert(estimate, mean)
+    }
 }
 
 /// How much of its excess over a mean an estimate keeps at some age, for estimates of the same age.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Credit {
-    old: bool,
-    kept: f32,
-}
+pub(crate) struct Credit<R>(R);
 
-impl Credit {
-    #[inline]
-    pub(crate) fn at(age: Age) -> Self {
-        Credit {
-            old: age > FRESH,
-            kept: decay(age.as_secs() / FORGETTING),
-        }
+impl<R: Real> Credit<R> {
+    /// At an age in seconds.
+    #[inline(always)]
+    pub(crate) fn at(age: R) -> Self {
+        let kept = decay(age * R::from(1.0 / FORGETTING));
+        Credit(age.if_above(R::from(FRESH_SECS), kept, R::from(1.0)))
     }
 
     /// Of many candidates some are old and some are slow, which nobody can foresee: computing what
     /// is not needed costs less than a branch that was mistaken.
-    #[inline]
-    pub(crate) fn revert(self, estimate: f32, mean: f32) -> f32 {
-        let reverts = self.old & (estimate > mean);
-        select_unpredictable(reverts, mean + (estimate - mean) * self.kept, estimate)
+    #[inline(always)]
+    pub(crate) fn revert(self, estimate: R, mean: R) -> R {
+        let reverted = mean + (estimate - mean) * self.0;
+        estimate.if_above(mean, reverted, estimate)
     }
 }
 
@@ -86,8 +87,7 @@ impl Pair {
         Pair {
             latency: AtomicU64::new(0),
             uses: AtomicU64::new(pack(0, Stamp::at(now).0)),
-            service: AtomicU32::new(0),
-            per_company: AtomicU32::new(1.0_f32.to_bits()),
+            service: AtomicU64::new(pack(0, 1.0_f32.to_bits())),
         }
     }
 
@@ -115,14 +115,20 @@ impl Pair {
     /// The average of service times in seconds; 0 before the first sample.
     #[inline]
     pub(crate) fn service(&self) -> f32 {
-        f32::from_bits(self.service.load(Relaxed))
+        f32::from_bits(unpack(self.service.load(Relaxed)).0)
     }
 
     /// One over how many requests of the broker were there on average when one was sent, that one
     /// included; 1 before the first sample.
     #[inline]
     pub(crate) fn per_company(&self) -> f32 {
-        f32::from_bits(self.per_company.load(Relaxed))
+        f32::from_bits(unpack(self.service.load(Relaxed)).1)
+    }
+
+    /// [`Pair::service`] and [`Pair::per_company`] in one word.
+    #[inline]
+    pub(crate) fn service_and_per_company(&self) -> u64 {
+        self.service.load(Relaxed)
     }
 
     /// Since the last sample or pick.
@@ -169,12 +175,13 @@ impl Pair {
         let k = self.count(before.age);
         let average = moved(before.average, latency, k, weight);
         self.latency.store(pack(average.to_bits(), now.0), Relaxed);
-        replace_f32(&self.per_company, |inverse| {
-            1.0 / moved(1.0 / inverse, company.max(1.0), k, weight)
+        replace(&self.service, |word| {
+            let (known, inverse) = unpack(word);
+            let (known, inverse) = (f32::from_bits(known), f32::from_bits(inverse));
+            let service = service.map_or(known, |service| moved(known, service, k, weight));
+            let company = moved(1.0 / inverse, company.max(1.0), k, weight);
+            pack(service.to_bits(), (1.0 / company).to_bits())
         });
-        if let Some(service) = service {
-            replace_f32(&self.service, |average| moved(average, service, k, weight));
-        }
     }
 
     /// Counts a sample and returns how many there are by now, forgotten ones left out.

@@ -141,7 +141,7 @@ pub(crate) struct Cost {
 /// The costs of all candidates: each one's cost and terms as `judge` sees them.
 fn costs_of(
     scene: &Scene<'_>,
-    mut judge: impl FnMut(&Route) -> (f64, Vec<(&'static str, f64)>),
+    mut judge: impl FnMut(&SharedRoute) -> (f64, Vec<(&'static str, f64)>),
 ) -> Vec<Cost> {
     let admitted = scene.routes.iter().filter(|route| scene.admits(route));
     let cost = |route: &SharedRoute| {

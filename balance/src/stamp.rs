@@ -1,15 +1,17 @@
 //! Coarse time in 32 bits, small enough to share an atomic word with the value that it dates.
 
 use crate::Nanos;
+use crate::real::Lanes;
+use bytemuck::cast;
+use wide::{i32x4, u32x4};
 
 /// One tick is 2^18 ns.
 const TICK_SHIFT: u32 = 18;
-
-/// Cores read the clock a moment apart, so a stamp may lie slightly ahead of another core's now.
-const AHEAD: u32 = 1 << 14;
+/// The same in seconds.
+const TICK_SECS: f32 = (1_u64 << TICK_SHIFT) as f32 * 1e-9;
 
 /// A moment to about 0.26 ms. It wraps after 13 days, and all arithmetic is modulo that: an age is
-/// right as long as it is shorter, and what is older than that merely looks younger than it is.
+/// right up to half of it. What is older merely looks younger than it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Stamp(pub(crate) u32);
 
@@ -23,10 +25,18 @@ impl Stamp {
         Stamp((now.0 >> TICK_SHIFT) as u32)
     }
 
-    /// How old `self` is at `now`; zero if it lies ahead by a few seconds.
+    /// How old `self` is at `now`; zero if it lies ahead, since cores read the clock a moment apart.
     pub(crate) const fn age(self, now: Stamp) -> Age {
-        let ticks = now.0.wrapping_sub(self.0);
-        Age(if ticks > u32::MAX - AHEAD { 0 } else { ticks })
+        let ticks = now.0.wrapping_sub(self.0).cast_signed();
+        Age(if ticks < 0 { 0 } else { ticks.cast_unsigned() })
+    }
+
+    /// The ages in seconds of several stamps at `now`, each as [`Stamp::age`] and
+    /// [`Age::as_secs`] have it.
+    #[inline(always)]
+    pub(crate) fn ages(stamps: u32x4, now: Stamp) -> Lanes {
+        let ticks: i32x4 = cast(u32x4::splat(now.0) - stamps);
+        ticks.round_float().fast_max(Lanes::ZERO) * Lanes::splat(TICK_SECS)
     }
 }
 
@@ -35,8 +45,8 @@ impl Age {
         Age((Nanos::from_millis(milliseconds).0 >> TICK_SHIFT) as u32)
     }
 
-    pub(crate) fn as_secs(self) -> f32 {
-        self.0 as f32 * ((1_u64 << TICK_SHIFT) as f32 * 1e-9)
+    pub(crate) const fn as_secs(self) -> f32 {
+        self.0 as f32 * TICK_SECS
     }
 }
 
@@ -68,6 +78,21 @@ mod tests {
     fn a_stamp_slightly_ahead_is_fresh_not_ancient() {
         assert_eq!(Stamp(100).age(Stamp(97)), Age(0));
         assert_eq!(Stamp(3).age(Stamp(u32::MAX)), Age(0));
+    }
+
+    #[test]
+    fn ages_of_several_are_those_of_each() {
+        let now = Stamp(20_000);
+        let [halfway, beyond] = [20_000 + (1 << 31), 20_001 + (1 << 31)];
+        for stamps in [
+            [20_000, 19_999, 0, 20_001],
+            [7, 1 << 24, u32::MAX, u32::MAX / 2],
+            [halfway, beyond, 1 << 31, 50_000],
+        ] {
+            let together = Stamp::ages(stamps.into(), now).to_array();
+            let each = stamps.map(|stamp| Stamp(stamp).age(now).as_secs());
+            assert_eq!(together, each);
+        }
     }
 
     #[test]

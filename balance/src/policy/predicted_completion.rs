@@ -4,9 +4,10 @@
 mod prediction;
 mod scan;
 
-use super::scan::{DRAWN, FULL_SCAN, draws, idlest, neglected};
+use super::scan::{FULL_SCAN, draws, idlest, neglected, sampled};
 use super::{Choice, Cost, Policy, Scene, any_index, costs_of};
 use crate::average::sample;
+use crate::real::LANES;
 use crate::route::SharedRoute;
 use crate::stamp::{Age, Stamp};
 use crate::{Nanos, Report};
@@ -93,47 +94,43 @@ impl Policy for PredictedCompletion {
         }
         let now = Stamp::at(scene.now);
         let means = Means::of(scene);
-        let mut scan = Scan::new();
         let n = scene.routes.len();
+        let mut scan = Scan::new(scene, means, now, any_index(n.max(LANES), rng));
         if n <= FULL_SCAN {
-            let start = any_index(n, rng);
-            scan.look_at(scene, means, now, start..n);
-            scan.look_at(scene, means, now, 0..start);
+            scan.look_at_all();
         } else {
-            let winners = scene.lambda.winners().into_iter().filter(|at| *at < n);
-            scan.look_at(scene, means, now, winners);
-            let drawn: [usize; DRAWN] = std::array::from_fn(|_| any_index(n, rng));
-            scan.look_at(scene, means, now, drawn);
-            if scan.best.is_none() {
-                scan.look_at(scene, means, now, 0..n);
-            }
+            scan.look_at_some(&sampled(scene, rng));
         }
         let idle = neglected(scene, REQUESTS_TO_EXPLORE, WORTH_A_REQUEST, rng);
-        let explored = idle.is_some();
-        let at = idle.or(scan.best)?;
-        let chosen = &scene.routes[at];
-        let prediction = Prediction::of(chosen, means, now);
-        let max_wait = if explored {
-            None
-        } else {
-            scene.lambda.won(at);
-            self.max_wait(scene, prediction, scan.second)
+        let best = scan.best().or_else(|| scan.any_at_all());
+        let (at, expected) = match (idle, &best) {
+            (Some(at), _) => (at, Prediction::of(&scene.routes[at], &means, now)),
+            (None, Some(best)) => (best.at, best.expected),
+            (None, None) => return None,
         };
+        let max_wait = match &best {
+            Some(best) if idle.is_none() => {
+                scene.lambda.won(at);
+                self.max_wait(scene, expected, best.second)
+            }
+            _ => None,
+        };
+        let chosen = &scene.routes[at];
         chosen.pair().picked(now);
         let Prediction {
             completion,
             service,
             ..
-        } = prediction;
+        } = expected;
         Some(Choice {
             route: SharedRoute::clone(chosen),
             max_wait,
             predicted: service.map(|_| completion),
             predicted_wait: service.map(|service| completion - service),
-            spare: scan
-                .needed()
+            spare: best
+                .and_then(|best| best.needed)
                 .map(|at| SharedRoute::clone(&scene.routes[at])),
-            explored,
+            explored: idle.is_some(),
             forecast: None,
         })
     }
@@ -187,7 +184,7 @@ impl Policy for PredictedCompletion {
         let now = Stamp::at(scene.now);
         let means = Means::of(scene);
         costs_of(scene, |route| {
-            let prediction = Prediction::of(route, means, now);
+            let prediction = Prediction::of(route, &means, now);
             let seconds = prediction::seconds(prediction.cost);
             (f64::from(seconds), prediction.terms(route))
         })

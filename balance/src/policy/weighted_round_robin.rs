@@ -123,7 +123,7 @@ impl Policy for WeightedRoundRobin {
         // Both are in the same order.
         let mut slots = state.slots.iter();
         costs_of(scene, |route| {
-            let slot = slots.find(|slot| std::ptr::eq(SharedRoute::as_ptr(&slot.route), route));
+            let slot = slots.find(|slot| SharedRoute::ptr_eq(&slot.route, route));
             slot.map_or((1.0, Vec::new()), |slot| {
                 let weight = slot.state.weight(scene.now);
                 let terms = weight.map(|weight| ("requests_per_second_at_full_use", weight));

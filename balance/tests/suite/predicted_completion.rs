@@ -370,3 +370,49 @@ fn the_same_seed_makes_the_same_choices() {
     };
     assert_eq!(run(), run());
 }
+
+/// Candidates are judged several at a time: whatever their number, whoever of them reports, keeps
+/// silent or was never asked, and whoever has been tried, one after the other is as explained.
+#[test]
+fn of_any_number_of_candidates_the_cheapest_is_taken_and_the_second_best_sets_its_terms() {
+    let mut compared = 0;
+    for n in 1..=21_usize {
+        let names: Vec<_> = (0..n).map(|number| format!("d{number}")).collect();
+        let routes: Vec<_> = names.iter().map(|name| (name.as_str(), 1.0)).collect();
+        let mut bench = bench(&routes);
+        for (number, name) in names.iter().enumerate().filter(|(at, _)| at % 5 != 4) {
+            let pick = bench.pick_of(name);
+            let service = 0.002 * ((number * 7) % n + 1) as f64;
+            let said = match number % 3 {
+                2 => Report::default(),
+                queue => report(queue as u32, service, service),
+            };
+            pick.succeeded(seconds(service + 0.001), &said, bench.now);
+        }
+        bench.pass(0.7);
+        let mut tried = Tried::new();
+        for _ in 0..n {
+            let explained = bench.table.explain(L, &tried, bench.now).unwrap();
+            let mut candidates = explained.candidates;
+            candidates.sort_by(|a, b| a.cost.total_cmp(&b.cost));
+            let pick = bench.pick_without(&tried);
+            let name = pick.destination().name();
+            let chosen = candidates.iter().find(|it| it.destination == name);
+            let chosen = chosen.expect("only what was not tried is chosen");
+            assert_eq!(pick.reason(), Reason::Best, "{n}");
+            assert_eq!(chosen.cost, candidates[0].cost, "{n}: {name}");
+            let service = chosen.terms.iter().find(|(term, _)| *term == "service_s");
+            match (service, candidates.get(1), pick.max_wait()) {
+                (Some((_, service)), Some(second), Some(wait)) => {
+                    let wanted = (1.3 * second.cost - service).max(1e-9);
+                    let off = (wait.as_secs_f64() - wanted).abs();
+                    assert!(off < 1e-5 * wanted + 1e-8, "{n}: {wait:?}, {wanted}");
+                    compared += 1;
+                }
+                (_, _, wait) => assert_eq!(wait, None, "{n}"),
+            }
+            tried.push(pick.destination().id());
+        }
+    }
+    assert!(compared > 20, "{compared}");
+}

@@ -26,10 +26,12 @@
 
 use super::super::Scene;
 use super::super::least_cost::expected_latency;
-use crate::pair::Credit;
-use crate::route::Route;
+use crate::load::{Load, others_by_now};
+use crate::pair::{Credit, Pair};
+use crate::real::{LANES, Lanes, Real, halves, numbers};
+use crate::route::{Route, SharedRoute};
 use crate::stamp::Stamp;
-use std::hint::select_unpredictable;
+use wide::u32x4;
 
 /// What an unknown service time is expected to be, relative to the mean: worth a try.
 const OPTIMISM: f32 = 0.7;
@@ -39,25 +41,45 @@ const UNKNOWN_NETWORK: f32 = 0.5;
 /// Answers that stay out for so many times what they should take mean that something is wrong.
 const STALL: f32 = 3.0;
 
-/// Means over destinations that predictions lean on, in seconds; 0 where nothing is known yet.
+/// Means over destinations that predictions lean on, in seconds, and what follows from them.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Means {
-    /// Service time of the lambda.
-    service: f32,
-    /// Service time of all lambdas.
-    all_services: f32,
-    /// Latency of the lambda.
+    /// Latency of the lambda; 0 where nothing is known yet, as for the others.
     latency: f32,
+    /// Whether a service time of the lambda is known.
+    known: bool,
+    /// Service time of the lambda.
+    service: Lanes,
+    /// Service time of all lambdas.
+    all_services: Lanes,
+    /// The one over the other.
+    relative: Lanes,
+    /// What an unknown service time is expected to be.
+    unknown: Lanes,
+    /// What the network is expected to take where it was never measured.
+    network: Lanes,
 }
 
 impl Means {
     pub(super) fn of(scene: &Scene<'_>) -> Self {
+        let latency = scene.lambda.latency();
+        let service = scene.lambda.service();
+        let all_services = scene.broker.service();
         Means {
-            service: scene.lambda.service(),
-            all_services: scene.broker.service(),
-            latency: scene.lambda.latency(),
+            latency,
+            known: service > 0.0,
+            service: service.into(),
+            all_services: all_services.into(),
+            relative: (service / all_services).into(),
+            unknown: (OPTIMISM * service).into(),
+            network: (UNKNOWN_NETWORK * (latency - service).max(0.0)).into(),
         }
     }
+}
+
+/// The seconds that a cost stands for.
+pub(super) fn seconds(cost: f32) -> f32 {
+    cost.cbrt()
 }
 
 /// What to expect of one destination.
@@ -71,86 +93,13 @@ pub(super) struct Prediction {
     pub(super) service: Option<f32>,
 }
 
-/// The seconds that a cost stands for.
-pub(super) fn seconds(cost: f32) -> f32 {
-    cost.cbrt()
-}
-
-/// The slow factor of a cost: what latencies come to with so many own requests there.
-#[inline(always)]
-fn pressure(latency: f32, own: f32, route: &Route) -> f32 {
-    latency * (own + 1.0) * route.pair().per_company()
-}
-
 impl Prediction {
-    #[inline(always)]
-    pub(super) fn of(route: &Route, means: Means, now: Stamp) -> Self {
-        let destination = route.destination();
-        let load = destination.load();
-        let latency = route.pair().latency(now);
-        let own = destination.in_flight() as f32;
-        let reports = load.reports();
-        if means.service == 0.0 || (latency.average > 0.0 && !reports) {
-            return Prediction::of_silent(route, means, own, now);
-        }
-        let overall = load.service();
-        let (service, shared) = if overall == 0.0 {
-            let unknown = OPTIMISM * means.service;
-            (unknown, unknown)
-        } else {
-            let credit = Credit::at(load.service_age(now));
-            let shared = credit.revert(overall, means.all_services);
-            let known = route.pair().service();
-            if known > 0.0 {
-                (credit.revert(known, means.service), shared)
-            } else {
-                (means.service * shared / means.all_services, shared)
-            }
-        };
-        let network = match load.network() {
-            0.0 => UNKNOWN_NETWORK * (means.latency - means.service).max(0.0),
-            known => known,
-        };
-        let workers = load.workers();
-        let turn = shared * load.per_worker();
-        let ahead = own + load.others(shared, now) + 1.0 - workers;
-        let due = network + service.max(turn * (1.0 + own));
-        let overdue = (load.stalled(now) - STALL * due).max(0.0);
-        // Who has requests and who has none follows no order, so no branch could be foreseen.
-        let stalled = select_unpredictable(own > 0.0, overdue, 0.0);
-        let completion = network + service + turn * ahead.max(0.0) + stalled;
-        let pressure = match latency.average {
-            0.0 => completion,
-            known => pressure(known, own, route),
-        };
-        Prediction {
-            cost: completion * completion * pressure,
-            completion,
-            service: Some(service),
-        }
+    pub(super) fn of(route: &SharedRoute, means: &Means, now: Stamp) -> Self {
+        Predictions::of([route; LANES], means, now).lane(0)
     }
 
-    /// What the cost is not below, with less effort: nobody ahead, and a service time that has
-    /// reverted all the way. Rounding does not change that, since it keeps the order of numbers.
-    /// Zero where something is unknown.
-    #[inline(always)]
-    pub(super) fn at_least(route: &Route, means: Means) -> f32 {
-        let destination = route.destination();
-        let load = destination.load();
-        let service = route.pair().service();
-        let latency = route.pair().latency_average();
-        let network = load.network();
-        // None of them is negative.
-        if means.service * service * latency * network == 0.0 || !load.reports() {
-            return 0.0;
-        }
-        let own = destination.in_flight() as f32;
-        let completion = network + service.min(means.service);
-        completion * completion * pressure(latency, own, route)
-    }
-
-    #[cold]
-    fn of_silent(route: &Route, means: Means, own: f32, now: Stamp) -> Self {
+    fn of_silent(route: &Route, means: &Means, now: Stamp) -> Self {
+        let own = route.destination().in_flight() as f32;
         let relative = (own + 1.0) * route.pair().per_company();
         let expected = expected_latency(route, means.latency, now) * relative;
         Prediction {
@@ -178,5 +127,115 @@ impl Prediction {
             ]);
         }
         terms
+    }
+}
+
+/// What to expect of several destinations, one in each lane.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Predictions {
+    /// See [`Prediction::cost`].
+    pub(super) cost: Lanes,
+    /// Seconds until the answer.
+    pub(super) completion: Lanes,
+    /// Seconds of execution; 0 where nothing is known about service times.
+    pub(super) service: Lanes,
+}
+
+impl Predictions {
+    #[inline(always)]
+    pub(super) fn of(routes: [&SharedRoute; LANES], means: &Means, now: Stamp) -> Self {
+        if !means.known {
+            return Predictions::of_silent(routes, means, now);
+        }
+        let loads = routes.map(|route| route.destination().load());
+        let words = loads.map(Load::words);
+        let [heard, progress] = halves(words.map(|words| words.times));
+        let [workers, per_worker] = halves(words.map(|words| words.workers)).map(numbers);
+        let [network, overall] = halves(words.map(|words| words.parts)).map(numbers);
+        let [last, average] = halves(words.map(|words| words.others)).map(numbers);
+        let served = u32x4::new(loads.map(|load| load.served_at().0));
+        let own =
+            Lanes::new(routes.map(|route| route.destination().in_flight().cast_signed() as f32));
+        let pairs = routes.map(|route| route.pair());
+        let [known, per_company] = halves(pairs.map(Pair::service_and_per_company)).map(numbers);
+        let latency = Lanes::new(pairs.map(Pair::latency_average));
+        let (zero, one) = (Lanes::ZERO, Lanes::ONE);
+
+        let credit = Credit::at(Stamp::ages(served, now));
+        let shared = credit.revert(overall, means.all_services);
+        let shared = overall.if_above(zero, shared, means.unknown);
+        let like_others = overall.if_above(zero, means.relative * shared, means.unknown);
+        let reverted = credit.revert(known, means.service);
+        let service = known.if_above(zero, reverted, like_others);
+        let network = network.if_above(zero, network, means.network);
+
+        let turn = shared * per_worker;
+        let others = others_by_now(last, average, Stamp::ages(heard, now), shared);
+        let ahead = own + others + one - workers.at_least(one);
+        let due = network + service.at_least(turn * (one + own));
+        let overdue = Stamp::ages(progress, now) - Lanes::from(STALL) * due;
+        let stalled = own.if_above(zero, overdue.at_least(zero), zero);
+        let completion = network + service + turn * ahead.at_least(zero) + stalled;
+
+        let pressure = latency * (own + one) * per_company;
+        let pressure = latency.if_above(zero, pressure, completion);
+        let predictions = Predictions {
+            cost: completion * completion * pressure,
+            completion,
+            service,
+        };
+        // Whoever was asked and does not say how busy it is.
+        let silent = latency.simd_gt(zero) & workers.simd_eq(zero);
+        if silent.any() {
+            predictions.without(silent.to_bitmask(), routes, means, now)
+        } else {
+            predictions
+        }
+    }
+
+    #[cold]
+    fn of_silent(routes: [&SharedRoute; LANES], means: &Means, now: Stamp) -> Self {
+        let nothing = Predictions {
+            cost: Lanes::ZERO,
+            completion: Lanes::ZERO,
+            service: Lanes::ZERO,
+        };
+        nothing.without((1 << LANES) - 1, routes, means, now)
+    }
+
+    /// The same where those in the mask report nothing.
+    #[cold]
+    fn without(
+        self,
+        silent: u32,
+        routes: [&SharedRoute; LANES],
+        means: &Means,
+        now: Stamp,
+    ) -> Self {
+        let mut cost: [f32; LANES] = self.cost.into();
+        let mut completion: [f32; LANES] = self.completion.into();
+        let mut service: [f32; LANES] = self.service.into();
+        for (lane, route) in routes.into_iter().enumerate() {
+            if silent & 1 << lane != 0 {
+                let expected = Prediction::of_silent(route, means, now);
+                cost[lane] = expected.cost;
+                completion[lane] = expected.completion;
+                service[lane] = 0.0;
+            }
+        }
+        Predictions {
+            cost: cost.into(),
+            completion: completion.into(),
+            service: service.into(),
+        }
+    }
+
+    pub(super) fn lane(self, lane: usize) -> Prediction {
+        let service = self.service.to_array()[lane];
+        Prediction {
+            cost: self.cost.to_array()[lane],
+            completion: self.completion.to_array()[lane],
+            service: (service > 0.0).then_some(service),
+        }
     }
 }

@@ -1,87 +1,205 @@
 //! The look at candidates: which costs least, and what the second best costs.
 
 use super::super::Scene;
-use super::prediction::{Means, Prediction};
+use super::prediction::{Means, Prediction, Predictions};
+use crate::real::{LANES, Lanes, numbers};
+use crate::route::SharedRoute;
 use crate::stamp::Stamp;
 use std::hint::select_unpredictable;
+use wide::u32x4;
 
 /// A cost that is smaller by this factor: a third of the seconds.
 const MUCH_BETTER: f32 = 27.0;
 
-/// What was found so far, as positions among the routes.
+/// What was found so far. Lanes do not look at each other's candidates until the end.
 #[derive(Debug)]
-pub(super) struct Scan {
-    pub(super) best: Option<usize>,
-    least: f32,
-    /// Cost of the second best, infinite if there is none.
-    pub(super) second: f32,
+pub(super) struct Scan<'a> {
+    scene: &'a Scene<'a>,
+    means: Means,
+    now: Stamp,
+    /// Any position: ties are broken at random.
+    start: usize,
+    /// The best of each lane: its position among the routes as the bits of a number, and what to
+    /// expect of it.
+    best: Lanes,
+    expected: Predictions,
+    /// Cost of the second best of each lane, infinite if there is none.
+    second: Lanes,
     /// The cheapest of those that are set aside.
     spare: Option<usize>,
     least_spare: f32,
 }
 
-impl Scan {
-    pub(super) fn new() -> Self {
+/// The candidate that costs least.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Best {
+    /// Position among the routes.
+    pub(super) at: usize,
+    pub(super) expected: Prediction,
+    /// Cost of the second best, infinite if there is none.
+    pub(super) second: f32,
+    /// One that is set aside although it would be much better.
+    pub(super) needed: Option<usize>,
+}
+
+impl<'a> Scan<'a> {
+    pub(super) fn new(scene: &'a Scene<'a>, means: Means, now: Stamp, start: usize) -> Self {
+        let beyond = Lanes::from(f32::INFINITY);
         Scan {
-            best: None,
-            least: f32::INFINITY,
-            second: f32::INFINITY,
+            scene,
+            means,
+            now,
+            start,
+            best: Lanes::ZERO,
+            expected: Predictions {
+                cost: beyond,
+                completion: beyond,
+                service: Lanes::ZERO,
+            },
+            second: beyond,
             spare: None,
             least_spare: f32::INFINITY,
         }
     }
 
-    /// Looks at the routes at these positions, as far as they are candidates.
-    #[inline]
-    pub(super) fn look_at(
-        &mut self,
-        scene: &Scene<'_>,
-        means: Means,
-        now: Stamp,
-        positions: impl IntoIterator<Item = usize>,
-    ) {
-        let first_attempt = scene.tried.is_empty();
-        for at in positions {
-            let route = &scene.routes[at];
-            let destination = route.destination();
-            if !first_attempt && scene.tried.contains(destination.id()) {
-                continue;
-            }
-            let set_aside = scene.healthy_only && !destination.health().is_healthy();
-            // What cannot be among the best two, which are most candidates, needs no closer look.
-            if !set_aside && Prediction::at_least(route, means) >= self.second {
-                continue;
-            }
-            let cost = Prediction::of(route, means, now).cost;
-            if set_aside {
-                if cost < self.least_spare {
-                    (self.spare, self.least_spare) = (Some(at), cost);
-                }
-            } else {
-                self.compare(at, cost);
-            }
+    /// Looks at all candidates.
+    pub(super) fn look_at_all(&mut self) {
+        let Scene { routes, tried, .. } = *self.scene;
+        if !tried.is_empty() {
+            return self.look_at(&mut (0..routes.len()));
+        }
+        let (blocks, rest) = routes.as_chunks();
+        // Begins at any block, since the first of equals wins; the rest is one that is not full.
+        let begin = self.start / LANES % (blocks.len() + 1);
+        self.look_at_blocks(begin, &blocks[begin..]);
+        if let [first, ..] = rest {
+            let block = std::array::from_fn(|lane| rest.get(lane).unwrap_or(first));
+            self.judge_some(block, side_by_side(blocks.len()), rest.len());
+        }
+        self.look_at_blocks(0, &blocks[..begin]);
+    }
+
+    fn look_at_blocks(&mut self, first: usize, blocks: &[[SharedRoute; LANES]]) {
+        for (nth, block) in (first..).zip(blocks) {
+            self.judge(block.each_ref(), side_by_side(nth), LANES);
         }
     }
 
-    /// Nobody can foresee which is better, so there is no branch on it. Positions that were drawn may
-    /// come twice, but one destination is not best and second best.
-    #[inline(always)]
-    fn compare(&mut self, at: usize, cost: f32) {
-        let Some(best) = self.best else {
-            (self.best, self.least) = (Some(at), cost);
-            return;
-        };
-        let better = cost < self.least;
-        let behind = select_unpredictable(better, self.least, cost);
-        let second = (behind < self.second) & (at != best);
-        self.second = select_unpredictable(second, behind, self.second);
-        self.best = Some(select_unpredictable(better, at, best));
-        self.least = select_unpredictable(better, cost, self.least);
+    /// Looks at the candidates at some positions.
+    pub(super) fn look_at_some(&mut self, positions: &[usize]) {
+        let once = |nth: &usize| !positions[..*nth].contains(&positions[*nth]);
+        self.look_at(&mut (0..positions.len()).filter(once).map(|nth| positions[nth]));
     }
 
-    /// One that is set aside although it would be much better than the best of the others.
-    pub(super) fn needed(&self) -> Option<usize> {
-        let much_better = self.least_spare * MUCH_BETTER < self.least;
-        self.spare.filter(|_| much_better)
+    /// Looks at the candidates at these positions, none of which comes twice.
+    fn look_at(&mut self, positions: &mut dyn Iterator<Item = usize>) {
+        let Scene { routes, tried, .. } = *self.scene;
+        let mut untried = positions.filter(|at| !tried.contains(routes[*at].destination().id()));
+        while let Some(first) = untried.next() {
+            let mut block = [first; LANES];
+            let mut filled = 1;
+            for (slot, at) in block[1..].iter_mut().zip(&mut untried) {
+                *slot = at;
+                filled += 1;
+            }
+            // There are less than 2^32 routes.
+            let positions = block.map(|at| at as u32).into();
+            self.judge_some(block.map(|at| &routes[at]), positions, filled);
+        }
     }
+
+    /// Takes so many of a block of candidates, at these positions, into account.
+    fn judge_some(&mut self, block: [&SharedRoute; LANES], positions: u32x4, filled: usize) {
+        self.judge(block, positions, filled);
+    }
+
+    /// The same in place, where it is done over and over.
+    #[inline(always)]
+    fn judge(&mut self, block: [&SharedRoute; LANES], positions: u32x4, filled: usize) {
+        let mut new = Predictions::of(block, &self.means, self.now);
+        if filled < LANES {
+            let beyond = Lanes::splat(f32::INFINITY);
+            let lanes = Lanes::new([0.0, 1.0, 2.0, 3.0]);
+            new.cost = lanes.simd_lt(filled as f32).select(new.cost, beyond);
+        }
+        if self.scene.healthy_only {
+            new.cost = self.admitted(block, positions, new.cost);
+        }
+        let old = self.expected;
+        let better = new.cost.simd_lt(old.cost);
+        let behind = better.select(old.cost, new.cost);
+        self.second = self.second.fast_min(behind);
+        self.best = better.select(numbers(positions), self.best);
+        self.expected = Predictions {
+            cost: better.select(new.cost, old.cost),
+            completion: better.select(new.completion, old.completion),
+            service: better.select(new.service, old.service),
+        };
+    }
+
+    /// The costs, infinite for those that are set aside, which are noted apart.
+    #[cold]
+    fn admitted(&mut self, block: [&SharedRoute; LANES], positions: u32x4, costs: Lanes) -> Lanes {
+        let mut costs = costs.to_array();
+        for ((cost, route), at) in costs.iter_mut().zip(block).zip(positions.to_array()) {
+            if route.destination().health().is_healthy() {
+                continue;
+            }
+            if *cost < self.least_spare {
+                (self.spare, self.least_spare) = (Some(at as usize), *cost);
+            }
+            *cost = f32::INFINITY;
+        }
+        costs.into()
+    }
+
+    /// What was found.
+    pub(super) fn best(&self) -> Option<Best> {
+        let costs = self.expected.cost.to_array();
+        let mut lane = self.start % LANES;
+        let mut second = f32::INFINITY;
+        for turn in 1..LANES {
+            let other = (self.start + turn) % LANES;
+            let better = costs[other] < costs[lane];
+            let behind = select_unpredictable(better, costs[lane], costs[other]);
+            second = second.min(behind);
+            lane = select_unpredictable(better, other, lane);
+        }
+        let least = costs[lane];
+        if least == f32::INFINITY {
+            return None;
+        }
+        let seconds = self.second.to_array();
+        Some(Best {
+            at: self.best.to_array()[lane].to_bits() as usize,
+            expected: self.expected.lane(lane),
+            second: seconds.into_iter().fold(second, f32::min),
+            needed: self
+                .spare
+                .filter(|_| self.least_spare * MUCH_BETTER < least),
+        })
+    }
+
+    /// A candidate where none was found so far: few of many may be candidates, or all may cost
+    /// beyond measure.
+    #[cold]
+    pub(super) fn any_at_all(&mut self) -> Option<Best> {
+        let routes = self.scene.routes;
+        self.look_at_all();
+        self.best().or_else(|| {
+            let at = routes.iter().position(|route| self.scene.admits(route))?;
+            Some(Best {
+                at,
+                expected: Prediction::of(&routes[at], &self.means, self.now),
+                second: f32::INFINITY,
+                needed: None,
+            })
+        })
+    }
+}
+
+/// The positions of the routes in a block of that number; there are less than 2^32 routes.
+#[inline(always)]
+fn side_by_side(block: usize) -> u32x4 {
+    u32x4::splat((block * LANES) as u32) + u32x4::new([0, 1, 2, 3])
 }
