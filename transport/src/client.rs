@@ -1,5 +1,6 @@
 //! Calls `RunLambda` at any end-point: one connection per destination and core, opened when needed.
 
+mod attempt;
 mod channel;
 mod connect;
 mod error;

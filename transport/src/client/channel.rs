@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
+use super::attempt::Attempt;
 use super::route::Route;
 use super::{CallError, ClientOptions, ConnectError};
 use crate::http2::Failure;
@@ -20,9 +21,7 @@ pub(super) struct Channel {
     route: Route,
     /// The working connection.
     live: Mutex<Option<Arc<Live>>>,
-    /// Held by the call that connects; the others wait for it here. Knows when
-    /// and how the last attempt failed, so that they need not try one by one.
-    connecting: tokio::sync::Mutex<Option<(Instant, ConnectError)>>,
+    connecting: Attempt,
 }
 
 /// A connection that worked when last looked at. Once nobody holds it, it ends after the calls that
@@ -91,12 +90,12 @@ impl Channel {
             route: Route::new(&endpoint, core, options, dialer),
             endpoint,
             live: Mutex::default(),
-            connecting: tokio::sync::Mutex::default(),
+            connecting: Attempt::default(),
         }
     }
 
     pub(super) async fn call(
-        &self,
+        self: &Arc<Self>,
         message: &[Bytes],
         metadata: &Metadata,
         deadline: Instant,
@@ -149,7 +148,7 @@ impl Channel {
     }
 
     async fn call_over_quic(
-        &self,
+        self: &Arc<Self>,
         mut live: Arc<Live>,
         message: &[Bytes],
         metadata: &Metadata,
@@ -219,7 +218,7 @@ impl Channel {
     }
 
     async fn connect_and_begin(
-        &self,
+        self: &Arc<Self>,
         message: &[Bytes],
         metadata: &Metadata,
         deadline: Instant,
@@ -239,30 +238,27 @@ impl Channel {
     }
 
     /// Opens the connection if there is none.
-    async fn ensure_live(&self) -> Result<(), ConnectError> {
-        let waiting_since = Instant::now();
-        let mut last_failure = self.connecting.lock().await;
-        if self.lock().is_some() {
-            return Ok(());
-        }
-        if let Some((_, error)) = last_failure.as_ref().filter(|(at, _)| *at >= waiting_since) {
-            return Err(error.clone());
-        }
-        match self.route.connect(&self.endpoint).await {
+    async fn ensure_live(self: &Arc<Self>) -> Result<(), ConnectError> {
+        let is_there = || self.lock().is_some();
+        let connect = || self.clone().connect();
+        let core = self.route.core();
+        self.connecting
+            .wait(core, &self.endpoint, is_there, connect)
+            .await
+    }
+
+    async fn connect(self: Arc<Self>) -> Result<(), ConnectError> {
+        let connected = self.route.connect(&self.endpoint).await;
+        self.connecting.is_over(|| match connected {
             Ok(live) => {
-                *last_failure = None;
                 *self.lock() = Some(Arc::new(live));
                 Ok(())
             }
-            Err(cause) => {
-                let error = ConnectError {
-                    endpoint: self.endpoint.to_string(),
-                    cause: Arc::new(cause),
-                };
-                *last_failure = Some((Instant::now(), error.clone()));
-                Err(error)
-            }
-        }
+            Err(cause) => Err(ConnectError {
+                endpoint: self.endpoint.to_string(),
+                cause: Arc::new(cause),
+            }),
+        })
     }
 
     /// Ends the connection after the calls that are under way.

@@ -70,6 +70,11 @@ impl Route {
         }
     }
 
+    /// Where connections live.
+    pub(super) fn core(&self) -> &Core {
+        &self.core
+    }
+
     /// How long an answer may stay out before there is doubt.
     pub(super) fn ping_after(&self) -> Duration {
         self.options.ping_after

@@ -5,12 +5,13 @@ use std::net::IpAddr;
 use std::pin::pin;
 use std::time::{Duration, Instant};
 
-use super::support::{ask, client};
+use super::support::{PATIENCE, ask, client};
 use bytes::Bytes;
 use edge_proto::rpc::LambdaRequest;
-use edge_transport::{CallError, ClientOptions, Endpoint, LambdaClient};
+use edge_transport::{CallError, ClientOptions, Endpoint, LambdaCall, LambdaClient, Metadata};
 use futures_util::future::{Either, select};
 use h2::server::SendResponse;
+use prost::Message as _;
 use tokio::net::TcpListener;
 
 fn request() -> LambdaRequest {
@@ -93,6 +94,59 @@ async fn a_peer_that_accepts_but_never_speaks_gets_no_request() {
             "{error}"
         );
     }
+}
+
+/// Calls that are less patient than the peer takes to begin leave their attempt to those who come
+/// later: there is one, however many have given up.
+#[tokio::test]
+async fn calls_that_lose_patience_do_not_undo_the_attempt_to_connect() {
+    let (listener, endpoint) = listener().await;
+    let (begin, begun) = tokio::sync::oneshot::channel::<()>();
+    let peer = tokio::spawn(async move {
+        let (stream, _) = listener.accept().await.unwrap();
+        begun.await.unwrap();
+        let mut connection = h2::server::handshake(stream).await.unwrap();
+        let others = async {
+            listener.accept().await.unwrap();
+            panic!("a second connection");
+        };
+        let requests = async {
+            while let Some(Ok((_, mut respond))) = connection.accept().await {
+                respond.send_reset(h2::Reason::REFUSED_STREAM);
+            }
+        };
+        tokio::select! {
+            () = requests => {}
+            () = others => {}
+        }
+    });
+    let client = client(ClientOptions {
+        connect_timeout: Duration::from_secs(60),
+        ..ClientOptions::default()
+    });
+    let call = |patience| {
+        let message = Bytes::from(request().encode_to_vec());
+        let deadline = Instant::now() + patience;
+        let call = LambdaCall {
+            message,
+            metadata: Metadata::new(),
+            deadline,
+        };
+        let (client, endpoint) = (&client, &endpoint);
+        async move { client.call(endpoint, &call).await }
+    };
+    let patience = Duration::from_millis(20);
+    for _ in 0..5 {
+        let (first, second) = tokio::join!(call(patience), call(patience));
+        for answer in [first, second] {
+            assert!(matches!(answer, Err(CallError::Deadline)), "{answer:?}");
+        }
+    }
+    begin.send(()).unwrap();
+    let refused = call(PATIENCE).await.expect_err("refused");
+    assert!(refused.to_string().contains("stream refused"), "{refused}");
+    drop(client);
+    peer.await.unwrap();
 }
 
 #[tokio::test]
@@ -241,7 +295,10 @@ async fn a_stream_beyond_the_last_one_of_a_goaway_never_left() {
         ask(&client, &endpoint, &request_1),
         ask(&client, &endpoint, &request_2)
     );
-    let (first, second) = (first.expect_err("lost"), second.expect_err("not taken"));
+    let mut errors = [first, second].map(|answer| answer.expect_err("lost or not taken"));
+    // Both waited for the connection; either may have been the first on it.
+    errors.sort_by_key(CallError::never_left);
+    let [first, second] = errors;
     assert!(
         matches!(first, CallError::Lost { .. }) && !first.never_left(),
         "{first:?}"
