@@ -1,8 +1,10 @@
 //! Connections of clients: accepted, encrypted or not, HTTP/1.1 or HTTP/2, ended gracefully.
 
+use std::future::{Future as _, poll_fn};
 use std::net::{SocketAddr, TcpListener};
 use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use hyper::service::service_fn;
@@ -120,11 +122,23 @@ impl Door {
         let builder = builder();
         let service = service_fn(move |request| rest::serve(lane.clone(), request));
         let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
-        let served = tokio::select! {
-            // In this order, whose choice by lot would be made at each step of the connection.
-            biased;
-            served = &mut connection => served,
-            () = self.drain.cancelled() => {
+        let mut drained = pin!(self.drain.cancelled());
+        let mut is_watched = false;
+        let served_or_drained = poll_fn(|cx| {
+            if let Poll::Ready(served) = connection.as_mut().poll(cx) {
+                return Poll::Ready(Some(served));
+            }
+            // Once it has been told whom to wake, which stays the same, it need not be asked at each
+            // step of the connection.
+            if !is_watched || self.drain.is_cancelled() {
+                is_watched = true;
+                return drained.as_mut().poll(cx).map(|()| None);
+            }
+            Poll::Pending
+        });
+        let served = match served_or_drained.await {
+            Some(served) => served,
+            None => {
                 connection.as_mut().graceful_shutdown();
                 connection.await
             }

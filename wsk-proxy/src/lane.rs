@@ -5,10 +5,10 @@ use std::sync::atomic::Ordering;
 
 use edge_transport::{Core, LambdaClient, Metadata};
 
-use crate::activation::{Activation, ActivationId, Kind, Status, Trail, now_ms};
+use crate::activation::{Activation, ActivationId, Kind, Status, Texts, Trail, now_ms};
 use crate::ask::{Ask, Binary, Executed, Refusal};
 use crate::json;
-use crate::names::ActionName;
+use crate::names::{ActionName, Known};
 use crate::plan::Plan;
 use crate::shared::Shared;
 
@@ -18,6 +18,7 @@ pub(crate) struct Lane {
     pub(crate) shared: Arc<Shared>,
     pub(crate) core: Core,
     pub(crate) client: LambdaClient,
+    pub(crate) known: Known,
 }
 
 /// An action that is to be run.
@@ -64,6 +65,7 @@ impl Lane {
                     .await
             }
             Plan::Sequence { steps, parameters } => {
+                let parameters = parameters.into_owned();
                 Box::pin(self.run_sequence(task, &steps, parameters, steps_left)).await
             }
         }
@@ -139,7 +141,7 @@ impl Lane {
             let goes_on = ended.status == Status::Success;
             if goes_on {
                 // An array goes on, too, as in OpenWhisk; those who want an object say so.
-                ended.result.get().clone_into(&mut step.parameters);
+                ended.texts.result().clone_into(&mut step.parameters);
             }
             last = Some(ended);
             if !goes_on {
@@ -149,7 +151,7 @@ impl Lane {
         let executed = match last {
             Some(last) => Executed {
                 status: last.status,
-                result: (*last.result).to_owned(),
+                texts: Texts::new("", "", last.texts.result()),
                 trail: Trail::default(),
                 timed_out: last.timed_out,
             },
@@ -208,7 +210,7 @@ impl<'a> Running<'a> {
             timed_out: executed.timed_out,
             limit_ms: u64::try_from(limit.as_millis()).unwrap_or(u64::MAX),
             status: executed.status,
-            result: executed.result.into(),
+            texts: executed.texts,
         })
     }
 }
@@ -233,7 +235,7 @@ impl Drop for Running<'_> {
 pub(crate) fn failure(status: Status, text: &str) -> Executed {
     Executed {
         status,
-        result: json::object("error", text),
+        texts: Texts::new("", "", &json::object("error", text)),
         trail: Trail::default(),
         timed_out: false,
     }

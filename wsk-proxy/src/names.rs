@@ -1,9 +1,13 @@
 //! Names as OpenWhisk writes them, and the lambdas that are meant by them.
 
+mod known;
+
 use std::fmt;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+
+pub(crate) use self::known::Known;
 
 /// Longest name of an entity, in bytes.
 const MAX_NAME: usize = 256;

@@ -25,7 +25,7 @@ use crate::connections::Door;
 use crate::journal::{Journal, JournalError, JournalThread, Line, Read};
 use crate::lane::Lane;
 use crate::metrics::Metrics;
-use crate::names::Naming;
+use crate::names::{Known, Naming};
 use crate::quota::Quotas;
 use crate::registry::Registry;
 use crate::reload;
@@ -202,6 +202,7 @@ impl Proxy {
                     shared: shared.clone(),
                     core: core.clone(),
                     client: LambdaClient::new(core.clone(), options.clone()),
+                    known: Known::default(),
                 })
             })
             .collect();

@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::ops::Bound;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use foldhash::fast::RandomState;
+
 use crate::activation::{Activation, ActivationId};
 use crate::config::StoreConfig;
 
@@ -19,7 +21,7 @@ pub(crate) struct Store {
 
 #[derive(Debug, Default)]
 struct Inner {
-    namespaces: HashMap<Arc<str>, Shelf>,
+    namespaces: HashMap<Arc<str>, Shelf, RandomState>,
     bytes: usize,
     next: u64,
 }
@@ -28,7 +30,7 @@ struct Inner {
 #[derive(Debug, Default)]
 struct Shelf {
     by_start: BTreeMap<Place, Arc<Activation>>,
-    by_id: HashMap<ActivationId, Place, foldhash::fast::RandomState>,
+    by_id: HashMap<ActivationId, Place, RandomState>,
     bytes: usize,
 }
 
@@ -60,21 +62,17 @@ impl Store {
     /// Keeps `activation`, and lets go of what there is no place for any more. One of the same id
     /// takes the place of the one before.
     pub(crate) fn insert(&self, activation: Arc<Activation>, now_ms: u64) {
-        let mut inner = self.lock();
+        let mut guard = self.lock();
+        let inner = &mut *guard;
         let place = (activation.start_ms, inner.next);
         inner.next += 1;
         let namespace = activation.action.namespace();
-        if !inner.namespaces.contains_key(namespace) {
-            inner.namespaces.insert(namespace.into(), Shelf::default());
-        }
-        let Some(shelf) = inner.namespaces.get_mut(namespace) else {
-            return;
+        let shelf = match inner.namespaces.get_mut(namespace) {
+            Some(shelf) => shelf,
+            None => inner.namespaces.entry(namespace.into()).or_default(),
         };
         let before = shelf.bytes;
-        shelf.remove(activation.id);
-        shelf.bytes += activation.size();
-        shelf.by_id.insert(activation.id, place);
-        shelf.by_start.insert(place, activation);
+        shelf.put(place, activation);
         let oldest = now_ms.saturating_sub(as_ms(self.bounds.max_age));
         while shelf.by_start.len() > self.bounds.max_count
             || shelf.bytes > self.bounds.max_bytes
@@ -190,11 +188,13 @@ impl Shelf {
         first.is_some_and(|((start, _), _)| *start < ms)
     }
 
-    fn remove(&mut self, id: ActivationId) {
-        let place = self.by_id.remove(&id);
-        if let Some(gone) = place.and_then(|place| self.by_start.remove(&place)) {
+    fn put(&mut self, place: Place, activation: Arc<Activation>) {
+        self.bytes += activation.size();
+        let before = self.by_id.insert(activation.id, place);
+        if let Some(gone) = before.and_then(|before| self.by_start.remove(&before)) {
             self.bytes -= gone.size();
         }
+        self.by_start.insert(place, activation);
     }
 
     fn pop(&mut self) {

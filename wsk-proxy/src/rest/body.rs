@@ -1,6 +1,9 @@
 //! The body of a request: no larger than allowed, no slower than reasonable, within the memory that
 //! there is.
 
+use std::future::{Future as _, poll_fn};
+use std::pin::pin;
+use std::task::Poll;
 use std::time::Duration;
 
 use http::StatusCode;
@@ -29,7 +32,13 @@ pub(super) struct Received {
 /// # Errors
 /// If it is too large or too slow, or there is no room.
 pub(super) async fn read(shared: &Shared, body: Incoming) -> Result<Received, Problem> {
-    match tokio::time::timeout(ARRIVES_WITHIN, collect(shared, body)).await {
+    let mut collecting = pin!(collect(shared, body));
+    // Mostly it has come with the head, and needs no timer.
+    let at_once = poll_fn(|cx| Poll::Ready(collecting.as_mut().poll(cx)));
+    if let Poll::Ready(read) = at_once.await {
+        return read;
+    }
+    match Box::pin(tokio::time::timeout(ARRIVES_WITHIN, collecting)).await {
         Ok(read) => read,
         Err(_) => {
             let text = format!(

@@ -4,13 +4,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use edge_transport::Metadata;
-use http::{HeaderMap, HeaderName, StatusCode};
+use http::{HeaderName, StatusCode};
 use hyper::body::{Bytes, Incoming};
 use tokio::sync::{oneshot, watch};
 
-use super::reply::{HOPS, Problem, Reply};
+use super::heard::{self, Heard};
+use super::reply::{Problem, Reply};
 use super::route::ActionPath;
-use super::{Asked, REQUEST_ID, actions, body};
+use super::{Asked, actions, body};
 use crate::activation::{Activation, ActivationId, Status};
 use crate::ask::Refusal;
 use crate::background::NotAccepted;
@@ -20,15 +21,10 @@ use crate::names::ActionName;
 use crate::record;
 use crate::repeats::{Fingerprint, Seen, Ticket, fingerprint};
 
-/// A promise of the client: one key, one execution.
-const IDEMPOTENCY_KEY: &str = "idempotency-key";
 /// Longest key.
 const MAX_KEY: usize = 256;
-/// What of a client's headers travels on, so that traces stay together.
-static PASSED_ON: [HeaderName; 2] = [
-    HeaderName::from_static("traceparent"),
-    HeaderName::from_static("tracestate"),
-];
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 
 /// How the client wants its answer.
 #[derive(Debug, Clone, Copy)]
@@ -42,10 +38,10 @@ struct Manner {
 pub(super) async fn invoke(
     asked: &Asked<'_>,
     incoming: Incoming,
-    path: &ActionPath,
+    path: ActionPath<'_>,
 ) -> Result<Reply, Problem> {
     let begin = Instant::now();
-    let shared = &asked.lane.shared;
+    let shared = &*asked.lane.shared;
     let action = asked.action(path)?;
     let manner = manner(asked)?;
     let hops = hops(asked)?;
@@ -71,7 +67,7 @@ pub(super) async fn invoke(
         written_out: asked.written_out,
         parameters,
         hops,
-        metadata: passed_on(&asked.parts.headers),
+        metadata: passed_on(asked.heard),
         cause: None,
         promised: false,
     };
@@ -119,7 +115,7 @@ async fn run<H: Send + 'static>(
             (ended, held)
         }
     };
-    let ended = if asked.header(IDEMPOTENCY_KEY).is_some() {
+    let ended = if heard::text(asked.heard.idempotency_key).is_some() {
         // Whoever comes again with the key wants to find what the first request did.
         let (tell, told) = oneshot::channel();
         let detached = async move {
@@ -210,19 +206,18 @@ fn finished(activation: &Activation, result: bool) -> Result<Reply, Problem> {
             struct Failure {
                 error: String,
             }
-            let failure = serde_json::from_str::<Failure>(activation.result.get());
+            let failure = serde_json::from_str::<Failure>(activation.texts.result());
             let text = failure.map_or_else(|_| "The platform failed.".to_owned(), |f| f.error);
             // It may have been executed: nobody is asked to try again.
             return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, text).of(activation.id));
         }
     };
-    let reply = if result {
-        let json = Bytes::copy_from_slice(activation.result.get().as_bytes());
-        Reply::written(status, json)
+    let json = if result {
+        Bytes::copy_from_slice(activation.texts.result().as_bytes())
     } else {
-        Reply::json(status, &record::full(activation))
+        record::full(activation).into()
     };
-    Ok(reply.of(activation.id))
+    Ok(Reply::written(status, json).of(activation.id))
 }
 
 fn refused(refusal: &Refusal) -> Problem {
@@ -262,7 +257,7 @@ fn manner(asked: &Asked<'_>) -> Result<Manner, Problem> {
 
 /// How many nodes the request has passed, this one included.
 fn hops(asked: &Asked<'_>) -> Result<u32, Problem> {
-    let Some(text) = asked.header(HOPS.as_str()) else {
+    let Some(text) = heard::text(asked.heard.hops) else {
         return Ok(0);
     };
     let before: u32 = text
@@ -276,10 +271,14 @@ fn hops(asked: &Asked<'_>) -> Result<u32, Problem> {
     Ok(hops)
 }
 
-fn passed_on(headers: &HeaderMap) -> Metadata {
+/// What of a client's headers travels on, so that traces stay together.
+fn passed_on(heard: &Heard<'_>) -> Metadata {
     let mut metadata = Metadata::new();
-    for name in &PASSED_ON {
-        if let Some(value) = headers.get(name) {
+    for (name, value) in [
+        (&TRACEPARENT, heard.traceparent),
+        (&TRACESTATE, heard.tracestate),
+    ] {
+        if let Some(value) = value {
             metadata.insert(name, value);
         }
     }
@@ -302,7 +301,7 @@ fn repetition(
     id: ActivationId,
 ) -> Result<Repetition, Problem> {
     let repeats = &asked.lane.shared.repeats;
-    if let Some(key) = asked.header(IDEMPOTENCY_KEY) {
+    if let Some(key) = heard::text(asked.heard.idempotency_key) {
         if key.is_empty() || key.len() > MAX_KEY {
             let text = format!("the Idempotency-Key must have 1 to {MAX_KEY} characters");
             return Err(Problem::bad(&text));
@@ -317,7 +316,7 @@ fn repetition(
             )),
         };
     }
-    let Some(name) = asked.header(REQUEST_ID) else {
+    let Some(name) = heard::text(asked.heard.request_id) else {
         return Ok(Repetition::None);
     };
     if name.len() > super::MAX_REQUEST_ID {

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::activation::{Kind, Status, Trail};
+use crate::activation::{Kind, Status, Texts, Trail};
 use crate::json;
 use crate::names::ActionName;
 
@@ -18,7 +18,7 @@ fn activation(action: &str, start_ms: u64, payload: &str) -> Arc<Activation> {
         timed_out: false,
         limit_ms: 1000,
         status: Status::Success,
-        result: json::object("payload", payload).into(),
+        texts: Texts::new("", "", &json::object("payload", payload)),
     })
 }
 
