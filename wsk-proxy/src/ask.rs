@@ -5,10 +5,10 @@ mod message;
 use std::borrow::Cow;
 use std::time::{Duration, Instant};
 
-use edge_proto::rpc::{LambdaResponse, Outcome};
+use edge_proto::rpc::Outcome;
 use edge_transport::{CallError, LambdaClient, LambdaReply, Metadata, pushback, unexecuted};
-use prost::Message as _;
 
+use self::message::Response;
 use crate::activation::{ActivationId, Status, Texts, Trail};
 use crate::json;
 use crate::names::Candidates;
@@ -159,7 +159,7 @@ impl Ask<'_> {
             lambda,
             ..Traces::default()
         };
-        let response = match LambdaResponse::decode(reply.message) {
+        let response = match Response::parse(&reply.message) {
             Ok(response) => response,
             Err(error) => {
                 let text = format!("The platform gave an answer that is none: {error}");
@@ -168,11 +168,11 @@ impl Ask<'_> {
         };
         let took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
         let traces = Traces {
-            responder: &response.responder,
+            responder: response.responder,
             trail: Trail {
                 hops: response.hops,
-                loads: [response.load1, response.load10, response.load30],
-                wait_ms: took_ms.saturating_sub(response.ptime.into()),
+                loads: response.loads,
+                wait_ms: took_ms.saturating_sub(response.ptime_ms.into()),
                 init_ms: response.cold_start_us.div_ceil(1000),
             },
             ..unknown
@@ -190,8 +190,8 @@ impl Ask<'_> {
             Outcome::ApplicationError | Outcome::Unspecified if response.retcode == LOOP => {
                 Err(Refusal::Loop(self.hops))
             }
-            Outcome::Refused | Outcome::Overloaded => busy(&response.retcode),
-            Outcome::Deadline if unexecuted::is_marked(&reply.trailers) => busy(&response.retcode),
+            Outcome::Refused | Outcome::Overloaded => busy(response.retcode),
+            Outcome::Deadline if unexecuted::is_marked(&reply.trailers) => busy(response.retcode),
             Outcome::Deadline => Ok(self.too_late(traces)),
             Outcome::Unavailable => {
                 Ok(traces.broken(&format!("The platform failed: {}", response.retcode)))
@@ -212,17 +212,17 @@ impl Ask<'_> {
     }
 
     /// What it answered, and whether that says that it failed.
-    fn result<'r>(&self, response: &'r LambdaResponse) -> (Cow<'r, str>, bool) {
+    fn result<'r>(&self, response: &Response<'r>) -> (Cow<'r, str>, bool) {
         if response.dataout.is_empty() {
-            return json::result(&response.output);
+            return json::result(response.output);
         }
         let member = self.binary.member;
-        let (result, failed) = json::binary_result(&response.output, member, &response.dataout);
+        let (result, failed) = json::binary_result(response.output, member, response.dataout);
         (result.into(), failed)
     }
 
     /// The lambda says that it failed; what it says beside that is its result.
-    fn erroneous(&self, response: &LambdaResponse, traces: Traces<'_>) -> Executed {
+    fn erroneous(&self, response: &Response<'_>, traces: Traces<'_>) -> Executed {
         let status = if response.retcode.starts_with(DEVELOPER_ERROR) {
             Status::DeveloperError
         } else {
@@ -230,7 +230,7 @@ impl Ask<'_> {
         };
         match self.result(response) {
             (result, true) => traces.executed(status, &result),
-            (_, false) => traces.executed(status, &json::object("error", &response.retcode)),
+            (_, false) => traces.executed(status, &json::object("error", response.retcode)),
         }
     }
 

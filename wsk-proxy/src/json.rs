@@ -1,5 +1,6 @@
 //! JSON that is passed on as it was written: checked, never rebuilt, so that no number is rounded.
 
+mod check;
 mod writer;
 
 use std::borrow::Cow;
@@ -9,6 +10,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::value::RawValue;
 
+use self::check::{Kind, Shape, look, plain};
 pub(crate) use self::writer::Writer;
 
 /// Why a text cannot be the parameters of an action.
@@ -24,6 +26,20 @@ pub(crate) enum NoParameters {
 pub(crate) fn parameters(body: &[u8]) -> Result<String, NoParameters> {
     if body.iter().all(u8::is_ascii_whitespace) {
         return Ok("{}".to_owned());
+    }
+    if let Some(shape) = look(body)
+        && let Ok(text) = std::str::from_utf8(body)
+    {
+        return match shape {
+            Shape {
+                kind: Kind::Object,
+                is_spaced: true,
+            } => Ok(compact(text)),
+            Shape {
+                kind: Kind::Object, ..
+            } => Ok(text.to_owned()),
+            _ => Err(NoParameters::NoObject),
+        };
     }
     let value: &RawValue = serde_json::from_slice(body)?;
     if value.get().starts_with('{') {
@@ -56,14 +72,13 @@ fn compact(json: &str) -> String {
 
 /// What follows the quote that ends a text, of which `at` is within.
 fn end_of_text(json: &[u8], mut at: usize) -> usize {
-    while let Some(byte) = json.get(at) {
-        match byte {
-            b'"' => return at + 1,
-            b'\\' => at += 2,
-            _ => at += 1,
+    loop {
+        at += plain(json.get(at..).unwrap_or_default());
+        match json.get(at) {
+            Some(b'\\') => at += 2,
+            _ => return at + 1,
         }
     }
-    at
 }
 
 /// The members of an object; of several of one name the last counts.
@@ -122,6 +137,18 @@ fn raw(json: String) -> Box<RawValue> {
 /// The result of an action that answered `output`, and whether it says by itself that it failed: an
 /// object with a member `error`. Text that is no object or array becomes the `payload` of one.
 pub(crate) fn result(output: &str) -> (Cow<'_, str>, bool) {
+    if let Some(shape) = look(output.as_bytes()) {
+        let json = if shape.is_spaced {
+            output.trim_matches([' ', '\n', '\t', '\r'])
+        } else {
+            output
+        };
+        return match shape.kind {
+            Kind::Object => (json.into(), has_error(json)),
+            Kind::Array => (json.into(), false),
+            Kind::Scalar => (object("payload", output).into(), false),
+        };
+    }
     match serde_json::from_str::<&RawValue>(output) {
         Ok(value) if value.get().starts_with('{') => (value.get().into(), has_error(value.get())),
         Ok(value) if value.get().starts_with('[') => (value.get().into(), false),

@@ -1,4 +1,6 @@
 use bytes::Bytes;
+use edge_proto::rpc::LambdaResponse;
+use prost::Message as _;
 
 use super::*;
 
