@@ -208,6 +208,11 @@ impl Texts {
         }
     }
 
+    /// All bytes of them.
+    pub(crate) fn len(&self) -> usize {
+        self.all.len()
+    }
+
     /// The lambda that was asked for.
     pub(crate) fn lambda(&self) -> &str {
         &self.all[..self.responder_at]
@@ -250,7 +255,7 @@ impl Activation {
     /// Bytes that a record of it takes in memory, about.
     pub(crate) fn size(&self) -> usize {
         const REST: usize = 512;
-        REST + self.action.full().len() + self.texts.all.len() + 16 * self.steps.len()
+        REST + self.action.full().len() + self.texts.len() + 16 * self.steps.len()
     }
 }
 

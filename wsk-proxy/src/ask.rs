@@ -105,7 +105,7 @@ impl Refusal {
 }
 
 impl Ask<'_> {
-    /// Calls the lambda by its names until one is known.
+    /// Calls the lambda at `now` by its names until one is known.
     ///
     /// # Errors
     /// If it was not executed.
@@ -113,11 +113,14 @@ impl Ask<'_> {
         &self,
         routers: &Routers,
         client: &LambdaClient,
+        now: Instant,
     ) -> Result<Executed, Refusal> {
         let Candidates(first, second) = self.lambdas;
-        match (self.call_as(first, routers, client).await, second) {
+        let answer = self.call_as(first, routers, client, now).await;
+        match (answer, second) {
             (Err(Refusal::NotFound(_)), Some(second)) => {
-                self.call_as(second, routers, client).await
+                let now = Instant::now();
+                self.call_as(second, routers, client, now).await
             }
             (answer, _) => answer,
         }
@@ -128,6 +131,7 @@ impl Ask<'_> {
         lambda: &str,
         routers: &Routers,
         client: &LambdaClient,
+        begin: Instant,
     ) -> Result<Executed, Refusal> {
         let bytes = if self.binary.input {
             json::take_binary(self.input, self.binary.member)
@@ -140,7 +144,6 @@ impl Ask<'_> {
         };
         let message = message::request(lambda, input, datain, self.hops, self.id);
         drop(bytes);
-        let begin = Instant::now();
         let deadline = begin + self.timeout;
         let answer = routers.call(client, message, self.metadata, deadline, begin);
         match answer.await {

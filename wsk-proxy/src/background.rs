@@ -138,7 +138,7 @@ impl Lane {
                 let unwritten = Refusal::Unreachable("the journal cannot be written".to_owned());
                 return self.give_up(task, &unwritten).await;
             }
-            let Err(refusal) = self.run(task).await else {
+            let Err(refusal) = self.run(task, Instant::now()).await else {
                 return;
             };
             shared.tell(Line::Returned, task.id).await;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Instant;
 
 use edge_transport::{Core, LambdaClient, Metadata};
 
@@ -11,6 +12,7 @@ use crate::json;
 use crate::names::{ActionName, Known};
 use crate::plan::Plan;
 use crate::shared::Shared;
+use crate::timers::Timers;
 
 /// What is served by one core: its connections to routers, and all that the cores share.
 #[derive(Debug)]
@@ -19,6 +21,7 @@ pub(crate) struct Lane {
     pub(crate) core: Core,
     pub(crate) client: LambdaClient,
     pub(crate) known: Known,
+    pub(crate) timers: Timers,
 }
 
 /// An action that is to be run.
@@ -40,18 +43,19 @@ pub(crate) struct Task {
 }
 
 impl Lane {
-    /// Runs an action to its end and records it.
+    /// Runs an action from `now` on to its end and records it.
     ///
     /// # Errors
     /// If nothing of it was executed; then there is no record.
-    pub(crate) async fn run(&self, task: &Task) -> Result<Arc<Activation>, Refusal> {
+    pub(crate) async fn run(&self, task: &Task, now: Instant) -> Result<Arc<Activation>, Refusal> {
         let mut steps_left = self.shared.config.invoke.max_steps;
-        self.run_within(task, &mut steps_left).await
+        self.run_within(task, now, &mut steps_left).await
     }
 
     async fn run_within(
         &self,
         task: &Task,
+        now: Instant,
         steps_left: &mut usize,
     ) -> Result<Arc<Activation>, Refusal> {
         let registry = &self.shared.registry;
@@ -61,7 +65,7 @@ impl Lane {
                 written_out,
                 parameters,
             } => {
-                self.run_lambda(task, &action, written_out, &parameters)
+                self.run_lambda(task, now, &action, written_out, &parameters)
                     .await
             }
             Plan::Sequence { steps, parameters } => {
@@ -74,6 +78,7 @@ impl Lane {
     async fn run_lambda(
         &self,
         task: &Task,
+        now: Instant,
         action: &ActionName,
         written_out: bool,
         parameters: &str,
@@ -95,7 +100,7 @@ impl Lane {
             timeout: shared.config.invoke.action_timeout,
         };
         let mut running = Running::new(self, task, Kind::Lambda);
-        let answer = ask.call(&shared.routers, &self.client).await;
+        let answer = ask.call(&shared.routers, &self.client, now).await;
         let executed = answer.inspect_err(|_| running.over = true)?;
         Ok(running.end(executed).await)
     }
@@ -125,7 +130,7 @@ impl Lane {
             *steps_left -= 1;
             step.id = ActivationId::random();
             step.action = action.clone();
-            let ended = match self.run_within(&step, steps_left).await {
+            let ended = match self.run_within(&step, Instant::now(), steps_left).await {
                 Ok(ended) => ended,
                 // Nothing has been done yet: it may as well be tried again.
                 Err(refusal) if running.steps.is_empty() => {

@@ -4,8 +4,8 @@ use crate::activation::{Activation, Kind, VERSION};
 use crate::entity::Limits;
 use crate::json::Writer;
 
-/// Bytes of a record beside those of the activation, about, and a little more.
-const AROUND: usize = 512;
+/// Bytes of a record without texts and steps, about, and a little more.
+const AROUND: usize = 704;
 
 /// All of an activation.
 pub(crate) fn full(activation: &Activation) -> Vec<u8> {
@@ -60,7 +60,8 @@ fn list<'a>(
 }
 
 fn room(activation: &Activation) -> usize {
-    AROUND + activation.size()
+    let names = 2 * activation.action.full().len();
+    AROUND + names + activation.texts.len() + 40 * activation.steps.len()
 }
 
 fn write_full(out: &mut Writer, activation: &Activation) {

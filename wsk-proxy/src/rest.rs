@@ -57,7 +57,7 @@ enum Transaction<'a> {
 
 /// Answers one request.
 pub(crate) async fn serve(
-    lane: Arc<Lane>,
+    lane: &Arc<Lane>,
     request: Request<Incoming>,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
     let (parts, body) = request.into_parts();
@@ -67,7 +67,7 @@ pub(crate) async fn serve(
     let most = shared.config.limits.max_in_flight;
     let place = Counted::below(&shared.in_flight, most);
     let (operation, answered) = if place.is_some() {
-        answer(&lane, &parts, &heard, body).await
+        answer(lane, &parts, &heard, body).await
     } else {
         let text = format!("The proxy is busy: {most} requests are being answered.");
         ("busy", Err(Problem::busy(&text, Duration::from_secs(1))))

@@ -201,19 +201,38 @@ impl Look<'_> {
     }
 }
 
-/// How many bytes there are before one that ends a text, begins an escape or cannot be in a text.
+/// Bytes that end a text, begin an escape or cannot be in a text.
+static SPECIAL: [bool; 256] = {
+    let mut special = [false; 256];
+    let mut byte = 0;
+    while byte < b' ' as usize {
+        special[byte] = true;
+        byte += 1;
+    }
+    special[b'"' as usize] = true;
+    special[b'\\' as usize] = true;
+    special
+};
+
+/// How many bytes there are before a special one.
+#[inline]
 pub(super) fn plain(json: &[u8]) -> usize {
     const TOGETHER: usize = 16;
-    let special = |byte: u8| byte < b' ' || byte == b'"' || byte == b'\\';
-    let mut count = 0;
-    // Without an end in between, several bytes are looked at together.
-    while let Some(bytes) = json[count..].first_chunk::<TOGETHER>()
-        && !bytes.iter().fold(false, |any, byte| any | special(*byte))
-    {
-        count += TOGETHER;
+    let is_special = |byte: &u8| SPECIAL[usize::from(*byte)];
+    // Most texts are short. In long ones several bytes are looked at together, without an end in
+    // between.
+    let (first, rest) = json.split_at(json.len().min(TOGETHER));
+    if let Some(at) = first.iter().position(is_special) {
+        return at;
     }
-    let rest = json[count..].iter();
-    count + rest.take_while(|byte| !special(**byte)).count()
+    let is_plain = |bytes: &&[u8; TOGETHER]| {
+        let special = |byte: u8| byte < b' ' || byte == b'"' || byte == b'\\';
+        !bytes.iter().fold(false, |any, byte| any | special(*byte))
+    };
+    let (chunks, _) = rest.as_chunks::<TOGETHER>();
+    let plain = TOGETHER * chunks.iter().take_while(is_plain).count();
+    let rest = &rest[plain..];
+    first.len() + plain + rest.iter().position(is_special).unwrap_or(rest.len())
 }
 
 /// How long the escape is that `json` begins with.

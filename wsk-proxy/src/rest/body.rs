@@ -24,6 +24,8 @@ const READ_ANYWAY: usize = 16 << 20;
 #[derive(Debug)]
 pub(super) struct Received {
     pub(super) bytes: Bytes,
+    /// It was there with the head.
+    pub(super) at_once: bool,
     pub(super) room: Option<OwnedSemaphorePermit>,
 }
 
@@ -36,7 +38,8 @@ pub(super) async fn read(shared: &Shared, body: Incoming) -> Result<Received, Pr
     // Mostly it has come with the head, and needs no timer.
     let at_once = poll_fn(|cx| Poll::Ready(collecting.as_mut().poll(cx)));
     if let Poll::Ready(read) = at_once.await {
-        return read;
+        let at_once = true;
+        return read.map(|read| Received { at_once, ..read });
     }
     match Box::pin(tokio::time::timeout(ARRIVES_WITHIN, collecting)).await {
         Ok(read) => read,
@@ -59,6 +62,7 @@ async fn collect(shared: &Shared, mut body: Incoming) -> Result<Received, Proble
     }
     let mut received = Received {
         bytes: Bytes::new(),
+        at_once: false,
         room: None,
     };
     let mut more = Vec::new();

@@ -75,7 +75,13 @@ pub(super) async fn invoke(
     if !manner.blocking {
         return accept(asked, task, held, repeat).await;
     }
-    let ended = run(asked, task, held, manner.wait, repeat).await;
+    // What has taken no time needs no other look at the clock.
+    let now = if received.at_once {
+        begin
+    } else {
+        Instant::now()
+    };
+    let ended = run(asked, task, held, (now, manner.wait), repeat).await;
     shared.metrics.invoked(begin.elapsed());
     match ended? {
         Some(activation) => finished(&activation, manner.result),
@@ -95,26 +101,23 @@ async fn run<H: Send + 'static>(
     asked: &Asked<'_>,
     task: Task,
     held: H,
-    wait: Duration,
+    (now, wait): (Instant, Duration),
     repeat: Repeat,
 ) -> Result<Option<Arc<Activation>>, Problem> {
-    let lane = asked.lane.clone();
-    let shared = lane.shared.clone();
+    let lane = asked.lane;
+    let shared = &*lane.shared;
     let request = match &repeat {
         Repeat::Request(name, print) => Some((name.clone(), *print)),
         _ => None,
     };
-    let running = {
-        let lane = lane.clone();
-        async move {
-            let ended = lane.run(&task).await;
-            if let (Repeat::Promise(ticket), Ok(_)) = (repeat, &ended) {
-                ticket.keep();
-                return (ended, held);
-            }
-            (ended, held)
+    let its_lane = lane.clone();
+    let mut running = Box::pin(async move {
+        let ended = its_lane.run(&task, now).await;
+        if let (Repeat::Promise(ticket), Ok(_)) = (repeat, &ended) {
+            ticket.keep();
         }
-    };
+        (ended, held)
+    });
     let ended = if heard::text(asked.heard.idempotency_key).is_some() {
         // Whoever comes again with the key wants to find what the first request did.
         let (tell, told) = oneshot::channel();
@@ -136,10 +139,10 @@ async fn run<H: Send + 'static>(
             Err(_) => return Ok(None),
         }
     } else {
-        let mut running = Box::pin(running);
-        match tokio::time::timeout(wait, &mut running).await {
-            Ok((ended, _held)) => ended,
-            Err(_) => {
+        let until = (now + wait).into();
+        match lane.timers.within(until, &mut running).await {
+            Some((ended, _held)) => ended,
+            None => {
                 let goes_on = async move { drop(running.await) };
                 lane.core.spawn(shared.background.track_future(goes_on));
                 return Ok(None);
