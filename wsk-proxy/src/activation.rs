@@ -66,6 +66,11 @@ impl ActivationId {
         Digits::of(self.0)
     }
 
+    /// The one of these bytes.
+    pub(crate) fn of_bytes(bytes: [u8; 16]) -> Self {
+        Self(Uuid::from_bytes(bytes))
+    }
+
     /// The same as requests carry it through brokers.
     pub(crate) fn uuid(self) -> Uuid {
         self.0
@@ -182,8 +187,7 @@ pub(crate) struct Trail {
     pub(crate) init_ms: u64,
 }
 
-/// The texts of an activation, in one piece: of thousands that are kept each has to be fetched from
-/// memory again when it goes.
+/// The texts of an activation, in one piece of memory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Texts {
     /// Lambda, responder, result.
@@ -211,6 +215,11 @@ impl Texts {
     /// All bytes of them.
     pub(crate) fn len(&self) -> usize {
         self.all.len()
+    }
+
+    /// One behind the other.
+    pub(crate) fn all(&self) -> &str {
+        &self.all
     }
 
     /// The lambda that was asked for.
@@ -249,14 +258,6 @@ pub(crate) struct Activation {
     pub(crate) limit_ms: u64,
     pub(crate) status: Status,
     pub(crate) texts: Texts,
-}
-
-impl Activation {
-    /// Bytes that a record of it takes in memory, about.
-    pub(crate) fn size(&self) -> usize {
-        const REST: usize = 512;
-        REST + self.action.full().len() + self.texts.len() + 16 * self.steps.len()
-    }
 }
 
 /// Milliseconds since 1970.

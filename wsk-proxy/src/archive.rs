@@ -24,13 +24,13 @@ impl Archive {
             // The journal counts what it loses.
             let _unwritten = journal.post(&Line::Ended(kept.clone()));
         }
-        self.store.insert(kept, activation.end_ms);
+        self.store.insert(&kept, activation.end_ms);
     }
 
     /// Keeps an activation that somebody was promised, and waits for the disk.
     pub(crate) async fn keep_surely(&self, activation: &Arc<Activation>) {
         let kept = self.cut(activation);
-        self.store.insert(kept.clone(), activation.end_ms);
+        self.store.insert(&kept, activation.end_ms);
         if let Some(journal) = &self.journal
             && let Err(error) = journal.write(&Line::Ended(kept)).await
         {

@@ -84,6 +84,19 @@ impl ActionName {
         }
     }
 
+    /// The text of a name and where its namespace ends.
+    pub(crate) fn parts(&self) -> (&str, usize) {
+        (&self.full, self.namespace_end)
+    }
+
+    /// The name of which these are the [`parts`](Self::parts).
+    pub(crate) fn of_parts(full: &str, namespace_end: usize) -> Self {
+        Self {
+            full: full.into(),
+            namespace_end,
+        }
+    }
+
     /// `/namespace[/package]/name`.
     pub(crate) fn full(&self) -> &str {
         &self.full

@@ -339,7 +339,7 @@ fn recover(config: &Config) -> Result<Recovered, JournalError> {
             let now = now_ms();
             let path: PathBuf = path.clone();
             let opened = Journal::open(path, &config.store, |line| match read.hear(line) {
-                Some(Line::Ended(activation)) => store.insert(activation, now),
+                Some(Line::Ended(activation)) => store.insert(&activation, now),
                 Some(line) => registry.restore(line),
                 None => {}
             })?;

@@ -1,11 +1,14 @@
 //! Finished activations by namespace, bounded in number, age and bytes; the oldest go first.
 
+mod kept;
+
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Bound;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use foldhash::fast::RandomState;
 
+use self::kept::Kept;
 use crate::activation::{Activation, ActivationId};
 use crate::config::StoreConfig;
 
@@ -29,7 +32,7 @@ struct Inner {
 /// The activations of one namespace.
 #[derive(Debug, Default)]
 struct Shelf {
-    by_start: BTreeMap<Place, Arc<Activation>>,
+    by_start: BTreeMap<Place, Kept>,
     by_id: HashMap<ActivationId, Place, RandomState>,
     bytes: usize,
 }
@@ -61,7 +64,7 @@ impl Store {
 
     /// Keeps `activation`, and lets go of what there is no place for any more. One of the same id
     /// takes the place of the one before.
-    pub(crate) fn insert(&self, activation: Arc<Activation>, now_ms: u64) {
+    pub(crate) fn insert(&self, activation: &Activation, now_ms: u64) {
         let mut guard = self.lock();
         let inner = &mut *guard;
         let place = (activation.start_ms, inner.next);
@@ -101,10 +104,10 @@ impl Store {
         inner.bytes -= freed;
     }
 
-    pub(crate) fn get(&self, namespace: &str, id: ActivationId) -> Option<Arc<Activation>> {
+    pub(crate) fn get(&self, namespace: &str, id: ActivationId) -> Option<Activation> {
         let inner = self.lock();
         let shelf = inner.namespaces.get(namespace)?;
-        shelf.by_start.get(shelf.by_id.get(&id)?).cloned()
+        shelf.by_start.get(shelf.by_id.get(&id)?)?.activation()
     }
 
     /// Those that `filter` lets through, newest first.
@@ -114,10 +117,14 @@ impl Store {
         filter: &Filter,
         skip: usize,
         limit: usize,
-    ) -> Vec<Arc<Activation>> {
+    ) -> Vec<Activation> {
         let inner = self.lock();
         let found = inner.matching(namespace, filter);
-        found.skip(skip).take(limit).cloned().collect()
+        found
+            .skip(skip)
+            .take(limit)
+            .filter_map(Kept::activation)
+            .collect()
     }
 
     pub(crate) fn count(&self, namespace: &str, filter: &Filter) -> usize {
@@ -148,22 +155,21 @@ impl Inner {
         &'a self,
         namespace: &str,
         filter: &'a Filter,
-    ) -> impl Iterator<Item = &'a Arc<Activation>> {
+    ) -> impl Iterator<Item = &'a Kept> {
         let since = Bound::Included((filter.since.unwrap_or(0), 0));
         let upto = Bound::Included((filter.upto.unwrap_or(u64::MAX), u64::MAX));
         // An empty range is a panic to the map.
         let possible = filter.since.unwrap_or(0) <= filter.upto.unwrap_or(u64::MAX);
         let shelf = self.namespaces.get(namespace).filter(|_| possible);
         let range = shelf.map(|shelf| shelf.by_start.range((since, upto)).rev());
-        let named = |activation: &&Arc<Activation>| {
-            let action = &activation.action;
+        let named = |kept: &&Kept| {
             let wanted = filter.name.as_deref();
-            wanted.is_none_or(|name| name == action.short() || name == action.name())
+            wanted.is_none_or(|name| kept.is_of(name))
         };
         range
             .into_iter()
             .flatten()
-            .map(|(_, activation)| activation)
+            .map(|(_, kept)| kept)
             .filter(named)
     }
 
@@ -188,19 +194,20 @@ impl Shelf {
         first.is_some_and(|((start, _), _)| *start < ms)
     }
 
-    fn put(&mut self, place: Place, activation: Arc<Activation>) {
-        self.bytes += activation.size();
+    fn put(&mut self, place: Place, activation: &Activation) {
+        let kept = Kept::new(activation);
+        self.bytes += kept.size();
         let before = self.by_id.insert(activation.id, place);
         if let Some(gone) = before.and_then(|before| self.by_start.remove(&before)) {
             self.bytes -= gone.size();
         }
-        self.by_start.insert(place, activation);
+        self.by_start.insert(place, kept);
     }
 
     fn pop(&mut self) {
         if let Some((_, gone)) = self.by_start.pop_first() {
             self.bytes -= gone.size();
-            self.by_id.remove(&gone.id);
+            self.by_id.remove(&gone.id());
         }
     }
 }

@@ -25,11 +25,10 @@ pub(super) fn list(asked: &Asked<'_>) -> Result<Reply, Problem> {
         return Ok(count("activations", number.saturating_sub(skip)));
     }
     let found = store.list(&asked.namespace, &filter, skip, limit);
-    let found = found.iter().map(|activation| &**activation);
     let rows = if docs {
-        record::full_list(found)
+        record::full_list(&found)
     } else {
-        record::brief_list(found)
+        record::brief_list(&found)
     };
     Ok(Reply::written(StatusCode::OK, rows.into()))
 }
