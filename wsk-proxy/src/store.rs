@@ -15,6 +15,9 @@ use crate::config::StoreConfig;
 /// Milliseconds since 1970 of its start, and a number that keeps equals apart.
 type Place = (u64, u64);
 
+/// Largest record whose memory waits for the next one, in bytes.
+const MAX_REUSED: usize = 4096;
+
 /// The activations that can be asked for.
 #[derive(Debug)]
 pub(crate) struct Store {
@@ -35,6 +38,8 @@ struct Shelf {
     by_start: BTreeMap<Place, Kept>,
     by_id: HashMap<ActivationId, Place, RandomState>,
     bytes: usize,
+    /// The one that went last, whose memory the next one may take.
+    gone: Option<Kept>,
 }
 
 /// Which activations a list is to have.
@@ -98,6 +103,7 @@ impl Store {
             while shelf.starts_before(oldest) {
                 shelf.pop();
             }
+            shelf.gone = None;
             freed += before - shelf.bytes;
             !shelf.by_start.is_empty()
         });
@@ -182,6 +188,7 @@ impl Inner {
             };
             let before = shelf.bytes;
             shelf.pop();
+            shelf.gone = None;
             let after = shelf.bytes;
             self.bytes = self.bytes - before + after;
         }
@@ -195,7 +202,7 @@ impl Shelf {
     }
 
     fn put(&mut self, place: Place, activation: &Activation) {
-        let kept = Kept::new(activation);
+        let kept = Kept::new(activation, self.gone.take());
         self.bytes += kept.size();
         let before = self.by_id.insert(activation.id, place);
         if let Some(gone) = before.and_then(|before| self.by_start.remove(&before)) {
@@ -208,6 +215,7 @@ impl Shelf {
         if let Some((_, gone)) = self.by_start.pop_first() {
             self.bytes -= gone.size();
             self.by_id.remove(&gone.id());
+            self.gone = Some(gone).filter(|gone| gone.size() <= MAX_REUSED);
         }
     }
 }

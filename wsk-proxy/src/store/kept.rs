@@ -6,6 +6,9 @@ use crate::names::ActionName;
 /// What the bookkeeping of a record takes beside its bytes, about, and rather more.
 const AROUND: usize = 440;
 
+/// Bytes by which the memory of a record may be larger than it.
+const SPARE: usize = 64;
+
 const TIMED_OUT: u8 = 1;
 const SEQUENCE: u8 = 2;
 const CAUSED: u8 = 4;
@@ -23,15 +26,23 @@ const STATUSES: [Status; 4] = [
 pub(super) struct Kept {
     id: ActivationId,
     /// Numbers, then other ids, then texts.
-    bytes: Box<[u8]>,
+    bytes: Vec<u8>,
 }
 
 impl Kept {
-    pub(super) fn new(activation: &Activation) -> Self {
+    /// In the memory of `gone`, if that fits: to give it back and get other for it is to fetch both
+    /// into the cache.
+    pub(super) fn new(activation: &Activation, gone: Option<Self>) -> Self {
         let (texts, trail) = (&activation.texts, &activation.trail);
         let (full, namespace_end) = activation.action.parts();
         let ids = 16 * (usize::from(activation.cause.is_some()) + activation.steps.len());
-        let mut bytes = Vec::with_capacity(NUMBERS + ids + full.len() + texts.len());
+        let length = NUMBERS + ids + full.len() + texts.len();
+        let fits = length..=length + SPARE;
+        let reused = gone
+            .map(|gone| gone.bytes)
+            .filter(|bytes| fits.contains(&bytes.capacity()));
+        let mut bytes = reused.unwrap_or_else(|| Vec::with_capacity(length));
+        bytes.clear();
         let flag = |flag, bit| if flag { bit } else { 0 };
         bytes.push(
             flag(activation.timed_out, TIMED_OUT)
@@ -70,13 +81,13 @@ impl Kept {
         bytes.extend_from_slice(texts.all().as_bytes());
         Self {
             id: activation.id,
-            bytes: bytes.into(),
+            bytes,
         }
     }
 
     /// Bytes that it takes in memory, about.
     pub(super) fn size(&self) -> usize {
-        AROUND + self.bytes.len()
+        AROUND + self.bytes.capacity()
     }
 
     pub(super) fn id(&self) -> ActivationId {
@@ -197,7 +208,7 @@ mod tests {
     use super::*;
 
     fn same(activation: &Activation) {
-        let kept = Kept::new(activation);
+        let kept = Kept::new(activation, None);
         let again = kept.activation().unwrap();
         let json = |activation| serde_json::to_string(activation).unwrap();
         assert_eq!(json(&again), json(activation));
@@ -231,6 +242,16 @@ mod tests {
             texts: Texts::new("lambda", "ü", "{}"),
         };
         same(&lambda);
+        // In the memory of another.
+        let longer = Activation {
+            texts: Texts::new("lambda", "responder", "{}"),
+            ..lambda.clone()
+        };
+        let (kept, length) = (Kept::new(&longer, None), Kept::new(&lambda, None).size());
+        let reused = Kept::new(&lambda, Some(kept));
+        assert!(reused.size() > length);
+        let again = reused.activation().unwrap();
+        assert_eq!((again.id, again.texts), (lambda.id, lambda.texts.clone()));
         same(&Activation {
             action: ActionName::parse("/guest/p/f", "").unwrap(),
             kind: Kind::Sequence,

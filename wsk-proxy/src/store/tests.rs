@@ -88,7 +88,7 @@ fn what_is_too_old_goes_when_something_comes_and_by_itself() {
 
 #[test]
 fn bytes_are_bounded_in_each_namespace_and_in_all() {
-    let one = Kept::new(&activation("/a/f", 1, &"x".repeat(1000))).size();
+    let one = Kept::new(&activation("/a/f", 1, &"x".repeat(1000)), None).size();
     let store = store(|bounds| {
         bounds.max_bytes = 3 * one;
         bounds.max_total_bytes = 4 * one;
