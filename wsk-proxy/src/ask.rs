@@ -147,14 +147,14 @@ impl Ask<'_> {
         let deadline = begin + self.timeout;
         let answer = routers.call(client, message, self.metadata, deadline, begin);
         match answer.await {
-            Ok(reply) => self.understood(reply, lambda, begin.elapsed()),
+            Ok(reply) => self.understood(&reply, lambda, begin.elapsed()),
             Err(error) => self.failed(&error, lambda),
         }
     }
 
     fn understood(
         &self,
-        reply: LambdaReply,
+        reply: &LambdaReply,
         lambda: &str,
         took: Duration,
     ) -> Result<Executed, Refusal> {

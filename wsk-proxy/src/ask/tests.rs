@@ -22,7 +22,7 @@ fn meaning(response: &LambdaResponse, trailers: Metadata) -> Result<Executed, Re
         message: response.encode_to_vec().into(),
         trailers,
     };
-    ask.understood(reply, "f", Duration::from_millis(10))
+    ask.understood(&reply, "f", Duration::from_millis(10))
 }
 
 fn response(outcome: Outcome, retcode: &str, output: &str) -> LambdaResponse {
@@ -148,7 +148,7 @@ fn an_answer_that_is_none_is_a_failure_of_the_platform() {
         message: Bytes::from_static(b"\xff\xff\xff"),
         trailers: Metadata::new(),
     };
-    let executed = ask.understood(reply, "f", Duration::ZERO).unwrap();
+    let executed = ask.understood(&reply, "f", Duration::ZERO).unwrap();
     assert_eq!(executed.status, Status::InternalError);
 }
 
