@@ -1,14 +1,15 @@
 //! The record of one invocation: what it was, how long it took, what came of it.
 
+mod written;
+
 use std::fmt;
 use std::str::FromStr;
-use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use http::HeaderValue;
 use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
 use uuid::Uuid;
+use uuid::fmt::Simple;
 
 use crate::names::ActionName;
 
@@ -18,6 +19,27 @@ pub(crate) const VERSION: &str = "0.0.1";
 /// Identity of an activation: 32 hexadecimal digits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct ActivationId(Uuid);
+
+/// 32 hexadecimal digits.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Digits([u8; Simple::LENGTH]);
+
+impl Digits {
+    pub(crate) fn of(uuid: Uuid) -> Self {
+        let mut digits = [0; Simple::LENGTH];
+        uuid.simple().encode_lower(&mut digits);
+        Self(digits)
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).expect("digits are text")
+    }
+
+    /// As the value of a header.
+    pub(crate) fn header(&self) -> HeaderValue {
+        HeaderValue::from_bytes(&self.0).expect("digits are fit for a header")
+    }
+}
 
 /// Why a text is no activation id; the text is what OpenWhisk's clients look for.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -36,9 +58,17 @@ impl ActivationId {
 
     /// As the value of a header.
     pub(crate) fn header(self) -> HeaderValue {
-        let mut digits = [0; uuid::fmt::Simple::LENGTH];
-        let text = self.0.simple().encode_lower(&mut digits);
-        HeaderValue::from_str(text).expect("hexadecimal digits are fit for a header")
+        self.digits().header()
+    }
+
+    /// As text, which takes no memory of its own.
+    pub(crate) fn digits(self) -> Digits {
+        Digits::of(self.0)
+    }
+
+    /// The one of these bytes.
+    pub(crate) fn of_bytes(bytes: [u8; 16]) -> Self {
+        Self(Uuid::from_bytes(bytes))
     }
 
     /// The same as requests carry it through brokers.
@@ -146,13 +176,8 @@ impl Kind {
 }
 
 /// How a lambda was executed, as far as its answer tells.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Trail {
-    /// The lambda that was asked for.
-    pub(crate) lambda: String,
-    /// Who answered.
-    pub(crate) responder: String,
     pub(crate) hops: u32,
     /// Loads of the processor in per cent, during the last 1, 10 and 30 seconds.
     pub(crate) loads: [u32; 3],
@@ -162,8 +187,59 @@ pub(crate) struct Trail {
     pub(crate) init_ms: u64,
 }
 
+/// The texts of an activation, in one piece of memory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Texts {
+    /// Lambda, responder, result.
+    all: Box<str>,
+    responder_at: usize,
+    result_at: usize,
+}
+
+impl Texts {
+    /// `result` is valid JSON.
+    pub(crate) fn new(lambda: &str, responder: &str, result: &str) -> Self {
+        let responder_at = lambda.len();
+        let result_at = responder_at + responder.len();
+        let mut all = String::with_capacity(result_at + result.len());
+        for text in [lambda, responder, result] {
+            all.push_str(text);
+        }
+        Self {
+            all: all.into(),
+            responder_at,
+            result_at,
+        }
+    }
+
+    /// All bytes of them.
+    pub(crate) fn len(&self) -> usize {
+        self.all.len()
+    }
+
+    /// One behind the other.
+    pub(crate) fn all(&self) -> &str {
+        &self.all
+    }
+
+    /// The lambda that was asked for.
+    pub(crate) fn lambda(&self) -> &str {
+        &self.all[..self.responder_at]
+    }
+
+    /// Who answered.
+    pub(crate) fn responder(&self) -> &str {
+        &self.all[self.responder_at..self.result_at]
+    }
+
+    /// What it answered, as JSON.
+    pub(crate) fn result(&self) -> &str {
+        &self.all[self.result_at..]
+    }
+}
+
 /// A finished activation.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone)]
 pub(crate) struct Activation {
     pub(crate) id: ActivationId,
     pub(crate) action: ActionName,
@@ -181,19 +257,7 @@ pub(crate) struct Activation {
     /// How long it would have been allowed to take, in milliseconds.
     pub(crate) limit_ms: u64,
     pub(crate) status: Status,
-    pub(crate) result: Arc<RawValue>,
-}
-
-impl Activation {
-    /// Bytes that a record of it takes in memory, about.
-    pub(crate) fn size(&self) -> usize {
-        const REST: usize = 512;
-        REST + self.action.full().len()
-            + self.trail.lambda.len()
-            + self.trail.responder.len()
-            + 16 * self.steps.len()
-            + self.result.get().len()
-    }
+    pub(crate) texts: Texts,
 }
 
 /// Milliseconds since 1970.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::activation::{Activation, now_ms};
+use crate::activation::{Activation, Texts};
 use crate::journal::{Journal, Line};
 use crate::json;
 use crate::store::Store;
@@ -24,13 +24,13 @@ impl Archive {
             // The journal counts what it loses.
             let _unwritten = journal.post(&Line::Ended(kept.clone()));
         }
-        self.store.insert(kept, now_ms());
+        self.store.insert(&kept, activation.end_ms);
     }
 
     /// Keeps an activation that somebody was promised, and waits for the disk.
     pub(crate) async fn keep_surely(&self, activation: &Arc<Activation>) {
         let kept = self.cut(activation);
-        self.store.insert(kept.clone(), now_ms());
+        self.store.insert(&kept, activation.end_ms);
         if let Some(journal) = &self.journal
             && let Err(error) = journal.write(&Line::Ended(kept)).await
         {
@@ -40,7 +40,7 @@ impl Archive {
 
     /// The activation as it is kept: without its result if that is too large.
     fn cut(&self, activation: &Arc<Activation>) -> Arc<Activation> {
-        let bytes = activation.result.get().len();
+        let bytes = activation.texts.result().len();
         if bytes <= self.max_result_bytes {
             return activation.clone();
         }
@@ -48,8 +48,10 @@ impl Archive {
             "The result of {bytes} bytes was not kept: there is room for {} bytes.",
             self.max_result_bytes
         );
+        let texts = &activation.texts;
+        let instead = json::object("error", &text);
         Arc::new(Activation {
-            result: json::object("error", &text).into(),
+            texts: Texts::new(texts.lambda(), texts.responder(), &instead),
             ..(**activation).clone()
         })
     }

@@ -1,15 +1,15 @@
 //! One call of a lambda: what is sent, and what the answer means in OpenWhisk's terms.
 
+mod message;
+
+use std::borrow::Cow;
 use std::time::{Duration, Instant};
 
-use edge_proto::rpc::{LambdaRequest, LambdaResponse, Outcome};
-use edge_transport::{
-    CallError, LambdaCall, LambdaClient, LambdaReply, Metadata, pushback, unexecuted,
-};
-use prost::Message as _;
-use serde_json::value::RawValue;
+use edge_proto::rpc::Outcome;
+use edge_transport::{CallError, LambdaClient, LambdaReply, Metadata, pushback, unexecuted};
 
-use crate::activation::{ActivationId, Status, Trail};
+use self::message::Response;
+use crate::activation::{ActivationId, Status, Texts, Trail};
 use crate::json;
 use crate::names::Candidates;
 use crate::routers::Routers;
@@ -49,9 +49,33 @@ pub(crate) struct Binary<'a> {
 #[derive(Debug)]
 pub(crate) struct Executed {
     pub(crate) status: Status,
-    pub(crate) result: Box<RawValue>,
+    pub(crate) texts: Texts,
     pub(crate) trail: Trail,
     pub(crate) timed_out: bool,
+}
+
+/// Which lambda was asked for, who answered, and how it was executed, as far as is known.
+#[derive(Debug, Clone, Copy, Default)]
+struct Traces<'a> {
+    lambda: &'a str,
+    responder: &'a str,
+    trail: Trail,
+}
+
+impl Traces<'_> {
+    fn executed(&self, status: Status, result: &str) -> Executed {
+        Executed {
+            status,
+            texts: Texts::new(self.lambda, self.responder, result),
+            trail: self.trail,
+            timed_out: false,
+        }
+    }
+
+    /// Nobody knows whether it was executed.
+    fn broken(&self, text: &str) -> Executed {
+        self.executed(Status::InternalError, &json::object("error", text))
+    }
 }
 
 /// A lambda was not executed.
@@ -81,7 +105,7 @@ impl Refusal {
 }
 
 impl Ask<'_> {
-    /// Calls the lambda by its names until one is known.
+    /// Calls the lambda at `now` by its names until one is known.
     ///
     /// # Errors
     /// If it was not executed.
@@ -89,11 +113,14 @@ impl Ask<'_> {
         &self,
         routers: &Routers,
         client: &LambdaClient,
+        now: Instant,
     ) -> Result<Executed, Refusal> {
         let Candidates(first, second) = self.lambdas;
-        match (self.call_as(first, routers, client).await, second) {
+        let answer = self.call_as(first, routers, client, now).await;
+        match (answer, second) {
             (Err(Refusal::NotFound(_)), Some(second)) => {
-                self.call_as(second, routers, client).await
+                let now = Instant::now();
+                self.call_as(second, routers, client, now).await
             }
             (answer, _) => answer,
         }
@@ -104,56 +131,56 @@ impl Ask<'_> {
         lambda: &str,
         routers: &Routers,
         client: &LambdaClient,
+        begin: Instant,
     ) -> Result<Executed, Refusal> {
         let bytes = if self.binary.input {
             json::take_binary(self.input, self.binary.member)
         } else {
             None
         };
-        let (input, datain) = bytes.unwrap_or_else(|| (self.input.to_owned(), Vec::new()));
-        let request = LambdaRequest {
-            name: lambda.to_owned(),
-            input,
-            datain: datain.into(),
-            hops: self.hops,
-            uuid: self.id.uuid().to_string(),
-            ..LambdaRequest::default()
+        let (input, datain) = match &bytes {
+            Some((input, datain)) => (input.as_str(), datain.as_slice()),
+            None => (self.input, &[][..]),
         };
-        let begin = Instant::now();
-        let call = LambdaCall {
-            message: request.encode_to_vec().into(),
-            metadata: self.metadata.clone(),
-            deadline: begin + self.timeout,
-        };
-        let trail = Trail {
-            lambda: lambda.to_owned(),
-            ..Trail::default()
-        };
-        match routers.call(client, &call).await {
-            Ok(reply) => self.understood(reply, trail, begin.elapsed()),
-            Err(error) => self.failed(&error, trail),
+        let message = message::request(lambda, input, datain, self.hops, self.id);
+        drop(bytes);
+        let deadline = begin + self.timeout;
+        let answer = routers.call(client, message, self.metadata, deadline, begin);
+        match answer.await {
+            Ok(reply) => self.understood(&reply, lambda, begin.elapsed()),
+            Err(error) => self.failed(&error, lambda),
         }
     }
 
     fn understood(
         &self,
-        reply: LambdaReply,
-        mut trail: Trail,
+        reply: &LambdaReply,
+        lambda: &str,
         took: Duration,
     ) -> Result<Executed, Refusal> {
-        let mut response = match LambdaResponse::decode(reply.message) {
+        let unknown = Traces {
+            lambda,
+            ..Traces::default()
+        };
+        let response = match Response::parse(&reply.message) {
             Ok(response) => response,
             Err(error) => {
                 let text = format!("The platform gave an answer that is none: {error}");
-                return Ok(broken(&text, trail));
+                return Ok(unknown.broken(&text));
             }
         };
         let took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
-        trail.responder = std::mem::take(&mut response.responder);
-        trail.hops = response.hops;
-        trail.loads = [response.load1, response.load10, response.load30];
-        trail.wait_ms = took_ms.saturating_sub(response.ptime.into());
-        trail.init_ms = response.cold_start_us.div_ceil(1000);
+        let traces = Traces {
+            responder: response.responder,
+            trail: Trail {
+                hops: response.hops,
+                loads: response.loads,
+                wait_ms: took_ms.saturating_sub(response.ptime_ms.into()),
+                init_ms: response.cold_start_us.div_ceil(1000),
+            },
+            ..unknown
+        };
+        let not_found = || Err(Refusal::NotFound(lambda.to_owned()));
         let busy = |text: &str| {
             Err(Refusal::Busy {
                 text: text.to_owned(),
@@ -161,102 +188,77 @@ impl Ask<'_> {
             })
         };
         match response.outcome() {
-            Outcome::NotFound => Err(Refusal::NotFound(trail.lambda)),
-            Outcome::Unspecified if response.retcode.starts_with(NO_DESTINATIONS) => {
-                Err(Refusal::NotFound(trail.lambda))
-            }
+            Outcome::NotFound => not_found(),
+            Outcome::Unspecified if response.retcode.starts_with(NO_DESTINATIONS) => not_found(),
             Outcome::ApplicationError | Outcome::Unspecified if response.retcode == LOOP => {
                 Err(Refusal::Loop(self.hops))
             }
-            Outcome::Refused | Outcome::Overloaded => busy(&response.retcode),
-            Outcome::Deadline if unexecuted::is_marked(&reply.trailers) => busy(&response.retcode),
-            Outcome::Deadline => Ok(self.too_late(trail)),
+            Outcome::Refused | Outcome::Overloaded => busy(response.retcode),
+            Outcome::Deadline if unexecuted::is_marked(&reply.trailers) => busy(response.retcode),
+            Outcome::Deadline => Ok(self.too_late(traces)),
             Outcome::Unavailable => {
-                let text = format!("The platform failed: {}", response.retcode);
-                Ok(broken(&text, trail))
+                Ok(traces.broken(&format!("The platform failed: {}", response.retcode)))
             }
             Outcome::Ok | Outcome::Unspecified if response.is_ok() => {
-                Ok(self.succeeded(&response, trail))
+                let (result, failed) = self.result(&response);
+                let status = if failed {
+                    Status::ApplicationError
+                } else {
+                    Status::Success
+                };
+                Ok(traces.executed(status, &result))
             }
             Outcome::Ok | Outcome::Unspecified | Outcome::ApplicationError => {
-                Ok(self.erroneous(&response, trail))
+                Ok(self.erroneous(&response, traces))
             }
         }
     }
 
     /// What it answered, and whether that says that it failed.
-    fn result(&self, response: &LambdaResponse) -> (Box<RawValue>, bool) {
+    fn result<'r>(&self, response: &Response<'r>) -> (Cow<'r, str>, bool) {
         if response.dataout.is_empty() {
-            json::result(&response.output)
-        } else {
-            json::binary_result(&response.output, self.binary.member, &response.dataout)
+            return json::result(response.output);
         }
-    }
-
-    fn succeeded(&self, response: &LambdaResponse, trail: Trail) -> Executed {
-        let (result, failed) = self.result(response);
-        let status = if failed {
-            Status::ApplicationError
-        } else {
-            Status::Success
-        };
-        Executed {
-            status,
-            result,
-            trail,
-            timed_out: false,
-        }
+        let member = self.binary.member;
+        let (result, failed) = json::binary_result(response.output, member, response.dataout);
+        (result.into(), failed)
     }
 
     /// The lambda says that it failed; what it says beside that is its result.
-    fn erroneous(&self, response: &LambdaResponse, trail: Trail) -> Executed {
+    fn erroneous(&self, response: &Response<'_>, traces: Traces<'_>) -> Executed {
         let status = if response.retcode.starts_with(DEVELOPER_ERROR) {
             Status::DeveloperError
         } else {
             Status::ApplicationError
         };
-        let result = match self.result(response) {
-            (result, true) => result,
-            (_, false) => json::object("error", &response.retcode),
-        };
-        Executed {
-            status,
-            result,
-            trail,
-            timed_out: false,
+        match self.result(response) {
+            (result, true) => traces.executed(status, &result),
+            (_, false) => traces.executed(status, &json::object("error", response.retcode)),
         }
     }
 
-    fn failed(&self, error: &CallError, trail: Trail) -> Result<Executed, Refusal> {
+    fn failed(&self, error: &CallError, lambda: &str) -> Result<Executed, Refusal> {
+        let traces = Traces {
+            lambda,
+            ..Traces::default()
+        };
         match error {
-            CallError::Deadline => Ok(self.too_late(trail)),
+            CallError::Deadline => Ok(self.too_late(traces)),
             error if error.never_left() => Err(Refusal::Unreachable(error.to_string())),
             CallError::Status { status, .. } if status.code() == tonic::Code::DeadlineExceeded => {
-                Ok(self.too_late(trail))
+                Ok(self.too_late(traces))
             }
-            error => Ok(broken(&format!("The platform failed: {error}"), trail)),
+            error => Ok(traces.broken(&format!("The platform failed: {error}"))),
         }
     }
 
-    fn too_late(&self, trail: Trail) -> Executed {
+    fn too_late(&self, traces: Traces<'_>) -> Executed {
         let limit = self.timeout.as_millis();
         let text = format!("The action exceeded its time limit of {limit} milliseconds.");
         Executed {
-            status: Status::DeveloperError,
-            result: json::object("error", &text),
-            trail,
             timed_out: true,
+            ..traces.executed(Status::DeveloperError, &json::object("error", &text))
         }
-    }
-}
-
-/// Nobody knows whether it was executed.
-fn broken(text: &str, trail: Trail) -> Executed {
-    Executed {
-        status: Status::InternalError,
-        result: json::object("error", text),
-        trail,
-        timed_out: false,
     }
 }
 

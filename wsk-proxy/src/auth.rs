@@ -49,6 +49,12 @@ pub(crate) struct Allowance {
     pub(crate) concurrent_invocations: u32,
 }
 
+impl Allowance {
+    pub(crate) fn is_unbounded(self) -> bool {
+        self.invocations_per_minute == 0 && self.concurrent_invocations == 0
+    }
+}
+
 /// A client that is known.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Identity {

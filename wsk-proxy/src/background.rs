@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use edge_transport::Metadata;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::activation::{Activation, ActivationId, Kind, Status, Trail, now_ms};
+use crate::activation::{Activation, ActivationId, Kind, Status, Texts, Trail, now_ms};
 use crate::ask::Refusal;
 use crate::journal::{Accepted, Line, Unwritten};
 use crate::json;
@@ -138,7 +138,7 @@ impl Lane {
                 let unwritten = Refusal::Unreachable("the journal cannot be written".to_owned());
                 return self.give_up(task, &unwritten).await;
             }
-            let Err(refusal) = self.run(task).await else {
+            let Err(refusal) = self.run(task, Instant::now()).await else {
                 return;
             };
             shared.tell(Line::Returned, task.id).await;
@@ -185,7 +185,7 @@ impl Shared {
             timed_out: false,
             limit_ms: u64::try_from(limit.as_millis()).unwrap_or(u64::MAX),
             status: Status::InternalError,
-            result: json::object("error", text).into(),
+            texts: Texts::new("", "", &json::object("error", text)),
         });
         self.archive.keep_surely(&activation).await;
     }

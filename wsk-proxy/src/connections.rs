@@ -1,10 +1,16 @@
 //! Connections of clients: accepted, encrypted or not, HTTP/1.1 or HTTP/2, ended gracefully.
 
+mod turn;
+
+use std::future::{Future as _, poll_fn};
 use std::net::{SocketAddr, TcpListener};
 use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
+use http::Request;
+use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
@@ -15,12 +21,11 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use self::turn::{Turn, Watched};
 use crate::lane::Lane;
 use crate::rest;
 use crate::shared::Counted;
 
-/// How long the head of a request may take, and how long an idle connection of HTTP/1.1 is kept.
-const HEAD_WITHIN: Duration = Duration::from_secs(60);
 /// How long a TLS handshake may take.
 const HANDSHAKE_WITHIN: Duration = Duration::from_secs(5);
 /// Largest head of a request, in bytes.
@@ -118,17 +123,50 @@ impl Door {
         peer: SocketAddr,
     ) {
         let builder = builder();
-        let service = service_fn(move |request| rest::serve(lane.clone(), request));
-        let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
-        let served = tokio::select! {
-            // In this order, whose choice by lot would be made at each step of the connection.
-            biased;
-            served = &mut connection => served,
-            () = self.drain.cancelled() => {
-                connection.as_mut().graceful_shutdown();
-                connection.await
+        let turn = Arc::new(Turn::new(lane.shared.clock.clone()));
+        let stream = TokioIo::new(Watched::new(stream, turn.clone()));
+        let its_turn = turn.clone();
+        let service = service_fn(move |request: Request<Incoming>| {
+            let (lane, turn) = (lane.clone(), its_turn.clone());
+            async move {
+                turn.is_ours(request.version());
+                let answer = rest::serve(&lane, request).await;
+                turn.is_theirs();
+                answer
             }
-        };
+        });
+        let mut connection = pin!(builder.serve_connection(stream, service));
+        let mut drained = pin!(self.drain.cancelled());
+        let mut patience = pin!(tokio::time::sleep(Duration::ZERO));
+        let (mut is_watched, mut is_draining) = (false, false);
+        let served = poll_fn(|cx| {
+            if let Poll::Ready(served) = connection.as_mut().poll(cx) {
+                return Poll::Ready(served);
+            }
+            // Once it has been told whom to wake, which stays the same, neither of the two need be
+            // asked at each step of the connection.
+            let is_first = !std::mem::replace(&mut is_watched, true);
+            if !is_draining && (is_first || self.drain.is_cancelled()) {
+                is_draining = drained.as_mut().poll(cx).is_ready();
+                if is_draining {
+                    connection.as_mut().graceful_shutdown();
+                    if let Poll::Ready(served) = connection.as_mut().poll(cx) {
+                        return Poll::Ready(served);
+                    }
+                }
+            }
+            while is_first || patience.is_elapsed() {
+                let Some(left) = turn.left() else {
+                    return Poll::Ready(Err("the client was silent for too long".into()));
+                };
+                patience.as_mut().reset(tokio::time::Instant::now() + left);
+                if patience.as_mut().poll(cx).is_pending() {
+                    break;
+                }
+            }
+            Poll::Pending
+        })
+        .await;
         if let Err(error) = served {
             tracing::debug!(%peer, %error, "connection ended");
         }
@@ -139,8 +177,8 @@ fn builder() -> Builder<TokioExecutor> {
     let mut builder = Builder::new(TokioExecutor::new());
     builder
         .http1()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_WITHIN)
+        // That is seen to by `Turn`.
+        .header_read_timeout(None)
         .max_buf_size(MAX_HEAD);
     builder
         .http2()

@@ -3,44 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-/// A key and a value that say something about an activation, as they are written: nothing is copied.
-#[derive(Debug, Clone, Copy, Serialize)]
-pub(crate) struct Annotation<'a> {
-    key: &'static str,
-    value: AnnotationValue<'a>,
-}
-
-/// Says something about an activation.
-#[derive(Debug, Clone, Copy, Serialize)]
-#[serde(untagged)]
-pub(crate) enum AnnotationValue<'a> {
-    Text(&'a str),
-    Number(u64),
-    Flag(bool),
-    Limits(Limits),
-}
-
-impl<'a> Annotation<'a> {
-    pub(crate) fn text(key: &'static str, value: &'a str) -> Self {
-        let value = AnnotationValue::Text(value);
-        Self { key, value }
-    }
-
-    pub(crate) fn number(key: &'static str, value: impl Into<u64>) -> Self {
-        let value = AnnotationValue::Number(value.into());
-        Self { key, value }
-    }
-
-    pub(crate) fn flag(key: &'static str, value: bool) -> Self {
-        let value = AnnotationValue::Flag(value);
-        Self { key, value }
-    }
-
-    pub(crate) fn limits(key: &'static str, value: Limits) -> Self {
-        let value = AnnotationValue::Limits(value);
-        Self { key, value }
-    }
-}
+use crate::json::Writer;
 
 /// A key and a value as clients send them, for annotations and parameters.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -95,5 +58,17 @@ impl Limits {
             logs: 10,
             concurrency: 1,
         }
+    }
+
+    pub(crate) fn write(self, out: &mut Writer) {
+        out.raw("{\"timeout\":");
+        out.number(self.timeout);
+        out.raw(",\"memory\":");
+        out.number(self.memory);
+        out.raw(",\"logs\":");
+        out.number(self.logs);
+        out.raw(",\"concurrency\":");
+        out.number(self.concurrency);
+        out.raw("}");
     }
 }

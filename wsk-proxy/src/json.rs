@@ -1,10 +1,17 @@
 //! JSON that is passed on as it was written: checked, never rebuilt, so that no number is rounded.
 
+mod check;
+mod writer;
+
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::value::RawValue;
+
+use self::check::{Kind, Shape, look, plain};
+pub(crate) use self::writer::Writer;
 
 /// Why a text cannot be the parameters of an action.
 #[derive(Debug, thiserror::Error)]
@@ -20,6 +27,20 @@ pub(crate) fn parameters(body: &[u8]) -> Result<String, NoParameters> {
     if body.iter().all(u8::is_ascii_whitespace) {
         return Ok("{}".to_owned());
     }
+    if let Some(shape) = look(body)
+        && let Ok(text) = std::str::from_utf8(body)
+    {
+        return match shape {
+            Shape {
+                kind: Kind::Object,
+                is_spaced: true,
+            } => Ok(compact(text)),
+            Shape {
+                kind: Kind::Object, ..
+            } => Ok(text.to_owned()),
+            _ => Err(NoParameters::NoObject),
+        };
+    }
     let value: &RawValue = serde_json::from_slice(body)?;
     if value.get().starts_with('{') {
         Ok(compact(value.get()))
@@ -30,33 +51,46 @@ pub(crate) fn parameters(body: &[u8]) -> Result<String, NoParameters> {
 
 /// Valid JSON without the space between its parts.
 fn compact(json: &str) -> String {
-    let mut compacted = Vec::with_capacity(json.len());
-    let (mut in_string, mut escaped) = (false, false);
-    for &byte in json.as_bytes() {
-        if in_string {
-            match byte {
-                _ if escaped => escaped = false,
-                b'\\' => escaped = true,
-                b'"' => in_string = false,
-                _ => {}
+    let bytes = json.as_bytes();
+    let mut compacted = String::with_capacity(json.len());
+    // Up to `copied` all has been taken over or left out.
+    let (mut at, mut copied) = (0, 0);
+    while let Some(byte) = bytes.get(at) {
+        match byte {
+            b'"' => at = end_of_text(bytes, at + 1),
+            b' ' | b'\n' | b'\t' | b'\r' => {
+                compacted.push_str(&json[copied..at]);
+                at += 1;
+                copied = at;
             }
-        } else if byte.is_ascii_whitespace() {
-            continue;
-        } else {
-            in_string = byte == b'"';
+            _ => at += 1,
         }
-        compacted.push(byte);
     }
-    String::from_utf8(compacted).expect("whole characters were left out")
+    compacted.push_str(&json[copied..]);
+    compacted
+}
+
+/// What follows the quote that ends a text, of which `at` is within.
+fn end_of_text(json: &[u8], mut at: usize) -> usize {
+    loop {
+        at += plain(json.get(at..).unwrap_or_default());
+        match json.get(at) {
+            Some(b'\\') => at += 2,
+            _ => return at + 1,
+        }
+    }
 }
 
 /// The members of an object; of several of one name the last counts.
 pub(crate) type Members = BTreeMap<String, Box<RawValue>>;
 
 /// What an action is called with: `bound` parameters, over which those of the request go.
-pub(crate) fn merge(bound: &Members, parameters: &str) -> Result<String, serde_json::Error> {
+pub(crate) fn merge<'a>(
+    bound: &Members,
+    parameters: &'a str,
+) -> Result<Cow<'a, str>, serde_json::Error> {
     if bound.is_empty() {
-        return Ok(parameters.to_owned());
+        return Ok(parameters.into());
     }
     let given: Members = serde_json::from_str(parameters)?;
     let mut all: BTreeMap<&str, &RawValue> = bound
@@ -64,26 +98,26 @@ pub(crate) fn merge(bound: &Members, parameters: &str) -> Result<String, serde_j
         .map(|(key, value)| (key.as_str(), &**value))
         .collect();
     all.extend(given.iter().map(|(key, value)| (key.as_str(), &**value)));
-    serde_json::to_string(&all)
+    serde_json::to_string(&all).map(Cow::Owned)
 }
 
 /// The result of an action that answered `output` and `bytes`, which become its member `name` in
 /// base64; and whether it says by itself that it failed. What is no object becomes the `payload` of
 /// one beside them.
-pub(crate) fn binary_result(output: &str, name: &str, bytes: &[u8]) -> (Box<RawValue>, bool) {
+pub(crate) fn binary_result(output: &str, name: &str, bytes: &[u8]) -> (String, bool) {
     let (text, failed) = match output {
-        "" => (raw("{}".to_owned()), false),
+        "" => ("{}".into(), false),
         output => result(output),
     };
-    let mut members = match serde_json::from_str::<Members>(text.get()) {
+    let mut members = match serde_json::from_str::<Members>(&text) {
         Ok(members) => members,
-        Err(_) => Members::from([("payload".to_owned(), text)]),
+        Err(_) => Members::from([("payload".to_owned(), raw(text.into_owned()))]),
     };
     members.insert(
         name.to_owned(),
         raw(format!("\"{}\"", STANDARD.encode(bytes))),
     );
-    let result = serde_json::value::to_raw_value(&members);
+    let result = serde_json::to_string(&members);
     (result.expect("an object of JSON has a JSON form"), failed)
 }
 
@@ -102,18 +136,35 @@ fn raw(json: String) -> Box<RawValue> {
 
 /// The result of an action that answered `output`, and whether it says by itself that it failed: an
 /// object with a member `error`. Text that is no object or array becomes the `payload` of one.
-pub(crate) fn result(output: &str) -> (Box<RawValue>, bool) {
+pub(crate) fn result(output: &str) -> (Cow<'_, str>, bool) {
+    if let Some(shape) = look(output.as_bytes()) {
+        let json = if shape.is_spaced {
+            output.trim_matches([' ', '\n', '\t', '\r'])
+        } else {
+            output
+        };
+        return match shape.kind {
+            Kind::Object => (json.into(), has_error(json)),
+            Kind::Array => (json.into(), false),
+            Kind::Scalar => (object("payload", output).into(), false),
+        };
+    }
     match serde_json::from_str::<&RawValue>(output) {
-        Ok(value) if value.get().starts_with('{') => (value.to_owned(), has_error(value.get())),
-        Ok(value) if value.get().starts_with('[') => (value.to_owned(), false),
-        _ => (object("payload", output), false),
+        Ok(value) if value.get().starts_with('{') => (value.get().into(), has_error(value.get())),
+        Ok(value) if value.get().starts_with('[') => (value.get().into(), false),
+        _ => (object("payload", output).into(), false),
     }
 }
 
 /// An object with one member, a text.
-pub(crate) fn object(key: &str, text: &str) -> Box<RawValue> {
-    let object = BTreeMap::from([(key, text)]);
-    serde_json::value::to_raw_value(&object).expect("a map of strings has a JSON form")
+pub(crate) fn object(key: &str, text: &str) -> String {
+    let mut out = Writer::with_capacity(key.len() + text.len() + 8);
+    out.raw("{");
+    out.text(key);
+    out.raw(":");
+    out.text(text);
+    out.raw("}");
+    out.into_string()
 }
 
 fn has_error(object: &str) -> bool {
@@ -181,16 +232,13 @@ mod tests {
             (r#"{"a":"error"}"#, r#"{"a":"error"}"#, false),
         ] {
             let (result, has_failed) = result(output);
-            assert_eq!((result.get(), has_failed), (expected, failed), "{output}");
+            assert_eq!((&*result, has_failed), (expected, failed), "{output}");
         }
     }
 
     #[test]
     fn bytes_are_a_member_beside_what_else_was_answered() {
-        let with = |output: &str| {
-            let (result, failed) = binary_result(output, "base64", &[0, 255, 7]);
-            (result.get().to_owned(), failed)
-        };
+        let with = |output: &str| binary_result(output, "base64", &[0, 255, 7]);
         for (output, expected, fails) in [
             ("", r#"{"base64":"AP8H"}"#, false),
             ("{}", r#"{"base64":"AP8H"}"#, false),

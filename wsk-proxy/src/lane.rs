@@ -2,15 +2,17 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Instant;
 
 use edge_transport::{Core, LambdaClient, Metadata};
 
-use crate::activation::{Activation, ActivationId, Kind, Status, Trail, now_ms};
+use crate::activation::{Activation, ActivationId, Kind, Status, Texts, Trail, now_ms};
 use crate::ask::{Ask, Binary, Executed, Refusal};
 use crate::json;
-use crate::names::ActionName;
+use crate::names::{ActionName, Known};
 use crate::plan::Plan;
 use crate::shared::Shared;
+use crate::timers::Timers;
 
 /// What is served by one core: its connections to routers, and all that the cores share.
 #[derive(Debug)]
@@ -18,6 +20,8 @@ pub(crate) struct Lane {
     pub(crate) shared: Arc<Shared>,
     pub(crate) core: Core,
     pub(crate) client: LambdaClient,
+    pub(crate) known: Known,
+    pub(crate) timers: Timers,
 }
 
 /// An action that is to be run.
@@ -39,18 +43,19 @@ pub(crate) struct Task {
 }
 
 impl Lane {
-    /// Runs an action to its end and records it.
+    /// Runs an action from `now` on to its end and records it.
     ///
     /// # Errors
     /// If nothing of it was executed; then there is no record.
-    pub(crate) async fn run(&self, task: &Task) -> Result<Arc<Activation>, Refusal> {
+    pub(crate) async fn run(&self, task: &Task, now: Instant) -> Result<Arc<Activation>, Refusal> {
         let mut steps_left = self.shared.config.invoke.max_steps;
-        self.run_within(task, &mut steps_left).await
+        self.run_within(task, now, &mut steps_left).await
     }
 
     async fn run_within(
         &self,
         task: &Task,
+        now: Instant,
         steps_left: &mut usize,
     ) -> Result<Arc<Activation>, Refusal> {
         let registry = &self.shared.registry;
@@ -60,10 +65,11 @@ impl Lane {
                 written_out,
                 parameters,
             } => {
-                self.run_lambda(task, &action, written_out, &parameters)
+                self.run_lambda(task, now, &action, written_out, &parameters)
                     .await
             }
             Plan::Sequence { steps, parameters } => {
+                let parameters = parameters.into_owned();
                 Box::pin(self.run_sequence(task, &steps, parameters, steps_left)).await
             }
         }
@@ -72,6 +78,7 @@ impl Lane {
     async fn run_lambda(
         &self,
         task: &Task,
+        now: Instant,
         action: &ActionName,
         written_out: bool,
         parameters: &str,
@@ -93,7 +100,7 @@ impl Lane {
             timeout: shared.config.invoke.action_timeout,
         };
         let mut running = Running::new(self, task, Kind::Lambda);
-        let answer = ask.call(&shared.routers, &self.client).await;
+        let answer = ask.call(&shared.routers, &self.client, now).await;
         let executed = answer.inspect_err(|_| running.over = true)?;
         Ok(running.end(executed).await)
     }
@@ -123,7 +130,7 @@ impl Lane {
             *steps_left -= 1;
             step.id = ActivationId::random();
             step.action = action.clone();
-            let ended = match self.run_within(&step, steps_left).await {
+            let ended = match self.run_within(&step, Instant::now(), steps_left).await {
                 Ok(ended) => ended,
                 // Nothing has been done yet: it may as well be tried again.
                 Err(refusal) if running.steps.is_empty() => {
@@ -139,7 +146,7 @@ impl Lane {
             let goes_on = ended.status == Status::Success;
             if goes_on {
                 // An array goes on, too, as in OpenWhisk; those who want an object say so.
-                ended.result.get().clone_into(&mut step.parameters);
+                ended.texts.result().clone_into(&mut step.parameters);
             }
             last = Some(ended);
             if !goes_on {
@@ -149,7 +156,7 @@ impl Lane {
         let executed = match last {
             Some(last) => Executed {
                 status: last.status,
-                result: (*last.result).to_owned(),
+                texts: Texts::new("", "", last.texts.result()),
                 trail: Trail::default(),
                 timed_out: last.timed_out,
             },
@@ -208,7 +215,7 @@ impl<'a> Running<'a> {
             timed_out: executed.timed_out,
             limit_ms: u64::try_from(limit.as_millis()).unwrap_or(u64::MAX),
             status: executed.status,
-            result: executed.result.into(),
+            texts: executed.texts,
         })
     }
 }
@@ -233,7 +240,7 @@ impl Drop for Running<'_> {
 pub(crate) fn failure(status: Status, text: &str) -> Executed {
     Executed {
         status,
-        result: json::object("error", text),
+        texts: Texts::new("", "", &json::object("error", text)),
         trail: Trail::default(),
         timed_out: false,
     }

@@ -36,6 +36,7 @@ mod server;
 mod shared;
 mod store;
 mod table;
+mod timers;
 mod tls;
 
 pub use api_root::{ApiRoot, ApiRootError};

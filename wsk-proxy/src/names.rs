@@ -1,9 +1,13 @@
 //! Names as OpenWhisk writes them, and the lambdas that are meant by them.
 
+mod known;
+
 use std::fmt;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+
+pub(crate) use self::known::Known;
 
 /// Longest name of an entity, in bytes.
 const MAX_NAME: usize = 256;
@@ -77,6 +81,19 @@ impl ActionName {
         match rest.split_once('/') {
             Some((package, name)) => Self::new(namespace, Some(package), name),
             None => Self::new(namespace, None, rest),
+        }
+    }
+
+    /// The text of a name and where its namespace ends.
+    pub(crate) fn parts(&self) -> (&str, usize) {
+        (&self.full, self.namespace_end)
+    }
+
+    /// The name of which these are the [`parts`](Self::parts).
+    pub(crate) fn of_parts(full: &str, namespace_end: usize) -> Self {
+        Self {
+            full: full.into(),
+            namespace_end,
         }
     }
 

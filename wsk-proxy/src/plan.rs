@@ -1,5 +1,7 @@
 //! What an invocation comes down to: a lambda or a sequence, and what it is called with.
 
+use std::borrow::Cow;
+
 use crate::ask::Refusal;
 use crate::json::{self, Members};
 use crate::names::{ActionName, OWN};
@@ -12,16 +14,16 @@ const MAX_LOOKED_AT: usize = 1000;
 
 /// What is to be done.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Plan {
+pub(crate) enum Plan<'a> {
     Lambda {
-        action: ActionName,
+        action: Cow<'a, ActionName>,
         /// The namespace was written rather than `_`.
         written_out: bool,
-        parameters: String,
+        parameters: Cow<'a, str>,
     },
     Sequence {
         steps: Vec<ActionName>,
-        parameters: String,
+        parameters: Cow<'a, str>,
     },
 }
 
@@ -30,14 +32,14 @@ impl Registry {
     ///
     /// # Errors
     /// If a final parameter would be overridden, or aliases go in circles.
-    pub(crate) fn plan(
+    pub(crate) fn plan<'a>(
         &self,
-        action: &ActionName,
+        action: &'a ActionName,
         written_out: bool,
-        parameters: &str,
-    ) -> Result<Plan, Refusal> {
+        parameters: &'a str,
+    ) -> Result<Plan<'a>, Refusal> {
         let mut bound = Members::new();
-        let (mut action, mut written_out) = (action.clone(), written_out);
+        let (mut action, mut written_out) = (Cow::Borrowed(action), written_out);
         for _ in 0..=MAX_ALIASES {
             let registered = self.action(action.full());
             let package = self.package_of(&action);
@@ -54,8 +56,8 @@ impl Registry {
                         parameters: merged(&bound, parameters)?,
                     });
                 }
-                Some(Body::Alias { target, written }) if *target != action => {
-                    action = target.clone();
+                Some(Body::Alias { target, written }) if *target != *action => {
+                    action = Cow::Owned(target.clone());
                     written_out = is_written_out(written);
                 }
                 alias => {
@@ -143,7 +145,7 @@ fn is_written_out(written: &str) -> bool {
     namespace.is_some_and(|namespace| namespace != OWN)
 }
 
-fn merged(bound: &Members, parameters: &str) -> Result<String, Refusal> {
+fn merged<'a>(bound: &Members, parameters: &'a str) -> Result<Cow<'a, str>, Refusal> {
     json::merge(bound, parameters).map_err(|error| unfit(&error))
 }
 
@@ -186,18 +188,19 @@ mod tests {
         }
     }
 
-    fn lambda(at: &str, written_out: bool, parameters: &str) -> Plan {
+    fn lambda<'a>(at: &str, written_out: bool, parameters: &'a str) -> Plan<'a> {
         Plan::Lambda {
-            action: name(at),
+            action: Cow::Owned(name(at)),
             written_out,
-            parameters: parameters.to_owned(),
+            parameters: parameters.into(),
         }
     }
 
     #[test]
     fn what_nobody_registered_is_a_lambda() {
         let registry = Registry::default();
-        let plan = registry.plan(&name("f"), true, r#"{"x":1}"#).unwrap();
+        let f = name("f");
+        let plan = registry.plan(&f, true, r#"{"x":1}"#).unwrap();
         assert_eq!(plan, lambda("f", true, r#"{"x":1}"#));
     }
 
@@ -224,9 +227,8 @@ mod tests {
             |_| Ok(()),
         );
         package.unwrap();
-        let plan = registry
-            .plan(&name("p/outer"), false, r#"{"c":"r"}"#)
-            .unwrap();
+        let outer = name("p/outer");
+        let plan = registry.plan(&outer, false, r#"{"c":"r"}"#).unwrap();
         assert_eq!(
             plan,
             lambda("f", false, r#"{"a":"i","b":"o","c":"r","d":"p"}"#)
@@ -238,7 +240,8 @@ mod tests {
         let registry = Registry::default();
         put(&registry, "g", alias("f"), traits(&[("a", "x")], true));
         assert!(registry.plan(&name("g"), false, r#"{"b":1}"#).is_ok());
-        let refused = registry.plan(&name("g"), false, r#"{"a":1}"#);
+        let g = name("g");
+        let refused = registry.plan(&g, false, r#"{"a":1}"#);
         assert!(matches!(refused, Err(Refusal::Unfit(_))));
     }
 
@@ -246,7 +249,8 @@ mod tests {
     fn an_alias_may_have_the_name_of_its_lambda() {
         let registry = Registry::default();
         put(&registry, "f", alias("/a/f"), traits(&[("a", "x")], false));
-        let plan = registry.plan(&name("f"), false, "{}").unwrap();
+        let f = name("f");
+        let plan = registry.plan(&f, false, "{}").unwrap();
         assert_eq!(plan, lambda("f", true, r#"{"a":"x"}"#));
     }
 

@@ -26,9 +26,10 @@ struct Meter {
     in_flight: AtomicU32,
 }
 
-/// A place among the invocations of a namespace, as long as it lives.
+/// A place among the invocations of a namespace, as long as it lives; of one that has no bounds none
+/// are counted.
 #[derive(Debug)]
-pub(crate) struct Place(Arc<Meter>);
+pub(crate) struct Place(Option<Arc<Meter>>);
 
 /// A namespace has asked for too much.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -63,8 +64,12 @@ impl Quotas {
         namespace: &Arc<str>,
         allowance: Allowance,
     ) -> Result<Place, OverQuota> {
-        let place = self.meter(namespace, allowance).enter()?;
-        if let Some(rate) = &place.0.rate
+        if allowance.is_unbounded() {
+            return Ok(Place(None));
+        }
+        let meter = self.meter(namespace, allowance);
+        let place = meter.clone().enter()?;
+        if let Some(rate) = &meter.rate
             && let Err(not_until) = rate.check()
         {
             return Err(OverQuota::Rate {
@@ -106,7 +111,7 @@ impl Meter {
         let before = self.in_flight.fetch_add(1, Ordering::Relaxed);
         let allowed = self.allowance.concurrent_invocations;
         // Counted from here on, and no longer if it was one too many.
-        let place = Place(self);
+        let place = Place(Some(self));
         if allowed > 0 && before >= allowed {
             return Err(OverQuota::Concurrency { allowed });
         }
@@ -116,7 +121,9 @@ impl Meter {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
+        if let Some(meter) = &self.0 {
+            meter.in_flight.fetch_sub(1, Ordering::Relaxed);
+        }
     }
 }
 

@@ -1,138 +1,178 @@
-//! Activations as clients get to see them: in full, in brief, or a part.
+//! Activations as clients get to see them: in full, in brief, or a part. They are JSON.
 
-use serde::Serialize;
-use serde_json::value::RawValue;
+use crate::activation::{Activation, Kind, VERSION};
+use crate::entity::Limits;
+use crate::json::Writer;
 
-use crate::activation::{Activation, ActivationId, Kind, VERSION};
-use crate::entity::{Annotation, Limits};
-
-/// As many as one has at the most.
-const MAX_ANNOTATIONS: usize = 13;
+/// Bytes of a record without texts and steps, about, and a little more.
+const AROUND: usize = 704;
 
 /// All of an activation.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct Full<'a> {
-    #[serde(flatten)]
-    head: Head<'a>,
-    subject: &'a str,
-    logs: Vec<String>,
-    response: Response<'a>,
+pub(crate) fn full(activation: &Activation) -> Vec<u8> {
+    let mut out = Writer::with_capacity(room(activation));
+    write_full(&mut out, activation);
+    out.into_bytes()
 }
 
-/// A line of a list.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct Brief<'a> {
-    #[serde(flatten)]
-    head: Head<'a>,
+/// All of each, as a list.
+pub(crate) fn full_list<'a>(activations: impl IntoIterator<Item = &'a Activation>) -> Vec<u8> {
+    list(activations, write_full)
 }
 
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Head<'a> {
-    namespace: &'a str,
-    name: &'a str,
-    version: &'static str,
-    publish: bool,
-    activation_id: ActivationId,
-    start: u64,
-    end: u64,
-    duration: u64,
-    status_code: u8,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    cause: Option<ActivationId>,
-    annotations: Vec<Annotation<'a>>,
+/// A line of a list of each.
+pub(crate) fn brief_list<'a>(activations: impl IntoIterator<Item = &'a Activation>) -> Vec<u8> {
+    list(activations, |out, activation| {
+        write_head(out, activation);
+        out.raw("}");
+    })
 }
 
 /// What came of it.
-#[derive(Serialize)]
-pub(crate) struct Response<'a> {
-    status: &'static str,
-    success: bool,
-    size: usize,
-    result: &'a RawValue,
+pub(crate) fn response(activation: &Activation) -> Vec<u8> {
+    let mut out = Writer::with_capacity(room(activation));
+    write_response(&mut out, activation);
+    out.into_bytes()
 }
 
 /// What it wrote.
-#[derive(Serialize)]
-pub(crate) struct Logs {
-    logs: Vec<String>,
+pub(crate) fn logs(activation: &Activation) -> Vec<u8> {
+    let mut out = Writer::with_capacity(room(activation));
+    out.raw("{\"logs\":");
+    write_logs(&mut out, activation);
+    out.raw("}");
+    out.into_bytes()
 }
 
-pub(crate) fn full(activation: &Activation) -> Full<'_> {
-    Full {
-        head: head(activation),
-        subject: activation.action.namespace(),
-        logs: logs(activation).logs,
-        response: response(activation),
+fn list<'a>(
+    activations: impl IntoIterator<Item = &'a Activation>,
+    write: impl Fn(&mut Writer, &Activation),
+) -> Vec<u8> {
+    let mut out = Writer::with_capacity(AROUND);
+    out.raw("[");
+    for (at, activation) in activations.into_iter().enumerate() {
+        if at > 0 {
+            out.raw(",");
+        }
+        write(&mut out, activation);
     }
+    out.raw("]");
+    out.into_bytes()
 }
 
-pub(crate) fn brief(activation: &Activation) -> Brief<'_> {
-    let head = head(activation);
-    Brief { head }
+fn room(activation: &Activation) -> usize {
+    let names = 2 * activation.action.full().len();
+    AROUND + names + activation.texts.len() + 40 * activation.steps.len()
 }
 
-pub(crate) fn response(activation: &Activation) -> Response<'_> {
-    Response {
-        status: activation.status.text(),
-        success: activation.status.code() == 0,
-        size: activation.result.get().len(),
-        result: &activation.result,
+fn write_full(out: &mut Writer, activation: &Activation) {
+    write_head(out, activation);
+    out.raw(",\"subject\":");
+    out.plain(activation.action.namespace());
+    out.raw(",\"logs\":");
+    write_logs(out, activation);
+    out.raw(",\"response\":");
+    write_response(out, activation);
+    out.raw("}");
+}
+
+/// Up to the brace that closes it. Names of actions have no characters that must be escaped.
+fn write_head(out: &mut Writer, activation: &Activation) {
+    let action = &activation.action;
+    out.raw("{\"namespace\":");
+    out.plain(action.namespace());
+    out.raw(",\"name\":");
+    out.plain(action.name());
+    out.raw(",\"version\":");
+    out.plain(VERSION);
+    out.raw(",\"publish\":false,\"activationId\":");
+    out.plain(activation.id.digits().as_str());
+    out.raw(",\"start\":");
+    out.number(activation.start_ms);
+    out.raw(",\"end\":");
+    out.number(activation.end_ms);
+    out.raw(",\"duration\":");
+    out.number(activation.end_ms.saturating_sub(activation.start_ms));
+    out.raw(",\"statusCode\":");
+    out.number(activation.status.code());
+    if let Some(cause) = activation.cause {
+        out.raw(",\"cause\":");
+        out.plain(cause.digits().as_str());
     }
+    out.raw(",\"annotations\":[");
+    write_annotations(out, activation);
+    out.raw("]");
+}
+
+fn write_annotations(out: &mut Writer, activation: &Activation) {
+    let limits = Limits::of_actions(activation.limit_ms);
+    out.raw("{\"key\":\"path\",\"value\":");
+    out.plain(&activation.action.full()[1..]);
+    out.raw("},{\"key\":\"kind\",\"value\":");
+    out.plain(activation.kind.text());
+    out.raw("},{\"key\":\"limits\",\"value\":");
+    limits.write(out);
+    out.raw("},{\"key\":\"timeout\",\"value\":");
+    out.flag(activation.timed_out);
+    if activation.kind == Kind::Sequence {
+        out.raw("},{\"key\":\"topmost\",\"value\":");
+        out.flag(activation.cause.is_none());
+    } else {
+        write_trail(out, activation);
+    }
+    if activation.cause.is_some() {
+        out.raw("},{\"key\":\"causedBy\",\"value\":\"sequence\"");
+    }
+    out.raw("}");
+}
+
+/// How a lambda was executed, from the brace that closes what is before it.
+fn write_trail(out: &mut Writer, activation: &Activation) {
+    let (trail, texts) = (&activation.trail, &activation.texts);
+    let [load1, load10, load30] = trail.loads;
+    out.raw("},{\"key\":\"waitTime\",\"value\":");
+    out.number(trail.wait_ms);
+    if trail.init_ms > 0 {
+        out.raw("},{\"key\":\"initTime\",\"value\":");
+        out.number(trail.init_ms);
+    }
+    out.raw("},{\"key\":\"soe.lambda\",\"value\":");
+    out.text(texts.lambda());
+    out.raw("},{\"key\":\"soe.responder\",\"value\":");
+    out.text(texts.responder());
+    out.raw("},{\"key\":\"soe.hops\",\"value\":");
+    out.number(trail.hops);
+    out.raw("},{\"key\":\"soe.load1\",\"value\":");
+    out.number(load1);
+    out.raw("},{\"key\":\"soe.load10\",\"value\":");
+    out.number(load10);
+    out.raw("},{\"key\":\"soe.load30\",\"value\":");
+    out.number(load30);
 }
 
 /// Those of a sequence are the ids of its steps, as in OpenWhisk; lambdas have none.
-pub(crate) fn logs(activation: &Activation) -> Logs {
-    let logs = activation.steps.iter().map(ToString::to_string).collect();
-    Logs { logs }
-}
-
-fn head(activation: &Activation) -> Head<'_> {
-    Head {
-        namespace: activation.action.namespace(),
-        name: activation.action.name(),
-        version: VERSION,
-        publish: false,
-        activation_id: activation.id,
-        start: activation.start_ms,
-        end: activation.end_ms,
-        duration: activation.end_ms.saturating_sub(activation.start_ms),
-        status_code: activation.status.code(),
-        cause: activation.cause,
-        annotations: annotations(activation),
-    }
-}
-
-fn annotations(activation: &Activation) -> Vec<Annotation<'_>> {
-    let trail = &activation.trail;
-    let mut all = Vec::with_capacity(MAX_ANNOTATIONS);
-    all.extend([
-        Annotation::text("path", &activation.action.full()[1..]),
-        Annotation::text("kind", activation.kind.text()),
-        Annotation::limits("limits", Limits::of_actions(activation.limit_ms)),
-        Annotation::flag("timeout", activation.timed_out),
-    ]);
-    if activation.kind == Kind::Sequence {
-        all.push(Annotation::flag("topmost", activation.cause.is_none()));
-    } else {
-        all.push(Annotation::number("waitTime", trail.wait_ms));
-        if trail.init_ms > 0 {
-            all.push(Annotation::number("initTime", trail.init_ms));
+fn write_logs(out: &mut Writer, activation: &Activation) {
+    out.raw("[");
+    for (at, step) in activation.steps.iter().enumerate() {
+        if at > 0 {
+            out.raw(",");
         }
-        let [load1, load10, load30] = trail.loads;
-        all.extend([
-            Annotation::text("soe.lambda", &trail.lambda),
-            Annotation::text("soe.responder", &trail.responder),
-            Annotation::number("soe.hops", trail.hops),
-            Annotation::number("soe.load1", load1),
-            Annotation::number("soe.load10", load10),
-            Annotation::number("soe.load30", load30),
-        ]);
+        out.plain(step.digits().as_str());
     }
-    if activation.cause.is_some() {
-        all.push(Annotation::text("causedBy", "sequence"));
-    }
-    all
+    out.raw("]");
 }
+
+fn write_response(out: &mut Writer, activation: &Activation) {
+    let result = activation.texts.result();
+    out.raw("{\"status\":");
+    out.plain(activation.status.text());
+    out.raw(",\"success\":");
+    out.flag(activation.status.code() == 0);
+    out.raw(",\"size\":");
+    out.number(result.len() as u64);
+    out.raw(",\"result\":");
+    out.raw(result);
+    out.raw("}");
+}
+
+#[cfg(test)]
+mod tests;

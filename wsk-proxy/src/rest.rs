@@ -4,6 +4,7 @@ mod about;
 mod actions;
 mod activations;
 mod body;
+mod heard;
 mod invoke;
 mod list;
 mod packages;
@@ -17,29 +18,28 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::request::Parts;
-use http::{HeaderMap, Request, Response};
+use http::{HeaderValue, Request, Response};
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
 
+use self::heard::Heard;
 use self::query::Query;
 use self::reply::{Problem, Reply};
 use self::route::{Route, Target};
-use crate::activation::random_uuid;
+use crate::activation::{Digits, random_uuid};
 use crate::auth::{Identity, Scope};
 use crate::lane::Lane;
 use crate::names::{self, OWN};
 use crate::shared::Counted;
 
-/// The header that names a request.
-const REQUEST_ID: &str = "x-request-id";
-/// Longest of those that is taken as it is.
+/// Longest name of a request that is taken as it is.
 const MAX_REQUEST_ID: usize = 128;
 
 /// A request whose sender is known.
 #[derive(Debug)]
 struct Asked<'a> {
     lane: &'a Arc<Lane>,
-    parts: &'a Parts,
+    heard: &'a Heard<'a>,
     query: Query<'a>,
     identity: Identity,
     /// The namespace that it is about.
@@ -48,58 +48,88 @@ struct Asked<'a> {
     written_out: bool,
 }
 
+/// What OpenWhisk calls the transaction: what a client and an operator can find an answer by.
+enum Transaction<'a> {
+    /// The client named it.
+    Given(&'a HeaderValue),
+    Fresh(Digits),
+}
+
 /// Answers one request.
 pub(crate) async fn serve(
-    lane: Arc<Lane>,
+    lane: &Arc<Lane>,
     request: Request<Incoming>,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
     let (parts, body) = request.into_parts();
-    let transaction = transaction(&parts.headers);
-    let shared = lane.shared.clone();
+    let heard = Heard::of(&parts.headers);
+    let transaction = Transaction::of(&heard);
+    let shared = &*lane.shared;
     let most = shared.config.limits.max_in_flight;
     let place = Counted::below(&shared.in_flight, most);
     let (operation, answered) = if place.is_some() {
-        answer(&lane, &parts, body).await
+        answer(lane, &parts, &heard, body).await
     } else {
         let text = format!("The proxy is busy: {most} requests are being answered.");
         ("busy", Err(Problem::busy(&text, Duration::from_secs(1))))
     };
-    let reply = answered.unwrap_or_else(|problem| problem.reply(&transaction));
+    let reply = answered.unwrap_or_else(|problem| problem.reply(transaction.text()));
     shared.metrics.answered(operation, reply.status().as_u16());
     let is_ending = shared.stopping.is_cancelled();
-    Ok(reply.response(&transaction, parts.version, is_ending))
+    Ok(reply.response(transaction.header(), parts.version, is_ending))
 }
 
-/// What OpenWhisk calls the transaction: what a client and an operator can find an answer by.
-fn transaction(headers: &HeaderMap) -> String {
-    let given = headers.get(REQUEST_ID).and_then(|id| id.to_str().ok());
-    let usable = given.filter(|id| {
-        (1..=MAX_REQUEST_ID).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic())
-    });
-    usable.map_or_else(|| random_uuid().simple().to_string(), str::to_owned)
+impl<'a> Transaction<'a> {
+    fn of(heard: &Heard<'a>) -> Self {
+        let usable = heard.request_id.filter(|id| {
+            let id = id.as_bytes();
+            (1..=MAX_REQUEST_ID).contains(&id.len()) && id.iter().all(u8::is_ascii_graphic)
+        });
+        usable.map_or_else(|| Self::Fresh(Digits::of(random_uuid())), Self::Given)
+    }
+
+    fn text(&self) -> &str {
+        match self {
+            // All of its characters are ASCII.
+            Self::Given(id) => id.to_str().unwrap_or_default(),
+            Self::Fresh(digits) => digits.as_str(),
+        }
+    }
+
+    fn header(&self) -> HeaderValue {
+        match self {
+            Self::Given(id) => (*id).clone(),
+            Self::Fresh(digits) => digits.header(),
+        }
+    }
 }
 
 /// The name of the operation, for metrics, and its answer.
 async fn answer(
     lane: &Arc<Lane>,
     parts: &Parts,
+    heard: &Heard<'_>,
     body: Incoming,
 ) -> (&'static str, Result<Reply, Problem>) {
-    let target = match route::find(&parts.method, parts.uri.path()) {
-        Ok(target) => target,
+    let path = match route::decode(parts.uri.path()) {
+        Ok(path) => path,
         Err(problem) => return ("unknown", Err(problem)),
     };
-    match target {
-        Target::Options => ("options", Ok(Reply::empty())),
-        Target::Found(route) => (route.operation(), operate(lane, parts, body, route).await),
+    match route::find(&parts.method, &path) {
+        Err(problem) => ("unknown", Err(problem)),
+        Ok(Target::Options) => ("options", Ok(Reply::empty())),
+        Ok(Target::Found(route)) => {
+            let answered = operate(lane, parts, heard, body, route).await;
+            (route.operation(), answered)
+        }
     }
 }
 
 async fn operate(
     lane: &Arc<Lane>,
     parts: &Parts,
+    heard: &Heard<'_>,
     body: Incoming,
-    route: Route,
+    route: Route<'_>,
 ) -> Result<Reply, Problem> {
     let Some((namespace, scope)) = route.needs() else {
         return about::public(lane, &route);
@@ -121,7 +151,7 @@ async fn operate(
     };
     let asked = Asked {
         lane,
-        parts,
+        heard,
         query: Query::parse(parts.uri.query().unwrap_or_default())?,
         identity,
         namespace,
@@ -130,17 +160,17 @@ async fn operate(
     match route {
         Route::Namespaces => Ok(about::namespaces(&asked)),
         Route::Limits(_) => Ok(about::limits(&asked)),
-        Route::ListActions(_, package) => actions::list(&asked, package.as_deref()),
-        Route::GetAction(_, action) => actions::get(&asked, &action).await,
-        Route::Invoke(_, action) => invoke::invoke(&asked, body, &action).await,
-        Route::PutAction(_, action) => register::put_action(&asked, body, &action).await,
-        Route::DeleteAction(_, action) => register::delete_action(&asked, &action).await,
+        Route::ListActions(_, package) => actions::list(&asked, package),
+        Route::GetAction(_, action) => actions::get(&asked, action).await,
+        Route::Invoke(_, action) => invoke::invoke(&asked, body, action).await,
+        Route::PutAction(_, action) => register::put_action(&asked, body, action).await,
+        Route::DeleteAction(_, action) => register::delete_action(&asked, action).await,
         Route::ListActivations(_) => activations::list(&asked),
-        Route::GetActivation(_, id, part) => activations::get(&asked, &id, part),
+        Route::GetActivation(_, id, part) => activations::get(&asked, id, part),
         Route::ListPackages(_) => packages::list(&asked),
-        Route::GetPackage(_, name) => packages::get(&asked, &name),
-        Route::PutPackage(_, name) => packages::put(&asked, body, &name).await,
-        Route::DeletePackage(_, name) => packages::delete(&asked, &name).await,
+        Route::GetPackage(_, name) => packages::get(&asked, name),
+        Route::PutPackage(_, name) => packages::put(&asked, body, name).await,
+        Route::DeletePackage(_, name) => packages::delete(&asked, name).await,
         Route::ListNothing(_, collection) => list::nothing(&asked, collection),
         Route::GetNothing(_, what) => Err(Problem::not_found(what)),
         Route::Later(_, what) => Err(Problem::not_implemented(&format!(
@@ -165,12 +195,10 @@ fn permitted(identity: &Identity, name: &str) -> Result<Arc<str>, Problem> {
 }
 
 impl Asked<'_> {
-    fn header(&self, name: &str) -> Option<&str> {
-        self.parts.headers.get(name)?.to_str().ok()
-    }
-
-    fn action(&self, path: &route::ActionPath) -> Result<names::ActionName, Problem> {
-        names::ActionName::new(&self.namespace, path.package.as_deref(), &path.name)
+    fn action(&self, path: route::ActionPath<'_>) -> Result<names::ActionName, Problem> {
+        let known = &self.lane.known;
+        known
+            .action(&self.namespace, path.package, path.name)
             .map_err(|error| Problem::bad(&error.to_string()))
     }
 }

@@ -3,7 +3,8 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use edge_transport::{CallError, Endpoint, LambdaCall, LambdaClient, LambdaReply};
+use bytes::Bytes;
+use edge_transport::{CallError, Endpoint, LambdaClient, LambdaReply, Metadata};
 
 use crate::config::RouterConfig;
 
@@ -35,20 +36,28 @@ impl Routers {
         }
     }
 
-    /// Sends a call to the first router that takes it.
+    /// Sends an encoded request at `now` to the first router that takes it.
     ///
     /// # Errors
     /// That of the last router, if none can have acted upon the call; or that of one that can.
     pub(crate) async fn call(
         &self,
         client: &LambdaClient,
-        call: &LambdaCall,
+        message: Bytes,
+        metadata: &Metadata,
+        deadline: Instant,
+        mut now: Instant,
     ) -> Result<LambdaReply, CallError> {
         let mut last = Err(CallError::Deadline);
-        for router in self.in_turn() {
-            last = client.call(&router.endpoint, call).await;
+        let message = [message];
+        for router in self.in_turn(now) {
+            let name = router.endpoint.as_str();
+            last = client.send(name, &message, metadata, deadline, now).await;
             match &last {
-                Err(error) if error.never_left() => self.pass_over(router),
+                Err(error) if error.never_left() => {
+                    now = Instant::now();
+                    self.pass_over(router, now);
+                }
                 _ => {
                     router.aside_until.store(0, Ordering::Relaxed);
                     return last;
@@ -59,8 +68,8 @@ impl Routers {
     }
 
     /// Those that are not passed over in their order, then the others.
-    fn in_turn(&self) -> impl Iterator<Item = &Router> {
-        let now = self.now();
+    fn in_turn(&self, now: Instant) -> impl Iterator<Item = &Router> {
+        let now = self.millis(now);
         // A bit for each: there are 16 at the most.
         let usable = self
             .all
@@ -89,14 +98,15 @@ impl Routers {
                     .is_ok())
     }
 
-    fn pass_over(&self, router: &Router) {
-        let until = self.now() + self.pause();
+    fn pass_over(&self, router: &Router, now: Instant) {
+        let until = self.millis(now) + self.pause();
         router.aside_until.store(until, Ordering::Relaxed);
     }
 
     /// Milliseconds since the start, from 1.
-    fn now(&self) -> u64 {
-        u64::try_from(self.since.elapsed().as_millis()).unwrap_or(u64::MAX / 2) + 1
+    fn millis(&self, now: Instant) -> u64 {
+        u64::try_from(now.saturating_duration_since(self.since).as_millis()).unwrap_or(u64::MAX / 2)
+            + 1
     }
 
     fn pause(&self) -> u64 {

@@ -25,7 +25,7 @@ use crate::connections::Door;
 use crate::journal::{Journal, JournalError, JournalThread, Line, Read};
 use crate::lane::Lane;
 use crate::metrics::Metrics;
-use crate::names::Naming;
+use crate::names::{Known, Naming};
 use crate::quota::Quotas;
 use crate::registry::Registry;
 use crate::reload;
@@ -34,9 +34,10 @@ use crate::routers::Routers;
 use crate::shared::Shared;
 use crate::store::{Fill, Store};
 use crate::table::LiveTable;
+use crate::timers::Timers;
 use crate::tls::{self, HttpsError};
 
-/// How often what is too old is let go of, and gauges are set.
+/// How often what is too old is let go of, gauges are set, and the clock goes on.
 const TIDY_EVERY: Duration = Duration::from_secs(1);
 /// What comes with a result in an answer, in bytes, at the most.
 const AROUND_RESULT: usize = 1 << 20;
@@ -180,6 +181,7 @@ impl Proxy {
             metrics: Metrics::default(),
             room: Arc::new(Semaphore::new(config.limits.max_buffered_bytes)),
             in_flight: AtomicUsize::new(0),
+            clock: Arc::default(),
             connections: AtomicUsize::new(0),
             stopping: CancellationToken::new(),
             ending: AtomicBool::new(false),
@@ -202,6 +204,8 @@ impl Proxy {
                     shared: shared.clone(),
                     core: core.clone(),
                     client: LambdaClient::new(core.clone(), options.clone()),
+                    known: Known::default(),
+                    timers: Timers::default(),
                 })
             })
             .collect();
@@ -335,7 +339,7 @@ fn recover(config: &Config) -> Result<Recovered, JournalError> {
             let now = now_ms();
             let path: PathBuf = path.clone();
             let opened = Journal::open(path, &config.store, |line| match read.hear(line) {
-                Some(Line::Ended(activation)) => store.insert(activation, now),
+                Some(Line::Ended(activation)) => store.insert(&activation, now),
                 Some(line) => registry.restore(line),
                 None => {}
             })?;
@@ -386,6 +390,7 @@ async fn admin(shared: &Arc<Shared>) -> Result<(Option<RunningAdmin>, Readiness)
 /// Lets go of what is too old, and says how much there is.
 async fn tidy(shared: Arc<Shared>) {
     loop {
+        shared.clock.fetch_add(1, Ordering::Relaxed);
         shared.archive.store.expire(now_ms());
         shared.set_gauges();
         tokio::time::sleep(TIDY_EVERY).await;

@@ -1,7 +1,7 @@
 //! What all cores of a proxy share.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 
 use edge_transport::Seldom;
 use tokio::sync::Semaphore;
@@ -38,6 +38,8 @@ pub(crate) struct Shared {
     pub(crate) room: Arc<Semaphore>,
     /// Requests that are being answered.
     pub(crate) in_flight: AtomicUsize,
+    /// Seconds that have passed, or rather fewer: for what need not be known better.
+    pub(crate) clock: Arc<AtomicU32>,
     /// Connections that are open.
     pub(crate) connections: AtomicUsize,
     /// The process has been asked to end: nothing new is begun that the next one can do.

@@ -1,14 +1,22 @@
 //! Finished activations by namespace, bounded in number, age and bytes; the oldest go first.
 
+mod kept;
+
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Bound;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use foldhash::fast::RandomState;
+
+use self::kept::Kept;
 use crate::activation::{Activation, ActivationId};
 use crate::config::StoreConfig;
 
 /// Milliseconds since 1970 of its start, and a number that keeps equals apart.
 type Place = (u64, u64);
+
+/// Largest record whose memory waits for the next one, in bytes.
+const MAX_REUSED: usize = 4096;
 
 /// The activations that can be asked for.
 #[derive(Debug)]
@@ -19,7 +27,7 @@ pub(crate) struct Store {
 
 #[derive(Debug, Default)]
 struct Inner {
-    namespaces: HashMap<Arc<str>, Shelf>,
+    namespaces: HashMap<Arc<str>, Shelf, RandomState>,
     bytes: usize,
     next: u64,
 }
@@ -27,9 +35,11 @@ struct Inner {
 /// The activations of one namespace.
 #[derive(Debug, Default)]
 struct Shelf {
-    by_start: BTreeMap<Place, Arc<Activation>>,
-    by_id: HashMap<ActivationId, Place, foldhash::fast::RandomState>,
+    by_start: BTreeMap<Place, Kept>,
+    by_id: HashMap<ActivationId, Place, RandomState>,
     bytes: usize,
+    /// The one that went last, whose memory the next one may take.
+    gone: Option<Kept>,
 }
 
 /// Which activations a list is to have.
@@ -59,22 +69,18 @@ impl Store {
 
     /// Keeps `activation`, and lets go of what there is no place for any more. One of the same id
     /// takes the place of the one before.
-    pub(crate) fn insert(&self, activation: Arc<Activation>, now_ms: u64) {
-        let mut inner = self.lock();
+    pub(crate) fn insert(&self, activation: &Activation, now_ms: u64) {
+        let mut guard = self.lock();
+        let inner = &mut *guard;
         let place = (activation.start_ms, inner.next);
         inner.next += 1;
         let namespace = activation.action.namespace();
-        if !inner.namespaces.contains_key(namespace) {
-            inner.namespaces.insert(namespace.into(), Shelf::default());
-        }
-        let Some(shelf) = inner.namespaces.get_mut(namespace) else {
-            return;
+        let shelf = match inner.namespaces.get_mut(namespace) {
+            Some(shelf) => shelf,
+            None => inner.namespaces.entry(namespace.into()).or_default(),
         };
         let before = shelf.bytes;
-        shelf.remove(activation.id);
-        shelf.bytes += activation.size();
-        shelf.by_id.insert(activation.id, place);
-        shelf.by_start.insert(place, activation);
+        shelf.put(place, activation);
         let oldest = now_ms.saturating_sub(as_ms(self.bounds.max_age));
         while shelf.by_start.len() > self.bounds.max_count
             || shelf.bytes > self.bounds.max_bytes
@@ -97,16 +103,17 @@ impl Store {
             while shelf.starts_before(oldest) {
                 shelf.pop();
             }
+            shelf.gone = None;
             freed += before - shelf.bytes;
             !shelf.by_start.is_empty()
         });
         inner.bytes -= freed;
     }
 
-    pub(crate) fn get(&self, namespace: &str, id: ActivationId) -> Option<Arc<Activation>> {
+    pub(crate) fn get(&self, namespace: &str, id: ActivationId) -> Option<Activation> {
         let inner = self.lock();
         let shelf = inner.namespaces.get(namespace)?;
-        shelf.by_start.get(shelf.by_id.get(&id)?).cloned()
+        shelf.by_start.get(shelf.by_id.get(&id)?)?.activation()
     }
 
     /// Those that `filter` lets through, newest first.
@@ -116,10 +123,14 @@ impl Store {
         filter: &Filter,
         skip: usize,
         limit: usize,
-    ) -> Vec<Arc<Activation>> {
+    ) -> Vec<Activation> {
         let inner = self.lock();
         let found = inner.matching(namespace, filter);
-        found.skip(skip).take(limit).cloned().collect()
+        found
+            .skip(skip)
+            .take(limit)
+            .filter_map(Kept::activation)
+            .collect()
     }
 
     pub(crate) fn count(&self, namespace: &str, filter: &Filter) -> usize {
@@ -150,22 +161,21 @@ impl Inner {
         &'a self,
         namespace: &str,
         filter: &'a Filter,
-    ) -> impl Iterator<Item = &'a Arc<Activation>> {
+    ) -> impl Iterator<Item = &'a Kept> {
         let since = Bound::Included((filter.since.unwrap_or(0), 0));
         let upto = Bound::Included((filter.upto.unwrap_or(u64::MAX), u64::MAX));
         // An empty range is a panic to the map.
         let possible = filter.since.unwrap_or(0) <= filter.upto.unwrap_or(u64::MAX);
         let shelf = self.namespaces.get(namespace).filter(|_| possible);
         let range = shelf.map(|shelf| shelf.by_start.range((since, upto)).rev());
-        let named = |activation: &&Arc<Activation>| {
-            let action = &activation.action;
+        let named = |kept: &&Kept| {
             let wanted = filter.name.as_deref();
-            wanted.is_none_or(|name| name == action.short() || name == action.name())
+            wanted.is_none_or(|name| kept.is_of(name))
         };
         range
             .into_iter()
             .flatten()
-            .map(|(_, activation)| activation)
+            .map(|(_, kept)| kept)
             .filter(named)
     }
 
@@ -178,6 +188,7 @@ impl Inner {
             };
             let before = shelf.bytes;
             shelf.pop();
+            shelf.gone = None;
             let after = shelf.bytes;
             self.bytes = self.bytes - before + after;
         }
@@ -190,17 +201,21 @@ impl Shelf {
         first.is_some_and(|((start, _), _)| *start < ms)
     }
 
-    fn remove(&mut self, id: ActivationId) {
-        let place = self.by_id.remove(&id);
-        if let Some(gone) = place.and_then(|place| self.by_start.remove(&place)) {
+    fn put(&mut self, place: Place, activation: &Activation) {
+        let kept = Kept::new(activation, self.gone.take());
+        self.bytes += kept.size();
+        let before = self.by_id.insert(activation.id, place);
+        if let Some(gone) = before.and_then(|before| self.by_start.remove(&before)) {
             self.bytes -= gone.size();
         }
+        self.by_start.insert(place, kept);
     }
 
     fn pop(&mut self) {
         if let Some((_, gone)) = self.by_start.pop_first() {
             self.bytes -= gone.size();
-            self.by_id.remove(&gone.id);
+            self.by_id.remove(&gone.id());
+            self.gone = Some(gone).filter(|gone| gone.size() <= MAX_REUSED);
         }
     }
 }

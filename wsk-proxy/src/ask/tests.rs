@@ -1,4 +1,6 @@
 use bytes::Bytes;
+use edge_proto::rpc::LambdaResponse;
+use prost::Message as _;
 
 use super::*;
 
@@ -20,11 +22,7 @@ fn meaning(response: &LambdaResponse, trailers: Metadata) -> Result<Executed, Re
         message: response.encode_to_vec().into(),
         trailers,
     };
-    let trail = Trail {
-        lambda: "f".to_owned(),
-        ..Trail::default()
-    };
-    ask.understood(reply, trail, Duration::from_millis(10))
+    ask.understood(&reply, "f", Duration::from_millis(10))
 }
 
 fn response(outcome: Outcome, retcode: &str, output: &str) -> LambdaResponse {
@@ -96,7 +94,7 @@ fn outcomes_become_statuses_of_openwhisk() {
     ] {
         let executed = meaning(&response(outcome, retcode, output), Metadata::new()).unwrap();
         assert_eq!(
-            (executed.status, executed.result.get()),
+            (executed.status, executed.texts.result()),
             (status, result),
             "{retcode}"
         );
@@ -150,9 +148,7 @@ fn an_answer_that_is_none_is_a_failure_of_the_platform() {
         message: Bytes::from_static(b"\xff\xff\xff"),
         trailers: Metadata::new(),
     };
-    let executed = ask
-        .understood(reply, Trail::default(), Duration::ZERO)
-        .unwrap();
+    let executed = ask.understood(&reply, "f", Duration::ZERO).unwrap();
     assert_eq!(executed.status, Status::InternalError);
 }
 
@@ -168,14 +164,13 @@ fn the_trail_says_where_and_how_it_was_executed() {
         cold_start_us: 1500,
         ..response(Outcome::Ok, "OK", "{}")
     };
-    let trail = meaning(&answer, Metadata::new()).unwrap().trail;
+    let executed = meaning(&answer, Metadata::new()).unwrap();
     let expected = Trail {
-        lambda: "f".to_owned(),
-        responder: "127.0.0.1:1".to_owned(),
         hops: 2,
         loads: [1, 2, 3],
         wait_ms: 6,
         init_ms: 2,
     };
-    assert_eq!(trail, expected);
+    assert_eq!(executed.trail, expected);
+    assert_eq!(executed.texts, Texts::new("f", "127.0.0.1:1", "{}"));
 }

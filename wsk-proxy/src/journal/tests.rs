@@ -2,7 +2,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::*;
-use crate::activation::{Activation, ActivationId, Kind, Status, Trail};
+use crate::activation::{Activation, ActivationId, Kind, Status, Texts, Trail};
 use crate::json;
 use crate::names::ActionName;
 
@@ -30,7 +30,7 @@ fn ended(id: ActivationId, payload: &str) -> Line {
         timed_out: false,
         limit_ms: 3,
         status: Status::Success,
-        result: json::object("payload", payload).into(),
+        texts: Texts::new("", "", &json::object("payload", payload)),
     }))
 }
 
@@ -111,7 +111,7 @@ async fn a_restart_finds_what_was_accepted_begun_and_ended() {
     let [Line::Ended(activation)] = &second.others[..] else {
         panic!("{:?}", second.others);
     };
-    assert_eq!(activation.result.get(), r#"{"payload":"\"\n"}"#);
+    assert_eq!(activation.texts.result(), r#"{"payload":"\"\n"}"#);
     close(second).await;
 }
 

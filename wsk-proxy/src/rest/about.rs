@@ -18,7 +18,7 @@ const OPENAPI: &str = include_str!("../../openapi.json");
 const NO_LIMIT: u32 = i32::MAX as u32;
 
 /// Answers what needs no credentials.
-pub(super) fn public(lane: &Lane, route: &Route) -> Result<Reply, Problem> {
+pub(super) fn public(lane: &Lane, route: &Route<'_>) -> Result<Reply, Problem> {
     match route {
         Route::Info => Ok(Reply::json(StatusCode::OK, &info(&lane.shared))),
         Route::ApiInfo => Ok(Reply::json(StatusCode::OK, &api_info())),

@@ -71,7 +71,7 @@ pub(super) fn list(asked: &Asked<'_>, package: Option<&str>) -> Result<Reply, Pr
     list::page(asked, "actions", rows)
 }
 
-pub(super) async fn get(asked: &Asked<'_>, path: &ActionPath) -> Result<Reply, Problem> {
+pub(super) async fn get(asked: &Asked<'_>, path: ActionPath<'_>) -> Result<Reply, Problem> {
     let action = asked.action(path)?;
     let with_code = asked.query.flag("code", true)?;
     let found = find(asked.lane, &action, asked.written_out).await;

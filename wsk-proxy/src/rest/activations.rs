@@ -25,19 +25,12 @@ pub(super) fn list(asked: &Asked<'_>) -> Result<Reply, Problem> {
         return Ok(count("activations", number.saturating_sub(skip)));
     }
     let found = store.list(&asked.namespace, &filter, skip, limit);
-    Ok(if docs {
-        let rows: Vec<_> = found
-            .iter()
-            .map(|activation| record::full(activation))
-            .collect();
-        Reply::json(StatusCode::OK, &rows)
+    let rows = if docs {
+        record::full_list(&found)
     } else {
-        let rows: Vec<_> = found
-            .iter()
-            .map(|activation| record::brief(activation))
-            .collect();
-        Reply::json(StatusCode::OK, &rows)
-    })
+        record::brief_list(&found)
+    };
+    Ok(Reply::written(StatusCode::OK, rows.into()))
 }
 
 pub(super) fn get(asked: &Asked<'_>, id: &str, part: Part) -> Result<Reply, Problem> {
@@ -46,11 +39,12 @@ pub(super) fn get(asked: &Asked<'_>, id: &str, part: Part) -> Result<Reply, Prob
         .map_err(|error| Problem::bad(&format!("{error}")))?;
     let found = asked.lane.shared.archive.store.get(&asked.namespace, id);
     let activation = found.ok_or_else(|| Problem::not_found("activation"))?;
-    Ok(match part {
-        Part::All => Reply::json(StatusCode::OK, &record::full(&activation)),
-        Part::Result => Reply::json(StatusCode::OK, &record::response(&activation)),
-        Part::Logs => Reply::json(StatusCode::OK, &record::logs(&activation)),
-    })
+    let json = match part {
+        Part::All => record::full(&activation),
+        Part::Result => record::response(&activation),
+        Part::Logs => record::logs(&activation),
+    };
+    Ok(Reply::written(StatusCode::OK, json.into()))
 }
 
 fn filter(query: &Query<'_>) -> Result<Filter, Problem> {

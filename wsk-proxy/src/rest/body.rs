@@ -1,6 +1,9 @@
 //! The body of a request: no larger than allowed, no slower than reasonable, within the memory that
 //! there is.
 
+use std::future::{Future as _, poll_fn};
+use std::pin::pin;
+use std::task::Poll;
 use std::time::Duration;
 
 use http::StatusCode;
@@ -21,6 +24,8 @@ const READ_ANYWAY: usize = 16 << 20;
 #[derive(Debug)]
 pub(super) struct Received {
     pub(super) bytes: Bytes,
+    /// It was there with the head.
+    pub(super) at_once: bool,
     pub(super) room: Option<OwnedSemaphorePermit>,
 }
 
@@ -29,7 +34,14 @@ pub(super) struct Received {
 /// # Errors
 /// If it is too large or too slow, or there is no room.
 pub(super) async fn read(shared: &Shared, body: Incoming) -> Result<Received, Problem> {
-    match tokio::time::timeout(ARRIVES_WITHIN, collect(shared, body)).await {
+    let mut collecting = pin!(collect(shared, body));
+    // Mostly it has come with the head, and needs no timer.
+    let at_once = poll_fn(|cx| Poll::Ready(collecting.as_mut().poll(cx)));
+    if let Poll::Ready(read) = at_once.await {
+        let at_once = true;
+        return read.map(|read| Received { at_once, ..read });
+    }
+    match Box::pin(tokio::time::timeout(ARRIVES_WITHIN, collecting)).await {
         Ok(read) => read,
         Err(_) => {
             let text = format!(
@@ -50,6 +62,7 @@ async fn collect(shared: &Shared, mut body: Incoming) -> Result<Received, Proble
     }
     let mut received = Received {
         bytes: Bytes::new(),
+        at_once: false,
         room: None,
     };
     let mut more = Vec::new();

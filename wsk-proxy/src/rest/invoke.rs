@@ -4,13 +4,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use edge_transport::Metadata;
-use http::{HeaderMap, HeaderName, StatusCode};
+use http::{HeaderName, StatusCode};
 use hyper::body::{Bytes, Incoming};
 use tokio::sync::{oneshot, watch};
 
-use super::reply::{HOPS, Problem, Reply};
+use super::heard::{self, Heard};
+use super::reply::{Problem, Reply};
 use super::route::ActionPath;
-use super::{Asked, REQUEST_ID, actions, body};
+use super::{Asked, actions, body};
 use crate::activation::{Activation, ActivationId, Status};
 use crate::ask::Refusal;
 use crate::background::NotAccepted;
@@ -20,15 +21,10 @@ use crate::names::ActionName;
 use crate::record;
 use crate::repeats::{Fingerprint, Seen, Ticket, fingerprint};
 
-/// A promise of the client: one key, one execution.
-const IDEMPOTENCY_KEY: &str = "idempotency-key";
 /// Longest key.
 const MAX_KEY: usize = 256;
-/// What of a client's headers travels on, so that traces stay together.
-static PASSED_ON: [HeaderName; 2] = [
-    HeaderName::from_static("traceparent"),
-    HeaderName::from_static("tracestate"),
-];
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 
 /// How the client wants its answer.
 #[derive(Debug, Clone, Copy)]
@@ -42,10 +38,10 @@ struct Manner {
 pub(super) async fn invoke(
     asked: &Asked<'_>,
     incoming: Incoming,
-    path: &ActionPath,
+    path: ActionPath<'_>,
 ) -> Result<Reply, Problem> {
     let begin = Instant::now();
-    let shared = &asked.lane.shared;
+    let shared = &*asked.lane.shared;
     let action = asked.action(path)?;
     let manner = manner(asked)?;
     let hops = hops(asked)?;
@@ -71,7 +67,7 @@ pub(super) async fn invoke(
         written_out: asked.written_out,
         parameters,
         hops,
-        metadata: passed_on(&asked.parts.headers),
+        metadata: passed_on(asked.heard),
         cause: None,
         promised: false,
     };
@@ -79,7 +75,13 @@ pub(super) async fn invoke(
     if !manner.blocking {
         return accept(asked, task, held, repeat).await;
     }
-    let ended = run(asked, task, held, manner.wait, repeat).await;
+    // What has taken no time needs no other look at the clock.
+    let now = if received.at_once {
+        begin
+    } else {
+        Instant::now()
+    };
+    let ended = run(asked, task, held, (now, manner.wait), repeat).await;
     shared.metrics.invoked(begin.elapsed());
     match ended? {
         Some(activation) => finished(&activation, manner.result),
@@ -99,27 +101,24 @@ async fn run<H: Send + 'static>(
     asked: &Asked<'_>,
     task: Task,
     held: H,
-    wait: Duration,
+    (now, wait): (Instant, Duration),
     repeat: Repeat,
 ) -> Result<Option<Arc<Activation>>, Problem> {
-    let lane = asked.lane.clone();
-    let shared = lane.shared.clone();
+    let lane = asked.lane;
+    let shared = &*lane.shared;
     let request = match &repeat {
         Repeat::Request(name, print) => Some((name.clone(), *print)),
         _ => None,
     };
-    let running = {
-        let lane = lane.clone();
-        async move {
-            let ended = lane.run(&task).await;
-            if let (Repeat::Promise(ticket), Ok(_)) = (repeat, &ended) {
-                ticket.keep();
-                return (ended, held);
-            }
-            (ended, held)
+    let its_lane = lane.clone();
+    let mut running = Box::pin(async move {
+        let ended = its_lane.run(&task, now).await;
+        if let (Repeat::Promise(ticket), Ok(_)) = (repeat, &ended) {
+            ticket.keep();
         }
-    };
-    let ended = if asked.header(IDEMPOTENCY_KEY).is_some() {
+        (ended, held)
+    });
+    let ended = if heard::text(asked.heard.idempotency_key).is_some() {
         // Whoever comes again with the key wants to find what the first request did.
         let (tell, told) = oneshot::channel();
         let detached = async move {
@@ -140,10 +139,10 @@ async fn run<H: Send + 'static>(
             Err(_) => return Ok(None),
         }
     } else {
-        let mut running = Box::pin(running);
-        match tokio::time::timeout(wait, &mut running).await {
-            Ok((ended, _held)) => ended,
-            Err(_) => {
+        let until = (now + wait).into();
+        match lane.timers.within(until, &mut running).await {
+            Some((ended, _held)) => ended,
+            None => {
                 let goes_on = async move { drop(running.await) };
                 lane.core.spawn(shared.background.track_future(goes_on));
                 return Ok(None);
@@ -210,19 +209,18 @@ fn finished(activation: &Activation, result: bool) -> Result<Reply, Problem> {
             struct Failure {
                 error: String,
             }
-            let failure = serde_json::from_str::<Failure>(activation.result.get());
+            let failure = serde_json::from_str::<Failure>(activation.texts.result());
             let text = failure.map_or_else(|_| "The platform failed.".to_owned(), |f| f.error);
             // It may have been executed: nobody is asked to try again.
             return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, text).of(activation.id));
         }
     };
-    let reply = if result {
-        let json = Bytes::copy_from_slice(activation.result.get().as_bytes());
-        Reply::written(status, json)
+    let json = if result {
+        Bytes::copy_from_slice(activation.texts.result().as_bytes())
     } else {
-        Reply::json(status, &record::full(activation))
+        record::full(activation).into()
     };
-    Ok(reply.of(activation.id))
+    Ok(Reply::written(status, json).of(activation.id))
 }
 
 fn refused(refusal: &Refusal) -> Problem {
@@ -262,7 +260,7 @@ fn manner(asked: &Asked<'_>) -> Result<Manner, Problem> {
 
 /// How many nodes the request has passed, this one included.
 fn hops(asked: &Asked<'_>) -> Result<u32, Problem> {
-    let Some(text) = asked.header(HOPS.as_str()) else {
+    let Some(text) = heard::text(asked.heard.hops) else {
         return Ok(0);
     };
     let before: u32 = text
@@ -276,10 +274,14 @@ fn hops(asked: &Asked<'_>) -> Result<u32, Problem> {
     Ok(hops)
 }
 
-fn passed_on(headers: &HeaderMap) -> Metadata {
+/// What of a client's headers travels on, so that traces stay together.
+fn passed_on(heard: &Heard<'_>) -> Metadata {
     let mut metadata = Metadata::new();
-    for name in &PASSED_ON {
-        if let Some(value) = headers.get(name) {
+    for (name, value) in [
+        (&TRACEPARENT, heard.traceparent),
+        (&TRACESTATE, heard.tracestate),
+    ] {
+        if let Some(value) = value {
             metadata.insert(name, value);
         }
     }
@@ -302,7 +304,7 @@ fn repetition(
     id: ActivationId,
 ) -> Result<Repetition, Problem> {
     let repeats = &asked.lane.shared.repeats;
-    if let Some(key) = asked.header(IDEMPOTENCY_KEY) {
+    if let Some(key) = heard::text(asked.heard.idempotency_key) {
         if key.is_empty() || key.len() > MAX_KEY {
             let text = format!("the Idempotency-Key must have 1 to {MAX_KEY} characters");
             return Err(Problem::bad(&text));
@@ -317,7 +319,7 @@ fn repetition(
             )),
         };
     }
-    let Some(name) = asked.header(REQUEST_ID) else {
+    let Some(name) = heard::text(asked.heard.request_id) else {
         return Ok(Repetition::None);
     };
     if name.len() > super::MAX_REQUEST_ID {

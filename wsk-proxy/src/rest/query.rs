@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use percent_encoding::percent_decode;
+use smallvec::SmallVec;
 
 use super::reply::Problem;
 
@@ -15,7 +16,7 @@ const MAX_PARAMETERS: usize = 64;
 
 /// Names and values, decoded. Of several of one name the first counts.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Query<'a>(Vec<(Cow<'a, str>, Cow<'a, str>)>);
+pub(super) struct Query<'a>(SmallVec<[(Cow<'a, str>, Cow<'a, str>); 4]>);
 
 impl<'a> Query<'a> {
     /// Reads what follows the `?`.
@@ -23,17 +24,19 @@ impl<'a> Query<'a> {
     /// # Errors
     /// If it is no text, or has too many parts.
     pub(super) fn parse(query: &'a str) -> Result<Self, Problem> {
-        let pairs = query.split('&').filter(|pair| !pair.is_empty());
-        let read: Result<Vec<_>, Problem> = pairs
-            .take(MAX_PARAMETERS + 1)
-            .map(|pair| {
-                let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-                Ok((decode(name)?, decode(value)?))
-            })
-            .collect();
-        let read = read?;
-        if read.len() > MAX_PARAMETERS {
-            return Err(Problem::bad("the query has too many parameters"));
+        let mut read = SmallVec::new();
+        let mut rest = query;
+        while !rest.is_empty() {
+            let (pair, behind) = cut(rest, b'&').unwrap_or((rest, ""));
+            rest = behind;
+            if pair.is_empty() {
+                continue;
+            }
+            if read.len() == MAX_PARAMETERS {
+                return Err(Problem::bad("the query has too many parameters"));
+            }
+            let (name, value) = cut(pair, b'=').unwrap_or((pair, ""));
+            read.push((decode(name)?, decode(value)?));
         }
         Ok(Self(read))
     }
@@ -96,6 +99,13 @@ impl<'a> Query<'a> {
         };
         Ok((skip, limit))
     }
+}
+
+/// What is before and behind the first `mark`, which is ASCII: found by hand, as a search is more
+/// than these few bytes are worth.
+fn cut(text: &str, mark: u8) -> Option<(&str, &str)> {
+    let at = text.bytes().position(|byte| byte == mark)?;
+    Some((&text[..at], &text[at + 1..]))
 }
 
 fn decode(text: &str) -> Result<Cow<'_, str>, Problem> {

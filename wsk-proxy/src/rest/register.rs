@@ -35,7 +35,7 @@ struct Exec {
 pub(super) async fn put_action(
     asked: &Asked<'_>,
     incoming: Incoming,
-    path: &ActionPath,
+    path: ActionPath<'_>,
 ) -> Result<Reply, Problem> {
     let shared = &asked.lane.shared;
     let name = asked.action(path)?;
@@ -84,7 +84,10 @@ pub(super) async fn put_action(
     Ok(Reply::json(StatusCode::OK, &view))
 }
 
-pub(super) async fn delete_action(asked: &Asked<'_>, path: &ActionPath) -> Result<Reply, Problem> {
+pub(super) async fn delete_action(
+    asked: &Asked<'_>,
+    path: ActionPath<'_>,
+) -> Result<Reply, Problem> {
     let shared = &asked.lane.shared;
     let name = asked.action(path)?;
     let mut receipt = None;

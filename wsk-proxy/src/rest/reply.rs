@@ -22,8 +22,10 @@ const ACTIVATION_ID: HeaderName = HeaderName::from_static("x-openwhisk-activatio
 /// Says which request it is about.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
+
+/// The first headers of all answers, whose values differ.
+const PLACES: usize = 2;
 
 /// What all answers have: scripts from anywhere may ask.
 static ALWAYS: LazyLock<HeaderMap> = LazyLock::new(|| {
@@ -34,9 +36,9 @@ static ALWAYS: LazyLock<HeaderMap> = LazyLock::new(|| {
     let exposed = "X-OpenWhisk-Activation-Id, X-Request-Id, Retry-After";
     let mut all = HeaderMap::with_capacity(12);
     // Their values differ; that they have places makes it cheaper to put those there.
-    all.insert(CONTENT_TYPE, JSON);
     all.insert(REQUEST_ID, constant(""));
     all.insert(ACTIVATION_ID, constant(""));
+    all.insert(CONTENT_TYPE, constant("application/json"));
     all.insert(ACCESS_CONTROL_ALLOW_ORIGIN, constant("*"));
     all.insert(ACCESS_CONTROL_ALLOW_METHODS, constant(methods));
     all.insert(ACCESS_CONTROL_ALLOW_HEADERS, constant(headers));
@@ -49,7 +51,8 @@ static ALWAYS: LazyLock<HeaderMap> = LazyLock::new(|| {
 pub(super) struct Reply {
     status: StatusCode,
     body: Bytes,
-    content_type: HeaderValue,
+    /// `None`: JSON.
+    content_type: Option<HeaderValue>,
     activation: Option<ActivationId>,
     more: Vec<(HeaderName, HeaderValue)>,
 }
@@ -67,23 +70,27 @@ impl Reply {
     /// `value` as JSON.
     pub(super) fn json(status: StatusCode, value: &impl Serialize) -> Self {
         let body = serde_json::to_vec(value).expect("answers have a JSON form");
-        Self::raw(status, body.into(), JSON)
+        Self::raw(status, body.into(), None)
     }
 
     /// JSON that is written already.
     pub(super) fn written(status: StatusCode, json: Bytes) -> Self {
-        Self::raw(status, json, JSON)
+        Self::raw(status, json, None)
     }
 
     pub(super) fn text(text: &'static str) -> Self {
-        Self::raw(StatusCode::OK, Bytes::from_static(text.as_bytes()), TEXT)
+        Self::raw(
+            StatusCode::OK,
+            Bytes::from_static(text.as_bytes()),
+            Some(TEXT),
+        )
     }
 
     pub(super) fn empty() -> Self {
-        Self::raw(StatusCode::OK, Bytes::new(), TEXT)
+        Self::raw(StatusCode::OK, Bytes::new(), Some(TEXT))
     }
 
-    fn raw(status: StatusCode, body: Bytes, content_type: HeaderValue) -> Self {
+    fn raw(status: StatusCode, body: Bytes, content_type: Option<HeaderValue>) -> Self {
         Self {
             status,
             body,
@@ -106,7 +113,7 @@ impl Reply {
     /// The answer with all its headers. A process that ends wants its connections closed.
     pub(super) fn response(
         self,
-        transaction: &str,
+        transaction: HeaderValue,
         version: Version,
         is_ending: bool,
     ) -> Response<Full<Bytes>> {
@@ -114,15 +121,26 @@ impl Reply {
         *response.status_mut() = self.status;
         *response.headers_mut() = ALWAYS.clone();
         let headers = response.headers_mut();
-        headers.insert(CONTENT_TYPE, self.content_type);
-        let shown = HeaderValue::from_str(transaction);
-        match shown {
-            Ok(transaction) => drop(headers.insert(REQUEST_ID, transaction)),
-            Err(_) => drop(headers.remove(REQUEST_ID)),
+        let mut transaction = Some(transaction);
+        let mut activation = self.activation.map(ActivationId::header);
+        // They are the first, and need not be searched for.
+        for (name, place) in headers.iter_mut().take(PLACES) {
+            let value = if *name == REQUEST_ID {
+                transaction.take()
+            } else if *name == ACTIVATION_ID {
+                activation.take()
+            } else {
+                None
+            };
+            if let Some(value) = value {
+                *place = value;
+            }
         }
-        match self.activation.map(ActivationId::header) {
-            Some(id) => drop(headers.insert(ACTIVATION_ID, id)),
-            None => drop(headers.remove(ACTIVATION_ID)),
+        if self.activation.is_none() {
+            headers.remove(ACTIVATION_ID);
+        }
+        if let Some(content_type) = self.content_type {
+            headers.insert(CONTENT_TYPE, content_type);
         }
         headers.extend(self.more);
         if is_ending && version < Version::HTTP_2 {

@@ -1,12 +1,12 @@
 use std::time::Duration;
 
 use super::*;
-use crate::activation::{Kind, Status, Trail};
+use crate::activation::{Kind, Status, Texts, Trail};
 use crate::json;
 use crate::names::ActionName;
 
-fn activation(action: &str, start_ms: u64, payload: &str) -> Arc<Activation> {
-    Arc::new(Activation {
+fn activation(action: &str, start_ms: u64, payload: &str) -> Activation {
+    Activation {
         id: ActivationId::random(),
         action: ActionName::parse(action, "").unwrap(),
         kind: Kind::Lambda,
@@ -18,8 +18,8 @@ fn activation(action: &str, start_ms: u64, payload: &str) -> Arc<Activation> {
         timed_out: false,
         limit_ms: 1000,
         status: Status::Success,
-        result: json::object("payload", payload).into(),
-    })
+        texts: Texts::new("", "", &json::object("payload", payload)),
+    }
 }
 
 fn store(bounds: impl FnOnce(&mut StoreConfig)) -> Store {
@@ -37,7 +37,7 @@ fn starts(store: &Store, namespace: &str, filter: &Filter) -> Vec<u64> {
 fn lists_are_newest_first_within_the_filter() {
     let store = store(|_| ());
     for (action, start) in [("/a/f", 5), ("/a/p/f", 3), ("/a/g", 9), ("/b/f", 7)] {
-        store.insert(activation(action, start, ""), 10);
+        store.insert(&activation(action, start, ""), 10);
     }
     assert_eq!(starts(&store, "a", &Filter::default()), [9, 5, 3]);
     let since = Filter {
@@ -71,7 +71,7 @@ fn lists_are_newest_first_within_the_filter() {
 fn the_oldest_go_when_there_are_too_many() {
     let store = store(|bounds| bounds.max_count = 3);
     for start in [4, 1, 5, 2, 3] {
-        store.insert(activation("/a/f", start, ""), 5);
+        store.insert(&activation("/a/f", start, ""), 5);
     }
     assert_eq!(starts(&store, "a", &Filter::default()), [5, 4, 3]);
 }
@@ -79,8 +79,8 @@ fn the_oldest_go_when_there_are_too_many() {
 #[test]
 fn what_is_too_old_goes_when_something_comes_and_by_itself() {
     let store = store(|bounds| bounds.max_age = Duration::from_millis(10));
-    store.insert(activation("/a/f", 100, ""), 100);
-    store.insert(activation("/a/f", 109, ""), 112);
+    store.insert(&activation("/a/f", 100, ""), 100);
+    store.insert(&activation("/a/f", 109, ""), 112);
     assert_eq!(starts(&store, "a", &Filter::default()), [109]);
     store.expire(200);
     assert_eq!(store.fill(), Fill::default());
@@ -88,17 +88,17 @@ fn what_is_too_old_goes_when_something_comes_and_by_itself() {
 
 #[test]
 fn bytes_are_bounded_in_each_namespace_and_in_all() {
-    let one = activation("/a/f", 1, &"x".repeat(1000)).size();
+    let one = Kept::new(&activation("/a/f", 1, &"x".repeat(1000)), None).size();
     let store = store(|bounds| {
         bounds.max_bytes = 3 * one;
         bounds.max_total_bytes = 4 * one;
     });
     for start in 1..=5 {
-        store.insert(activation("/a/f", start, &"x".repeat(1000)), 5);
+        store.insert(&activation("/a/f", start, &"x".repeat(1000)), 5);
     }
     assert_eq!(starts(&store, "a", &Filter::default()), [5, 4, 3]);
     for start in 1..=2 {
-        store.insert(activation("/b/f", start, &"x".repeat(1000)), 5);
+        store.insert(&activation("/b/f", start, &"x".repeat(1000)), 5);
     }
     assert_eq!(starts(&store, "a", &Filter::default()), [5, 4]);
     assert_eq!(starts(&store, "b", &Filter::default()), [2, 1]);
@@ -109,12 +109,12 @@ fn bytes_are_bounded_in_each_namespace_and_in_all() {
 fn an_activation_that_comes_again_takes_its_own_place() {
     let store = store(|_| ());
     let first = activation("/a/f", 1, "");
-    store.insert(first.clone(), 1);
+    store.insert(&first, 1);
     let again = Activation {
         end_ms: 9,
-        ..(*first).clone()
+        ..first.clone()
     };
-    store.insert(Arc::new(again), 1);
+    store.insert(&again, 1);
     assert_eq!(store.get("a", first.id).unwrap().end_ms, 9);
     assert_eq!(store.fill().activations, 1);
     assert!(store.get("b", first.id).is_none());

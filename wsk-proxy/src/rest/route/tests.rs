@@ -1,57 +1,54 @@
 use super::*;
 
-fn found(method: &Method, path: &str) -> Route {
-    match find(method, path) {
-        Ok(Target::Found(route)) => route,
+/// Finds `path`, which must lead to this.
+fn leads(method: &Method, path: &str, expected: Route<'_>) {
+    let decoded = decode(path).ok().unwrap();
+    match find(method, &decoded) {
+        Ok(Target::Found(route)) => assert_eq!(route, expected, "{method} {path}"),
         other => panic!("{method} {path}: {:?}", other.is_ok()),
     }
 }
 
-fn path(package: Option<&str>, name: &str) -> ActionPath {
-    ActionPath {
-        package: package.map(str::to_owned),
-        name: name.to_owned(),
-    }
+fn path<'a>(package: Option<&'a str>, name: &'a str) -> ActionPath<'a> {
+    ActionPath { package, name }
 }
 
 #[test]
 fn paths_are_decoded_segment_by_segment() {
-    let base = "/api/v1/namespaces";
-    let invoke = |text: &str| found(&Method::POST, &format!("{base}{text}"));
-    let own = || "_".to_owned();
-    assert_eq!(
-        invoke("/_/actions/hello"),
-        Route::Invoke(own(), path(None, "hello"))
-    );
-    assert_eq!(
-        invoke("/_/actions/my%20pkg/a%20b"),
-        Route::Invoke(own(), path(Some("my pkg"), "a b"))
-    );
-    assert_eq!(
-        invoke("/_/actions/pkg%2Fhello"),
-        Route::Invoke(own(), path(Some("pkg"), "hello"))
-    );
-    assert_eq!(
-        invoke("/%67uest/actions/hello"),
-        Route::Invoke("guest".to_owned(), path(None, "hello"))
-    );
+    for (below, namespace, package, name) in [
+        ("_/actions/hello", "_", None, "hello"),
+        ("_/actions/my%20pkg/a%20b", "_", Some("my pkg"), "a b"),
+        ("_/actions/pkg%2Fhello", "_", Some("pkg"), "hello"),
+        ("%67uest/actions/hello", "guest", None, "hello"),
+    ] {
+        let expected = Route::Invoke(namespace, path(package, name));
+        leads(
+            &Method::POST,
+            &format!("/api/v1/namespaces/{below}"),
+            expected,
+        );
+    }
 }
 
 #[test]
 fn a_slash_at_the_end_makes_a_package_of_a_name() {
-    let get = |text: &str| found(&Method::GET, &format!("/api/v1/namespaces/_/actions{text}"));
-    let own = || "_".to_owned();
-    assert_eq!(get(""), Route::ListActions(own(), None));
-    assert_eq!(get("/"), Route::ListActions(own(), None));
-    assert_eq!(get("/p/"), Route::ListActions(own(), Some("p".to_owned())));
-    assert_eq!(get("/p"), Route::GetAction(own(), path(None, "p")));
+    for (end, expected) in [
+        ("", Route::ListActions("_", None)),
+        ("/", Route::ListActions("_", None)),
+        ("/p/", Route::ListActions("_", Some("p"))),
+        ("/p", Route::GetAction("_", path(None, "p"))),
+    ] {
+        let path = format!("/api/v1/namespaces/_/actions{end}");
+        leads(&Method::GET, &path, expected);
+    }
 }
 
 #[test]
 fn what_is_nowhere_is_not_found_and_what_is_no_method_of_it_not_allowed() {
     let status = |method: Method, path: &str| {
-        let refused = find(&method, path).err().unwrap();
-        refused.reply("t").status().as_u16()
+        let found = |path: &str| find(&method, path).err();
+        let refused = decode(path).map_or_else(Some, |path| found(&path));
+        refused.unwrap().reply("t").status().as_u16()
     };
     for path in [
         "/api/v2",
@@ -59,6 +56,9 @@ fn what_is_nowhere_is_not_found_and_what_is_no_method_of_it_not_allowed() {
         "/x",
         "/api/v1/namespaces/_/feeds",
         "/a/b",
+        "/api/v1/namespaces/guest",
+        "/api/v1/namespaces/_/actions/a/b/c",
+        "/api/v1/namespaces/_/actions/a/b/c/d/e",
     ] {
         assert_eq!(status(Method::GET, path), 404, "{path}");
     }

@@ -1,0 +1,242 @@
+//! Whose turn it is on a connection of HTTP/1.1: a client that keeps us waiting for the head of a
+//! request for too long is left.
+//!
+//! hyper has a timer for that, which is made anew for each request, and looks for the next one twice;
+//! this one is moved when it fires only.
+
+use std::io::IoSlice;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use http::Version;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+/// How long the head of a request may take, in seconds, and how long an idle connection is kept.
+const PATIENCE: u32 = 60;
+/// What a connection of HTTP/2 begins with, and no method does.
+const HTTP2: &[u8] = b"PRI";
+
+/// Instead of the time since which it is the client's turn: it is ours.
+const OURS: u32 = u32::MAX;
+/// HTTP/2, whose clients are asked for signs of life.
+const NOBODYS: u32 = u32::MAX - 1;
+
+/// Whose turn it is, and since when.
+#[derive(Debug)]
+pub(super) struct Turn {
+    /// Seconds that have passed.
+    clock: Arc<AtomicU32>,
+    since: AtomicU32,
+}
+
+impl Turn {
+    /// The client begins.
+    pub(super) fn new(clock: Arc<AtomicU32>) -> Self {
+        let since = AtomicU32::new(clock.load(Ordering::Relaxed));
+        Self { clock, since }
+    }
+
+    /// There is a request, which is to be answered.
+    pub(super) fn is_ours(&self, version: Version) {
+        let since = if version < Version::HTTP_2 {
+            OURS
+        } else {
+            NOBODYS
+        };
+        self.since.store(since, Ordering::Relaxed);
+    }
+
+    /// The answer is there.
+    pub(super) fn is_theirs(&self) {
+        if self.since.load(Ordering::Relaxed) != NOBODYS {
+            let now = self.clock.load(Ordering::Relaxed);
+            self.since.store(now, Ordering::Relaxed);
+        }
+    }
+
+    /// The client takes something of its answer.
+    fn goes_on(&self) {
+        if self.since.load(Ordering::Relaxed) < NOBODYS {
+            self.is_theirs();
+        }
+    }
+
+    /// How long to wait before this is asked again; `None`: it has taken too long.
+    pub(super) fn left(&self) -> Option<Duration> {
+        let since = self.since.load(Ordering::Relaxed);
+        let waited = match since {
+            OURS | NOBODYS => 0,
+            since => self.clock.load(Ordering::Relaxed).wrapping_sub(since),
+        };
+        // The second in which it began was not a whole one.
+        let left = (PATIENCE + 1)
+            .checked_sub(waited)
+            .filter(|left| *left > 0)?;
+        Some(Duration::from_secs(left.into()))
+    }
+}
+
+/// A connection of which is watched whether its client reads, and what it speaks.
+#[derive(Debug)]
+pub(super) struct Watched<S> {
+    stream: S,
+    turn: Arc<Turn>,
+    /// How much of [`HTTP2`] has come; `None` once it is something else.
+    begun: Option<usize>,
+}
+
+impl<S> Watched<S> {
+    pub(super) fn new(stream: S, turn: Arc<Turn>) -> Self {
+        let begun = Some(0);
+        Self {
+            stream,
+            turn,
+            begun,
+        }
+    }
+
+    fn first_came(&mut self, mut before: usize, bytes: &[u8]) {
+        for byte in bytes {
+            if *byte != HTTP2[before] {
+                self.begun = None;
+                return;
+            }
+            before += 1;
+            if before == HTTP2.len() {
+                self.begun = None;
+                self.turn.is_ours(Version::HTTP_2);
+                return;
+            }
+        }
+        self.begun = Some(before);
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<std::io::Result<()>> {
+        let this = self.get_mut();
+        let filled = buffer.filled().len();
+        ready!(Pin::new(&mut this.stream).poll_read(cx, buffer))?;
+        if let Some(before) = this.begun {
+            this.first_came(before, &buffer.filled()[filled..]);
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<std::io::Result<usize>> {
+        let this = self.get_mut();
+        let written = ready!(Pin::new(&mut this.stream).poll_write(cx, bytes))?;
+        this.turn.goes_on();
+        Poll::Ready(Ok(written))
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<std::io::Result<usize>> {
+        let this = self.get_mut();
+        let written = ready!(Pin::new(&mut this.stream).poll_write_vectored(cx, slices))?;
+        this.turn.goes_on();
+        Poll::Ready(Ok(written))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex};
+
+    use super::*;
+
+    fn turn() -> (Arc<Turn>, Arc<AtomicU32>) {
+        let clock = Arc::new(AtomicU32::new(7));
+        (Arc::new(Turn::new(clock.clone())), clock)
+    }
+
+    fn seconds(turn: &Turn) -> Option<u64> {
+        turn.left().map(|left| left.as_secs())
+    }
+
+    #[test]
+    fn a_client_that_sends_no_request_is_left_after_a_while() {
+        let (turn, clock) = turn();
+        assert_eq!(seconds(&turn), Some(61));
+        clock.fetch_add(60, Ordering::Relaxed);
+        assert_eq!(seconds(&turn), Some(1));
+        clock.fetch_add(1, Ordering::Relaxed);
+        assert_eq!(seconds(&turn), None);
+    }
+
+    #[test]
+    fn it_is_not_while_it_waits_for_us() {
+        let (turn, clock) = turn();
+        turn.is_ours(Version::HTTP_11);
+        clock.fetch_add(1000, Ordering::Relaxed);
+        assert_eq!(seconds(&turn), Some(61));
+        turn.is_theirs();
+        clock.fetch_add(30, Ordering::Relaxed);
+        assert_eq!(seconds(&turn), Some(31));
+    }
+
+    #[tokio::test]
+    async fn it_is_not_while_it_reads_its_answer() {
+        let (turn, clock) = turn();
+        let (near, mut far) = duplex(8);
+        let mut watched = Watched::new(near, turn.clone());
+        clock.fetch_add(50, Ordering::Relaxed);
+        watched.write_all(b"12345678").await.unwrap();
+        assert_eq!(seconds(&turn), Some(61));
+        far.read_exact(&mut [0; 8]).await.unwrap();
+        // But that it sends a little of a head now and then is not enough.
+        clock.fetch_add(50, Ordering::Relaxed);
+        far.write_all(b"POST").await.unwrap();
+        watched.read_exact(&mut [0; 4]).await.unwrap();
+        assert_eq!(seconds(&turn), Some(11));
+    }
+
+    #[tokio::test]
+    async fn a_client_of_http_2_is_known_by_its_first_bytes() {
+        for (pieces, is_http2) in [
+            (&["PRI * HTTP/2.0"][..], true),
+            (&["P", "R", "I"], true),
+            (&["P", "OST / HTTP/1.1 PRI"], false),
+            (&["PUT"], false),
+        ] {
+            let (turn, clock) = turn();
+            let (near, mut far) = duplex(64);
+            let mut watched = Watched::new(near, turn.clone());
+            for piece in pieces {
+                far.write_all(piece.as_bytes()).await.unwrap();
+                watched.read_exact(&mut vec![0; piece.len()]).await.unwrap();
+            }
+            turn.is_theirs();
+            clock.fetch_add(100, Ordering::Relaxed);
+            assert_eq!(seconds(&turn).is_some(), is_http2, "{pieces:?}");
+        }
+    }
+}
