@@ -1,11 +1,12 @@
 //! Fronts OpenWhisk: its actions become lambdas, requests become blocking calls of its API.
 //!
 //! Several installations may be behind one computer. Each is listed from time to time, so that
-//! actions come and go; one that does not answer is out of service until it does. Of those that
-//! have an action, the one is called that is expected to answer first, and the next one if the
-//! request was not begun there.
+//! actions come and go; one that does not answer is out of service until it does, and one whose
+//! calls fail for a while. Of those that have an action, the one is called that is expected to
+//! answer first, and the next one if the request was not begun there.
 
 mod backend;
+mod breaker;
 mod client;
 mod config;
 mod credentials;
@@ -114,7 +115,7 @@ impl OpenWhisk {
     /// Those in service, the one first that is expected to answer first.
     fn candidates(&self, lambda: &str) -> Result<Vec<Target>, ExecutionError> {
         let mut targets = self.targets(lambda)?;
-        targets.retain(|target| target.backend.health.is_healthy());
+        targets.retain(|target| target.backend.breaker.is_in_service());
         if targets.is_empty() {
             return Err(ExecutionError::Unavailable {
                 text: format!("lambda {lambda}: its platform is out of service"),
@@ -226,7 +227,7 @@ impl Executor for OpenWhisk {
         let targets = self.targets(lambda).ok()?;
         let healthy = targets
             .iter()
-            .filter(|target| target.backend.health.is_healthy());
+            .filter(|target| target.backend.breaker.is_in_service());
         let standing = healthy.fold(Standing::default(), |sum, target| Standing {
             in_flight: sum.in_flight + target.backend.turns.in_system(),
             workers: sum.workers + target.backend.workers(&target.action),

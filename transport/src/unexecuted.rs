@@ -2,7 +2,8 @@
 //!
 //! Outcomes that are refusals by their nature (not found, refused, overloaded) do without it. With
 //! "deadline" it tells a request that was turned down, because it would not have been done in time,
-//! from one whose time ran out, perhaps while it was executed.
+//! from one whose time ran out, perhaps while it was executed; with "unavailable", one that could
+//! not be begun from one that was perhaps executed before something broke.
 
 use http::{HeaderName, HeaderValue};
 

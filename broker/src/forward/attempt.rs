@@ -23,6 +23,8 @@ pub(super) struct Attempt {
     pub(super) reply: LambdaReply,
     /// What became of the request there.
     pub(super) outcome: Outcome,
+    /// Whether it may have been executed there, at least in part.
+    pub(super) begun: bool,
     /// How long it took.
     pub(super) took: Duration,
 }
@@ -44,13 +46,13 @@ impl Attempt {
     /// The time to wait before it was sent ran out: nobody's fault.
     pub(super) fn overdue(pick: Option<Pick>, text: String) -> Self {
         drop(pick);
-        Self::failed(Verdict::Final, Outcome::Deadline, text)
+        Self::failed(Verdict::Final, Outcome::Deadline, text).unbegun()
     }
 
     /// Too many wait for a place there already: another destination may have one.
     pub(super) fn crowded(pick: Option<Pick>, text: String) -> Self {
         drop(pick);
-        let mut attempt = Self::failed(Verdict::TryElsewhere, Outcome::Overloaded, text);
+        let mut attempt = Self::failed(Verdict::TryElsewhere, Outcome::Overloaded, text).unbegun();
         pushback::set(&mut attempt.reply.trailers, SOON);
         attempt
     }
@@ -60,7 +62,15 @@ impl Attempt {
             verdict,
             reply: failure(outcome, text),
             outcome,
+            begun: true,
             took: Duration::ZERO,
+        }
+    }
+
+    fn unbegun(self) -> Self {
+        Self {
+            begun: false,
+            ..self
         }
     }
 
@@ -110,6 +120,13 @@ fn judge_answer(
         counters.cold_start();
     }
     let outcome = view.outcome();
+    let is_marked = unexecuted::is_marked(&reply.trailers);
+    let begun = match outcome {
+        // Refusals by their nature.
+        Outcome::NotFound | Outcome::Refused | Outcome::Overloaded => false,
+        Outcome::Deadline | Outcome::Unavailable => !is_marked,
+        Outcome::Ok | Outcome::Unspecified | Outcome::ApplicationError => true,
+    };
     let verdict = match outcome {
         Outcome::Ok if view.asynchronous || request.dry => {
             // Tells nothing about how long the execution takes.
@@ -121,7 +138,7 @@ fn judge_answer(
             Verdict::Final
         }
         // Turned down, since it would not have been done in time there. Somebody else may be quicker.
-        Outcome::Deadline if unexecuted::is_marked(&reply.trailers) => {
+        Outcome::Deadline if is_marked => {
             pick.answered(&report, ended.now);
             Verdict::TryElsewhere
         }
@@ -158,7 +175,7 @@ fn judge_answer(
         Outcome::Unavailable => {
             pick.misbehaved(ended.now);
             // What is behind it cannot be reached, for example.
-            repeat_if(request.may_repeat || unexecuted::is_marked(&reply.trailers))
+            repeat_if(request.may_repeat || is_marked)
         }
     };
     let message = if view.responder.is_empty() {
@@ -173,6 +190,7 @@ fn judge_answer(
             trailers: reply.trailers,
         },
         outcome,
+        begun,
         took: ended.latency,
     }
 }
@@ -215,7 +233,7 @@ fn judge_error(request: &Query<'_>, pick: Pick, error: &CallError, now: Nanos) -
                 // These say that the destination is not fit to serve anything.
                 Code::Unavailable | Code::Unimplemented | Code::Cancelled | Code::Unknown => {
                     pick.misbehaved(now);
-                    return unavailable(text, error.never_left() || request.may_repeat);
+                    return unanswered(text, error, request);
                 }
                 Code::DeadlineExceeded => Outcome::Deadline,
                 _ => Outcome::ApplicationError,
@@ -225,13 +243,21 @@ fn judge_error(request: &Query<'_>, pick: Pick, error: &CallError, now: Nanos) -
         }
         CallError::Connect(_) | CallError::NotTaken { .. } | CallError::Lost { .. } => {
             pick.failed(now);
-            unavailable(text, error.never_left() || request.may_repeat)
+            unanswered(text, error, request)
         }
         CallError::Invalid { .. } => {
             pick.misbehaved(now);
             unavailable(text, request.may_repeat)
         }
     }
+}
+
+/// Of an attempt that brought no answer.
+fn unanswered(text: String, error: &CallError, request: &Query<'_>) -> Attempt {
+    if error.never_left() {
+        return unavailable(text, true).unbegun();
+    }
+    unavailable(text, request.may_repeat)
 }
 
 fn unavailable(text: String, elsewhere: bool) -> Attempt {

@@ -14,7 +14,7 @@ use smallvec::SmallVec;
 
 use super::attempt::{self, Attempt, Verdict};
 use super::pending::NoPlace;
-use super::reply::{self, NO_DESTINATIONS};
+use super::reply::{self, Attempts, NO_DESTINATIONS};
 use super::{Ended, Forwarder, PerCore, Query};
 use crate::admission::{Applicant, Busy};
 use crate::explain::Pending;
@@ -43,7 +43,7 @@ struct Progress {
     /// Attempts that failed.
     failures: u32,
     /// What became of each attempt.
-    outcomes: SmallVec<[&'static str; 4]>,
+    attempts: Attempts,
     /// The last real answer or error.
     last: Option<LambdaReply>,
     /// Whether its decisions are kept.
@@ -92,7 +92,7 @@ impl Course<'_> {
             progress.answers = Box::pin(self.inquire()).await;
         }
         let reply = self.attempts(&mut progress).await;
-        reply::with_attempts(reply, &progress.outcomes)
+        reply::with_attempts(reply, &progress.attempts)
     }
 
     async fn attempts(self, progress: &mut Progress) -> LambdaReply {
@@ -135,7 +135,7 @@ impl Course<'_> {
                     }
                 },
             };
-            progress.outcomes.push(reply::outcome_name(attempt.outcome));
+            progress.attempts.ended(attempt.outcome, attempt.begun);
             // A copy counts.
             let is_last = progress.tried.len() >= self.forwarder.max_attempts;
             match attempt.verdict {
@@ -321,11 +321,11 @@ impl Course<'_> {
                             Either::Left((attempt, _)) if attempt.settles() => attempt,
                             Either::Right((attempt, _)) if attempt.settles() => attempt,
                             Either::Left((attempt, second)) => {
-                                progress.outcomes.push(reply::outcome_name(attempt.outcome));
+                                progress.attempts.ended(attempt.outcome, attempt.begun);
                                 second.await
                             }
                             Either::Right((attempt, first)) => {
-                                progress.outcomes.push(reply::outcome_name(attempt.outcome));
+                                progress.attempts.ended(attempt.outcome, attempt.begun);
                                 first.await
                             }
                         }
@@ -337,14 +337,14 @@ impl Course<'_> {
         let outcome = attempt.outcome;
         if let Some(outrun) = first_pick {
             counters.hedge_won();
-            progress.outcomes.push(reply::OUTRUN);
+            progress.attempts.outrun();
             outrun.outrun(self.now());
             self.explained(decisions.0, took, Outcome::Unspecified);
             self.explained(decisions.1, attempt.took, outcome);
         } else {
             self.explained(decisions.0, took, outcome);
             if second_pick.is_some() {
-                progress.outcomes.push(reply::OUTRUN);
+                progress.attempts.outrun();
                 self.explained(decisions.1, took, Outcome::Unspecified);
             }
         }

@@ -7,6 +7,7 @@ use edge_proto::rpc::{LambdaResponse, Outcome};
 use edge_transport::{LambdaReply, Metadata, pushback, unexecuted};
 use http::{HeaderName, HeaderValue};
 use prost::Message as _;
+use smallvec::SmallVec;
 
 use crate::metrics::OUTCOMES;
 
@@ -17,7 +18,7 @@ const ATTEMPTS: HeaderName = HeaderName::from_static("edge-attempts");
 /// Trailing metadata: what became of each of them.
 const ATTEMPT_OUTCOMES: HeaderName = HeaderName::from_static("edge-attempt-outcomes");
 /// An attempt that was cancelled because its copy was answered first.
-pub(super) const OUTRUN: &str = "outrun";
+const OUTRUN: &str = "outrun";
 /// When to come back where nothing better is known.
 pub(super) const SOON: Duration = Duration::from_millis(20);
 
@@ -41,13 +42,35 @@ pub(super) fn busy(push_back: Duration) -> LambdaReply {
     reply
 }
 
+/// What became of the attempts so far.
+#[derive(Debug, Default)]
+pub(super) struct Attempts {
+    outcomes: SmallVec<[&'static str; 4]>,
+    /// Some attempt may have executed the request, at least in part.
+    begun: bool,
+}
+
+impl Attempts {
+    pub(super) fn ended(&mut self, outcome: Outcome, begun: bool) {
+        self.outcomes.push(outcome_name(outcome));
+        self.begun |= begun;
+    }
+
+    /// One was cancelled, and nobody knows how far it had come.
+    pub(super) fn outrun(&mut self) {
+        self.outcomes.push(OUTRUN);
+        self.begun = true;
+    }
+}
+
 /// Tells the caller what became of each attempt, if there was more than one. A reply that says that
 /// the request was not executed says so of all attempts, or no longer.
-pub(super) fn with_attempts(mut reply: LambdaReply, outcomes: &[&str]) -> LambdaReply {
+pub(super) fn with_attempts(mut reply: LambdaReply, attempts: &Attempts) -> LambdaReply {
+    let Attempts { outcomes, begun } = attempts;
     if outcomes.len() < 2 && reply.trailers.is_empty() {
         return reply;
     }
-    if !outcomes.iter().all(|outcome| is_never_begun(outcome)) {
+    if *begun {
         unexecuted::unmark(&mut reply.trailers);
     }
     if outcomes.len() > 1 {
@@ -60,19 +83,7 @@ pub(super) fn with_attempts(mut reply: LambdaReply, outcomes: &[&str]) -> Lambda
     reply
 }
 
-/// Whether an attempt was turned down unexecuted that was followed by another one, or marked.
-fn is_never_begun(outcome: &str) -> bool {
-    let refusals = [
-        Outcome::NotFound,
-        Outcome::Refused,
-        Outcome::Overloaded,
-        // Without the mark none would have followed.
-        Outcome::Deadline,
-    ];
-    refusals.map(outcome_name).contains(&outcome)
-}
-
-pub(super) fn outcome_name(outcome: Outcome) -> &'static str {
+fn outcome_name(outcome: Outcome) -> &'static str {
     OUTCOMES[outcome as usize]
 }
 
@@ -80,11 +91,25 @@ pub(super) fn outcome_name(outcome: Outcome) -> &'static str {
 mod tests {
     use super::*;
 
+    fn after(reply: LambdaReply, ends: &[(Outcome, bool)]) -> Metadata {
+        let mut attempts = Attempts::default();
+        for (outcome, begun) in ends {
+            attempts.ended(*outcome, *begun);
+        }
+        with_attempts(reply, &attempts).trailers
+    }
+
+    fn marked() -> LambdaReply {
+        let mut reply = LambdaReply::default();
+        unexecuted::mark(&mut reply.trailers);
+        reply
+    }
+
     #[test]
     fn attempts_are_told_if_there_was_more_than_one() {
-        let told = |outcomes: &[&str]| with_attempts(LambdaReply::default(), outcomes).trailers;
-        assert!(told(&["ok"]).is_empty());
-        let trailers = told(&["unavailable", "ok"]);
+        let told = |ends: &[(Outcome, bool)]| after(LambdaReply::default(), ends);
+        assert!(told(&[(Outcome::Ok, true)]).is_empty());
+        let trailers = told(&[(Outcome::Unavailable, true), (Outcome::Ok, true)]);
         assert_eq!(trailers.text("edge-attempts"), Some("2"));
         let list = trailers.text("edge-attempt-outcomes");
         assert_eq!(list, Some("unavailable,ok"));
@@ -92,14 +117,23 @@ mod tests {
 
     #[test]
     fn a_request_passes_for_unexecuted_only_if_no_attempt_may_have_executed_it() {
-        let stays = |outcomes: &[&str]| {
-            let mut reply = LambdaReply::default();
-            unexecuted::mark(&mut reply.trailers);
-            unexecuted::is_marked(&with_attempts(reply, outcomes).trailers)
-        };
-        assert!(stays(&["deadline"]));
-        assert!(stays(&["overloaded", "refused", "not_found", "deadline"]));
-        assert!(!stays(&["unavailable", "deadline"]));
-        assert!(!stays(&[OUTRUN, "deadline"]));
+        let stays = |ends: &[(Outcome, bool)]| unexecuted::is_marked(&after(marked(), ends));
+        assert!(stays(&[(Outcome::Deadline, false)]));
+        assert!(stays(&[(Outcome::Unavailable, false)]));
+        assert!(stays(&[
+            (Outcome::Overloaded, false),
+            (Outcome::Unavailable, false)
+        ]));
+        assert!(!stays(&[(Outcome::Unavailable, true)]));
+        assert!(!stays(&[
+            (Outcome::Unavailable, true),
+            (Outcome::Deadline, false)
+        ]));
+        let mut attempts = Attempts::default();
+        attempts.outrun();
+        attempts.ended(Outcome::Unavailable, false);
+        assert!(!unexecuted::is_marked(
+            &with_attempts(marked(), &attempts).trailers
+        ));
     }
 }

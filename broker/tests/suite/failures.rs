@@ -196,6 +196,39 @@ async fn a_request_that_all_computers_turn_down_is_told_to_be_unexecuted() {
     assert!(unexecuted::is_marked(&reply.trailers));
 }
 
+fn cannot_reach_its_platform() -> Conduct {
+    let text = "its platform cannot be reached";
+    Conduct::TurnDown(LambdaResponse::error(Outcome::Unavailable, text))
+}
+
+#[tokio::test]
+async fn what_no_computer_could_begin_is_told_to_be_unexecuted() {
+    let [only, first, second] = [(); 3].map(|()| Computer::start(cannot_reach_its_platform()));
+    let mut router = start(config()).await;
+    router.route("one", &only.name(), true).await;
+    router.route("two", &first.name(), true).await;
+    router.route("two", &second.name(), true).await;
+    for (lambda, outcomes) in [("one", None), ("two", Some("unavailable,unavailable"))] {
+        let request = request(lambda);
+        let reply = router.call(&request, Metadata::new()).await.unwrap();
+        assert_eq!(reply.trailers.text("edge-attempt-outcomes"), outcomes);
+        assert!(unexecuted::is_marked(&reply.trailers), "{lambda}");
+    }
+}
+
+#[tokio::test]
+async fn what_one_computer_may_have_begun_is_not_told_to_be_unexecuted() {
+    let losing = Computer::start(says(Outcome::Unavailable, "lost"));
+    let turning_down = Computer::start(cannot_reach_its_platform());
+    let mut router = start(at_random()).await;
+    router.route("f", &losing.name(), true).await;
+    router.route("f", &turning_down.name(), true).await;
+    let request = idempotent("f");
+    let reply = router.call(&request, Metadata::new()).await.unwrap();
+    assert_eq!((losing.count(), turning_down.count()), (1, 1));
+    assert!(!unexecuted::is_marked(&reply.trailers));
+}
+
 #[tokio::test]
 async fn the_last_real_error_is_what_the_client_sees() {
     let (full, gone) = (Computer::echo(), Computer::echo());

@@ -7,12 +7,13 @@ use std::time::{Duration, Instant};
 use rand::RngExt as _;
 use tokio::sync::{Notify, watch};
 
+use super::breaker::Breaker;
 use super::client::{Client, Fault, Invoked, Passing};
 use super::config::{BackendConfig, BackendError, NamesConfig};
 use super::name::ActionName;
 use super::wire::{Activation, Limits, Status, Summary};
 use crate::executor::{BackendSnapshot, Execution, ExecutionError, Invocation, Terms};
-use crate::health::{Health, Turn};
+use crate::health::Turn;
 use crate::params::failure;
 use crate::turns::{Bounds, Turns};
 
@@ -20,6 +21,8 @@ use crate::turns::{Bounds, Turns};
 const LISTED_WITHIN: Duration = Duration::from_secs(10);
 /// How soon a platform that does not answer is tried again.
 const PROBE_EVERY: Duration = Duration::from_secs(1);
+/// Shortest pause between two listings, whatever asks for them; a shorter interval counts.
+const LISTED_EVERY: Duration = Duration::from_secs(1);
 /// Pause before the record of an execution is asked for; it doubles each time, up to
 /// [`POLL_SLOWEST`].
 const POLL_FIRST: Duration = Duration::from_millis(50);
@@ -36,12 +39,14 @@ pub(super) struct Backend {
     pub(super) config: BackendConfig,
     client: Client,
     pub(super) turns: Arc<Turns>,
-    pub(super) health: Health,
+    pub(super) breaker: Breaker,
     actions: RwLock<BTreeMap<ActionName, Arc<Action>>>,
     numbers: Mutex<Numbers>,
     changes: Arc<watch::Sender<u64>>,
-    /// Its actions are to be listed without delay.
-    list_now: Notify,
+    /// Its actions are to be listed soon, since one that was listed is not there.
+    list_soon: Notify,
+    /// It has been taken out of service.
+    taken_out: Notify,
 }
 
 /// An action as it was listed.
@@ -95,19 +100,19 @@ impl Backend {
                 max_pending,
                 max_wait,
             })),
-            // Nothing is known of it until it has been listed.
-            health: Health::new(false, config.max_failures),
+            breaker: Breaker::new(config.max_failures),
             actions: RwLock::default(),
             numbers: Mutex::default(),
             changes,
-            list_now: Notify::new(),
+            list_soon: Notify::new(),
+            taken_out: Notify::new(),
             config,
         })
     }
 
     /// The actions that are announced: none while it is out of service.
     pub(super) fn announced(&self) -> Vec<Arc<Action>> {
-        if !self.health.is_healthy() {
+        if !self.breaker.is_in_service() {
             return Vec::new();
         }
         self.known()
@@ -134,20 +139,35 @@ impl Backend {
             let mut pause = self.config.interval;
             match self.list().await {
                 Ok(summaries) => {
-                    self.judge(None);
+                    self.turned(self.breaker.listed(Instant::now()), None);
                     self.replace(summaries);
                 }
                 Err(fault) => {
                     // What it has said before holds until it is out of service.
-                    self.judge(Some(&fault));
+                    let turn = self.breaker.not_listed(&fault.to_string());
+                    self.turned(turn, Some(&fault));
                     pause = pause.min(PROBE_EVERY);
                 }
             }
             let jitter = rand::rng().random_range(0.9..1.1);
-            let pause = tokio::time::sleep(pause.mul_f64(jitter));
+            self.rest(pause.mul_f64(jitter)).await;
+        }
+    }
+
+    /// Waits for the next listing: at most `pause`, less if it is wanted sooner.
+    async fn rest(&self, pause: Duration) {
+        let now = Instant::now();
+        let soonest = now + LISTED_EVERY.min(pause);
+        let mut next = now + pause;
+        loop {
+            // The listing that brings it back does not wait for its turn.
+            if let Some(until) = self.breaker.alone_until() {
+                next = next.min(until.max(soonest));
+            }
             tokio::select! {
-                () = pause => {}
-                () = self.list_now.notified() => {}
+                () = tokio::time::sleep_until(next.into()) => return,
+                () = self.taken_out.notified() => {}
+                () = self.list_soon.notified() => next = next.min(soonest),
             }
         }
     }
@@ -230,15 +250,20 @@ impl Backend {
         lambdas.into_iter().filter(fits).collect()
     }
 
-    /// Notes that it works, or why it does not.
+    /// Notes that a call has found it working, or why not.
     fn judge(&self, fault: Option<&Fault>) {
         let turn = match fault {
-            None => self.health.succeeded(),
-            Some(fault) => self.health.failed(&fault.to_string()),
+            None => self.breaker.worked(),
+            Some(fault) => self.breaker.call_failed(&fault.to_string(), Instant::now()),
         };
+        self.turned(turn, fault);
+    }
+
+    /// Tells what became of its service, after `fault` if there was one.
+    fn turned(&self, turn: Turn, fault: Option<&Fault>) {
         let (backend, url) = (&self.name, &self.config.api_root);
         match (turn, fault) {
-            (Turn::Same, Some(fault)) if self.health.faults().0 == 1 => {
+            (Turn::Same, Some(fault)) if self.breaker.faults().0 == 1 => {
                 tracing::warn!(backend, url, %fault, "a fault of the platform");
             }
             (Turn::Same, _) => {}
@@ -246,7 +271,7 @@ impl Backend {
             (Turn::Failed, fault) => {
                 let fault = fault.map(Fault::to_string);
                 tracing::warn!(backend, url, fault, "the platform is out of service");
-                self.list_now.notify_one();
+                self.taken_out.notify_one();
             }
         }
         if turn != Turn::Same {
@@ -366,7 +391,7 @@ impl Backend {
             Fault::Forbidden(_) => ExecutionError::Unavailable { text, begun: false },
             Fault::NotFound(_) => {
                 // It has been deleted since.
-                self.list_now.notify_one();
+                self.list_soon.notify_one();
                 ExecutionError::NotFound(text)
             }
             Fault::Request(_) => ExecutionError::Application(text),
@@ -381,7 +406,7 @@ impl Backend {
     }
 
     pub(super) fn snapshot(&self) -> BackendSnapshot {
-        let (failures, last_fault) = self.health.faults();
+        let (failures, last_fault) = self.breaker.faults();
         let functions = self
             .actions
             .read()
@@ -390,7 +415,7 @@ impl Backend {
         BackendSnapshot {
             name: self.name.clone(),
             url: self.config.api_root.clone(),
-            healthy: self.health.is_healthy(),
+            healthy: self.breaker.is_in_service(),
             failures,
             last_fault,
             functions,

@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 
 use super::config::{BackendConfig, BackendError};
 use super::name::ActionName;
-use super::wire::{Accepted, Activation, ErrorBody, Summary};
+use super::wire::{Accepted, Activation, Begun, ErrorBody, Summary};
 use crate::runtime::explain;
 
 /// How long a connection may take: name, TCP, TLS.
@@ -25,6 +25,9 @@ const LISTINGS: u32 = 3;
 const PLACE_IN: Duration = Duration::from_secs(1);
 /// The header that counts nodes passed, so that requests do not go in circles.
 pub const HOPS: header::HeaderName = header::HeaderName::from_static("x-soe-hops");
+/// The header of answers to calls that have begun an activation, whatever became of it.
+const ACTIVATION_ID: header::HeaderName =
+    header::HeaderName::from_static("x-openwhisk-activation-id");
 /// OpenWhisk takes the identity of its transactions from here.
 const REQUEST_ID: header::HeaderName = header::HeaderName::from_static("x-request-id");
 
@@ -60,6 +63,21 @@ pub(super) enum Fault {
     Overloaded { text: String, place_in: Duration },
     #[error("the deadline has passed")]
     Deadline,
+}
+
+impl Fault {
+    /// What it means if the platform has begun an activation before: the function may have been
+    /// executed although the status alone would say that it was not.
+    fn after_it_began(self) -> Self {
+        match self {
+            // Nobody tries elsewhere after these.
+            Self::Request(_) | Self::Deadline => self,
+            Self::Platform { text, .. }
+            | Self::Forbidden(text)
+            | Self::NotFound(text)
+            | Self::Overloaded { text, .. } => Self::Platform { text, begun: true },
+        }
+    }
 }
 
 /// What a blocking call has come to.
@@ -189,6 +207,7 @@ impl Client {
         let status = response.status();
         let retry_after = retry_after(&response);
         let goes_round = response.headers().contains_key(HOPS);
+        let has_id = response.headers().contains_key(ACTIVATION_ID);
         let text = text(response).await?;
         if status == StatusCode::ACCEPTED {
             let accepted = serde_json::from_str::<Accepted>(&text);
@@ -220,7 +239,11 @@ impl Client {
                 begun: true,
             });
         }
-        match refusal(status, &text, retry_after) {
+        let fault = refusal(status, &text, retry_after);
+        if has_id || serde_json::from_str::<Begun>(&text).is_ok() {
+            return Err(fault.after_it_began());
+        }
+        match fault {
             // Another broker's proxy has stopped it; nothing is wrong with the platform.
             Fault::Platform { text, .. } if goes_round => Err(Fault::Request(text)),
             fault => Err(fault),

@@ -41,7 +41,8 @@ pub struct BackendConfig {
     /// How often its actions are listed, give or take a tenth.
     #[serde(with = "edge_daemon::duration")]
     pub interval: Duration,
-    /// Faults in a row after which its actions are announced no longer, until a listing succeeds.
+    /// Listings, or calls, that fail in a row after which its actions are announced no longer,
+    /// until a listing succeeds; after calls, one that comes a while later.
     pub max_failures: u32,
     /// Most actions; with more of them nothing is announced.
     pub max_actions: usize,

@@ -139,6 +139,13 @@ pub(super) struct Accepted {
     pub(super) activation_id: String,
 }
 
+/// An error that says that an activation had begun.
+#[derive(Debug, Deserialize)]
+pub(super) struct Begun {
+    #[serde(rename = "activationId")]
+    _activation_id: String,
+}
+
 /// Why a request was turned down.
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct ErrorBody {

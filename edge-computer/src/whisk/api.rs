@@ -286,6 +286,12 @@ impl Asked {
             Method::PUT => {
                 let put: ActionPut = self.json(MAX_BODY).await?;
                 let overwrite = self.flag("overwrite")?;
+                // An action that is there already stays as it is if this fails.
+                let known =
+                    |component: &String| find(&self.platform, &self.namespace, component).is_some();
+                if !put.components().iter().all(known) {
+                    return Err(Refusal::bad("Sequence component does not exist."));
+                }
                 let own = (self.namespace.as_str(), package, name);
                 let action = self.platform.with(&self.namespace, |space| {
                     let entities = &mut space.entities;
@@ -301,17 +307,7 @@ impl Asked {
                     entities.actions.insert(key.clone(), action.clone());
                     Ok(action)
                 })?;
-                if action.exec.is_sequence() {
-                    let known = |component: &String| {
-                        find(&self.platform, &self.namespace, component).is_some()
-                    };
-                    if !action.exec.components.iter().all(known) {
-                        self.platform.with(&self.namespace, |space| {
-                            space.entities.actions.remove(&key);
-                        });
-                        return Err(Refusal::bad("Sequence component does not exist."));
-                    }
-                } else {
+                if !action.exec.is_sequence() {
                     self.platform.runtimes.deploy(action.function());
                 }
                 Ok(Reply::json(StatusCode::OK, &action.document(true)))

@@ -118,6 +118,12 @@ pub(super) struct PackagePut {
 }
 
 impl ActionPut {
+    /// The actions that it wants to be a sequence of; none if it is about anything else.
+    pub(super) fn components(&self) -> &[String] {
+        let sequence = self.exec.as_ref().filter(|exec| exec.is_sequence());
+        sequence.map_or(&[], |exec| &exec.components)
+    }
+
     /// The action that it makes, of nothing or of the one that was `before`.
     pub(super) fn apply(
         self,

@@ -298,6 +298,23 @@ async fn sequences_hand_results_on_until_one_fails() {
 }
 
 #[tokio::test]
+async fn an_action_stays_if_the_sequence_that_would_replace_it_cannot_be() {
+    let platform = platform(|_| {}).await;
+    let api = Api::of(&platform);
+    api.put("f", ECHO).await;
+    let path = "namespaces/_/actions/f";
+    let (_, before) = api.call("GET", path, &Value::Null).await;
+    let sequence = json!({ "exec": { "kind": "sequence", "components": ["/_/nobody"] } });
+    let overwrite = format!("{path}?overwrite=true");
+    assert_eq!(api.call("PUT", &overwrite, &sequence).await.0, 400);
+    assert_eq!(api.call("GET", path, &Value::Null).await, (200, before));
+    let call = format!("{path}?blocking=true&result=true");
+    let (status, answer) = api.call("POST", &call, &json!({ "n": 1 })).await;
+    assert_eq!((status, answer), (200, json!({ "n": 1 })));
+    platform.stop().await;
+}
+
+#[tokio::test]
 async fn rates_are_limited() {
     let slow = "async function main() { await new Promise((d) => setTimeout(d, 500)); return {}; }";
     let platform = platform(|config| {

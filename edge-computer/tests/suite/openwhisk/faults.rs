@@ -128,6 +128,57 @@ async fn what_a_platform_answers_decides_who_may_try_elsewhere() {
 }
 
 #[tokio::test]
+async fn a_call_that_has_begun_an_activation_is_neither_repeated_nor_marked() {
+    let count = Arc::new(AtomicUsize::new(0));
+    let counted = count.clone();
+    let other = Stub::start(move |_| {
+        counted.fetch_add(1, Ordering::Relaxed);
+        Some((200, [].into(), activation(&json!({}))))
+    })
+    .await;
+    let id = "0123456789abcdef0123456789abcdef";
+    let header = ("x-openwhisk-activation-id", id);
+    let plain = r#"{"error":"lost","code":"1"}"#.to_owned();
+    let telling = format!(r#"{{"error":"lost","code":"1","activationId":"{id}"}}"#);
+    for (status, headers, body) in [
+        (503, vec![header], plain.clone()),
+        (503, vec![header], "<html>".to_owned()),
+        (503, vec![header, ("retry-after", "1")], plain.clone()),
+        (503, vec![], telling.clone()),
+        (500, vec![header], plain.clone()),
+        (501, vec![header], plain.clone()),
+        (502, vec![], telling),
+        (429, vec![header], plain.clone()),
+        (404, vec![header], plain),
+    ] {
+        let shown = format!("{status} {headers:?} {body}");
+        let losing = Stub::start(move |_| {
+            let headers = headers.iter().copied().collect();
+            Some((status, headers, body.clone()))
+        })
+        .await;
+        let first = losing.fronting("name = 'a'\nmax-in-flight = 1\nmax-failures = 10");
+        let second = other.fronting("name = 'b'\nmax-in-flight = 1");
+        let computer = computer(&(first + &second).replace("[wsk]", "[[backend]]")).await;
+        // The first one is called first, since nothing is known of either.
+        eventually("both serve", || {
+            let standing = computer.executor().standing("f");
+            standing.is_some_and(|standing| standing.workers == 2)
+        })
+        .await;
+        let (answer, raw) = reply(&computer, &LambdaRequest::new("f", ""), PATIENCE).await;
+        assert_eq!(
+            answer.outcome(),
+            Outcome::Unavailable,
+            "{shown}: {answer:?}"
+        );
+        assert!(!unexecuted::is_marked(&raw.trailers), "{shown}");
+        assert_eq!(losing.calls.lock().unwrap().len(), 1, "{shown}");
+    }
+    assert_eq!(count.load(Ordering::Relaxed), 0, "nobody else executed it");
+}
+
+#[tokio::test]
 async fn one_that_never_answers_costs_the_deadline_and_no_more() {
     let stub = Stub::start(|_| None).await;
     let computer = computer(&stub.fronting("")).await;

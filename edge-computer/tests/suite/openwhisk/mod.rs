@@ -6,3 +6,4 @@ mod faults;
 mod invocations;
 mod support;
 mod tls;
+mod withdrawal;

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -183,6 +184,8 @@ pub(crate) struct Got {
 pub(crate) struct Stub {
     pub(crate) address: SocketAddr,
     pub(crate) calls: Arc<Mutex<Vec<Got>>>,
+    /// How often it was asked for its actions.
+    pub(crate) listings: Arc<AtomicUsize>,
     _task: AbortOnDropHandle<()>,
 }
 
@@ -194,7 +197,12 @@ impl Stub {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let calls = Arc::new(Mutex::new(Vec::new()));
-        let (answer, noted) = (Arc::new(answer), calls.clone());
+        let listings = Arc::new(AtomicUsize::new(0));
+        let noted = Noted {
+            calls: calls.clone(),
+            listings: listings.clone(),
+        };
+        let answer = Arc::new(answer);
         let task = tokio::spawn(async move {
             let mut connections = tokio::task::JoinSet::new();
             while let Ok((stream, _)) = listener.accept().await {
@@ -213,6 +221,7 @@ impl Stub {
         Self {
             address,
             calls,
+            listings,
             _task: AbortOnDropHandle::new(task),
         }
     }
@@ -226,9 +235,16 @@ impl Stub {
     }
 }
 
+/// What a [`Stub`] remembers.
+#[derive(Clone)]
+struct Noted {
+    calls: Arc<Mutex<Vec<Got>>>,
+    listings: Arc<AtomicUsize>,
+}
+
 async fn stubbed<F: Fn(&Got) -> StubAnswer>(
     answer: Arc<F>,
-    noted: Arc<Mutex<Vec<Got>>>,
+    noted: Noted,
     request: Request<Incoming>,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
     let (head, body) = request.into_parts();
@@ -240,10 +256,11 @@ async fn stubbed<F: Fn(&Got) -> StubAnswer>(
     };
     let listing = got.method == "GET" && got.path.contains("/actions?");
     let (status, headers, body) = if listing {
+        noted.listings.fetch_add(1, Ordering::Relaxed);
         let list = json!([{ "namespace": "guest", "name": "f", "version": "0.0.1" }]);
         (200, HashMap::new(), list.to_string())
     } else {
-        noted.lock().unwrap().push(got.clone());
+        noted.calls.lock().unwrap().push(got.clone());
         match answer(&got) {
             Some(answer) => answer,
             None => std::future::pending().await,
