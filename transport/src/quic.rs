@@ -23,7 +23,9 @@ mod tickets;
 mod watch;
 mod wire;
 
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use quinn::congestion::{BbrConfig, CubicConfig};
@@ -31,9 +33,9 @@ use quinn::{EndpointConfig, IdleTimeout, MtuDiscoveryConfig, TransportConfig, Va
 use serde::{Deserialize, Serialize};
 
 pub(crate) use self::accept::accept;
-pub(crate) use self::calls::{Native, NotBegun};
+pub(crate) use self::calls::{Native, NotBegun, Proof};
 pub use self::counters::{Count, Counters};
-pub(crate) use self::dial::{Acquaintance, Dialed, Dialer, Speaks};
+pub(crate) use self::dial::{Acquaintance, Dialed, Dialer, Ready, Speaks};
 pub(crate) use self::http3_calls::Http3;
 pub use self::probe::{NoAnswer, probe};
 pub(crate) use self::socket::bind;
@@ -176,8 +178,8 @@ fn transport(limits: &Limits, congestion: Congestion) -> TransportConfig {
 
 /// Waits for `future`, at most `patience`; no timer is made where it is ready at once.
 async fn within<F: Future>(patience: Duration, future: F) -> Option<F::Output> {
-    let mut future = std::pin::pin!(future);
-    if let std::task::Poll::Ready(output) = futures_util::poll!(future.as_mut()) {
+    let mut future = pin!(future);
+    if let Poll::Ready(output) = futures_util::poll!(future.as_mut()) {
         return Some(output);
     }
     tokio::time::timeout(patience, future).await.ok()

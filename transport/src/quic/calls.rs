@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use edge_proto::view::RequestView;
@@ -27,12 +27,45 @@ pub(crate) struct Native {
     pub(super) watched: Arc<Watched>,
     /// Cancelled once the handshake is complete; what leaves before can be replayed.
     pub(super) established: CancellationToken,
+    /// Cancelled where the handshake takes so long that calls should go another way.
+    doubted: CancellationToken,
     arriving: Arriving,
     max_message: usize,
     max_header: usize,
 }
 
-/// The call has not begun, as the connection takes none any more.
+/// Whether a connection works on which calls were begun before that was known.
+#[derive(Debug)]
+pub(crate) struct Proof {
+    connection: Connection,
+    watched: Arc<Watched>,
+    established: CancellationToken,
+    doubted: CancellationToken,
+}
+
+impl Proof {
+    /// Whether the handshake is complete `within` that time.
+    pub(crate) async fn comes(&self, within: Duration) -> bool {
+        let shaken = async {
+            tokio::select! {
+                biased;
+                () = self.established.cancelled() => true,
+                _ = self.connection.closed() => false,
+            }
+        };
+        tokio::time::timeout(within, shaken).await.unwrap_or(false)
+    }
+
+    /// Sends calls another way: those to come, and those that wait for the handshake. Those that
+    /// have been sent may still be answered, and stay.
+    pub(crate) fn doubt(&self) {
+        self.watched.leave();
+        self.doubted.cancel();
+    }
+}
+
+/// The call has not begun, as the connection takes none any more; or it may be repeated, and has left
+/// by a connection that never came to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct NotBegun;
 
@@ -98,13 +131,24 @@ impl Native {
             connection,
             watched: Arc::default(),
             established: CancellationToken::new(),
+            doubted: CancellationToken::new(),
             arriving: Arriving::new(limits),
             max_message: limits.max_message_bytes,
             max_header: limits.max_header_bytes as usize,
         }
     }
 
-    /// Whether the server has said that it takes no more calls.
+    /// What tells whether the connection works; none where that is known.
+    pub(crate) fn proof(&self) -> Option<Proof> {
+        (!self.established.is_cancelled()).then(|| Proof {
+            connection: self.connection.clone(),
+            watched: self.watched.clone(),
+            established: self.established.clone(),
+            doubted: self.doubted.clone(),
+        })
+    }
+
+    /// Whether the connection takes no more calls.
     pub(crate) fn is_leaving(&self) -> bool {
         self.watched.is_leaving()
     }
@@ -129,6 +173,10 @@ impl Native {
             .attempt(message, metadata, now, deadline, is_early)
             .await?
         {
+            // There is another way, and it may be repeated.
+            Attempt::Over(Err(Failure::Lost(_))) if is_early && self.never_came_to_be() => {
+                Err(NotBegun)
+            }
             Attempt::Over(answer) => Ok(answer),
             Attempt::NotEarly => {
                 if !self.until_established(deadline).await? {
@@ -146,6 +194,13 @@ impl Native {
         }
     }
 
+    /// Whether calls were sent another way, and the handshake was never completed.
+    fn never_came_to_be(&self) -> bool {
+        self.doubted.is_cancelled()
+            && !self.established.is_cancelled()
+            && self.connection.close_reason().is_some()
+    }
+
     /// False if the deadline passes before the handshake is complete.
     async fn until_established(&self, deadline: Instant) -> Result<bool, NotBegun> {
         if self.established.is_cancelled() {
@@ -155,6 +210,7 @@ impl Native {
             tokio::select! {
                 biased;
                 () = self.established.cancelled() => Ok(true),
+                () = self.doubted.cancelled() => Err(NotBegun),
                 _ = self.connection.closed() => Err(NotBegun),
             }
         };

@@ -7,6 +7,7 @@ mod http3_cancels;
 mod interop;
 mod patience;
 mod quic;
+mod quic_early;
 mod quic_probe;
 mod quic_strangers;
 mod resets;
