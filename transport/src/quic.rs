@@ -13,6 +13,7 @@ mod counters;
 mod dial;
 mod http3;
 mod http3_calls;
+mod http3_frames;
 mod http3_streams;
 mod native;
 mod probe;

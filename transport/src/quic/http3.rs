@@ -62,7 +62,7 @@ pub(super) async fn serve<S: LambdaService>(
     builder
         .max_field_section_size(limits.max_header_bytes.into())
         .send_grease(false);
-    let streams = Streams::new(connection.clone());
+    let streams = Streams::new(connection.clone(), limits);
     let interest = streams.interest();
     let building = builder.build(streams);
     let Ok(Ok(mut requests)) = timeout(limits.handshake_timeout, building).await else {

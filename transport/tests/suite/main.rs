@@ -4,6 +4,7 @@
 mod client;
 mod corpus;
 mod http3_cancels;
+mod http3_frames;
 mod interop;
 mod patience;
 mod quic;
