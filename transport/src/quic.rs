@@ -11,6 +11,7 @@ mod accept;
 mod calls;
 mod counters;
 mod dial;
+mod heard;
 mod http3;
 mod http3_calls;
 mod http3_frames;

@@ -8,6 +8,7 @@ mod http3_frames;
 mod interop;
 mod patience;
 mod quic;
+mod quic_drain;
 mod quic_early;
 mod quic_probe;
 mod quic_strangers;
