@@ -28,11 +28,12 @@ mod wire;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use quinn::congestion::{BbrConfig, CubicConfig};
 use quinn::{EndpointConfig, IdleTimeout, MtuDiscoveryConfig, TransportConfig, VarInt};
 use serde::{Deserialize, Serialize};
+use tokio::time::timeout_at;
 
 pub(crate) use self::accept::accept;
 pub(crate) use self::calls::{Native, NotBegun, Proof};
@@ -185,4 +186,13 @@ async fn within<F: Future>(patience: Duration, future: F) -> Option<F::Output> {
         return Some(output);
     }
     tokio::time::timeout(patience, future).await.ok()
+}
+
+/// Waits for `future`, at most until `deadline`; no timer is made where it is ready at once.
+async fn until<F: Future>(deadline: Instant, future: F) -> Option<F::Output> {
+    let mut future = pin!(future);
+    if let Poll::Ready(output) = futures_util::poll!(future.as_mut()) {
+        return Some(output);
+    }
+    timeout_at(deadline.into(), future).await.ok()
 }

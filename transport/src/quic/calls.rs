@@ -1,7 +1,9 @@
 //! The client's side of a native connection: one stream for each call.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -25,6 +27,8 @@ pub(super) const MESSAGES_ARRIVING: usize = 4;
 pub(crate) struct Native {
     pub(super) connection: Connection,
     pub(super) watched: Arc<Watched>,
+    /// When it was ready: no call has been sent before.
+    since: Instant,
     /// Cancelled once the handshake is complete; what leaves before can be replayed.
     pub(super) established: CancellationToken,
     /// Cancelled where the handshake takes so long that calls should go another way.
@@ -130,6 +134,7 @@ impl Native {
         Self {
             connection,
             watched: Arc::default(),
+            since: Instant::now(),
             established: CancellationToken::new(),
             doubted: CancellationToken::new(),
             arriving: Arriving::new(limits),
@@ -165,9 +170,15 @@ impl Native {
         let Some(_under_way) = self.watched.begin() else {
             return Err(NotBegun);
         };
-        let is_early = !self.established.is_cancelled() && may_repeat(message);
-        if !is_early && !self.until_established(deadline).await? {
-            return Ok(Err(Failure::Deadline));
+        // The caller may have waited for the connection after it looked at the clock.
+        let mut now = now.max(self.since);
+        let is_established = self.established.is_cancelled();
+        let is_early = !is_established && may_repeat(message);
+        if !is_established && !is_early {
+            if !self.until_established(deadline).await? {
+                return Ok(Err(Failure::Deadline));
+            }
+            now = Instant::now();
         }
         match self
             .attempt(message, metadata, now, deadline, is_early)
@@ -223,18 +234,25 @@ impl Native {
         &self,
         message: &[Bytes],
         metadata: &Metadata,
-        now: Instant,
+        mut now: Instant,
         deadline: Instant,
         is_early: bool,
     ) -> Result<Attempt, NotBegun> {
-        let patience = deadline.saturating_duration_since(now);
         let over = |failure| Ok(Attempt::Over(Err(failure)));
-        // A place is free almost always.
-        let (send, receive) = match super::within(patience, self.connection.open_bi()).await {
-            None => return over(Failure::Deadline),
-            Some(Err(_)) => return Err(NotBegun),
-            Some(Ok(stream)) => stream,
+        let mut opening = pin!(self.connection.open_bi());
+        let opened = match futures_util::poll!(opening.as_mut()) {
+            // A place is free almost always.
+            Poll::Ready(opened) => opened,
+            Poll::Pending => {
+                let Ok(opened) = timeout_at(deadline.into(), opening).await else {
+                    return over(Failure::Deadline);
+                };
+                now = Instant::now();
+                opened
+            }
         };
+        let (send, receive) = opened.map_err(|_| NotBegun)?;
+        let patience = deadline.saturating_duration_since(now);
         let mut stream = Stream {
             send,
             receive,
@@ -242,7 +260,7 @@ impl Native {
         };
         let mut pieces = wire::request(message, metadata, patience, is_early);
         let writing = stream.send.write_all_chunks(&mut pieces);
-        match super::within(patience, writing).await {
+        match super::until(deadline, writing).await {
             None => return over(Failure::Deadline),
             Some(Ok(())) => {
                 // It fails if the server does not want all of it; it says why on its side.

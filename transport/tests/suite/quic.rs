@@ -159,6 +159,37 @@ async fn who_drops_a_call_cancels_it_at_the_server() {
 }
 
 #[tokio::test]
+async fn who_waits_for_a_place_tells_the_server_what_is_left_then() {
+    let place = Place::new(
+        Listens::Udp,
+        Limits {
+            max_concurrent_streams: 1,
+            ..Limits::default()
+        },
+    );
+    let client = Arc::new(place.client());
+    let (asking, endpoint) = (client.clone(), place.endpoint());
+    let first =
+        tokio::spawn(
+            async move { ask(&asking, &endpoint, &LambdaRequest::new("never", "")).await },
+        );
+    let waiting = place.server.waiting.clone();
+    eventually("it waits", || waiting.load(Ordering::SeqCst) == 1).await;
+    let request = call(&LambdaRequest::new("deadline", ""));
+    let (second, endpoint) = (client.clone(), place.endpoint());
+    let deadline = request.deadline;
+    let second = tokio::spawn(async move { second.call(&endpoint, &request).await });
+    // There is no place for the second one until the first is given up.
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let most = deadline - Instant::now();
+    first.abort();
+    let reply = second.await.unwrap().unwrap();
+    let answer: edge_proto::rpc::LambdaResponse = prost::Message::decode(reply.message).unwrap();
+    let left: u128 = answer.output.parse().unwrap();
+    assert!(left <= most.as_millis(), "{left} of {most:?}");
+}
+
+#[tokio::test]
 async fn a_panic_of_a_handler_and_an_unknown_lambda_are_answers() {
     let place = place();
     let client = place.client();
