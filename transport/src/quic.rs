@@ -11,8 +11,10 @@ mod accept;
 mod calls;
 mod counters;
 mod dial;
+mod heard;
 mod http3;
 mod http3_calls;
+mod http3_frames;
 mod http3_streams;
 mod native;
 mod probe;
@@ -23,17 +25,20 @@ mod tickets;
 mod watch;
 mod wire;
 
+use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::task::Poll;
+use std::time::{Duration, Instant};
 
 use quinn::congestion::{BbrConfig, CubicConfig};
 use quinn::{EndpointConfig, IdleTimeout, MtuDiscoveryConfig, TransportConfig, VarInt};
 use serde::{Deserialize, Serialize};
+use tokio::time::timeout_at;
 
 pub(crate) use self::accept::accept;
-pub(crate) use self::calls::{Native, NotBegun};
+pub(crate) use self::calls::{Native, NotBegun, Proof};
 pub use self::counters::{Count, Counters};
-pub(crate) use self::dial::{Acquaintance, Dialed, Dialer, Speaks};
+pub(crate) use self::dial::{Acquaintance, Dialed, Dialer, Ready, Speaks};
 pub(crate) use self::http3_calls::Http3;
 pub use self::probe::{NoAnswer, probe};
 pub(crate) use self::socket::bind;
@@ -176,9 +181,18 @@ fn transport(limits: &Limits, congestion: Congestion) -> TransportConfig {
 
 /// Waits for `future`, at most `patience`; no timer is made where it is ready at once.
 async fn within<F: Future>(patience: Duration, future: F) -> Option<F::Output> {
-    let mut future = std::pin::pin!(future);
-    if let std::task::Poll::Ready(output) = futures_util::poll!(future.as_mut()) {
+    let mut future = pin!(future);
+    if let Poll::Ready(output) = futures_util::poll!(future.as_mut()) {
         return Some(output);
     }
     tokio::time::timeout(patience, future).await.ok()
+}
+
+/// Waits for `future`, at most until `deadline`; no timer is made where it is ready at once.
+async fn until<F: Future>(deadline: Instant, future: F) -> Option<F::Output> {
+    let mut future = pin!(future);
+    if let Poll::Ready(output) = futures_util::poll!(future.as_mut()) {
+        return Some(output);
+    }
+    timeout_at(deadline.into(), future).await.ok()
 }

@@ -1,7 +1,7 @@
 //! Over what a destination is reached: what its end-point says, what the client prefers, what works.
 
 use std::pin::pin;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::time::{sleep, timeout};
@@ -9,7 +9,7 @@ use tokio::time::{sleep, timeout};
 use super::channel::Live;
 use super::connect::connect;
 use super::{ClientOptions, ConnectCause};
-use crate::quic::{Acquaintance, Dialed, Dialer, Prefer, Speaks};
+use crate::quic::{Acquaintance, Dialed, Dialer, Prefer, Proof, Ready, Speaks};
 use crate::{Core, Endpoint, Scheme};
 
 /// How long one way may take before the other is tried, too (RFC 8305, section 8).
@@ -34,6 +34,17 @@ impl Way {
     }
 }
 
+/// What is known of the ways to one destination.
+#[derive(Debug, Clone, Copy, Default)]
+enum Known {
+    #[default]
+    Nothing,
+    /// This way worked at that time.
+    Worked(Way, Instant),
+    /// QUIC is used before its handshake is complete, so that nobody knows whether it works.
+    Unproven,
+}
+
 /// The ways to one destination, and what is known of them.
 #[derive(Debug)]
 pub(super) struct Route {
@@ -42,8 +53,7 @@ pub(super) struct Route {
     dialer: Arc<Dialer>,
     /// The only way, if there is no choice.
     only: Option<Way>,
-    /// The way that worked, and when.
-    worked: Mutex<Option<(Way, Instant)>>,
+    known: Arc<Mutex<Known>>,
     acquaintance: OnceLock<Acquaintance>,
 }
 
@@ -65,7 +75,7 @@ impl Route {
             options,
             dialer,
             only,
-            worked: Mutex::default(),
+            known: Arc::default(),
             acquaintance: OnceLock::new(),
         }
     }
@@ -83,17 +93,17 @@ impl Route {
     /// Opens a connection to `endpoint` that is known to work.
     pub(super) async fn connect(&self, endpoint: &Endpoint) -> Result<Live, ConnectCause> {
         match self.only {
-            Some(way) => self.by(way, endpoint).await,
+            Some(way) => self.by(way, endpoint, Ready::Early).await,
             None => self.by_either(endpoint).await,
         }
     }
 
-    async fn by(&self, way: Way, endpoint: &Endpoint) -> Result<Live, ConnectCause> {
+    async fn by(&self, way: Way, endpoint: &Endpoint, ready: Ready) -> Result<Live, ConnectCause> {
         match way {
             Way::Tcp => connect(endpoint, &self.options, &self.core).await,
             Way::Native | Way::Http3 => {
                 let patience = self.options.connect_timeout;
-                match timeout(patience, self.dial(way, endpoint)).await {
+                match timeout(patience, self.dial(way, endpoint, ready)).await {
                     Ok(dialed) => dialed,
                     Err(_) => Err(ConnectCause::Timeout(patience)),
                 }
@@ -101,23 +111,31 @@ impl Route {
         }
     }
 
-    async fn dial(&self, way: Way, endpoint: &Endpoint) -> Result<Live, ConnectCause> {
+    async fn dial(
+        &self,
+        way: Way,
+        endpoint: &Endpoint,
+        ready: Ready,
+    ) -> Result<Live, ConnectCause> {
         let speaks = match way {
             Way::Http3 => Speaks::Http3,
             Way::Native | Way::Tcp => Speaks::Native,
         };
         let acquaintance = self.acquaintance(speaks)?;
-        Ok(match self.dialer.dial(endpoint, acquaintance).await? {
-            Dialed::Native(native) => Live::Native(native),
-            Dialed::Http3(http3) => Live::Http3(http3),
-        })
+        Ok(
+            match self.dialer.dial(endpoint, acquaintance, ready).await? {
+                Dialed::Native(native) => Live::Native(native),
+                Dialed::Http3(http3) => Live::Http3(http3),
+            },
+        )
     }
 
     /// Tries one way, and the other one when that fails or takes its time; the first connection
-    /// counts.
+    /// counts. An early one counts, too, as long as the last of them has proven to work: whoever is
+    /// back here without that proof goes by TCP, and by QUIC only after its handshake.
     async fn by_either(&self, endpoint: &Endpoint) -> Result<Live, ConnectCause> {
-        let first = self.remembered().unwrap_or(Way::Native);
-        let mut favourite = pin!(self.by(first, endpoint));
+        let (first, ready) = self.favourite();
+        let mut favourite = pin!(self.by(first, endpoint, ready));
         let failure = tokio::select! {
             biased;
             live = &mut favourite => match live {
@@ -127,7 +145,7 @@ impl Route {
             () = sleep(HEAD_START) => None,
         };
         let second = first.other();
-        let mut other = pin!(self.by(second, endpoint));
+        let mut other = pin!(self.by(second, endpoint, Ready::Shaken));
         if let Some(failure) = failure {
             let live = other.await.map_err(|_| failure)?;
             return Ok(self.remember(second, live));
@@ -148,16 +166,27 @@ impl Route {
         }
     }
 
-    fn remembered(&self) -> Option<Way> {
-        let worked = self.worked.lock().unwrap_or_else(PoisonError::into_inner);
-        worked
-            .filter(|(_, since)| since.elapsed() < REMEMBERED)
-            .map(|(way, _)| way)
+    /// The way that is tried first, and when it is ready.
+    fn favourite(&self) -> (Way, Ready) {
+        match *lock(&self.known) {
+            Known::Unproven => (Way::Tcp, Ready::Shaken),
+            Known::Worked(way, since) if since.elapsed() < REMEMBERED => (way, Ready::Early),
+            Known::Nothing | Known::Worked(..) => (Way::Native, Ready::Early),
+        }
     }
 
     fn remember(&self, way: Way, live: Live) -> Live {
-        let mut worked = self.worked.lock().unwrap_or_else(PoisonError::into_inner);
-        *worked = Some((way, Instant::now()));
+        let proof = match &live {
+            Live::Native(native) => native.proof(),
+            Live::Tcp(_) | Live::Http3(_) => None,
+        };
+        *lock(&self.known) = match proof {
+            None => Known::Worked(way, Instant::now()),
+            Some(_) => Known::Unproven,
+        };
+        if let Some(proof) = proof {
+            self.core.spawn(prove(self.known.clone(), proof));
+        }
         live
     }
 
@@ -169,4 +198,19 @@ impl Route {
         let fresh = Acquaintance::new(&self.options, speaks)?;
         Ok(self.acquaintance.get_or_init(|| fresh))
     }
+}
+
+/// Remembers QUIC once the handshake is complete. Where it takes its time, calls go by TCP.
+async fn prove(known: Arc<Mutex<Known>>, proof: Proof) {
+    if !proof.comes(HEAD_START).await {
+        return proof.doubt();
+    }
+    let mut known = lock(&known);
+    if matches!(*known, Known::Unproven) {
+        *known = Known::Worked(Way::Native, Instant::now());
+    }
+}
+
+fn lock(known: &Mutex<Known>) -> MutexGuard<'_, Known> {
+    known.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,8 +1,10 @@
 //! The client's side of a native connection: one stream for each call.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Instant;
+use std::task::Poll;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use edge_proto::view::RequestView;
@@ -25,14 +27,49 @@ pub(super) const MESSAGES_ARRIVING: usize = 4;
 pub(crate) struct Native {
     pub(super) connection: Connection,
     pub(super) watched: Arc<Watched>,
+    /// When it was ready: no call has been sent before.
+    since: Instant,
     /// Cancelled once the handshake is complete; what leaves before can be replayed.
     pub(super) established: CancellationToken,
+    /// Cancelled where the handshake takes so long that calls should go another way.
+    doubted: CancellationToken,
     arriving: Arriving,
     max_message: usize,
     max_header: usize,
 }
 
-/// The call has not begun, as the connection takes none any more.
+/// Whether a connection works on which calls were begun before that was known.
+#[derive(Debug)]
+pub(crate) struct Proof {
+    connection: Connection,
+    watched: Arc<Watched>,
+    established: CancellationToken,
+    doubted: CancellationToken,
+}
+
+impl Proof {
+    /// Whether the handshake is complete `within` that time.
+    pub(crate) async fn comes(&self, within: Duration) -> bool {
+        let shaken = async {
+            tokio::select! {
+                biased;
+                () = self.established.cancelled() => true,
+                _ = self.connection.closed() => false,
+            }
+        };
+        tokio::time::timeout(within, shaken).await.unwrap_or(false)
+    }
+
+    /// Sends calls another way: those to come, and those that wait for the handshake. Those that
+    /// have been sent may still be answered, and stay.
+    pub(crate) fn doubt(&self) {
+        self.watched.leave();
+        self.doubted.cancel();
+    }
+}
+
+/// The call has not begun, as the connection takes none any more; or it may be repeated, and has left
+/// by a connection that never came to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct NotBegun;
 
@@ -97,14 +134,26 @@ impl Native {
         Self {
             connection,
             watched: Arc::default(),
+            since: Instant::now(),
             established: CancellationToken::new(),
+            doubted: CancellationToken::new(),
             arriving: Arriving::new(limits),
             max_message: limits.max_message_bytes,
             max_header: limits.max_header_bytes as usize,
         }
     }
 
-    /// Whether the server has said that it takes no more calls.
+    /// What tells whether the connection works; none where that is known.
+    pub(crate) fn proof(&self) -> Option<Proof> {
+        (!self.established.is_cancelled()).then(|| Proof {
+            connection: self.connection.clone(),
+            watched: self.watched.clone(),
+            established: self.established.clone(),
+            doubted: self.doubted.clone(),
+        })
+    }
+
+    /// Whether the connection takes no more calls.
     pub(crate) fn is_leaving(&self) -> bool {
         self.watched.is_leaving()
     }
@@ -121,14 +170,24 @@ impl Native {
         let Some(_under_way) = self.watched.begin() else {
             return Err(NotBegun);
         };
-        let is_early = !self.established.is_cancelled() && may_repeat(message);
-        if !is_early && !self.until_established(deadline).await? {
-            return Ok(Err(Failure::Deadline));
+        // The caller may have waited for the connection after it looked at the clock.
+        let mut now = now.max(self.since);
+        let is_established = self.established.is_cancelled();
+        let is_early = !is_established && may_repeat(message);
+        if !is_established && !is_early {
+            if !self.until_established(deadline).await? {
+                return Ok(Err(Failure::Deadline));
+            }
+            now = Instant::now();
         }
         match self
             .attempt(message, metadata, now, deadline, is_early)
             .await?
         {
+            // There is another way, and it may be repeated.
+            Attempt::Over(Err(Failure::Lost(_))) if is_early && self.never_came_to_be() => {
+                Err(NotBegun)
+            }
             Attempt::Over(answer) => Ok(answer),
             Attempt::NotEarly => {
                 if !self.until_established(deadline).await? {
@@ -146,6 +205,13 @@ impl Native {
         }
     }
 
+    /// Whether calls were sent another way, and the handshake was never completed.
+    fn never_came_to_be(&self) -> bool {
+        self.doubted.is_cancelled()
+            && !self.established.is_cancelled()
+            && self.connection.close_reason().is_some()
+    }
+
     /// False if the deadline passes before the handshake is complete.
     async fn until_established(&self, deadline: Instant) -> Result<bool, NotBegun> {
         if self.established.is_cancelled() {
@@ -155,6 +221,7 @@ impl Native {
             tokio::select! {
                 biased;
                 () = self.established.cancelled() => Ok(true),
+                () = self.doubted.cancelled() => Err(NotBegun),
                 _ = self.connection.closed() => Err(NotBegun),
             }
         };
@@ -167,18 +234,25 @@ impl Native {
         &self,
         message: &[Bytes],
         metadata: &Metadata,
-        now: Instant,
+        mut now: Instant,
         deadline: Instant,
         is_early: bool,
     ) -> Result<Attempt, NotBegun> {
-        let patience = deadline.saturating_duration_since(now);
         let over = |failure| Ok(Attempt::Over(Err(failure)));
-        // A place is free almost always.
-        let (send, receive) = match super::within(patience, self.connection.open_bi()).await {
-            None => return over(Failure::Deadline),
-            Some(Err(_)) => return Err(NotBegun),
-            Some(Ok(stream)) => stream,
+        let mut opening = pin!(self.connection.open_bi());
+        let opened = match futures_util::poll!(opening.as_mut()) {
+            // A place is free almost always.
+            Poll::Ready(opened) => opened,
+            Poll::Pending => {
+                let Ok(opened) = timeout_at(deadline.into(), opening).await else {
+                    return over(Failure::Deadline);
+                };
+                now = Instant::now();
+                opened
+            }
         };
+        let (send, receive) = opened.map_err(|_| NotBegun)?;
+        let patience = deadline.saturating_duration_since(now);
         let mut stream = Stream {
             send,
             receive,
@@ -186,7 +260,7 @@ impl Native {
         };
         let mut pieces = wire::request(message, metadata, patience, is_early);
         let writing = stream.send.write_all_chunks(&mut pieces);
-        match super::within(patience, writing).await {
+        match super::until(deadline, writing).await {
             None => return over(Failure::Deadline),
             Some(Ok(())) => {
                 // It fails if the server does not want all of it; it says why on its side.

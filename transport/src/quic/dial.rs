@@ -43,6 +43,15 @@ pub(crate) enum Speaks {
     Http3,
 }
 
+/// When a connection is ready.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ready {
+    /// Before it is known to work, if requests may leave with its first packet.
+    Early,
+    /// Once its handshake is complete.
+    Shaken,
+}
+
 /// A connection that works, or may be used before that is known.
 #[derive(Debug)]
 pub(crate) enum Dialed {
@@ -95,11 +104,12 @@ impl Dialer {
         &self,
         endpoint: &Endpoint,
         acquaintance: &Acquaintance,
+        ready: Ready,
     ) -> Result<Dialed, ConnectCause> {
         let mut last = ConnectCause::Quic("the name has no address".to_owned());
         let addresses = resolve(endpoint).await?;
         for (position, address) in addresses.iter().enumerate() {
-            let attempt = self.attempt(endpoint, *address, acquaintance);
+            let attempt = self.attempt(endpoint, *address, acquaintance, ready);
             let attempted = if position + 1 == addresses.len() {
                 attempt.await
             } else {
@@ -121,6 +131,7 @@ impl Dialer {
         endpoint: &Endpoint,
         address: SocketAddr,
         acquaintance: &Acquaintance,
+        ready: Ready,
     ) -> Result<Dialed, ConnectCause> {
         let connecting = self.begin(endpoint, address, acquaintance)?;
         if acquaintance.speaks == Speaks::Http3 {
@@ -130,7 +141,7 @@ impl Dialer {
             self.watch(&connection, &http3.watched);
             return Ok(Dialed::Http3(http3));
         }
-        let native = self.establish(connecting).await?;
+        let native = self.establish(connecting, ready).await?;
         self.watch(&native.connection, &native.watched);
         Ok(Dialed::Native(native))
     }
@@ -152,11 +163,17 @@ impl Dialer {
             .spawn(async move { watched.watch(&connection, after, within).await });
     }
 
-    async fn establish(&self, connecting: Connecting) -> Result<Native, ConnectCause> {
-        let connecting = match self.early(connecting) {
-            Ok(native) => return Ok(native),
-            Err(connecting) => connecting,
-        };
+    async fn establish(
+        &self,
+        mut connecting: Connecting,
+        ready: Ready,
+    ) -> Result<Native, ConnectCause> {
+        if ready == Ready::Early {
+            connecting = match self.early(connecting) {
+                Ok(native) => return Ok(native),
+                Err(connecting) => connecting,
+            };
+        }
         let connection = self.shaken(connecting).await?;
         let native = Native::new(connection, &self.options.limits);
         native.established.cancel();

@@ -22,6 +22,7 @@ use tonic::transport::server::TcpConnectInfo;
 use tower::ServiceExt as _;
 
 use super::calls::Arriving;
+use super::heard::until_heard;
 use super::http3_streams::{Receiving, Sending, Stopped, Stream, Streams};
 use super::native::LEAST_GIVEN_UP;
 use super::read::Booked;
@@ -29,7 +30,7 @@ use super::seen::Seen;
 use crate::http2::budget::Budget;
 use crate::http2::hpack::Name;
 use crate::http2::message::{Message, PREFIX};
-use crate::server::{FAREWELL, LOOK_EVERY, Shared, number};
+use crate::server::{FAREWELL, Shared, number};
 use crate::timeout as grpc_timeout;
 use crate::{
     Core, DEFAULT_DEADLINE, LambdaCall, LambdaReply, LambdaService, Metadata, Peer, services,
@@ -62,7 +63,7 @@ pub(super) async fn serve<S: LambdaService>(
     builder
         .max_field_section_size(limits.max_header_bytes.into())
         .send_grease(false);
-    let streams = Streams::new(connection.clone());
+    let streams = Streams::new(connection.clone(), limits);
     let interest = streams.interest();
     let building = builder.build(streams);
     let Ok(Ok(mut requests)) = timeout(limits.handshake_timeout, building).await else {
@@ -91,9 +92,7 @@ pub(super) async fn serve<S: LambdaService>(
     let mut left = pin!(async {
         shared.drain.cancelled().await;
         sleep(FAREWELL).await;
-        while place.running.load(Ordering::Relaxed) > 0 {
-            sleep(LOOK_EVERY).await;
-        }
+        until_heard(connection, &place.running).await;
     });
     let mut is_leaving = false;
     loop {
@@ -138,7 +137,7 @@ struct Place<S> {
     address: SocketAddr,
     peer: Peer,
     arriving: Arriving,
-    /// Requests that are being answered.
+    /// Requests that are being answered, or whose answers are on their way.
     running: AtomicUsize,
     /// How many more the peer may give up.
     given_up: Mutex<Budget>,
@@ -162,6 +161,13 @@ impl<S> Drop for Running<S> {
     }
 }
 
+/// How an answer ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    Finished,
+    CutOff,
+}
+
 /// The peer does not want the answer any more, or cannot be reached.
 struct Gone;
 
@@ -174,23 +180,29 @@ impl From<StreamError> for Gone {
 impl<S: LambdaService> Place<S> {
     /// Answers, for as long as somebody wants to know.
     async fn attend(&self, resolver: Resolver, stopped: Option<Stopped>) -> Result<(), Gone> {
-        let until_stopped = async {
-            match stopped {
-                Some(stopped) => {
-                    let _why = stopped.await;
-                }
-                None => std::future::pending().await,
+        let attended = async {
+            let Some(mut stopped) = stopped else {
+                return self.answer(resolver).await.map(drop);
+            };
+            let end = tokio::select! {
+                biased;
+                answered = self.answer(resolver) => answered?,
+                _ = &mut stopped => return Err(Gone),
+            };
+            if end == End::Finished {
+                // Until the peer has all of it, a server that leaves would cut it off.
+                let _heard = stopped.await;
             }
+            Ok(())
         };
         tokio::select! {
             biased;
             () = self.gone.cancelled() => Ok(()),
-            answered = self.answer(resolver) => answered,
-            () = until_stopped => Err(Gone),
+            attended = attended => attended,
         }
     }
 
-    async fn answer(&self, resolver: Resolver) -> Result<(), Gone> {
+    async fn answer(&self, resolver: Resolver) -> Result<End, Gone> {
         // What is no request is answered by the library, if at all.
         let Ok(Ok((request, stream))) = timeout(DEFAULT_DEADLINE, resolver.resolve_request()).await
         else {
@@ -198,7 +210,8 @@ impl<S: LambdaService> Place<S> {
         };
         match &self.shared.server.lambda {
             Some(lambda) if request.uri().path() == S::METHOD => {
-                self.lambda(lambda, &request, stream).await
+                self.lambda(lambda, &request, stream).await?;
+                Ok(End::Finished)
             }
             _ => self.other(request, stream).await,
         }
@@ -269,7 +282,7 @@ impl<S: LambdaService> Place<S> {
     }
 
     /// Answers by tonic's services, streaming in both directions, as over HTTP/2.
-    async fn other(&self, request: Request<()>, stream: Both) -> Result<(), Gone> {
+    async fn other(&self, request: Request<()>, stream: Both) -> Result<End, Gone> {
         let patience = grpc_timeout::of(request.headers()).unwrap_or(DEFAULT_DEADLINE);
         let drain = &self.shared.drain;
         let ends = services::ends_with_the_server(request.uri().path());
@@ -387,7 +400,7 @@ async fn send(
     response: Response<tonic::body::Body>,
     mut stream: RequestStream<Sending, Bytes>,
     until: Option<CancellationToken>,
-) -> Result<(), Gone> {
+) -> Result<End, Gone> {
     let (mut head, mut body) = response.into_parts();
     let signature = HeaderValue::from_static(crate::client::OURS);
     head.headers.insert(http::header::SERVER, signature);
@@ -416,7 +429,7 @@ async fn send(
             Some(Err(status)) => {
                 tracing::debug!(%status, "response body failed");
                 stream.stop_stream(h3::error::Code::H3_INTERNAL_ERROR);
-                return Ok(());
+                return Ok(End::CutOff);
             }
             Some(Ok(frame)) => match frame.into_data() {
                 Ok(data) => {
@@ -432,7 +445,8 @@ async fn send(
             },
         }
     }
-    Ok(stream.finish().await?)
+    stream.finish().await?;
+    Ok(End::Finished)
 }
 
 /// The body of a request as tonic wants it.

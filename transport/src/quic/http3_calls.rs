@@ -52,7 +52,7 @@ impl Http3 {
             .max_field_section_size(limits.max_header_bytes.into())
             .send_grease(false);
         let (mut driver, requests) = builder
-            .build(Streams::new(connection.clone()))
+            .build(Streams::new(connection.clone(), limits))
             .await
             .map_err(|error| ConnectCause::Quic(error.to_string()))?;
         core.spawn(async move { driver.wait_idle().await });

@@ -1,7 +1,8 @@
 //! QUIC as the HTTP/3 library wants it.
 //!
 //! In place of `h3-quinn`, as that does not tell when a peer has lost interest in an answer
-//! (STOP_SENDING), and leaves unfinished streams with codes that mean nothing in HTTP/3.
+//! (STOP_SENDING), leaves unfinished streams with codes that mean nothing in HTTP/3, and reads frames
+//! of any size.
 
 use std::fmt;
 use std::future::Future;
@@ -15,6 +16,9 @@ use h3::quic::{self, ConnectionErrorIncoming, StreamErrorIncoming, StreamId, Wri
 use quinn::{Connection, ConnectionError, ReadError, StoppedError, VarInt, WriteError};
 use tokio_util::sync::ReusableBoxFuture;
 
+use super::http3_frames::{Frames, TooLarge};
+use crate::Limits;
+
 type Both = (quinn::SendStream, quinn::RecvStream);
 
 /// Ends when the peer does not want any more of what a stream has to say, or cannot be told.
@@ -23,7 +27,9 @@ pub(super) type Stopped =
 
 /// The streams of a connection.
 pub(super) struct Streams {
-    connection: Connection,
+    connection: Arc<Connection>,
+    /// Largest frame without data.
+    max_frame: u64,
     opener: Opener,
     next: ReusableBoxFuture<'static, Result<Both, ConnectionError>>,
     next_one_way: ReusableBoxFuture<'static, Result<quinn::RecvStream, ConnectionError>>,
@@ -46,12 +52,16 @@ impl Interest {
 }
 
 impl Streams {
-    pub(super) fn new(connection: Connection) -> Self {
+    pub(super) fn new(connection: Connection, limits: &Limits) -> Self {
+        // Those that are a bit too large are left to the library, which says so.
+        let max_frame = 2 * u64::from(limits.max_header_bytes);
+        let shared = Arc::new(connection.clone());
         Self {
-            opener: Opener::new(connection.clone()),
+            opener: Opener::new(shared.clone(), max_frame),
             next: ReusableBoxFuture::new(accept(connection.clone())),
-            next_one_way: ReusableBoxFuture::new(accept_one_way(connection.clone())),
-            connection,
+            next_one_way: ReusableBoxFuture::new(accept_one_way(connection)),
+            connection: shared,
+            max_frame,
             interest: Interest::default(),
         }
     }
@@ -80,9 +90,14 @@ impl quic::Connection<Bytes> for Streams {
     ) -> Poll<Result<Receiving, ConnectionErrorIncoming>> {
         let accepted = ready!(self.next_one_way.poll(cx));
         self.next_one_way
-            .set(accept_one_way(self.connection.clone()));
+            .set(accept_one_way(Connection::clone(&self.connection)));
         let stream = accepted.map_err(lost)?;
-        Poll::Ready(Ok(Receiving::new(stream, Code::H3_NO_ERROR)))
+        Poll::Ready(Ok(Receiving::new(
+            stream,
+            Code::H3_NO_ERROR,
+            Frames::of_one_way(self.max_frame),
+            &self.connection,
+        )))
     }
 
     fn poll_accept_bidi(
@@ -90,14 +105,19 @@ impl quic::Connection<Bytes> for Streams {
         cx: &mut Context<'_>,
     ) -> Poll<Result<Stream, ConnectionErrorIncoming>> {
         let accepted = ready!(self.next.poll(cx));
-        self.next.set(accept(self.connection.clone()));
+        self.next.set(accept(Connection::clone(&self.connection)));
         let (send, receive) = accepted.map_err(lost)?;
         *self.interest.lock() = Some(Box::pin(send.stopped()));
         Poll::Ready(Ok(Stream {
             // The library answers what is no request, and leaves it at that.
             send: Sending::new(send, None),
             // Whoever has been answered need not say the rest (RFC 9114, section 4.1).
-            receive: Receiving::new(receive, Code::H3_NO_ERROR),
+            receive: Receiving::new(
+                receive,
+                Code::H3_NO_ERROR,
+                Frames::of_request(self.max_frame),
+                &self.connection,
+            ),
         }))
     }
 
@@ -131,15 +151,17 @@ impl quic::OpenStreams<Bytes> for Streams {
 
 /// Opens streams.
 pub(super) struct Opener {
-    connection: Connection,
+    connection: Arc<Connection>,
+    max_frame: u64,
     opening: Option<ReusableBoxFuture<'static, Result<Both, ConnectionError>>>,
     opening_one_way: Option<ReusableBoxFuture<'static, Result<quinn::SendStream, ConnectionError>>>,
 }
 
 impl Opener {
-    fn new(connection: Connection) -> Self {
+    fn new(connection: Arc<Connection>, max_frame: u64) -> Self {
         Self {
             connection,
+            max_frame,
             opening: None,
             opening_one_way: None,
         }
@@ -149,7 +171,7 @@ impl Opener {
 impl Clone for Opener {
     /// What the other one waits for remains its own.
     fn clone(&self) -> Self {
-        Self::new(self.connection.clone())
+        Self::new(self.connection.clone(), self.max_frame)
     }
 }
 
@@ -170,7 +192,12 @@ impl quic::OpenStreams<Bytes> for Opener {
         let (send, receive) = opened.map_err(lost_stream)?;
         Poll::Ready(Ok(Stream {
             send: Sending::new(send, Some(Code::H3_REQUEST_CANCELLED)),
-            receive: Receiving::new(receive, Code::H3_REQUEST_CANCELLED),
+            receive: Receiving::new(
+                receive,
+                Code::H3_REQUEST_CANCELLED,
+                Frames::of_request(self.max_frame),
+                &self.connection,
+            ),
         }))
     }
 
@@ -320,14 +347,34 @@ pub(super) struct Receiving {
     stream: quinn::RecvStream,
     /// What it is told to stop with, if it is.
     unread: Option<Code>,
+    frames: Frames,
+    /// What has been read, and belongs to later frames.
+    later: Bytes,
+    connection: Arc<Connection>,
 }
 
 impl Receiving {
-    fn new(stream: quinn::RecvStream, unread: Code) -> Self {
+    fn new(
+        stream: quinn::RecvStream,
+        unread: Code,
+        frames: Frames,
+        connection: &Arc<Connection>,
+    ) -> Self {
         Self {
             stream,
             unread: Some(unread),
+            frames,
+            later: Bytes::new(),
+            connection: connection.clone(),
         }
+    }
+
+    /// Ends the connection, by which the peer would have us keep what has no end.
+    fn refuse(&self, error: TooLarge) -> StreamErrorIncoming {
+        let text = error.to_string();
+        let code = number(Code::H3_EXCESSIVE_LOAD.value());
+        self.connection.close(code, text.as_bytes());
+        lost_stream(ConnectionError::LocallyClosed)
     }
 }
 
@@ -338,13 +385,20 @@ impl quic::RecvStream for Receiving {
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Option<Bytes>, StreamErrorIncoming>> {
-        // The stream remembers who waits; nothing is lost with the future.
-        let read = ready!(pin!(self.stream.read_chunk(usize::MAX, true)).poll(cx));
-        if !matches!(read, Ok(Some(_))) {
-            self.unread = None;
+        if self.later.is_empty() {
+            // The stream remembers who waits; nothing is lost with the future.
+            match ready!(pin!(self.stream.read_chunk(usize::MAX, true)).poll(cx)) {
+                Ok(Some(chunk)) => self.later = chunk.bytes,
+                read => {
+                    self.unread = None;
+                    return Poll::Ready(read.map(|_| None).map_err(unread));
+                }
+            }
         }
-        let read = read.map(|chunk| chunk.map(|chunk| chunk.bytes));
-        Poll::Ready(read.map_err(unread))
+        Poll::Ready(match self.frames.piece(&self.later) {
+            Ok(length) => Ok(Some(self.later.split_to(length))),
+            Err(error) => Err(self.refuse(error)),
+        })
     }
 
     fn stop_sending(&mut self, code: u64) {

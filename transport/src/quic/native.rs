@@ -11,18 +11,19 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use edge_proto::view::RequestView;
 use quinn::{Connection, ReadError, RecvStream, SendStream};
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
 use super::calls::Arriving;
+use super::heard::until_heard;
 use super::read::{Reader, Unread};
 use super::seen::Seen;
 use super::wire::{Malformed, RequestHead};
 use super::{Counters, LEAVING, code, wire};
 use crate::http2::budget::Budget;
 use crate::polled::Polled;
-use crate::server::{FAREWELL, LOOK_EVERY, Shared, number};
+use crate::server::{FAREWELL, Shared, number};
 use crate::{Core, DEFAULT_DEADLINE, LambdaCall, LambdaService, Peer};
 
 /// How long a peer may leave what was sent to it unread.
@@ -45,7 +46,7 @@ struct Place<S> {
     arriving: Arriving,
     max_message: usize,
     max_header: usize,
-    /// Requests that are being answered.
+    /// Requests that are being answered, or whose answers are on their way.
     running: AtomicUsize,
     /// No more requests are taken.
     is_closed: AtomicBool,
@@ -168,9 +169,7 @@ async fn leave<S>(connection: &Connection, place: &Place<S>, drain: &Cancellatio
     // Requests on their way are taken until the peer knows. A frozen one never does.
     let _told = timeout(FAREWELL, told).await;
     place.is_closed.store(true, Ordering::Relaxed);
-    while place.running.load(Ordering::Relaxed) > 0 {
-        sleep(LOOK_EVERY).await;
-    }
+    until_heard(connection, &place.running).await;
     // The peer closes when it has read the last answer; closing before would lose what is on its way.
     let _closed = timeout(FAREWELL, connection.closed()).await;
 }
@@ -312,5 +311,7 @@ async fn write(stream: &mut Stream, pieces: &mut [Bytes]) -> End {
     // They fail where the peer has lost interest, or where all has been read.
     stream.send.finish().ok();
     stream.receive.stop(code::DONE).ok();
+    // Until the peer has all of it, a server that leaves would cut it off.
+    let _heard = stream.send.stopped().await;
     End::Said
 }

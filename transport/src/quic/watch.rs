@@ -58,6 +58,11 @@ impl Watched {
         self.is_leaving.load(Ordering::SeqCst)
     }
 
+    /// Calls go elsewhere from now on.
+    pub(super) fn leave(&self) {
+        self.is_leaving.store(true, Ordering::SeqCst);
+    }
+
     /// Why we have given the connection up, if it was us.
     pub(super) fn reason(&self) -> Option<&str> {
         self.reason.get().map(String::as_str)
@@ -161,7 +166,7 @@ impl Watched {
                 break;
             }
         }
-        self.is_leaving.store(true, Ordering::SeqCst);
+        self.leave();
         while !self.is_idle() {
             sleep(LOOK_EVERY).await;
         }

@@ -13,20 +13,21 @@ use edge_transport::{ClientOptions, Endpoint, LambdaClient, Limits, Listener, Li
 use h3::client::{RequestStream, SendRequest};
 use h3::error::Code;
 use prost::Message as _;
+use quinn::TransportConfig;
 use quinn::crypto::rustls::QuicClientConfig;
 use tempfile::TempDir;
 
 /// Longer than any test waits.
 const DUE: Duration = Duration::from_secs(600);
 
-struct Place {
+pub(super) struct Place {
     files: TlsFiles,
-    server: Running,
+    pub(super) server: Running,
     _folder: TempDir,
 }
 
 impl Place {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self::with(Limits::default())
     }
 
@@ -69,16 +70,30 @@ impl Place {
         .await;
     }
 
-    /// A client that is not ours.
-    async fn stranger(&self) -> Stranger {
+    /// A connection that is not ours, with such windows.
+    pub(super) async fn connected(
+        &self,
+        alpn: &[u8],
+        transport: TransportConfig,
+    ) -> (quinn::Endpoint, quinn::Connection) {
         let mut tls = (*self.files.client_config().unwrap()).clone();
-        tls.alpn_protocols = vec![ALPN_H3.to_vec()];
+        tls.alpn_protocols = vec![alpn.to_vec()];
         let tls = QuicClientConfig::try_from(tls).unwrap();
-        let config = quinn::ClientConfig::new(Arc::new(tls));
+        let mut config = quinn::ClientConfig::new(Arc::new(tls));
+        config.transport_config(Arc::new(transport));
         let socket = quinn::Endpoint::client("127.0.0.1:0".parse().unwrap()).unwrap();
         let to = self.server.handle.local_addr();
         let connecting = socket.connect_with(config, to, "localhost").unwrap();
-        let connection = connecting.await.unwrap();
+        (socket, connecting.await.unwrap())
+    }
+
+    /// A client that is not ours.
+    pub(super) async fn stranger(&self) -> Stranger {
+        self.stranger_with(TransportConfig::default()).await
+    }
+
+    pub(super) async fn stranger_with(&self, transport: TransportConfig) -> Stranger {
+        let (socket, connection) = self.connected(ALPN_H3, transport).await;
         let streams = h3_quinn::Connection::new(connection.clone());
         let (mut driver, requests) = h3::client::new(streams).await.unwrap();
         tokio::spawn(async move { driver.wait_idle().await });
@@ -90,10 +105,10 @@ impl Place {
     }
 }
 
-struct Stranger {
+pub(super) struct Stranger {
     _socket: quinn::Endpoint,
-    connection: quinn::Connection,
-    requests: SendRequest<h3_quinn::OpenStreams, Bytes>,
+    pub(super) connection: quinn::Connection,
+    pub(super) requests: SendRequest<h3_quinn::OpenStreams, Bytes>,
 }
 
 impl Stranger {

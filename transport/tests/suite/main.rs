@@ -4,9 +4,12 @@
 mod client;
 mod corpus;
 mod http3_cancels;
+mod http3_frames;
 mod interop;
 mod patience;
 mod quic;
+mod quic_drain;
+mod quic_early;
 mod quic_probe;
 mod quic_strangers;
 mod resets;

@@ -15,13 +15,13 @@ use tempfile::TempDir;
 use tonic::Code;
 
 /// A server with a UDP port, and what its clients need.
-struct Place {
-    folder: TempDir,
-    server: Running,
+pub(super) struct Place {
+    pub(super) folder: TempDir,
+    pub(super) server: Running,
 }
 
 impl Place {
-    fn new(listens: Listens, limits: Limits) -> Self {
+    pub(super) fn new(listens: Listens, limits: Limits) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let files = certificates(folder.path(), &["localhost"]);
         let tls = files.server_config().unwrap();
@@ -34,7 +34,7 @@ impl Place {
         Self { folder, server }
     }
 
-    fn options(&self) -> ClientOptions {
+    pub(super) fn options(&self) -> ClientOptions {
         let folder = self.folder.path().to_owned();
         let files = edge_transport::tls::TlsFiles::from_variables(|name| {
             (name == "CERT_DIR").then(|| folder.clone())
@@ -52,7 +52,7 @@ impl Place {
         client(self.options())
     }
 
-    fn endpoint(&self) -> Endpoint {
+    pub(super) fn endpoint(&self) -> Endpoint {
         self.server.endpoint().with_scheme(Scheme::Quic)
     }
 }
@@ -156,6 +156,37 @@ async fn who_drops_a_call_cancels_it_at_the_server() {
     let request = LambdaRequest::new("shout", "hello");
     ask(&client, &place.endpoint(), &request).await.unwrap();
     assert_eq!(place.server.handle.quic().connections(), 1);
+}
+
+#[tokio::test]
+async fn who_waits_for_a_place_tells_the_server_what_is_left_then() {
+    let place = Place::new(
+        Listens::Udp,
+        Limits {
+            max_concurrent_streams: 1,
+            ..Limits::default()
+        },
+    );
+    let client = Arc::new(place.client());
+    let (asking, endpoint) = (client.clone(), place.endpoint());
+    let first =
+        tokio::spawn(
+            async move { ask(&asking, &endpoint, &LambdaRequest::new("never", "")).await },
+        );
+    let waiting = place.server.waiting.clone();
+    eventually("it waits", || waiting.load(Ordering::SeqCst) == 1).await;
+    let request = call(&LambdaRequest::new("deadline", ""));
+    let (second, endpoint) = (client.clone(), place.endpoint());
+    let deadline = request.deadline;
+    let second = tokio::spawn(async move { second.call(&endpoint, &request).await });
+    // There is no place for the second one until the first is given up.
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let most = deadline - Instant::now();
+    first.abort();
+    let reply = second.await.unwrap().unwrap();
+    let answer: edge_proto::rpc::LambdaResponse = prost::Message::decode(reply.message).unwrap();
+    let left: u128 = answer.output.parse().unwrap();
+    assert!(left <= most.as_millis(), "{left} of {most:?}");
 }
 
 #[tokio::test]
@@ -370,77 +401,4 @@ async fn http3_drains() {
     assert!(place.server.handle.drain(PATIENCE).await);
     let error = ask(&client, &endpoint, &request).await.unwrap_err();
     assert!(error.never_left(), "{error}");
-}
-
-fn dry(name: &str, idempotent: bool) -> LambdaRequest {
-    LambdaRequest {
-        idempotent,
-        ..LambdaRequest::new(name, "hello")
-    }
-}
-
-#[tokio::test]
-async fn who_comes_back_is_answered_before_the_handshake_if_it_may_be_repeated() {
-    let place = place();
-    let mut options = place.options();
-    options.quic.attempt_early_data = true;
-    let counters = options.quic.counters.clone();
-    let client = client(options);
-    let endpoint = place.endpoint();
-    ask(&client, &endpoint, &dry("shout", true)).await.unwrap();
-    assert_eq!(
-        counters.early_offered(),
-        0,
-        "nothing is known of the server"
-    );
-    for (round, idempotent) in [true, false, true].into_iter().enumerate() {
-        client.hang_up();
-        ask(&client, &endpoint, &dry("shout", idempotent))
-            .await
-            .unwrap();
-        assert_eq!(counters.early_offered(), round as u64 + 1);
-        eventually("the handshake ends", || {
-            counters.early_accepted() == round as u64 + 1
-        })
-        .await;
-    }
-    let server = place.server.handle.quic();
-    assert_eq!(server.early_accepted(), 2, "those that may be repeated");
-    assert_eq!(server.early_postponed(), 0, "the client has waited");
-    assert_eq!(counters.early_rejected(), 0);
-}
-
-#[tokio::test]
-async fn early_requests_that_the_server_does_not_take_are_sent_again() {
-    let place = place();
-    let mut options = place.options();
-    options.quic.attempt_early_data = true;
-    let counters = options.quic.counters.clone();
-    let client = client(options);
-    let endpoint = place.endpoint();
-    ask(&client, &endpoint, &dry("shout", true)).await.unwrap();
-    client.hang_up();
-    // Another server at the same place, which knows of no tickets.
-    let port = place.server.handle.local_addr().port();
-    place.server.handle.kill().await;
-    let files = edge_transport::tls::TlsFiles::from_variables(|name| {
-        (name == "CERT_DIR").then(|| place.folder.path().to_owned())
-    });
-    let config = files.unwrap().server_config().unwrap();
-    let address = Endpoint::new("127.0.0.1", port);
-    let mut listener = Listener::bind_for(&address, Listens::Udp);
-    let deadline = Instant::now() + PATIENCE;
-    while listener.is_err() && Instant::now() < deadline {
-        // The last words of the first server hold its port for a moment.
-        tokio::time::sleep(Duration::from_millis(5)).await;
-        listener = Listener::bind_for(&address, Listens::Udp);
-    }
-    let second = serve_on(listener.unwrap(), |server| {
-        server.with_quic(Some(config), Congestion::Cubic)
-    });
-    let answer = ask(&client, &endpoint, &dry("shout", true)).await.unwrap();
-    assert_eq!(answer.output, "HELLO");
-    assert_eq!(counters.early_rejected(), 1);
-    assert_eq!(second.handle.quic().early_offered(), 0);
-    assert_eq!(second.handle.quic().tickets_refused(), 1);
 }

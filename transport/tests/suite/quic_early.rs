@@ -1,0 +1,111 @@
+//! Requests that leave with the first packet of a QUIC connection (0-RTT).
+
+use std::time::{Duration, Instant};
+
+use super::quic::Place;
+use super::support::{PATIENCE, ask, client, eventually, serve_on};
+use edge_proto::rpc::LambdaRequest;
+use edge_transport::quic::{Congestion, Prefer};
+use edge_transport::{Endpoint, Limits, Listener, Listens, Scheme};
+
+fn dry(name: &str, idempotent: bool) -> LambdaRequest {
+    LambdaRequest {
+        idempotent,
+        ..LambdaRequest::new(name, "hello")
+    }
+}
+
+#[tokio::test]
+async fn who_comes_back_is_answered_before_the_handshake_if_it_may_be_repeated() {
+    let place = Place::new(Listens::Udp, Limits::default());
+    let mut options = place.options();
+    options.quic.attempt_early_data = true;
+    let counters = options.quic.counters.clone();
+    let client = client(options);
+    let endpoint = place.endpoint();
+    ask(&client, &endpoint, &dry("shout", true)).await.unwrap();
+    assert_eq!(
+        counters.early_offered(),
+        0,
+        "nothing is known of the server"
+    );
+    for (round, idempotent) in [true, false, true].into_iter().enumerate() {
+        client.hang_up();
+        ask(&client, &endpoint, &dry("shout", idempotent))
+            .await
+            .unwrap();
+        assert_eq!(counters.early_offered(), round as u64 + 1);
+        eventually("the handshake ends", || {
+            counters.early_accepted() == round as u64 + 1
+        })
+        .await;
+    }
+    let server = place.server.handle.quic();
+    assert_eq!(server.early_accepted(), 2, "those that may be repeated");
+    assert_eq!(server.early_postponed(), 0, "the client has waited");
+    assert_eq!(counters.early_rejected(), 0);
+}
+
+#[tokio::test]
+async fn early_requests_that_the_server_does_not_take_are_sent_again() {
+    let place = Place::new(Listens::Udp, Limits::default());
+    let mut options = place.options();
+    options.quic.attempt_early_data = true;
+    let counters = options.quic.counters.clone();
+    let client = client(options);
+    let endpoint = place.endpoint();
+    ask(&client, &endpoint, &dry("shout", true)).await.unwrap();
+    client.hang_up();
+    // Another server at the same place, which knows of no tickets.
+    let port = place.server.handle.local_addr().port();
+    place.server.handle.kill().await;
+    let files = edge_transport::tls::TlsFiles::from_variables(|name| {
+        (name == "CERT_DIR").then(|| place.folder.path().to_owned())
+    });
+    let config = files.unwrap().server_config().unwrap();
+    let address = Endpoint::new("127.0.0.1", port);
+    let mut listener = Listener::bind_for(&address, Listens::Udp);
+    let deadline = Instant::now() + PATIENCE;
+    while listener.is_err() && Instant::now() < deadline {
+        // The last words of the first server hold its port for a moment.
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        listener = Listener::bind_for(&address, Listens::Udp);
+    }
+    let second = serve_on(listener.unwrap(), |server| {
+        server.with_quic(Some(config), Congestion::Cubic)
+    });
+    let answer = ask(&client, &endpoint, &dry("shout", true)).await.unwrap();
+    assert_eq!(answer.output, "HELLO");
+    assert_eq!(counters.early_rejected(), 1);
+    assert_eq!(second.handle.quic().early_offered(), 0);
+    assert_eq!(second.handle.quic().tickets_refused(), 1);
+}
+
+#[tokio::test]
+async fn who_comes_back_where_only_tcp_is_left_is_answered_over_tcp() {
+    for idempotent in [false, true] {
+        let place = Place::new(Listens::Udp, Limits::default());
+        let mut options = place.options();
+        options.quic.attempt_early_data = true;
+        options.quic.prefer = Prefer::Both;
+        let counters = options.quic.counters.clone();
+        let client = client(options);
+        let endpoint = place.endpoint().with_scheme(Scheme::Unsaid);
+        ask(&client, &endpoint, &dry("shout", true)).await.unwrap();
+        client.hang_up();
+        ask(&client, &endpoint, &dry("shout", true)).await.unwrap();
+        eventually("it was early", || counters.early_accepted() == 1).await;
+        client.hang_up();
+        let port = place.server.handle.local_addr().port();
+        place.server.handle.kill().await;
+        let tcp = Listener::bind_for(&Endpoint::new("127.0.0.1", port), Listens::Tcp).unwrap();
+        let _tcp = serve_on(tcp, |server| server);
+        // The tickets are there, but nobody who would answer.
+        for call in 0..3 {
+            let answer = ask(&client, &endpoint, &dry("shout", idempotent)).await;
+            assert_eq!(answer.unwrap().output, "HELLO", "call {call}");
+            client.hang_up();
+        }
+        assert_eq!(counters.early_offered(), 2, "once more, and not again");
+    }
+}
