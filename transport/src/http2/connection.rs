@@ -1,6 +1,7 @@
 //! One side of one connection.
 
 mod calls;
+mod control;
 mod limits;
 mod others;
 mod receive;
