@@ -147,12 +147,16 @@ impl Connection {
             padding: padding.saturating_sub(1),
             ends_stream: head.has(flag::END_STREAM),
         };
-        self.release_connection(length - data as u32);
+        // Nobody reads the padding: it makes room at once.
+        let padded = length - data as u32;
+        self.release_connection(padded);
         match self.streams.get_mut(&head.stream) {
             Some(stream) if !stream.peer_is_done => {
                 stream.receive_window -= i64::from(length);
                 if stream.receive_window < 0 {
                     self.reset_stream(head.stream, Reason::FLOW_CONTROL_ERROR);
+                } else if padded > 0 {
+                    self.release_stream(head.stream, padded);
                 }
             }
             Some(_) => self.closed_too_early(head.stream),
