@@ -7,9 +7,10 @@ mod others;
 mod receive;
 mod requests;
 mod send;
+mod signs;
 
 use std::collections::{HashMap, VecDeque};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Waker};
 use std::time::Instant;
 
 use foldhash::fast::RandomState;
@@ -19,6 +20,8 @@ use self::limits::Recent;
 pub(crate) use self::others::Gone;
 use self::receive::{Block, Payload};
 pub(crate) use self::requests::{Event, Incoming};
+use self::signs::Bulk;
+pub(crate) use self::signs::Signs;
 use super::budget::Budget;
 use super::fields::Fields;
 use super::frame::{self, Kind, PREFACE, flag};
@@ -78,6 +81,8 @@ pub struct Connection {
     config: Config,
     /// When the last bytes arrived.
     now: Instant,
+    /// Changes whenever bytes arrive.
+    received: u64,
     /// Bytes of the client's preface that have yet to come.
     preface_left: usize,
     has_peer_settings: bool,
@@ -116,6 +121,7 @@ pub struct Connection {
     pings: u32,
     pongs: u32,
     ping_wakers: Vec<Waker>,
+    bulk: Bulk,
     /// Answers to our calls.
     answered: u32,
     /// Bytes of messages that have not arrived as a whole.
@@ -180,6 +186,7 @@ impl Connection {
         let mut connection = Self {
             config,
             now,
+            received: 0,
             preface_left: if config.is_server { PREFACE.len() } else { 0 },
             has_peer_settings: false,
             has_settings_ack: false,
@@ -218,6 +225,7 @@ impl Connection {
             pings: 0,
             pongs: 0,
             ping_wakers: Vec::new(),
+            bulk: Bulk::default(),
             answered: 0,
             arriving: 0,
             is_ours: false,
@@ -326,36 +334,6 @@ impl Connection {
         self.ended.is_some()
             || (is_idle && self.ends_when_idle)
             || (is_idle && matches!(self.farewell, Farewell::Said(_)))
-    }
-
-    /// Asks the peer for a sign of life. The answer is there when [`Self::poll_pong`] says so.
-    pub(crate) fn ping(&mut self) -> u32 {
-        self.pings = self.pings.wrapping_add(1);
-        let head = frame::head(Kind::Ping, 0, 0, 8);
-        self.output.extend(&head);
-        self.output.extend(b"edge");
-        self.output.extend(&self.pings.to_be_bytes());
-        self.wake_driver();
-        self.pings
-    }
-
-    /// Whether the answer to this PING has come.
-    pub(crate) fn poll_pong(&mut self, ping: u32, cx: &Context<'_>) -> Poll<Result<(), String>> {
-        if self.has_pong(ping) {
-            return Poll::Ready(Ok(()));
-        }
-        if let Some(ended) = &self.ended {
-            return Poll::Ready(Err(ended.clone()));
-        }
-        let is_known = |waker: &Waker| waker.will_wake(cx.waker());
-        if !self.ping_wakers.iter().any(is_known) {
-            self.ping_wakers.push(cx.waker().clone());
-        }
-        Poll::Pending
-    }
-
-    fn has_pong(&self, ping: u32) -> bool {
-        self.pongs.wrapping_sub(ping).cast_signed() >= 0
     }
 
     /// Tells the peer to open no more streams, and ends the connection after those that it has.

@@ -57,8 +57,7 @@ impl Connection {
         if number.wrapping_sub(self.pings).cast_signed() > 0 {
             return self.count_nonsense();
         }
-        self.pongs = number;
-        self.woken.append(&mut self.ping_wakers);
+        self.pong(number);
         if let Farewell::Announced(ping) = self.farewell
             && self.has_pong(ping)
         {

@@ -29,12 +29,19 @@ pub(super) struct Payload {
 /// Parts of a header block, beyond those that its size calls for.
 const MOST_EMPTY_PARTS: usize = 32;
 
+/// Bytes of one stream that are taken without a word. On a slow network, the sender takes the word
+/// for a sign of life.
+const UNSAID: u32 = 64 << 10;
+/// As [`UNSAID`], of all streams together.
+const UNSAID_OF_ALL: u32 = 128 << 10;
+
 impl Connection {
     /// Takes what has arrived by `now`. Returns how much of it was used; the rest is the beginning
     /// of a frame, at most [`MAX_PAYLOAD`] and [`HEAD`] bytes of it, and is to be offered again with
     /// what comes behind it.
     pub fn receive(&mut self, bytes: &[u8], now: Instant) -> usize {
         self.now = now;
+        self.received = self.received.wrapping_add(bytes.len() as u64);
         let mut rest = bytes;
         while self.ended.is_none() {
             if self.preface_left > 0 {
@@ -368,7 +375,8 @@ impl Connection {
     /// The peer may send so many bytes more.
     pub(super) fn release_connection(&mut self, count: u32) {
         self.unreleased += count;
-        if self.unreleased >= self.config.connection_window.max(DEFAULT_WINDOW) / 2 {
+        let window = self.config.connection_window.max(DEFAULT_WINDOW);
+        if self.unreleased >= (window / 2).min(UNSAID_OF_ALL) {
             let more = std::mem::take(&mut self.unreleased);
             self.receive_window += i64::from(more);
             self.put_word(Kind::WindowUpdate, 0, more);
@@ -382,7 +390,7 @@ impl Connection {
             return;
         };
         stream.unreleased += count;
-        if stream.unreleased >= (window / 2).max(1) {
+        if stream.unreleased >= (window / 2).clamp(1, UNSAID) {
             let more = std::mem::take(&mut stream.unreleased);
             stream.receive_window += i64::from(more);
             self.put_word(Kind::WindowUpdate, id, more);

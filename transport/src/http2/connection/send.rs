@@ -200,6 +200,7 @@ impl Connection {
             if length > 0 || ends_stream {
                 stream.send_window -= length as i64;
                 self.send_window -= length as i64;
+                self.bulk.queued += length as u64;
                 let flags = if ends_stream { flag::END_STREAM } else { 0 };
                 self.output
                     .extend(&frame::head(Kind::Data, flags, id, length));
@@ -242,6 +243,7 @@ impl Connection {
             return;
         };
         stream.we_are_done = true;
+        stream.bulk = self.bulk.queued;
         if let Role::Request(_) = stream.role {
             let peer_is_done = stream.peer_is_done;
             self.close(id, peer_is_done);

@@ -221,9 +221,10 @@ fn padding_makes_room_on_its_stream_as_data_does() {
             room -= payload.len();
             served.tell(&frame(Kind::Data, flag::PADDED, 1, &payload));
             while let Poll::Ready(Some(Ok(_))) = served.server.poll_data(1, &cx) {}
-            for (head, payload) in said(&mut served.server) {
-                assert_eq!((head.kind, head.stream), (Kind::WindowUpdate, 1), "{path}");
-                room += crate::http2::frame::word(&payload).unwrap() as usize;
+            let frames = said(&mut served.server);
+            let news = |head: &Head| (head.kind, head.stream) == (Kind::WindowUpdate, 1);
+            for (_, payload) in frames.iter().filter(|(head, _)| news(head)) {
+                room += crate::http2::frame::word(payload).unwrap() as usize;
             }
             assert!(room > 30_000, "{room} left for {path}");
         }
