@@ -20,8 +20,8 @@ use self::limits::Recent;
 pub(crate) use self::others::Gone;
 use self::receive::{Block, Payload};
 pub(crate) use self::requests::{Event, Incoming};
-use self::signs::Bulk;
 pub(crate) use self::signs::Signs;
+use self::signs::{Answers, Bulk};
 use super::budget::Budget;
 use super::fields::Fields;
 use super::frame::{self, Kind, PREFACE, flag};
@@ -122,6 +122,7 @@ pub struct Connection {
     pongs: u32,
     ping_wakers: Vec<Waker>,
     bulk: Bulk,
+    answers: Answers,
     /// Answers to our calls.
     answered: u32,
     /// Bytes of messages that have not arrived as a whole.
@@ -226,6 +227,7 @@ impl Connection {
             pongs: 0,
             ping_wakers: Vec::new(),
             bulk: Bulk::default(),
+            answers: Answers::default(),
             answered: 0,
             arriving: 0,
             is_ours: false,
@@ -333,7 +335,7 @@ impl Connection {
         let is_idle = !self.has_streams();
         self.ended.is_some()
             || (is_idle && self.ends_when_idle)
-            || (is_idle && matches!(self.farewell, Farewell::Said(_)))
+            || (is_idle && matches!(self.farewell, Farewell::Said(_)) && self.has_delivered())
     }
 
     /// Tells the peer to open no more streams, and ends the connection after those that it has.
@@ -387,6 +389,9 @@ impl Connection {
             self.has_parted = true;
             // The peer has opened no streams, and we open no more.
             self.put_go_away(0, Reason::NO_ERROR, "");
+        }
+        if matches!(self.farewell, Farewell::Said(_)) && !self.has_streams() {
+            self.ask_for_receipt();
         }
     }
 

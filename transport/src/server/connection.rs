@@ -26,6 +26,9 @@ const PONG_WITHIN: Duration = Duration::from_secs(10);
 /// Bytes that are on their way to a client that reads, at the most, when no more leave.
 const MOST_AHEAD: u64 = 4 << 20;
 
+/// As [`MOST_AHEAD`], when the server leaves and cannot wait as long.
+const MOST_UNREAD: u64 = 512 << 10;
+
 /// Serves one connection until its peer closes it or the server drains.
 pub(super) async fn serve<S: LambdaService>(
     stream: TcpStream,
@@ -177,8 +180,12 @@ async fn watch(link: &link::Shared, drain: &CancellationToken) {
         () = drain.cancelled() => {
             link.lock().leave();
             sleep(FAREWELL).await;
-            while link.lock().has_streams() {
+            while link.lock().is_in_flight() {
                 sleep(LOOK_EVERY).await;
+            }
+            // The system has the rest; a peer that is slow may have yet to read it.
+            if !link.lock().has_delivered() {
+                let _gone = liveness::prove(link, FAREWELL, MOST_UNREAD).await;
             }
         }
     }

@@ -261,6 +261,7 @@ impl Connection {
             self.recently_reset.add(id);
             self.put_reset(id, Reason::NO_ERROR);
         }
+        self.answers.end = self.output.end();
         if self.config.is_server && !self.output.is_empty() {
             self.unflushed.push_back(self.output.end());
         }

@@ -42,7 +42,36 @@ impl Bulk {
     }
 }
 
+/// Positions in the output, for a server to know whether its answers have arrived.
+#[derive(Debug, Default)]
+pub(super) struct Answers {
+    /// Where the last answer ends.
+    pub(super) end: u64,
+    /// Where the last PING ends.
+    before_ping: u64,
+    /// Up to where the peer is known to have received everything.
+    received: u64,
+}
+
 impl Connection {
+    /// Whether something is being answered, or an answer has not been written as a whole.
+    pub(crate) fn is_in_flight(&self) -> bool {
+        self.has_streams() || !self.unflushed.is_empty()
+    }
+
+    /// Whether the peer is known to have received all answers: those that are not read when a
+    /// connection is closed may be lost.
+    pub(crate) fn has_delivered(&self) -> bool {
+        self.answers.received >= self.answers.end
+    }
+
+    /// Asks the peer, once, whether the last answer has come.
+    pub(super) fn ask_for_receipt(&mut self) {
+        if !self.has_delivered() && self.answers.before_ping < self.answers.end {
+            self.ping();
+        }
+    }
+
     /// Asks the peer for a sign of life. The answer is there when [`Self::poll_pong`] says so.
     pub(crate) fn ping(&mut self) -> u32 {
         self.pings = self.pings.wrapping_add(1);
@@ -51,6 +80,7 @@ impl Connection {
         self.output.extend(b"edge");
         self.output.extend(&self.pings.to_be_bytes());
         self.bulk.before_ping = self.bulk.queued;
+        self.answers.before_ping = self.output.end();
         self.wake_driver();
         self.pings
     }
@@ -79,6 +109,7 @@ impl Connection {
         self.pongs = number;
         if number == self.pings {
             self.bulk.came_up_to(self.bulk.before_ping);
+            self.answers.received = self.answers.before_ping;
         }
         self.woken.append(&mut self.ping_wakers);
     }
