@@ -16,7 +16,6 @@ use std::time::Instant;
 use foldhash::fast::RandomState;
 
 pub(crate) use self::calls::Failure;
-use self::limits::Recent;
 pub(crate) use self::others::Gone;
 use self::receive::{Block, Payload};
 pub(crate) use self::requests::{Event, Incoming};
@@ -102,7 +101,8 @@ pub struct Connection {
     waiting: VecDeque<u32>,
     /// Where the last frames of streams end that the peer believes to be open.
     unflushed: VecDeque<u64>,
-    recently_reset: Recent,
+    /// The last stream of the peer that we ended before the peer did.
+    last_ended: u32,
     peer: PeerSettings,
     send_window: i64,
     receive_window: i64,
@@ -201,7 +201,7 @@ impl Connection {
             open: 0,
             waiting: VecDeque::new(),
             unflushed: VecDeque::new(),
-            recently_reset: Recent::default(),
+            last_ended: 0,
             peer: PeerSettings::default(),
             send_window: DEFAULT_WINDOW.into(),
             receive_window: DEFAULT_WINDOW.max(config.connection_window).into(),

@@ -10,29 +10,6 @@ pub(super) const MOST_NONSENSE: u32 = 1000;
 /// Answers to PING, SETTINGS and the like that may wait until the peer reads them.
 const MOST_ANSWERS_QUEUED: u32 = 10_000;
 
-/// Streams that we have reset lately: frames that were on their way are no mistake of the peer.
-#[derive(Debug, Default)]
-pub(super) struct Recent {
-    places: Vec<u32>,
-}
-
-const PLACES: usize = 1024;
-
-impl Recent {
-    pub(super) fn add(&mut self, stream: u32) {
-        self.places.resize(PLACES, 0);
-        self.places[place(stream)] = stream;
-    }
-
-    pub(super) fn contains(&self, stream: u32) -> bool {
-        self.places.get(place(stream)) == Some(&stream)
-    }
-}
-
-fn place(stream: u32) -> usize {
-    (stream >> 1) as usize % PLACES
-}
-
 impl Connection {
     /// A frame was queued because the peer sent one.
     pub(super) fn count_answer(&mut self) {
@@ -57,5 +34,10 @@ impl Connection {
         if !self.nonsense.take(self.now) {
             self.fail(Reason::ENHANCE_YOUR_CALM, "too many frames make no sense");
         }
+    }
+
+    /// We end this stream: frames that are on their way are no mistake of the peer.
+    pub(super) fn ended_early(&mut self, stream: u32) {
+        self.last_ended = self.last_ended.max(stream);
     }
 }

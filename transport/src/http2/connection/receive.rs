@@ -351,11 +351,13 @@ impl Connection {
         }
     }
 
-    /// A frame on a stream that is over: no mistake if we ended it when the frame was on its way.
+    /// A frame on a stream that is over: no mistake if we ended it when the frame was on its way. Any
+    /// number of streams may end at a time, as when a deadline passes, so that only the last one is
+    /// remembered; frames on those before it cost no more than others that are not counted.
     pub(super) fn on_closed_stream(&mut self, id: u32) {
         let is_after_all = matches!(self.farewell, Farewell::Said(last) if id > last);
         // A server may answer what we have given up.
-        if is_after_all || !self.config.is_server || self.recently_reset.contains(id) {
+        if is_after_all || !self.config.is_server || id <= self.last_ended {
             return;
         }
         self.count_nonsense();

@@ -105,7 +105,7 @@ impl Connection {
         // Streams count until the peer can know of their end.
         let open = self.streams.len() + self.unflushed.len();
         if open >= self.config.max_streams as usize {
-            self.recently_reset.add(id);
+            self.ended_early(id);
             return self.put_reset(id, Reason::REFUSED_STREAM);
         }
         if self.fields.is_too_large() {
@@ -120,12 +120,12 @@ impl Connection {
         let is_malformed = self.fields.is_malformed() || self.fields.get(Name::Status).is_some();
         if is_malformed || !is_complete {
             self.count_nonsense();
-            self.recently_reset.add(id);
+            self.ended_early(id);
             return self.put_reset(id, Reason::PROTOCOL_ERROR);
         }
         let Ok(announced) = announced(&self.fields) else {
             self.count_nonsense();
-            self.recently_reset.add(id);
+            self.ended_early(id);
             return self.put_reset(id, Reason::PROTOCOL_ERROR);
         };
         let path = self.fields.get(Name::Path);
@@ -242,7 +242,7 @@ impl Connection {
     fn put_bare(&mut self, id: u32, status: StatusCode, peer_is_done: bool) {
         self.put_head(id, Then::EndOfStream, status.as_u16(), &HeaderMap::new());
         if !peer_is_done {
-            self.recently_reset.add(id);
+            self.ended_early(id);
             self.put_reset(id, Reason::NO_ERROR);
         }
         self.count_answer();

@@ -258,7 +258,7 @@ impl Connection {
         };
         self.not_arriving(&stream.role);
         if !peer_is_done {
-            self.recently_reset.add(id);
+            self.ended_early(id);
             self.put_reset(id, Reason::NO_ERROR);
         }
         self.answers.end = self.output.end();
@@ -276,7 +276,7 @@ impl Connection {
             let failure = super::Failure::Invalid(reason.to_string());
             return self.give_up_call(id, reason, failure);
         }
-        self.recently_reset.add(id);
+        self.ended_early(id);
         self.put_reset(id, reason);
         self.drop_stream(id);
     }

@@ -144,3 +144,24 @@ fn compressed_fields_cannot_be_blown_up_beyond_the_limit() {
     assert_eq!(head.get(Name::Status), Some(&b"431"[..]));
     assert!(served.is_alive(3));
 }
+
+#[test]
+fn uploads_that_end_at_their_deadline_all_at_once_are_no_mistake_of_the_client() {
+    const UPLOADS: u32 = 4000;
+    let mut served = Served::new(&Limits {
+        max_concurrent_streams: 10_000,
+        ..limits()
+    });
+    let fields = [&REQUEST[..], &[("grpc-timeout", "1S")]].concat();
+    for number in 0..UPLOADS {
+        let head = block(&fields);
+        served.tell(&frame(Kind::Headers, WHOLE_BLOCK, 2 * number + 1, &head));
+    }
+    served.server.expire(served.now + Duration::from_secs(1));
+    assert!(!served.server.has_streams());
+    said(&mut served.server);
+    for number in 0..UPLOADS {
+        served.tell(&frame(Kind::Data, 0, 2 * number + 1, b"on its way"));
+    }
+    assert!(served.is_alive(2 * UPLOADS + 1));
+}
