@@ -116,6 +116,7 @@ pub struct Connection {
     answers_queued: u32,
     resets: Budget,
     nonsense: Budget,
+    visits: Budget,
     next_deadline: Option<Instant>,
     /// PINGs sent, and PONGs received.
     pings: u32,
@@ -222,6 +223,7 @@ impl Connection {
             answers_queued: 0,
             resets: Budget::new(config.max_streams.max(limits::LEAST_RESETS), now),
             nonsense: Budget::new(limits::MOST_NONSENSE, now),
+            visits: Budget::new(limits::MOST_VISITS, now),
             next_deadline: None,
             pings: 0,
             pongs: 0,

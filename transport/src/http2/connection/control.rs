@@ -25,7 +25,10 @@ impl Connection {
         self.encoder.set_limit(self.peer.header_table);
         self.put_ack(Kind::Settings, &[]);
         let more = i64::from(self.peer.initial_window) - i64::from(before.initial_window);
-        if more != 0 {
+        if more != 0 && !self.streams.is_empty() {
+            if !self.may_visit_all() {
+                return;
+            }
             for (&id, stream) in &mut self.streams {
                 stream.send_window += more;
                 if stream.send_window > MAX_WINDOW {
@@ -74,6 +77,9 @@ impl Connection {
         ) else {
             return self.fail(Reason::FRAME_SIZE_ERROR, "GOAWAY of a wrong size");
         };
+        if !self.may_visit_all() {
+            return;
+        }
         let what = String::from_utf8_lossy(&payload[8..]);
         self.calls_not_taken(last & 0x7fff_ffff, Reason(reason), &what);
     }

@@ -7,6 +7,9 @@ use crate::http2::Reason;
 pub(super) const LEAST_RESETS: u32 = 1000;
 /// Frames without sense or against the rules, per second and at once.
 pub(super) const MOST_NONSENSE: u32 = 1000;
+/// Streams that are looked at because the peer says something about all of them, per second and at
+/// once: a hundred times all that it may have open.
+pub(super) const MOST_VISITS: u32 = 1_000_000;
 /// Answers to PING, SETTINGS and the like that may wait until the peer reads them.
 const MOST_ANSWERS_QUEUED: u32 = 10_000;
 
@@ -34,6 +37,20 @@ impl Connection {
         if !self.nonsense.take(self.now) {
             self.fail(Reason::ENHANCE_YOUR_CALM, "too many frames make no sense");
         }
+    }
+
+    /// The peer said something for which all streams have to be looked at. False if that was once too
+    /// often.
+    pub(super) fn may_visit_all(&mut self) -> bool {
+        let count = u32::try_from(self.streams.len()).unwrap_or(u32::MAX);
+        let may = self.visits.take_some(count, self.now);
+        if !may {
+            self.fail(
+                Reason::ENHANCE_YOUR_CALM,
+                "too many frames concern all streams",
+            );
+        }
+        may
     }
 
     /// We end this stream: frames that are on their way are no mistake of the peer.

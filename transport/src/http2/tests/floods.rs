@@ -146,6 +146,59 @@ fn compressed_fields_cannot_be_blown_up_beyond_the_limit() {
 }
 
 #[test]
+fn windows_that_change_again_and_again_under_many_streams_end_the_connection() {
+    let many = Limits {
+        max_concurrent_streams: 10_000,
+        ..limits()
+    };
+    let floods = |number: u32| {
+        let window = [
+            &4u16.to_be_bytes()[..],
+            &(60_000 + number % 2).to_be_bytes(),
+        ]
+        .concat();
+        [
+            frame(Kind::Settings, 0, 0, &window),
+            frame(Kind::GoAway, 0, 0, &[0; 8]),
+        ]
+    };
+    for which in [0, 1] {
+        let mut served = Served::new(&many);
+        for number in 0..10_000 {
+            served.tell(&request_head(2 * number + 1));
+        }
+        let flood = |served: &mut Served, count| {
+            for number in 0..count {
+                served.tell(&floods(number)[which]);
+                said(&mut served.server);
+            }
+        };
+        flood(&mut served, 50);
+        assert_eq!(served.server.ended(), None);
+        served.now += Duration::from_secs(1);
+        flood(&mut served, 4000);
+        let reason = served.server.ended().expect("it ends");
+        assert!(reason.contains("concern all streams"), "{reason}");
+    }
+}
+
+#[test]
+fn windows_may_change_often_where_that_costs_little() {
+    let mut served = Served::new(&limits());
+    served.tell(&request_head(1));
+    for number in 0..4000u32 {
+        let window = [
+            &4u16.to_be_bytes()[..],
+            &(60_000 + number % 2).to_be_bytes(),
+        ]
+        .concat();
+        served.tell(&frame(Kind::Settings, 0, 0, &window));
+        said(&mut served.server);
+    }
+    assert!(served.is_alive(3));
+}
+
+#[test]
 fn uploads_that_end_at_their_deadline_all_at_once_are_no_mistake_of_the_client() {
     const UPLOADS: u32 = 4000;
     let mut served = Served::new(&Limits {
