@@ -29,11 +29,9 @@ pub(super) struct Payload {
 /// Parts of a header block, beyond those that its size calls for.
 const MOST_EMPTY_PARTS: usize = 32;
 
-/// Bytes of one stream that are taken without a word. On a slow network, the sender takes the word
-/// for a sign of life.
-const UNSAID: u32 = 64 << 10;
-/// As [`UNSAID`], of all streams together.
-const UNSAID_OF_ALL: u32 = 128 << 10;
+/// Bytes of one stream, and of all together, that are taken without a word. On a slow network, the
+/// sender takes the word for a sign of life.
+const UNSAID: u32 = 128 << 10;
 
 impl Connection {
     /// Takes what has arrived by `now`. Returns how much of it was used; the rest is the beginning
@@ -378,7 +376,7 @@ impl Connection {
     pub(super) fn release_connection(&mut self, count: u32) {
         self.unreleased += count;
         let window = self.config.connection_window.max(DEFAULT_WINDOW);
-        if self.unreleased >= (window / 2).min(UNSAID_OF_ALL) {
+        if self.unreleased >= (window / 2).min(UNSAID) {
             let more = std::mem::take(&mut self.unreleased);
             self.receive_window += i64::from(more);
             self.put_word(Kind::WindowUpdate, 0, more);
