@@ -128,6 +128,8 @@ pub struct Connection {
     answered: u32,
     /// Bytes of messages that have not arrived as a whole.
     arriving: usize,
+    /// Bytes of large messages that have, and have not been answered.
+    unanswered: usize,
     /// The peer is of our own make.
     is_ours: bool,
     farewell: Farewell,
@@ -232,6 +234,7 @@ impl Connection {
             answers: Answers::default(),
             answered: 0,
             arriving: 0,
+            unanswered: 0,
             is_ours: false,
             farewell: Farewell::No,
             peer_leaves: None,

@@ -30,6 +30,8 @@ pub(super) struct Stream {
     pub(super) we_are_done: bool,
     /// Bytes of large messages on all streams that had been queued by then.
     pub(super) bulk: u64,
+    /// Bytes of a large message that has come, until it is answered.
+    pub(super) unanswered: usize,
     /// In the line of those that have something to send.
     pub(super) is_in_line: bool,
     /// What did not fit into the window yet.
@@ -119,6 +121,7 @@ impl Stream {
             peer_is_done: false,
             we_are_done: false,
             bulk: 0,
+            unanswered: 0,
             is_in_line: false,
             outgoing: None,
             role,

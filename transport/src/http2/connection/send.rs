@@ -10,7 +10,7 @@ use crate::http2::frame::{self, HEAD, Kind, flag};
 use crate::http2::hpack::{Encoder, Template};
 use crate::http2::message::{self, PREFIX};
 use crate::http2::output::Output;
-use crate::http2::stream::{End, Outgoing, Request, Role};
+use crate::http2::stream::{End, Outgoing, Request, Role, Stream};
 
 /// Data up to this size is copied behind the head of its frame; more leaves as it is.
 const COPY_LIMIT: usize = 8 << 10;
@@ -256,7 +256,7 @@ impl Connection {
         let Some(stream) = self.streams.remove(&id) else {
             return;
         };
-        self.not_arriving(&stream.role);
+        self.not_held(&stream);
         if !peer_is_done {
             self.ended_early(id);
             self.put_reset(id, Reason::NO_ERROR);
@@ -283,23 +283,24 @@ impl Connection {
 
     /// Forgets a stream of the peer, and tells those who work on it.
     pub(super) fn drop_stream(&mut self, id: u32) {
-        let role = self.streams.remove(&id).map(|stream| stream.role);
-        if let Some(role) = &role {
-            self.not_arriving(role);
-        }
-        match role {
-            Some(Role::Request(Request::Served(number))) => self.gone(number),
-            Some(Role::Other(other)) => {
+        let Some(stream) = self.streams.remove(&id) else {
+            return;
+        };
+        self.not_held(&stream);
+        match stream.role {
+            Role::Request(Request::Served(number)) => self.gone(number),
+            Role::Other(other) => {
                 let wakers = [other.reader, other.writer, other.watcher];
                 self.woken.extend(wakers.into_iter().flatten());
             }
-            Some(Role::Request(_) | Role::Call(_)) | None => {}
+            Role::Request(_) | Role::Call(_) => {}
         }
     }
 
     /// What has come on a stream is not kept.
-    fn not_arriving(&mut self, role: &Role) {
-        match role {
+    fn not_held(&mut self, stream: &Stream) {
+        self.unanswered -= stream.unanswered;
+        match &stream.role {
             Role::Request(Request::Arriving { message, .. }) => {
                 self.arriving = self.arriving.saturating_sub(message.held());
             }

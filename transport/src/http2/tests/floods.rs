@@ -130,6 +130,38 @@ fn messages_that_do_not_end_take_bounded_room_and_their_end_gives_it_back() {
 }
 
 #[test]
+fn large_messages_take_bounded_room_until_they_are_answered() {
+    const BYTES: usize = 100_000;
+    let mut served = Served::new(&Limits {
+        max_message_bytes: BYTES,
+        ..limits()
+    });
+    let upload = |served: &mut Served, stream| {
+        served.tell(&request_head(stream));
+        let text = message(&[0; BYTES]);
+        let (last, parts) = text.as_chunks::<10_000>().0.split_last().unwrap();
+        for part in parts {
+            served.tell(&frame(Kind::Data, 0, stream, part));
+        }
+        let last = [last, text.as_chunks::<10_000>().1].concat();
+        served.tell(&frame(Kind::Data, flag::END_STREAM, stream, &last));
+        said(&mut served.server);
+        served.requests().len()
+    };
+    for stream in [1, 3, 5, 7] {
+        assert_eq!(upload(&mut served, stream), 1);
+    }
+    assert_eq!(upload(&mut served, 9), 0, "nobody has answered");
+    // A small one finds its place.
+    assert!(served.is_alive(11));
+    served.answer(1, b"y");
+    assert_eq!(upload(&mut served, 13), 1);
+    served.tell(&word(Kind::ResetStream, 3, Reason::CANCEL.0));
+    assert_eq!(upload(&mut served, 15), 1);
+    assert_eq!(upload(&mut served, 17), 0);
+}
+
+#[test]
 fn compressed_fields_cannot_be_blown_up_beyond_the_limit() {
     let mut served = Served::new(&limits());
     let long = "x".repeat(120);
