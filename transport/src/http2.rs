@@ -25,7 +25,7 @@ mod stream;
 mod tests;
 
 pub use connection::{Config, Connection};
-pub(crate) use connection::{Event, Failure, Gone, Incoming};
+pub(crate) use connection::{Event, Failure, Gone, Incoming, Signs};
 pub use fields::{Field, Fields};
 pub use frame::{HEAD, Head, Kind, MAX_PAYLOAD, PREFACE};
 pub(crate) use output::no_slices;

@@ -29,6 +29,7 @@ mod lambda;
 mod limits;
 mod link;
 mod listener;
+mod liveness;
 mod metadata;
 mod polled;
 mod seldom;

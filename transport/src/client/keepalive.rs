@@ -1,24 +1,23 @@
 //! Drives a connection and finds out when its peer has frozen.
 
 use std::future::poll_fn;
-use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 
 use super::ClientOptions;
 use crate::io::Io;
 use crate::link::{Pump, Shared};
+use crate::liveness::{self, TICK};
 
 /// PINGs that a peer of unknown make gets between two answers. gRPC's C++
 /// servers close a connection at the third that they find superfluous.
 const PINGS_PER_ANSWER: u32 = 2;
 
-/// For how long a PONG is looked for that may have come while nobody looked. The bytes that have
-/// arrived by then are read within the first turn of the runtime.
-const LAST_LOOK: Duration = Duration::from_millis(50);
+/// Bytes after which a peer that receives them says so, by WINDOW_UPDATE, at the latest.
+const MOST_AHEAD: u64 = 512 << 10;
 
 /// PINGs to one peer.
 #[derive(Debug, Default)]
@@ -50,9 +49,8 @@ pub(super) async fn drive(io: Io, shared: Arc<Shared>, options: Arc<ClientOption
 }
 
 async fn watch(shared: &Shared, options: &ClientOptions) -> String {
-    /// Pause between two looks.
-    const TICK: Duration = Duration::from_millis(200);
-    let mut seen = shared.lock().answered();
+    let mut seen = shared.lock().signs();
+    let mut answered = shared.lock().answered();
     let mut silent_for = Duration::ZERO;
     let mut pings = Pings::default();
     loop {
@@ -64,19 +62,22 @@ async fn watch(shared: &Shared, options: &ClientOptions) -> String {
         })
         .await;
         sleep(TICK).await;
-        let (answers, calls, is_ours) = {
+        let (signs, answers, calls, is_ours) = {
             let connection = shared.lock();
             (
+                connection.signs(),
                 connection.answered(),
                 connection.calls(),
                 connection.is_ours(),
             )
         };
-        if answers != seen || calls == 0 {
-            if answers != seen {
-                pings = Pings::default();
-            }
-            seen = answers;
+        if answers != answered {
+            pings = Pings::default();
+            answered = answers;
+        }
+        let is_alive = signs.are_newer_than(&seen);
+        seen = signs;
+        if is_alive || calls == 0 {
             silent_for = Duration::ZERO;
             continue;
         }
@@ -85,20 +86,9 @@ async fn watch(shared: &Shared, options: &ClientOptions) -> String {
             continue;
         }
         silent_for = Duration::ZERO;
-        let ping = shared.lock().ping();
-        let mut pong = pin!(poll_fn(|cx| shared.lock().poll_pong(ping, cx)));
-        let mut looked_for = timeout(options.pong_within, &mut pong).await;
-        if looked_for.is_err() {
-            // On a busy core, or in a process that was stopped, the time may have passed all at
-            // once, and the PONG be in the socket.
-            looked_for = timeout(LAST_LOOK, pong).await;
+        if let Err(reason) = liveness::prove(shared, options.pong_within, MOST_AHEAD).await {
+            return reason;
         }
-        match looked_for {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => return error,
-            // Whoever answers is alive, however far behind the PONG is.
-            Err(_) if shared.lock().answered() != seen => {}
-            Err(_) => return format!("no answer to a PING within {:?}", options.pong_within),
-        }
+        seen = shared.lock().signs();
     }
 }

@@ -21,15 +21,21 @@ impl Budget {
 
     /// Takes one; false if there is none left.
     pub(crate) fn take(&mut self, now: Instant) -> bool {
+        self.take_some(1, now)
+    }
+
+    /// Takes so many; false if they are not left.
+    pub(crate) fn take_some(&mut self, count: u32, now: Instant) -> bool {
         let passed = now.saturating_duration_since(self.since);
         if passed > Duration::ZERO {
             self.since = now;
             self.left = (self.left + passed.as_secs_f64() * self.most).min(self.most);
         }
-        if self.left < 1.0 {
+        let count = f64::from(count);
+        if self.left < count {
             return false;
         }
-        self.left -= 1.0;
+        self.left -= count;
         true
     }
 }

@@ -1,23 +1,26 @@
 //! One side of one connection.
 
 mod calls;
+mod control;
 mod limits;
 mod others;
 mod receive;
 mod requests;
 mod send;
+mod signs;
 
 use std::collections::{HashMap, VecDeque};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Waker};
 use std::time::Instant;
 
 use foldhash::fast::RandomState;
 
 pub(crate) use self::calls::Failure;
-use self::limits::Recent;
 pub(crate) use self::others::Gone;
 use self::receive::{Block, Payload};
 pub(crate) use self::requests::{Event, Incoming};
+pub(crate) use self::signs::Signs;
+use self::signs::{Answers, Bulk};
 use super::budget::Budget;
 use super::fields::Fields;
 use super::frame::{self, Kind, PREFACE, flag};
@@ -77,6 +80,8 @@ pub struct Connection {
     config: Config,
     /// When the last bytes arrived.
     now: Instant,
+    /// Changes whenever bytes arrive.
+    received: u64,
     /// Bytes of the client's preface that have yet to come.
     preface_left: usize,
     has_peer_settings: bool,
@@ -96,7 +101,8 @@ pub struct Connection {
     waiting: VecDeque<u32>,
     /// Where the last frames of streams end that the peer believes to be open.
     unflushed: VecDeque<u64>,
-    recently_reset: Recent,
+    /// The last stream of the peer that we ended before the peer did.
+    last_ended: u32,
     peer: PeerSettings,
     send_window: i64,
     receive_window: i64,
@@ -110,15 +116,20 @@ pub struct Connection {
     answers_queued: u32,
     resets: Budget,
     nonsense: Budget,
+    visits: Budget,
     next_deadline: Option<Instant>,
     /// PINGs sent, and PONGs received.
     pings: u32,
     pongs: u32,
     ping_wakers: Vec<Waker>,
+    bulk: Bulk,
+    answers: Answers,
     /// Answers to our calls.
     answered: u32,
     /// Bytes of messages that have not arrived as a whole.
     arriving: usize,
+    /// Bytes of large messages that have, and have not been answered.
+    unanswered: usize,
     /// The peer is of our own make.
     is_ours: bool,
     farewell: Farewell,
@@ -179,6 +190,7 @@ impl Connection {
         let mut connection = Self {
             config,
             now,
+            received: 0,
             preface_left: if config.is_server { PREFACE.len() } else { 0 },
             has_peer_settings: false,
             has_settings_ack: false,
@@ -192,7 +204,7 @@ impl Connection {
             open: 0,
             waiting: VecDeque::new(),
             unflushed: VecDeque::new(),
-            recently_reset: Recent::default(),
+            last_ended: 0,
             peer: PeerSettings::default(),
             send_window: DEFAULT_WINDOW.into(),
             receive_window: DEFAULT_WINDOW.max(config.connection_window).into(),
@@ -213,12 +225,16 @@ impl Connection {
             answers_queued: 0,
             resets: Budget::new(config.max_streams.max(limits::LEAST_RESETS), now),
             nonsense: Budget::new(limits::MOST_NONSENSE, now),
+            visits: Budget::new(limits::MOST_VISITS, now),
             next_deadline: None,
             pings: 0,
             pongs: 0,
             ping_wakers: Vec::new(),
+            bulk: Bulk::default(),
+            answers: Answers::default(),
             answered: 0,
             arriving: 0,
+            unanswered: 0,
             is_ours: false,
             farewell: Farewell::No,
             peer_leaves: None,
@@ -324,37 +340,7 @@ impl Connection {
         let is_idle = !self.has_streams();
         self.ended.is_some()
             || (is_idle && self.ends_when_idle)
-            || (is_idle && matches!(self.farewell, Farewell::Said(_)))
-    }
-
-    /// Asks the peer for a sign of life. The answer is there when [`Self::poll_pong`] says so.
-    pub(crate) fn ping(&mut self) -> u32 {
-        self.pings = self.pings.wrapping_add(1);
-        let head = frame::head(Kind::Ping, 0, 0, 8);
-        self.output.extend(&head);
-        self.output.extend(b"edge");
-        self.output.extend(&self.pings.to_be_bytes());
-        self.wake_driver();
-        self.pings
-    }
-
-    /// Whether the answer to this PING has come.
-    pub(crate) fn poll_pong(&mut self, ping: u32, cx: &Context<'_>) -> Poll<Result<(), String>> {
-        if self.has_pong(ping) {
-            return Poll::Ready(Ok(()));
-        }
-        if let Some(ended) = &self.ended {
-            return Poll::Ready(Err(ended.clone()));
-        }
-        let is_known = |waker: &Waker| waker.will_wake(cx.waker());
-        if !self.ping_wakers.iter().any(is_known) {
-            self.ping_wakers.push(cx.waker().clone());
-        }
-        Poll::Pending
-    }
-
-    fn has_pong(&self, ping: u32) -> bool {
-        self.pongs.wrapping_sub(ping).cast_signed() >= 0
+            || (is_idle && matches!(self.farewell, Farewell::Said(_)) && self.has_delivered())
     }
 
     /// Tells the peer to open no more streams, and ends the connection after those that it has.
@@ -408,6 +394,9 @@ impl Connection {
             self.has_parted = true;
             // The peer has opened no streams, and we open no more.
             self.put_go_away(0, Reason::NO_ERROR, "");
+        }
+        if matches!(self.farewell, Farewell::Said(_)) && !self.has_streams() {
+            self.ask_for_receipt();
         }
     }
 

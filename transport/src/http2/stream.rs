@@ -28,6 +28,10 @@ pub(super) struct Stream {
     pub(super) peer_is_done: bool,
     /// We have queued our last frame.
     pub(super) we_are_done: bool,
+    /// Bytes of large messages on all streams that had been queued by then.
+    pub(super) bulk: u64,
+    /// Bytes of a large message that has come, until it is answered.
+    pub(super) unanswered: usize,
     /// In the line of those that have something to send.
     pub(super) is_in_line: bool,
     /// What did not fit into the window yet.
@@ -116,6 +120,8 @@ impl Stream {
             announced: None,
             peer_is_done: false,
             we_are_done: false,
+            bulk: 0,
+            unanswered: 0,
             is_in_line: false,
             outgoing: None,
             role,

@@ -16,12 +16,18 @@ use super::{FAREWELL, LOOK_EVERY, Shared, number, rest};
 use crate::http2::{Config, Connection, Event, Incoming};
 use crate::io::Io;
 use crate::link::{self, Pump};
+use crate::liveness;
 use crate::{Core, LambdaCall, LambdaReply, LambdaService, Peer};
 
 /// How often a silent client is asked whether it is still there.
 const PING_EVERY: Duration = Duration::from_secs(20);
 /// How long a client may take to say so.
 const PONG_WITHIN: Duration = Duration::from_secs(10);
+/// Bytes that are on their way to a client that reads, at the most, when no more leave.
+const MOST_AHEAD: u64 = 4 << 20;
+
+/// As [`MOST_AHEAD`], when the server leaves and cannot wait as long.
+const MOST_UNREAD: u64 = 512 << 10;
 
 /// Serves one connection until its peer closes it or the server drains.
 pub(super) async fn serve<S: LambdaService>(
@@ -174,8 +180,12 @@ async fn watch(link: &link::Shared, drain: &CancellationToken) {
         () = drain.cancelled() => {
             link.lock().leave();
             sleep(FAREWELL).await;
-            while link.lock().has_streams() {
+            while link.lock().is_in_flight() {
                 sleep(LOOK_EVERY).await;
+            }
+            // The system has the rest; a peer that is slow may have yet to read it.
+            if !link.lock().has_delivered() {
+                let _gone = liveness::prove(link, FAREWELL, MOST_UNREAD).await;
             }
         }
     }
@@ -189,13 +199,12 @@ async fn until_late(link: &link::Shared, handshake_timeout: Duration) {
     }
 }
 
-/// Ends when the peer does not answer a PING.
+/// Ends when the peer does not answer a PING, and gives no other sign of life.
 async fn until_silent(link: &link::Shared) {
     loop {
         sleep(PING_EVERY).await;
-        let ping = link.lock().ping();
-        let pong = poll_fn(|cx| link.lock().poll_pong(ping, cx));
-        if !matches!(timeout(PONG_WITHIN, pong).await, Ok(Ok(()))) {
+        let proven = liveness::prove(link, PONG_WITHIN, MOST_AHEAD).await;
+        if proven.is_err() {
             return;
         }
     }

@@ -5,12 +5,14 @@
 )]
 
 use std::io::Write as _;
+use std::time::Duration;
 
 use super::support::{PATIENCE, ask, client, cores, localhost, serve};
 use bytes::Bytes;
 use edge_proto::rpc::LambdaRequest;
 use edge_transport::{ClientOptions, Limits, Server, control, services};
 use prost::Message as _;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tonic::Code;
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
@@ -183,4 +185,75 @@ async fn a_request_without_a_deadline_gets_one() {
     let answer = stranger.run_lambda(LambdaRequest::new("deadline", ""));
     let left_ms: u64 = answer.await.unwrap().into_inner().output.parse().unwrap();
     assert!((30_000..=60_000).contains(&left_ms), "{left_ms}");
+}
+
+/// A connection to `address` by which little comes at a time.
+async fn slow_link(address: std::net::SocketAddr) -> tokio::io::DuplexStream {
+    const ROOM: usize = 64 << 10;
+    let stream = tokio::net::TcpStream::connect(address).await.unwrap();
+    let (near, far) = tokio::io::duplex(ROOM);
+    let (mut from_server, mut to_server) = stream.into_split();
+    let (mut from_client, mut to_client) = tokio::io::split(far);
+    tokio::spawn(async move { tokio::io::copy(&mut from_client, &mut to_server).await });
+    tokio::spawn(async move {
+        let mut part = vec![0; ROOM];
+        while let Ok(count @ 1..) = from_server.read(&mut part).await {
+            if to_client.write_all(&part[..count]).await.is_err() {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(30)).await;
+        }
+    });
+    near
+}
+
+#[tokio::test]
+async fn a_drain_waits_until_large_answers_have_come_to_who_reads_slowly() {
+    const REQUESTS: usize = 10;
+    const BYTES: usize = 400_000;
+    let server = serve(|server| server);
+    let link = slow_link(server.handle.local_addr()).await;
+    let (requests, connection) = h2::client::Builder::new()
+        .initial_window_size(1 << 24)
+        .initial_connection_window_size(1 << 24)
+        .handshake::<_, Bytes>(link)
+        .await
+        .unwrap();
+    tokio::spawn(connection);
+    let mut requests = requests.ready().await.unwrap();
+    let message = LambdaRequest {
+        datain: vec![7; BYTES].into(),
+        ..LambdaRequest::new("shout", "x")
+    }
+    .encode_to_vec();
+    let length = u32::try_from(message.len()).unwrap().to_be_bytes();
+    let body = Bytes::from([&[0][..], &length, &message].concat());
+    let mut responses = Vec::new();
+    for _ in 0..REQUESTS {
+        let path = edge_proto::RUN_LAMBDA_PATH;
+        let request = http::Request::post(format!("http://localhost{path}"))
+            .header("content-type", "application/grpc")
+            .body(())
+            .unwrap();
+        let (response, mut sending) = requests.send_request(request, false).unwrap();
+        sending.send_data(body.clone(), true).unwrap();
+        responses.push(response);
+    }
+    // All heads are there: so are the requests, and most of the answers are not.
+    let mut answers = Vec::new();
+    for response in responses {
+        answers.push(response.await.unwrap().into_body());
+    }
+    let reading = async {
+        for mut answer in answers {
+            let mut bytes = 0;
+            while let Some(part) = answer.data().await {
+                bytes += part.expect("nothing is cut off").len();
+            }
+            assert!(bytes > BYTES, "{bytes}");
+            assert!(answer.trailers().await.unwrap().is_some());
+        }
+    };
+    let (drained, ()) = tokio::join!(server.handle.drain(3 * PATIENCE), reading);
+    assert!(drained, "nothing was cut off");
 }

@@ -112,7 +112,7 @@ impl Connection {
         self.streams.len()
     }
 
-    /// Answers so far, wrapping; any answer is a sign of life.
+    /// Answers so far, wrapping.
     pub(crate) fn answered(&self) -> u32 {
         self.answered
     }
@@ -307,7 +307,11 @@ impl Connection {
             Metadata::new()
         };
         let outcome = match std::mem::take(&mut call.message).end() {
-            Ok(Some(message)) => Ok(LambdaReply { message, trailers }),
+            Ok(Some(message)) => {
+                // Who answers has the request, and what left before it.
+                self.bulk.came_up_to(stream.bulk);
+                Ok(LambdaReply { message, trailers })
+            }
             Ok(None) => Err(Failure::Invalid("no message".to_owned())),
             Err(status) => Err(Failure::Invalid(status.message().to_owned())),
         };

@@ -7,31 +7,11 @@ use crate::http2::Reason;
 pub(super) const LEAST_RESETS: u32 = 1000;
 /// Frames without sense or against the rules, per second and at once.
 pub(super) const MOST_NONSENSE: u32 = 1000;
+/// Streams that are looked at because the peer says something about all of them, per second and at
+/// once: a hundred times all that it may have open.
+pub(super) const MOST_VISITS: u32 = 1_000_000;
 /// Answers to PING, SETTINGS and the like that may wait until the peer reads them.
 const MOST_ANSWERS_QUEUED: u32 = 10_000;
-
-/// Streams that we have reset lately: frames that were on their way are no mistake of the peer.
-#[derive(Debug, Default)]
-pub(super) struct Recent {
-    places: Vec<u32>,
-}
-
-const PLACES: usize = 1024;
-
-impl Recent {
-    pub(super) fn add(&mut self, stream: u32) {
-        self.places.resize(PLACES, 0);
-        self.places[place(stream)] = stream;
-    }
-
-    pub(super) fn contains(&self, stream: u32) -> bool {
-        self.places.get(place(stream)) == Some(&stream)
-    }
-}
-
-fn place(stream: u32) -> usize {
-    (stream >> 1) as usize % PLACES
-}
 
 impl Connection {
     /// A frame was queued because the peer sent one.
@@ -57,5 +37,24 @@ impl Connection {
         if !self.nonsense.take(self.now) {
             self.fail(Reason::ENHANCE_YOUR_CALM, "too many frames make no sense");
         }
+    }
+
+    /// The peer said something for which all streams have to be looked at. False if that was once too
+    /// often.
+    pub(super) fn may_visit_all(&mut self) -> bool {
+        let count = u32::try_from(self.streams.len()).unwrap_or(u32::MAX);
+        let may = self.visits.take_some(count, self.now);
+        if !may {
+            self.fail(
+                Reason::ENHANCE_YOUR_CALM,
+                "too many frames concern all streams",
+            );
+        }
+        may
+    }
+
+    /// We end this stream: frames that are on their way are no mistake of the peer.
+    pub(super) fn ended_early(&mut self, stream: u32) {
+        self.last_ended = self.last_ended.max(stream);
     }
 }

@@ -5,7 +5,7 @@ use std::time::Instant;
 use super::{Connection, Farewell};
 use crate::http2::Reason;
 use crate::http2::frame::{self, HEAD, Head, Kind, MAX_PAYLOAD, PREFACE, flag};
-use crate::http2::settings::{DEFAULT_WINDOW, MAX_WINDOW};
+use crate::http2::settings::DEFAULT_WINDOW;
 use crate::http2::stream::Role;
 
 /// A header block of which parts have yet to come.
@@ -29,12 +29,17 @@ pub(super) struct Payload {
 /// Parts of a header block, beyond those that its size calls for.
 const MOST_EMPTY_PARTS: usize = 32;
 
+/// Bytes of one stream, and of all together, that are taken without a word. On a slow network, the
+/// sender takes the word for a sign of life.
+const UNSAID: u32 = 128 << 10;
+
 impl Connection {
     /// Takes what has arrived by `now`. Returns how much of it was used; the rest is the beginning
     /// of a frame, at most [`MAX_PAYLOAD`] and [`HEAD`] bytes of it, and is to be offered again with
     /// what comes behind it.
     pub fn receive(&mut self, bytes: &[u8], now: Instant) -> usize {
         self.now = now;
+        self.received = self.received.wrapping_add(bytes.len() as u64);
         let mut rest = bytes;
         while self.ended.is_none() {
             if self.preface_left > 0 {
@@ -147,12 +152,16 @@ impl Connection {
             padding: padding.saturating_sub(1),
             ends_stream: head.has(flag::END_STREAM),
         };
-        self.release_connection(length - data as u32);
+        // Nobody reads the padding: it makes room at once.
+        let padded = length - data as u32;
+        self.release_connection(padded);
         match self.streams.get_mut(&head.stream) {
             Some(stream) if !stream.peer_is_done => {
                 stream.receive_window -= i64::from(length);
                 if stream.receive_window < 0 {
                     self.reset_stream(head.stream, Reason::FLOW_CONTROL_ERROR);
+                } else if padded > 0 {
+                    self.release_stream(head.stream, padded);
                 }
             }
             Some(_) => self.closed_too_early(head.stream),
@@ -318,118 +327,8 @@ impl Connection {
         }
     }
 
-    fn settings(&mut self, head: Head, payload: &[u8]) {
-        if head.stream != 0 {
-            return self.fail(Reason::PROTOCOL_ERROR, "SETTINGS of a stream");
-        }
-        if head.has(flag::ACK) {
-            self.has_settings_ack = true;
-            if !payload.is_empty() {
-                self.fail(Reason::FRAME_SIZE_ERROR, "SETTINGS of a wrong size");
-            }
-            return;
-        }
-        self.has_peer_settings = true;
-        let before = self.peer;
-        if let Err(reason) = self.peer.change(payload) {
-            return self.fail(reason, "SETTINGS that cannot be");
-        }
-        self.encoder.set_limit(self.peer.header_table);
-        self.put_ack(Kind::Settings, &[]);
-        let more = i64::from(self.peer.initial_window) - i64::from(before.initial_window);
-        if more != 0 {
-            for (&id, stream) in &mut self.streams {
-                stream.send_window += more;
-                if stream.send_window > MAX_WINDOW {
-                    return self.fail(Reason::FLOW_CONTROL_ERROR, "a window is too large");
-                }
-                if more > 0 && stream.outgoing.is_some() && !stream.is_in_line {
-                    stream.is_in_line = true;
-                    self.line.push_back(id);
-                }
-            }
-        }
-        self.open_waiting();
-        self.pump();
-    }
-
-    fn pinged(&mut self, head: Head, payload: &[u8]) {
-        if head.stream != 0 {
-            return self.fail(Reason::PROTOCOL_ERROR, "PING of a stream");
-        }
-        if payload.len() != 8 {
-            return self.fail(Reason::FRAME_SIZE_ERROR, "PING of a wrong size");
-        }
-        if !head.has(flag::ACK) {
-            return self.put_ack(Kind::Ping, payload);
-        }
-        let Some(number) = payload.strip_prefix(b"edge").and_then(frame::word) else {
-            return self.count_nonsense();
-        };
-        if number.wrapping_sub(self.pings).cast_signed() > 0 {
-            return self.count_nonsense();
-        }
-        self.pongs = number;
-        self.woken.append(&mut self.ping_wakers);
-        if let Farewell::Announced(ping) = self.farewell
-            && self.has_pong(ping)
-        {
-            self.farewell = Farewell::Said(self.last_of_peer);
-            self.put_go_away(self.last_of_peer, Reason::NO_ERROR, "");
-        }
-    }
-
-    fn go_away(&mut self, head: Head, payload: &[u8]) {
-        let (Some(last), Some(reason), 0) = (
-            frame::word(payload),
-            payload.get(4..).and_then(frame::word),
-            head.stream,
-        ) else {
-            return self.fail(Reason::FRAME_SIZE_ERROR, "GOAWAY of a wrong size");
-        };
-        let what = String::from_utf8_lossy(&payload[8..]);
-        self.calls_not_taken(last & 0x7fff_ffff, Reason(reason), &what);
-    }
-
-    fn window_update(&mut self, head: Head, payload: &[u8]) {
-        let (Some(word), 4) = (frame::word(payload), payload.len()) else {
-            return self.fail(Reason::FRAME_SIZE_ERROR, "WINDOW_UPDATE of a wrong size");
-        };
-        let more = i64::from(word & 0x7fff_ffff);
-        if head.stream == 0 {
-            self.send_window += more;
-            if more == 0 {
-                self.fail(Reason::PROTOCOL_ERROR, "WINDOW_UPDATE by nothing");
-            } else if self.send_window > MAX_WINDOW {
-                self.fail(
-                    Reason::FLOW_CONTROL_ERROR,
-                    "the connection's window is too large",
-                );
-            }
-            return self.pump();
-        }
-        if self.is_idle(head.stream) {
-            return self.fail(Reason::PROTOCOL_ERROR, "WINDOW_UPDATE of no stream");
-        }
-        let Some(stream) = self.streams.get_mut(&head.stream) else {
-            return;
-        };
-        if more == 0 {
-            return self.reset_stream(head.stream, Reason::PROTOCOL_ERROR);
-        }
-        stream.send_window += more;
-        if stream.send_window > MAX_WINDOW {
-            return self.reset_stream(head.stream, Reason::FLOW_CONTROL_ERROR);
-        }
-        if stream.outgoing.is_some() && !stream.is_in_line {
-            stream.is_in_line = true;
-            self.line.push_back(head.stream);
-        }
-        self.pump();
-    }
-
     /// Whether nobody has opened this stream yet.
-    fn is_idle(&self, id: u32) -> bool {
+    pub(super) fn is_idle(&self, id: u32) -> bool {
         let is_of_client = id % 2 == 1;
         if !is_of_client {
             // Servers open none.
@@ -450,11 +349,13 @@ impl Connection {
         }
     }
 
-    /// A frame on a stream that is over: no mistake if we ended it when the frame was on its way.
+    /// A frame on a stream that is over: no mistake if we ended it when the frame was on its way. Any
+    /// number of streams may end at a time, as when a deadline passes, so that only the last one is
+    /// remembered; frames on those before it cost no more than others that are not counted.
     pub(super) fn on_closed_stream(&mut self, id: u32) {
         let is_after_all = matches!(self.farewell, Farewell::Said(last) if id > last);
         // A server may answer what we have given up.
-        if is_after_all || !self.config.is_server || self.recently_reset.contains(id) {
+        if is_after_all || !self.config.is_server || id <= self.last_ended {
             return;
         }
         self.count_nonsense();
@@ -474,7 +375,8 @@ impl Connection {
     /// The peer may send so many bytes more.
     pub(super) fn release_connection(&mut self, count: u32) {
         self.unreleased += count;
-        if self.unreleased >= self.config.connection_window.max(DEFAULT_WINDOW) / 2 {
+        let window = self.config.connection_window.max(DEFAULT_WINDOW);
+        if self.unreleased >= (window / 2).min(UNSAID) {
             let more = std::mem::take(&mut self.unreleased);
             self.receive_window += i64::from(more);
             self.put_word(Kind::WindowUpdate, 0, more);
@@ -488,7 +390,7 @@ impl Connection {
             return;
         };
         stream.unreleased += count;
-        if stream.unreleased >= (window / 2).max(1) {
+        if stream.unreleased >= (window / 2).clamp(1, UNSAID) {
             let more = std::mem::take(&mut stream.unreleased);
             stream.receive_window += i64::from(more);
             self.put_word(Kind::WindowUpdate, id, more);

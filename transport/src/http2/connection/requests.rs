@@ -16,9 +16,12 @@ use crate::{DEFAULT_DEADLINE, LambdaCall, LambdaReply, Metadata, timeout};
 /// Longest deadline that is told from "never", so that sums do not overflow.
 const MAX_PATIENCE: Duration = Duration::from_secs(365 * 24 * 3600);
 
-/// Messages of the largest size that may be on their way on one connection, as many bytes of them
-/// as have come.
-const MESSAGES_ARRIVING: usize = 4;
+/// Messages of the largest size that one connection may make us hold, as many bytes of them as have
+/// come.
+const MESSAGES_HELD: usize = 4;
+/// Messages from this size on count until their requests have been answered: a destination may be
+/// slow to take them. Smaller ones, of which there are no more than streams, until they have come.
+const LARGE: usize = 64 << 10;
 
 /// What a server has to do something about.
 #[derive(Debug)]
@@ -58,8 +61,15 @@ impl Connection {
 
     /// Answers a request, unless it has been given up.
     pub(crate) fn answer(&mut self, id: u32, answer: Result<LambdaReply, Status>) {
-        match self.streams.get_mut(&id).map(|stream| &mut stream.role) {
-            Some(Role::Request(request)) => *request = Request::Answered,
+        match self.streams.get_mut(&id) {
+            Some(Stream {
+                role: Role::Request(request),
+                unanswered,
+                ..
+            }) => {
+                *request = Request::Answered;
+                self.unanswered -= std::mem::take(unanswered);
+            }
             _ => return,
         }
         match answer {
@@ -105,7 +115,7 @@ impl Connection {
         // Streams count until the peer can know of their end.
         let open = self.streams.len() + self.unflushed.len();
         if open >= self.config.max_streams as usize {
-            self.recently_reset.add(id);
+            self.ended_early(id);
             return self.put_reset(id, Reason::REFUSED_STREAM);
         }
         if self.fields.is_too_large() {
@@ -120,12 +130,12 @@ impl Connection {
         let is_malformed = self.fields.is_malformed() || self.fields.get(Name::Status).is_some();
         if is_malformed || !is_complete {
             self.count_nonsense();
-            self.recently_reset.add(id);
+            self.ended_early(id);
             return self.put_reset(id, Reason::PROTOCOL_ERROR);
         }
         let Ok(announced) = announced(&self.fields) else {
             self.count_nonsense();
-            self.recently_reset.add(id);
+            self.ended_early(id);
             return self.put_reset(id, Reason::PROTOCOL_ERROR);
         };
         let path = self.fields.get(Name::Path);
@@ -173,9 +183,10 @@ impl Connection {
         if let Err(status) = added {
             return self.fail_request(id, &status);
         }
-        let most = MESSAGES_ARRIVING.saturating_mul(self.config.max_message_bytes);
-        if self.arriving > most {
-            let text = "too much of other messages is on its way on this connection";
+        let most = MESSAGES_HELD.saturating_mul(self.config.max_message_bytes);
+        let is_large = message.held() >= LARGE;
+        if self.arriving > most || is_large && self.arriving + self.unanswered > most {
+            let text = "too much of other messages is held for this connection";
             return self.fail_request(id, &Status::resource_exhausted(text));
         }
         self.release_stream(id, data.len() as u32);
@@ -186,6 +197,7 @@ impl Connection {
         let Some(Stream {
             role: Role::Request(request),
             deadline: own,
+            unanswered,
             ..
         }) = self.streams.get_mut(&id)
         else {
@@ -197,6 +209,10 @@ impl Connection {
             return;
         };
         self.arriving = self.arriving.saturating_sub(message.held());
+        if message.held() >= LARGE {
+            *unanswered = message.held();
+            self.unanswered += *unanswered;
+        }
         match message.end() {
             Ok(Some(message)) => {
                 let deadline = own.unwrap_or(deadline);
@@ -242,7 +258,7 @@ impl Connection {
     fn put_bare(&mut self, id: u32, status: StatusCode, peer_is_done: bool) {
         self.put_head(id, Then::EndOfStream, status.as_u16(), &HeaderMap::new());
         if !peer_is_done {
-            self.recently_reset.add(id);
+            self.ended_early(id);
             self.put_reset(id, Reason::NO_ERROR);
         }
         self.count_answer();

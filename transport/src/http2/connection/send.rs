@@ -10,7 +10,7 @@ use crate::http2::frame::{self, HEAD, Kind, flag};
 use crate::http2::hpack::{Encoder, Template};
 use crate::http2::message::{self, PREFIX};
 use crate::http2::output::Output;
-use crate::http2::stream::{End, Outgoing, Request, Role};
+use crate::http2::stream::{End, Outgoing, Request, Role, Stream};
 
 /// Data up to this size is copied behind the head of its frame; more leaves as it is.
 const COPY_LIMIT: usize = 8 << 10;
@@ -200,6 +200,7 @@ impl Connection {
             if length > 0 || ends_stream {
                 stream.send_window -= length as i64;
                 self.send_window -= length as i64;
+                self.bulk.queued += length as u64;
                 let flags = if ends_stream { flag::END_STREAM } else { 0 };
                 self.output
                     .extend(&frame::head(Kind::Data, flags, id, length));
@@ -242,6 +243,7 @@ impl Connection {
             return;
         };
         stream.we_are_done = true;
+        stream.bulk = self.bulk.queued;
         if let Role::Request(_) = stream.role {
             let peer_is_done = stream.peer_is_done;
             self.close(id, peer_is_done);
@@ -254,11 +256,12 @@ impl Connection {
         let Some(stream) = self.streams.remove(&id) else {
             return;
         };
-        self.not_arriving(&stream.role);
+        self.not_held(&stream);
         if !peer_is_done {
-            self.recently_reset.add(id);
+            self.ended_early(id);
             self.put_reset(id, Reason::NO_ERROR);
         }
+        self.answers.end = self.output.end();
         if self.config.is_server && !self.output.is_empty() {
             self.unflushed.push_back(self.output.end());
         }
@@ -273,30 +276,31 @@ impl Connection {
             let failure = super::Failure::Invalid(reason.to_string());
             return self.give_up_call(id, reason, failure);
         }
-        self.recently_reset.add(id);
+        self.ended_early(id);
         self.put_reset(id, reason);
         self.drop_stream(id);
     }
 
     /// Forgets a stream of the peer, and tells those who work on it.
     pub(super) fn drop_stream(&mut self, id: u32) {
-        let role = self.streams.remove(&id).map(|stream| stream.role);
-        if let Some(role) = &role {
-            self.not_arriving(role);
-        }
-        match role {
-            Some(Role::Request(Request::Served(number))) => self.gone(number),
-            Some(Role::Other(other)) => {
+        let Some(stream) = self.streams.remove(&id) else {
+            return;
+        };
+        self.not_held(&stream);
+        match stream.role {
+            Role::Request(Request::Served(number)) => self.gone(number),
+            Role::Other(other) => {
                 let wakers = [other.reader, other.writer, other.watcher];
                 self.woken.extend(wakers.into_iter().flatten());
             }
-            Some(Role::Request(_) | Role::Call(_)) | None => {}
+            Role::Request(_) | Role::Call(_) => {}
         }
     }
 
     /// What has come on a stream is not kept.
-    fn not_arriving(&mut self, role: &Role) {
-        match role {
+    fn not_held(&mut self, stream: &Stream) {
+        self.unanswered -= stream.unanswered;
+        match &stream.role {
             Role::Request(Request::Arriving { message, .. }) => {
                 self.arriving = self.arriving.saturating_sub(message.held());
             }

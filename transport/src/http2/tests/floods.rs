@@ -130,6 +130,38 @@ fn messages_that_do_not_end_take_bounded_room_and_their_end_gives_it_back() {
 }
 
 #[test]
+fn large_messages_take_bounded_room_until_they_are_answered() {
+    const BYTES: usize = 100_000;
+    let mut served = Served::new(&Limits {
+        max_message_bytes: BYTES,
+        ..limits()
+    });
+    let upload = |served: &mut Served, stream| {
+        served.tell(&request_head(stream));
+        let text = message(&[0; BYTES]);
+        let (last, parts) = text.as_chunks::<10_000>().0.split_last().unwrap();
+        for part in parts {
+            served.tell(&frame(Kind::Data, 0, stream, part));
+        }
+        let last = [last, text.as_chunks::<10_000>().1].concat();
+        served.tell(&frame(Kind::Data, flag::END_STREAM, stream, &last));
+        said(&mut served.server);
+        served.requests().len()
+    };
+    for stream in [1, 3, 5, 7] {
+        assert_eq!(upload(&mut served, stream), 1);
+    }
+    assert_eq!(upload(&mut served, 9), 0, "nobody has answered");
+    // A small one finds its place.
+    assert!(served.is_alive(11));
+    served.answer(1, b"y");
+    assert_eq!(upload(&mut served, 13), 1);
+    served.tell(&word(Kind::ResetStream, 3, Reason::CANCEL.0));
+    assert_eq!(upload(&mut served, 15), 1);
+    assert_eq!(upload(&mut served, 17), 0);
+}
+
+#[test]
 fn compressed_fields_cannot_be_blown_up_beyond_the_limit() {
     let mut served = Served::new(&limits());
     let long = "x".repeat(120);
@@ -143,4 +175,78 @@ fn compressed_fields_cannot_be_blown_up_beyond_the_limit() {
     let head = fields_of(&mut Decoder::new(4096), &frames[0].1);
     assert_eq!(head.get(Name::Status), Some(&b"431"[..]));
     assert!(served.is_alive(3));
+}
+
+#[test]
+fn windows_that_change_again_and_again_under_many_streams_end_the_connection() {
+    let many = Limits {
+        max_concurrent_streams: 10_000,
+        ..limits()
+    };
+    let floods = |number: u32| {
+        let window = [
+            &4u16.to_be_bytes()[..],
+            &(60_000 + number % 2).to_be_bytes(),
+        ]
+        .concat();
+        [
+            frame(Kind::Settings, 0, 0, &window),
+            frame(Kind::GoAway, 0, 0, &[0; 8]),
+        ]
+    };
+    for which in [0, 1] {
+        let mut served = Served::new(&many);
+        for number in 0..10_000 {
+            served.tell(&request_head(2 * number + 1));
+        }
+        let flood = |served: &mut Served, count| {
+            for number in 0..count {
+                served.tell(&floods(number)[which]);
+                said(&mut served.server);
+            }
+        };
+        flood(&mut served, 50);
+        assert_eq!(served.server.ended(), None);
+        served.now += Duration::from_secs(1);
+        flood(&mut served, 4000);
+        let reason = served.server.ended().expect("it ends");
+        assert!(reason.contains("concern all streams"), "{reason}");
+    }
+}
+
+#[test]
+fn windows_may_change_often_where_that_costs_little() {
+    let mut served = Served::new(&limits());
+    served.tell(&request_head(1));
+    for number in 0..4000u32 {
+        let window = [
+            &4u16.to_be_bytes()[..],
+            &(60_000 + number % 2).to_be_bytes(),
+        ]
+        .concat();
+        served.tell(&frame(Kind::Settings, 0, 0, &window));
+        said(&mut served.server);
+    }
+    assert!(served.is_alive(3));
+}
+
+#[test]
+fn uploads_that_end_at_their_deadline_all_at_once_are_no_mistake_of_the_client() {
+    const UPLOADS: u32 = 4000;
+    let mut served = Served::new(&Limits {
+        max_concurrent_streams: 10_000,
+        ..limits()
+    });
+    let fields = [&REQUEST[..], &[("grpc-timeout", "1S")]].concat();
+    for number in 0..UPLOADS {
+        let head = block(&fields);
+        served.tell(&frame(Kind::Headers, WHOLE_BLOCK, 2 * number + 1, &head));
+    }
+    served.server.expire(served.now + Duration::from_secs(1));
+    assert!(!served.server.has_streams());
+    said(&mut served.server);
+    for number in 0..UPLOADS {
+        served.tell(&frame(Kind::Data, 0, 2 * number + 1, b"on its way"));
+    }
+    assert!(served.is_alive(2 * UPLOADS + 1));
 }

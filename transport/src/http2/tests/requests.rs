@@ -367,5 +367,15 @@ fn a_server_that_leaves_takes_what_is_on_its_way_and_nothing_after_that() {
     assert!(!served.server.is_over());
     served.answer(1, b"y");
     served.answer(3, b"y");
+    assert!(!served.server.has_streams() && served.server.is_in_flight());
+    served.server.part_if_idle();
+    served.server.part_if_idle();
+    let frames = said(&mut served.server);
+    assert!(!served.server.is_in_flight(), "the answers have left");
+    assert!(!served.server.is_over(), "they may not have arrived");
+    let pings = frames.iter().filter(|(head, _)| head.kind == Kind::Ping);
+    let pings: Vec<_> = pings.collect();
+    assert_eq!(pings.len(), 1, "it asks once");
+    served.tell(&frame(Kind::Ping, flag::ACK, 0, &pings[0].1));
     assert!(served.server.is_over());
 }

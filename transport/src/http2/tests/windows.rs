@@ -202,3 +202,31 @@ fn an_answer_that_nobody_reads_is_given_up_at_its_deadline() {
     assert_eq!(reset(&frames, 1), Some(Reason::CANCEL));
     assert!(!served.server.has_streams());
 }
+
+#[test]
+fn padding_makes_room_on_its_stream_as_data_does() {
+    // Of a message, and of what is read as it comes.
+    for path in [edge_proto::RUN_LAMBDA_PATH, "/other/Method"] {
+        let fields = REQUEST.map(|(n, v)| if n == ":path" { (n, path) } else { (n, v) });
+        let mut served = Served::new(&Limits {
+            stream_window_bytes: 70_000,
+            ..limits()
+        });
+        let cx = Context::from_waker(Waker::noop());
+        served.tell(&frame(Kind::Headers, WHOLE_BLOCK, 1, &block(&fields)));
+        let text = message(&[0; 2000]);
+        let mut room = 70_000;
+        for part in text.chunks(2) {
+            let payload = [&[255][..], part, &[0; 255]].concat();
+            room -= payload.len();
+            served.tell(&frame(Kind::Data, flag::PADDED, 1, &payload));
+            while let Poll::Ready(Some(Ok(_))) = served.server.poll_data(1, &cx) {}
+            let frames = said(&mut served.server);
+            let news = |head: &Head| (head.kind, head.stream) == (Kind::WindowUpdate, 1);
+            for (_, payload) in frames.iter().filter(|(head, _)| news(head)) {
+                room += crate::http2::frame::word(payload).unwrap() as usize;
+            }
+            assert!(room > 30_000, "{room} left for {path}");
+        }
+    }
+}
