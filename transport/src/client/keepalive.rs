@@ -49,7 +49,6 @@ pub(super) async fn drive(io: Io, shared: Arc<Shared>, options: Arc<ClientOption
 }
 
 async fn watch(shared: &Shared, options: &ClientOptions) -> String {
-    let mut seen = shared.lock().signs();
     let mut answered = shared.lock().answered();
     let mut silent_for = Duration::ZERO;
     let mut pings = Pings::default();
@@ -61,6 +60,7 @@ async fn watch(shared: &Shared, options: &ClientOptions) -> String {
             _ => Poll::Ready(()),
         })
         .await;
+        let seen = shared.lock().signs();
         sleep(TICK).await;
         let (signs, answers, calls, is_ours) = {
             let connection = shared.lock();
@@ -75,9 +75,7 @@ async fn watch(shared: &Shared, options: &ClientOptions) -> String {
             pings = Pings::default();
             answered = answers;
         }
-        let is_alive = signs.are_newer_than(&seen);
-        seen = signs;
-        if is_alive || calls == 0 {
+        if signs.are_newer_than(&seen) || calls == 0 {
             silent_for = Duration::ZERO;
             continue;
         }
@@ -89,6 +87,5 @@ async fn watch(shared: &Shared, options: &ClientOptions) -> String {
         if let Err(reason) = liveness::prove(shared, options.pong_within, MOST_AHEAD).await {
             return reason;
         }
-        seen = shared.lock().signs();
     }
 }
