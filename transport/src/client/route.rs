@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
 
 use super::channel::Live;
 use super::connect::connect;
@@ -35,14 +36,14 @@ impl Way {
 }
 
 /// What is known of the ways to one destination.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Default)]
 enum Known {
     #[default]
     Nothing,
     /// This way worked at that time.
     Worked(Way, Instant),
-    /// QUIC is used before its handshake is complete, so that nobody knows whether it works.
-    Unproven,
+    /// QUIC was used before its handshake was complete, with which this is cancelled.
+    Early(CancellationToken),
 }
 
 /// The ways to one destination, and what is known of them.
@@ -53,7 +54,7 @@ pub(super) struct Route {
     dialer: Arc<Dialer>,
     /// The only way, if there is no choice.
     only: Option<Way>,
-    known: Arc<Mutex<Known>>,
+    known: Mutex<Known>,
     acquaintance: OnceLock<Acquaintance>,
 }
 
@@ -75,7 +76,7 @@ impl Route {
             options,
             dialer,
             only,
-            known: Arc::default(),
+            known: Mutex::default(),
             acquaintance: OnceLock::new(),
         }
     }
@@ -168,10 +169,10 @@ impl Route {
 
     /// The way that is tried first, and when it is ready.
     fn favourite(&self) -> (Way, Ready) {
-        match *lock(&self.known) {
-            Known::Unproven => (Way::Tcp, Ready::Shaken),
-            Known::Worked(way, since) if since.elapsed() < REMEMBERED => (way, Ready::Early),
-            Known::Nothing | Known::Worked(..) => (Way::Native, Ready::Early),
+        match &*self.known() {
+            Known::Early(established) if !established.is_cancelled() => (Way::Tcp, Ready::Shaken),
+            Known::Worked(way, since) if since.elapsed() < REMEMBERED => (*way, Ready::Early),
+            Known::Nothing | Known::Worked(..) | Known::Early(_) => (Way::Native, Ready::Early),
         }
     }
 
@@ -180,14 +181,18 @@ impl Route {
             Live::Native(native) => native.proof(),
             Live::Tcp(_) | Live::Http3(_) => None,
         };
-        *lock(&self.known) = match proof {
+        *self.known() = match &proof {
             None => Known::Worked(way, Instant::now()),
-            Some(_) => Known::Unproven,
+            Some(proof) => Known::Early(proof.established().clone()),
         };
         if let Some(proof) = proof {
-            self.core.spawn(prove(self.known.clone(), proof));
+            self.core.spawn(prove(proof));
         }
         live
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A destination is spoken to by one protocol over QUIC.
@@ -200,17 +205,9 @@ impl Route {
     }
 }
 
-/// Remembers QUIC once the handshake is complete. Where it takes its time, calls go by TCP.
-async fn prove(known: Arc<Mutex<Known>>, proof: Proof) {
+/// Sends calls by TCP where the handshake takes its time.
+async fn prove(proof: Proof) {
     if !proof.comes(HEAD_START).await {
-        return proof.doubt();
+        proof.doubt();
     }
-    let mut known = lock(&known);
-    if matches!(*known, Known::Unproven) {
-        *known = Known::Worked(Way::Native, Instant::now());
-    }
-}
-
-fn lock(known: &Mutex<Known>) -> MutexGuard<'_, Known> {
-    known.lock().unwrap_or_else(PoisonError::into_inner)
 }

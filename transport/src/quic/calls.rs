@@ -48,6 +48,11 @@ pub(crate) struct Proof {
 }
 
 impl Proof {
+    /// Cancelled once the handshake is complete.
+    pub(crate) fn established(&self) -> &CancellationToken {
+        &self.established
+    }
+
     /// Whether the handshake is complete `within` that time.
     pub(crate) async fn comes(&self, within: Duration) -> bool {
         let shaken = async {
@@ -125,7 +130,7 @@ impl Drop for Stream {
 /// What becomes of one attempt.
 enum Attempt {
     Over(Result<LambdaReply, Failure>),
-    /// The server did not want it before the handshake was complete.
+    /// The server did not want it before the handshake was complete, or there was no handshake.
     NotEarly,
 }
 
@@ -184,10 +189,6 @@ impl Native {
             .attempt(message, metadata, now, deadline, is_early)
             .await?
         {
-            // There is another way, and it may be repeated.
-            Attempt::Over(Err(Failure::Lost(_))) if is_early && self.never_came_to_be() => {
-                Err(NotBegun)
-            }
             Attempt::Over(answer) => Ok(answer),
             Attempt::NotEarly => {
                 if !self.until_established(deadline).await? {
@@ -203,13 +204,6 @@ impl Native {
                 }
             }
         }
-    }
-
-    /// Whether calls were sent another way, and the handshake was never completed.
-    fn never_came_to_be(&self) -> bool {
-        self.doubted.is_cancelled()
-            && !self.established.is_cancelled()
-            && self.connection.close_reason().is_some()
     }
 
     /// False if the deadline passes before the handshake is complete.

@@ -201,12 +201,12 @@ impl Dialer {
                 counters.count_no_handshake();
                 return;
             }
+            established.cancel();
             counters.count_connection();
             match is_accepted {
                 true => counters.count_early_accepted(),
                 false => counters.count_early_rejected(),
             }
-            established.cancel();
         });
         Ok(native)
     }

@@ -1,5 +1,6 @@
 //! HTTP/3 callers that lose interest, ours and others: nobody works for them any more.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -70,11 +71,12 @@ impl Place {
         .await;
     }
 
-    /// A connection that is not ours, with such windows.
+    /// A connection to `to`, that is not ours.
     pub(super) async fn connected(
         &self,
         alpn: &[u8],
         transport: TransportConfig,
+        to: SocketAddr,
     ) -> (quinn::Endpoint, quinn::Connection) {
         let mut tls = (*self.files.client_config().unwrap()).clone();
         tls.alpn_protocols = vec![alpn.to_vec()];
@@ -82,18 +84,19 @@ impl Place {
         let mut config = quinn::ClientConfig::new(Arc::new(tls));
         config.transport_config(Arc::new(transport));
         let socket = quinn::Endpoint::client("127.0.0.1:0".parse().unwrap()).unwrap();
-        let to = self.server.handle.local_addr();
         let connecting = socket.connect_with(config, to, "localhost").unwrap();
         (socket, connecting.await.unwrap())
     }
 
     /// A client that is not ours.
     pub(super) async fn stranger(&self) -> Stranger {
-        self.stranger_with(TransportConfig::default()).await
+        self.stranger_by(self.server.handle.local_addr()).await
     }
 
-    pub(super) async fn stranger_with(&self, transport: TransportConfig) -> Stranger {
-        let (socket, connection) = self.connected(ALPN_H3, transport).await;
+    /// A client that reaches the server at `to`.
+    pub(super) async fn stranger_by(&self, to: SocketAddr) -> Stranger {
+        let transport = TransportConfig::default();
+        let (socket, connection) = self.connected(ALPN_H3, transport, to).await;
         let streams = h3_quinn::Connection::new(connection.clone());
         let (mut driver, requests) = h3::client::new(streams).await.unwrap();
         tokio::spawn(async move { driver.wait_idle().await });

@@ -11,7 +11,10 @@ use quinn::{Connection, ConnectionError, SendStream, TransportConfig};
 const HUGE: [u8; 8] = [0xc0, 0, 1, 0, 0, 0, 0, 0];
 
 async fn connected(place: &Place) -> (quinn::Endpoint, Connection) {
-    place.connected(ALPN_H3, TransportConfig::default()).await
+    let to = place.server.handle.local_addr();
+    place
+        .connected(ALPN_H3, TransportConfig::default(), to)
+        .await
 }
 
 /// Sends `head`, and goes on for as long as the server takes it; how much that was.

@@ -1,27 +1,21 @@
-//! Servers that leave while answers are still on their way to peers that take their time.
+//! Servers that leave while answers are still on their way.
 
 use std::time::Duration;
 
 use super::http3_cancels::Place;
-use super::support::PATIENCE;
+use super::support::Relay;
 use bytes::Buf as _;
 use edge_proto::rpc::LambdaRequest;
 use edge_transport::quic::ALPN_NATIVE;
 use prost::Message as _;
-use quinn::{Connection, TransportConfig, VarInt};
+use quinn::{TransportConfig, VarInt};
 
-/// Bytes of an answer that does not fit into the window of its reader, but into what servers keep.
+/// Bytes of an answer: less than a client lets come at once, so that it leaves the server's hands.
 const ANSWER: usize = 1 << 20;
-/// What a server waits for those who do not listen, several times.
-const LONG: Duration = Duration::from_secs(4);
-
-/// Takes so little at once that an answer stays with the server.
-fn slow() -> TransportConfig {
-    let mut config = TransportConfig::default();
-    let window = VarInt::from_u32(64 << 10);
-    config.stream_receive_window(window).receive_window(window);
-    config
-}
+/// Such an answer takes several times as long as a server waits for those who are gone.
+const SLOW: Duration = Duration::from_micros(8);
+/// Longer than any of that takes.
+const DUE: Duration = Duration::from_secs(300);
 
 fn request() -> Vec<u8> {
     let request = LambdaRequest {
@@ -31,16 +25,12 @@ fn request() -> Vec<u8> {
     request.encode_to_vec()
 }
 
-/// The server is leaving, and waits.
-async fn is_waited_for(connection: &Connection) {
-    let closed = tokio::time::timeout(LONG, connection.closed()).await;
-    assert!(closed.is_err(), "cut off: {closed:?}");
-}
-
 #[tokio::test]
 async fn a_drain_waits_until_answers_have_arrived() {
     let place = Place::new();
-    let (_socket, connection) = place.connected(ALPN_NATIVE, slow()).await;
+    let relay = Relay::slow(place.server.handle.local_addr(), SLOW);
+    let transport = TransportConfig::default();
+    let (_socket, connection) = place.connected(ALPN_NATIVE, transport, relay.address).await;
     let (mut send, mut receive) = connection.open_bi().await.unwrap();
     let asked = [&[1, 0, 0, 0][..], &request()].concat();
     send.write_all(&asked).await.unwrap();
@@ -49,8 +39,7 @@ async fn a_drain_waits_until_answers_have_arrived() {
     receive.read_exact(&mut first).await.unwrap();
     assert_eq!(first, [0], "it is answered");
     let handle = place.server.handle.clone();
-    let drained = tokio::spawn(async move { handle.drain(PATIENCE).await });
-    is_waited_for(&connection).await;
+    let drained = tokio::spawn(async move { handle.drain(DUE).await });
     let rest = receive.read_to_end(2 * ANSWER).await.unwrap();
     assert!(rest.len() > ANSWER);
     assert!(drained.await.unwrap(), "nothing was cut off");
@@ -59,7 +48,8 @@ async fn a_drain_waits_until_answers_have_arrived() {
 #[tokio::test]
 async fn a_drain_over_http3_waits_until_answers_have_arrived() {
     let place = Place::new();
-    let mut stranger = place.stranger_with(slow()).await;
+    let relay = Relay::slow(place.server.handle.local_addr(), SLOW);
+    let mut stranger = place.stranger_by(relay.address).await;
     let uri = format!("https://localhost{}", edge_proto::RUN_LAMBDA_PATH);
     let asked = http::Request::post(uri)
         .header("content-type", "application/grpc")
@@ -75,8 +65,7 @@ async fn a_drain_over_http3_waits_until_answers_have_arrived() {
     let response = stream.recv_response().await.unwrap();
     assert_eq!(response.status(), 200);
     let handle = place.server.handle.clone();
-    let drained = tokio::spawn(async move { handle.drain(PATIENCE).await });
-    is_waited_for(&stranger.connection).await;
+    let drained = tokio::spawn(async move { handle.drain(DUE).await });
     let mut read = 0;
     while let Some(data) = stream.recv_data().await.unwrap() {
         read += data.remaining();
@@ -89,12 +78,17 @@ async fn a_drain_over_http3_waits_until_answers_have_arrived() {
 #[tokio::test]
 async fn who_does_not_read_is_cut_off_when_the_drain_is_over() {
     let place = Place::new();
-    let (_socket, connection) = place.connected(ALPN_NATIVE, slow()).await;
+    // Takes so little at once that the answer stays with the server.
+    let mut transport = TransportConfig::default();
+    transport.stream_receive_window(VarInt::from_u32(64 << 10));
+    let to = place.server.handle.local_addr();
+    let (_socket, connection) = place.connected(ALPN_NATIVE, transport, to).await;
     let (mut send, mut receive) = connection.open_bi().await.unwrap();
     let asked = [&[1, 0, 0, 0][..], &request()].concat();
     send.write_all(&asked).await.unwrap();
     send.finish().unwrap();
     receive.read_exact(&mut [0]).await.unwrap();
-    assert!(!place.server.handle.drain(LONG).await);
+    let soon = Duration::from_secs(4);
+    assert!(!place.server.handle.drain(soon).await);
     connection.closed().await;
 }

@@ -93,9 +93,12 @@ async fn who_comes_back_where_only_tcp_is_left_is_answered_over_tcp() {
         let endpoint = place.endpoint().with_scheme(Scheme::Unsaid);
         ask(&client, &endpoint, &dry("shout", true)).await.unwrap();
         client.hang_up();
-        ask(&client, &endpoint, &dry("shout", true)).await.unwrap();
-        eventually("it was early", || counters.early_accepted() == 1).await;
-        client.hang_up();
+        // Each time there are two more tickets, and one less.
+        for _ in 0..4 {
+            ask(&client, &endpoint, &dry("shout", true)).await.unwrap();
+            client.hang_up();
+        }
+        let offered = counters.early_offered();
         let port = place.server.handle.local_addr().port();
         place.server.handle.kill().await;
         let tcp = Listener::bind_for(&Endpoint::new("127.0.0.1", port), Listens::Tcp).unwrap();
@@ -106,6 +109,7 @@ async fn who_comes_back_where_only_tcp_is_left_is_answered_over_tcp() {
             assert_eq!(answer.unwrap().output, "HELLO", "call {call}");
             client.hang_up();
         }
-        assert_eq!(counters.early_offered(), 2, "once more, and not again");
+        let more = counters.early_offered() - offered;
+        assert!(more <= 1, "{more} times");
     }
 }

@@ -1,11 +1,11 @@
 //! What a QUIC server and client stand: garbage, strangers, replays, bursts, peers that vanish.
 
 use std::net::{SocketAddr, UdpSocket};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use super::support::{PATIENCE, ask, certificates, client, eventually};
+use super::support::{PATIENCE, Relay, ask, certificates, client, eventually};
 use edge_proto::rpc::{LambdaRequest, LambdaResponse};
 use edge_transport::quic::{ALPN_NATIVE, Congestion, Options};
 use edge_transport::tls::TlsFiles;
@@ -307,60 +307,6 @@ async fn a_burst_of_handshakes_is_held_off_and_others_are_served() {
     socket.close(0_u32.into(), b"");
     socket.wait_idle().await;
     place.is_well().await;
-}
-
-/// Passes datagrams on between one client and a server, remembers those of the client, and may stop.
-struct Relay {
-    address: SocketAddr,
-    of_client: Arc<Mutex<Vec<Vec<u8>>>>,
-    is_cut: Arc<AtomicBool>,
-    is_over: Arc<AtomicBool>,
-}
-
-impl Relay {
-    fn new(server: SocketAddr) -> Self {
-        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
-        socket
-            .set_read_timeout(Some(Duration::from_millis(5)))
-            .unwrap();
-        let relay = Self {
-            address: socket.local_addr().unwrap(),
-            of_client: Arc::default(),
-            is_cut: Arc::default(),
-            is_over: Arc::default(),
-        };
-        let (of_client, is_cut) = (relay.of_client.clone(), relay.is_cut.clone());
-        let is_over = relay.is_over.clone();
-        std::thread::spawn(move || {
-            let mut client = None;
-            let mut datagram = vec![0; 65_536];
-            while !is_over.load(Ordering::SeqCst) {
-                let Ok((length, from)) = socket.recv_from(&mut datagram) else {
-                    continue;
-                };
-                if is_cut.load(Ordering::SeqCst) {
-                    continue;
-                }
-                let to = if from == server {
-                    client
-                } else {
-                    of_client.lock().unwrap().push(datagram[..length].to_vec());
-                    client = Some(from);
-                    Some(server)
-                };
-                if let Some(to) = to {
-                    socket.send_to(&datagram[..length], to).unwrap();
-                }
-            }
-        });
-        relay
-    }
-}
-
-impl Drop for Relay {
-    fn drop(&mut self) {
-        self.is_over.store(true, Ordering::SeqCst);
-    }
 }
 
 #[tokio::test]

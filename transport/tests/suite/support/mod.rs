@@ -8,6 +8,7 @@
 )]
 
 mod certificates;
+mod relay;
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -22,6 +23,7 @@ use edge_transport::{
     Listener, Server, ServerHandle, Typed, TypedReply, pushback,
 };
 use prost::Message as _;
+pub use relay::Relay;
 use tonic::service::Routes;
 
 /// Long enough for anything that is going to happen.
