@@ -242,15 +242,20 @@ impl Router {
             .serve(listener, &cores);
         readiness.ready();
 
-        let stop = CancellationToken::new();
+        let (stop, drained) = (CancellationToken::new(), CancellationToken::new());
         let tasks = TaskTracker::new();
-        tasks.spawn(tick(tables.clone(), clock, stop.clone()));
-        tasks.spawn(look_after(forwarder.admission().clone(), stop.clone()));
+        tasks.spawn(tick(tables.clone(), clock, drained.clone()));
+        tasks.spawn(look_after(forwarder.admission().clone(), drained.clone()));
         for core in cores.all() {
-            core.spawn(watch(forwarder.clone(), core.index(), clock, stop.clone()));
+            core.spawn(watch(
+                forwarder.clone(),
+                core.index(),
+                clock,
+                drained.clone(),
+            ));
         }
         tasks.spawn(sweep(forwarder, stop.clone()));
-        tasks.spawn(inspect(tables.clone(), clock, stop.clone()));
+        tasks.spawn(inspect(tables.clone(), clock, drained.clone()));
         let handle = RouterHandle {
             lambda_server,
             table_server,
@@ -263,6 +268,7 @@ impl Router {
             cores,
             trace,
             stop,
+            drained,
             tasks,
         };
         handle.announce(&config, tls.control_client);
@@ -413,6 +419,8 @@ pub struct RouterHandle {
     cores: Arc<Cores>,
     trace: Option<trace::Writer>,
     stop: CancellationToken,
+    /// Ends what requests need that are in flight, or in line.
+    drained: CancellationToken,
     tasks: TaskTracker,
 }
 
@@ -501,6 +509,7 @@ impl RouterHandle {
             self.lambda_server.drain(patience),
             self.table_server.drain(patience)
         );
+        self.drained.cancel();
         self.end().await;
         lambda && tables
     }
@@ -509,6 +518,7 @@ impl RouterHandle {
     /// that dies.
     pub async fn kill(self) {
         self.stop.cancel();
+        self.drained.cancel();
         tokio::join!(self.lambda_server.kill(), self.table_server.kill());
         self.end().await;
     }

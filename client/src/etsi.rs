@@ -99,10 +99,35 @@ fn may_be_repeated(error: &RequestError, idempotent: bool) -> bool {
         RequestError::Call(error) => {
             error.never_left() || (idempotent && matches!(error, CallError::Lost { .. }))
         }
-        RequestError::Retcode { outcome, .. } => matches!(
-            outcome,
-            Outcome::Refused | Outcome::Overloaded | Outcome::Unavailable | Outcome::NotFound
-        ),
+        RequestError::Retcode { outcome, .. } => match outcome {
+            Outcome::Refused | Outcome::Overloaded | Outcome::NotFound => true,
+            // It may have been executed, at least in part.
+            Outcome::Unavailable => idempotent,
+            _ => false,
+        },
         RequestError::CallbackOverdue | RequestError::Function { .. } => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use edge_proto::rpc::LambdaResponse;
+
+    use super::*;
+
+    #[test]
+    fn what_may_have_been_executed_goes_out_again_only_if_it_may() {
+        let repeated = |outcome, idempotent| {
+            let response = Box::new(LambdaResponse::error(outcome, String::new()));
+            may_be_repeated(&RequestError::Retcode { outcome, response }, idempotent)
+        };
+        for outcome in [Outcome::Refused, Outcome::Overloaded, Outcome::NotFound] {
+            assert!(repeated(outcome, false) && repeated(outcome, true));
+        }
+        assert!(!repeated(Outcome::Unavailable, false));
+        assert!(repeated(Outcome::Unavailable, true));
+        for outcome in [Outcome::ApplicationError, Outcome::Deadline] {
+            assert!(!repeated(outcome, false) && !repeated(outcome, true));
+        }
     }
 }

@@ -50,6 +50,11 @@ impl Recorder {
         self.lock().lag.saturating_record(lag);
     }
 
+    /// How long the run has taken so far.
+    pub(crate) fn elapsed(&self) -> Duration {
+        self.start.elapsed()
+    }
+
     /// The counts, to look at.
     pub(crate) fn lock(&self) -> MutexGuard<'_, Tally> {
         self.tally.lock().unwrap_or_else(PoisonError::into_inner)

@@ -172,6 +172,20 @@ async fn an_overloaded_destination_is_left_alone_for_as_long_as_it_asks_for() {
 }
 
 #[tokio::test]
+async fn a_drain_answers_who_waits_for_a_destination_that_asked_to_be_left_alone() {
+    let computer = Computer::start(Conduct::PushBack("2000"));
+    let mut router = start(one_at_a_time()).await;
+    router.route("f", &computer.name(), true).await;
+    let first = router.ask(&said("first")).await;
+    assert_eq!(first.outcome(), Outcome::Overloaded);
+    let waiting = router.spawn(&said("waiting"));
+    router.until_metric(WAITING, 1.0).await;
+    computer.conduct(Conduct::Echo(Duration::ZERO));
+    assert!(router.router.shutdown(PATIENCE).await);
+    assert_eq!(waiting.await.unwrap().response.retcode, "OK");
+}
+
+#[tokio::test]
 async fn a_hint_never_to_come_back_ends_the_request() {
     let computers = [(); 2].map(|()| Computer::start(Conduct::PushBack("-1")));
     let mut router = start(one_at_a_time()).await;

@@ -17,7 +17,7 @@ use crate::arrivals::Gaps;
 use crate::random::{Variable, generator};
 
 /// Runs this core's share of the clients to their end. Returns zero: a closed
-/// loop ends with its last answer.
+/// loop ends with its last request, answered or not.
 pub(super) async fn send(lane: Lane) -> Result<Duration, RunError> {
     let lane = Arc::new(lane);
     let config = &lane.shared.config;
@@ -32,7 +32,7 @@ pub(super) async fn send(lane: Lane) -> Result<Duration, RunError> {
     while let Some(ended) = clients.join_next().await {
         ended.map_err(std::io::Error::other)?;
     }
-    Ok(Duration::ZERO)
+    Ok(lane.recorder.elapsed())
 }
 
 /// One client. It follows an absolute schedule: after a late answer its next
