@@ -1,15 +1,18 @@
 //! Non-blocking invocations: accepted, written down, run when there is a place, tried again while
 //! no platform takes them.
 
+mod promise;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use edge_transport::Metadata;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use self::promise::Promise;
 use crate::activation::{Activation, ActivationId, Kind, Status, Texts, Trail, now_ms};
 use crate::ask::Refusal;
-use crate::journal::{Accepted, Line, Unwritten};
+use crate::journal::{Accepted, Line};
 use crate::json;
 use crate::lane::{Lane, Task};
 use crate::shared::Shared;
@@ -36,12 +39,6 @@ pub(crate) enum NotAccepted {
     Unwritten,
 }
 
-impl From<Unwritten> for NotAccepted {
-    fn from(_: Unwritten) -> Self {
-        Self::Unwritten
-    }
-}
-
 impl Places {
     pub(crate) fn new(queued: usize, workers: usize) -> Self {
         Self {
@@ -59,6 +56,7 @@ impl Places {
 
 impl Lane {
     /// Promises to run `task`, and does so in the background; `held` is given back when it ends.
+    /// `promised` is called once there is no way back, even if nobody waits for this any more.
     ///
     /// # Errors
     /// If there is no place, or the promise cannot be written down.
@@ -66,24 +64,40 @@ impl Lane {
         self: &Arc<Self>,
         mut task: Task,
         held: H,
+        promised: impl FnOnce() + Send + 'static,
     ) -> Result<(), NotAccepted> {
         let places = &self.shared.places;
         let place = places.queue.clone().try_acquire_owned();
         let place = place.map_err(|_| NotAccepted::Full(places.most))?;
         task.promised = true;
-        if let Some(journal) = &self.shared.archive.journal {
-            let accepted = Accepted {
-                id: task.id,
-                action: task.action.clone(),
-                written_out: task.written_out,
-                parameters: task.parameters.clone(),
-                hops: task.hops,
-                at_ms: now_ms(),
-            };
-            journal.write(&Line::Accepted(accepted)).await?;
-        }
-        self.spawn_background(task, place, held);
-        Ok(())
+        let Some(journal) = self.shared.archive.journal.clone() else {
+            promised();
+            self.spawn_background(task, place, held);
+            return Ok(());
+        };
+        let accepted = Accepted {
+            id: task.id,
+            action: task.action.clone(),
+            written_out: task.written_out,
+            parameters: task.parameters.clone(),
+            hops: task.hops,
+            at_ms: now_ms(),
+        };
+        let lane = self.clone();
+        let kept = move |place| {
+            promised();
+            lane.spawn_background(task, place, held);
+        };
+        let promise = Promise {
+            journal,
+            accepted,
+            place,
+            stopping: self.shared.stopping.clone(),
+        };
+        promise
+            .made(&self.shared.background, kept)
+            .await
+            .map_err(|_| NotAccepted::Unwritten)
     }
 
     /// Runs what a proxy before this one had promised and not begun.

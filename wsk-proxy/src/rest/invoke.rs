@@ -182,15 +182,17 @@ async fn accept<H: Send + 'static>(
         return Err(Problem::not_found("action"));
     }
     let id = task.id;
-    let room = asked.lane.accept(task, held).await;
+    let promised = move || {
+        if let Repeat::Promise(ticket) = repeat {
+            ticket.keep();
+        }
+    };
+    let room = asked.lane.accept(task, held, promised).await;
     room.map_err(|error| match error {
         NotAccepted::Full(_) | NotAccepted::Unwritten => {
             Problem::busy(&error.to_string(), Duration::from_secs(1))
         }
     })?;
-    if let Repeat::Promise(ticket) = repeat {
-        ticket.keep();
-    }
     Ok(accepted(id))
 }
 
