@@ -147,14 +147,14 @@ impl Ask<'_> {
         let deadline = begin + self.timeout;
         let answer = routers.call(client, message, self.metadata, deadline, begin);
         match answer.await {
-            Ok(reply) => self.understood(reply, lambda, begin.elapsed()),
+            Ok(reply) => self.understood(&reply, lambda, begin.elapsed()),
             Err(error) => self.failed(&error, lambda),
         }
     }
 
     fn understood(
         &self,
-        reply: LambdaReply,
+        reply: &LambdaReply,
         lambda: &str,
         took: Duration,
     ) -> Result<Executed, Refusal> {
@@ -194,7 +194,9 @@ impl Ask<'_> {
                 Err(Refusal::Loop(self.hops))
             }
             Outcome::Refused | Outcome::Overloaded => busy(response.retcode),
-            Outcome::Deadline if unexecuted::is_marked(&reply.trailers) => busy(response.retcode),
+            Outcome::Deadline | Outcome::Unavailable if unexecuted::is_marked(&reply.trailers) => {
+                busy(response.retcode)
+            }
             Outcome::Deadline => Ok(self.too_late(traces)),
             Outcome::Unavailable => {
                 Ok(traces.broken(&format!("The platform failed: {}", response.retcode)))

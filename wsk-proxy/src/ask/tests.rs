@@ -22,7 +22,7 @@ fn meaning(response: &LambdaResponse, trailers: Metadata) -> Result<Executed, Re
         message: response.encode_to_vec().into(),
         trailers,
     };
-    ask.understood(reply, "f", Duration::from_millis(10))
+    ask.understood(&reply, "f", Duration::from_millis(10))
 }
 
 fn response(outcome: Outcome, retcode: &str, output: &str) -> LambdaResponse {
@@ -123,10 +123,12 @@ fn what_was_not_executed_is_refused() {
     pushback::set(&mut trailers, Duration::from_millis(250));
     let busy = meaning(&response(Outcome::Overloaded, "full", ""), trailers).unwrap_err();
     assert_eq!(busy.retry_after(), Some(Duration::from_millis(250)));
-    let mut trailers = Metadata::new();
-    unexecuted::mark(&mut trailers);
-    let late = meaning(&response(Outcome::Deadline, "would be late", ""), trailers);
-    assert!(matches!(late.unwrap_err(), Refusal::Busy { .. }));
+    for outcome in [Outcome::Deadline, Outcome::Unavailable] {
+        let mut trailers = Metadata::new();
+        unexecuted::mark(&mut trailers);
+        let refused = meaning(&response(outcome, "not begun", ""), trailers);
+        assert!(matches!(refused.unwrap_err(), Refusal::Busy { .. }));
+    }
 }
 
 #[test]
@@ -148,7 +150,7 @@ fn an_answer_that_is_none_is_a_failure_of_the_platform() {
         message: Bytes::from_static(b"\xff\xff\xff"),
         trailers: Metadata::new(),
     };
-    let executed = ask.understood(reply, "f", Duration::ZERO).unwrap();
+    let executed = ask.understood(&reply, "f", Duration::ZERO).unwrap();
     assert_eq!(executed.status, Status::InternalError);
 }
 
