@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use edge_transport::Metadata;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use self::promise::Promise;
 use crate::activation::{Activation, ActivationId, Kind, Status, Texts, Trail, now_ms};
@@ -26,7 +26,7 @@ const LAST_PAUSE: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub(crate) struct Places {
     queue: Arc<Semaphore>,
-    workers: Arc<Semaphore>,
+    workers: Semaphore,
     most: usize,
 }
 
@@ -43,7 +43,7 @@ impl Places {
     pub(crate) fn new(queued: usize, workers: usize) -> Self {
         Self {
             queue: Arc::new(Semaphore::new(queued)),
-            workers: Arc::new(Semaphore::new(workers)),
+            workers: Semaphore::new(workers),
             most: queued,
         }
     }
@@ -125,28 +125,29 @@ impl Lane {
     ) {
         let lane = self.clone();
         let running = async move {
-            let workers = lane.shared.places.workers.clone();
-            let stays = lane.shared.archive.journal.is_some();
-            let worker = tokio::select! {
-                biased;
-                // It is in the journal, for the next process.
-                () = lane.shared.stopping.cancelled(), if stays => None,
-                worker = workers.acquire_owned() => worker.ok(),
-            };
-            if let Some(worker) = worker {
-                lane.work_off(&task, worker).await;
-            }
+            lane.work_off(&task).await;
             drop((place, held));
         };
         self.core
             .spawn(self.shared.background.track_future(running));
     }
 
-    async fn work_off(&self, task: &Task, _worker: OwnedSemaphorePermit) {
+    /// A worker; `None` if the process ends first and the next one does the work.
+    async fn worker(&self) -> Option<SemaphorePermit<'_>> {
+        let stays = self.shared.archive.journal.is_some();
+        tokio::select! {
+            biased;
+            () = self.shared.stopping.cancelled(), if stays => None,
+            worker = self.shared.places.workers.acquire() => worker.ok(),
+        }
+    }
+
+    async fn work_off(&self, task: &Task) {
         let shared = &*self.shared;
-        let give_up = Instant::now() + shared.config.invoke.patience;
+        let mut give_up = None;
         let mut pause = FIRST_PAUSE;
-        loop {
+        while let Some(worker) = self.worker().await {
+            let give_up = *give_up.get_or_insert(Instant::now() + shared.config.invoke.patience);
             if !shared.tell(Line::Begun, task.id).await {
                 // Not written, not begun: nobody may find it unbegun and run it a second time.
                 let unwritten = Refusal::Unreachable("the journal cannot be written".to_owned());
@@ -159,6 +160,8 @@ impl Lane {
             if Instant::now() + pause >= give_up || matches!(refusal, Refusal::Unfit(_)) {
                 return self.give_up(task, &refusal).await;
             }
+            // What nobody takes holds up none of those that somebody does.
+            drop(worker);
             let stays = shared.archive.journal.is_some();
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
