@@ -55,7 +55,7 @@ pub(super) async fn invoke(
     let parameters = json::parameters(&received.bytes);
     let parameters = parameters.map_err(|error| Problem::bad(&error.to_string()))?;
     let id = ActivationId::random();
-    let repeat = match repetition(asked, &action, &received.bytes, id)? {
+    let repeat = match repetition(asked, &action, &received.bytes, id, manner.blocking)? {
         Repetition::None => Repeat::Not,
         Repetition::First(ticket) => Repeat::Promise(ticket),
         Repetition::Request(name, print) => Repeat::Request(name, print),
@@ -304,9 +304,13 @@ fn repetition(
     action: &ActionName,
     body: &[u8],
     id: ActivationId,
+    blocking: bool,
 ) -> Result<Repetition, Problem> {
     let repeats = &asked.lane.shared.repeats;
-    if let Some(key) = heard::text(asked.heard.idempotency_key) {
+    if let Some(key) = asked.heard.idempotency_key {
+        let Ok(key) = key.to_str() else {
+            return Err(Problem::bad("the Idempotency-Key must be ASCII"));
+        };
         if key.is_empty() || key.len() > MAX_KEY {
             let text = format!("the Idempotency-Key must have 1 to {MAX_KEY} characters");
             return Err(Problem::bad(&text));
@@ -321,7 +325,8 @@ fn repetition(
             )),
         };
     }
-    let Some(name) = heard::text(asked.heard.request_id) else {
+    let Some(name) = heard::text(asked.heard.request_id).filter(|_| blocking) else {
+        // Who does not wait has not been told of a failure.
         return Ok(Repetition::None);
     };
     if name.len() > super::MAX_REQUEST_ID {
@@ -343,15 +348,16 @@ async fn again(
 ) -> Result<Reply, Problem> {
     let shared = &asked.lane.shared;
     shared.metrics.repeated();
-    if !manner.blocking {
-        return Ok(accepted(id));
-    }
     if let Some(mut ended) = ended {
         let end = tokio::time::timeout(manner.wait, ended.wait_for(|ended| *ended)).await;
         if let Ok(Err(_)) = end {
             let text = "The first request with this key was not executed; try again.";
             return Err(Problem::busy(text, Duration::from_secs(1)));
         }
+    }
+    // Before this the first one may still be refused, and its id stand for nothing.
+    if !manner.blocking {
+        return Ok(accepted(id));
     }
     match shared.archive.store.get(&asked.namespace, id) {
         Some(activation) => finished(&activation, manner.result),
