@@ -84,7 +84,7 @@ pub(super) async fn invoke(
     let ended = run(asked, task, held, (now, manner.wait), repeat).await;
     shared.metrics.invoked(begin.elapsed());
     match ended? {
-        Some(activation) => finished(&activation, manner.result),
+        Some(activation) => Ok(finished(&activation, manner.result)),
         None => Ok(accepted(id)),
     }
 }
@@ -202,27 +202,19 @@ fn accepted(id: ActivationId) -> Reply {
 }
 
 /// The answer to a client that has waited for the end.
-fn finished(activation: &Activation, result: bool) -> Result<Reply, Problem> {
+fn finished(activation: &Activation, result: bool) -> Reply {
     let status = match activation.status {
         Status::Success => StatusCode::OK,
         Status::ApplicationError | Status::DeveloperError => StatusCode::BAD_GATEWAY,
-        Status::InternalError => {
-            #[derive(serde::Deserialize)]
-            struct Failure {
-                error: String,
-            }
-            let failure = serde_json::from_str::<Failure>(activation.texts.result());
-            let text = failure.map_or_else(|_| "The platform failed.".to_owned(), |f| f.error);
-            // It may have been executed: nobody is asked to try again.
-            return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, text).of(activation.id));
-        }
+        // It may have been executed: nobody is asked to try again.
+        Status::InternalError => StatusCode::INTERNAL_SERVER_ERROR,
     };
     let json = if result {
         Bytes::copy_from_slice(activation.texts.result().as_bytes())
     } else {
         record::full(activation).into()
     };
-    Ok(Reply::written(status, json).of(activation.id))
+    Reply::written(status, json).of(activation.id)
 }
 
 fn refused(refusal: &Refusal) -> Problem {
@@ -360,7 +352,7 @@ async fn again(
         return Ok(accepted(id));
     }
     match shared.archive.store.get(&asked.namespace, id) {
-        Some(activation) => finished(&activation, manner.result),
+        Some(activation) => Ok(finished(&activation, manner.result)),
         None => Ok(accepted(id)),
     }
 }
