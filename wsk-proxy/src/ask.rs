@@ -194,7 +194,9 @@ impl Ask<'_> {
                 Err(Refusal::Loop(self.hops))
             }
             Outcome::Refused | Outcome::Overloaded => busy(response.retcode),
-            Outcome::Deadline if unexecuted::is_marked(&reply.trailers) => busy(response.retcode),
+            Outcome::Deadline | Outcome::Unavailable if unexecuted::is_marked(&reply.trailers) => {
+                busy(response.retcode)
+            }
             Outcome::Deadline => Ok(self.too_late(traces)),
             Outcome::Unavailable => {
                 Ok(traces.broken(&format!("The platform failed: {}", response.retcode)))

@@ -1,15 +1,18 @@
 //! Non-blocking invocations: accepted, written down, run when there is a place, tried again while
 //! no platform takes them.
 
+mod promise;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use edge_transport::Metadata;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Semaphore, SemaphorePermit};
 
+use self::promise::Promise;
 use crate::activation::{Activation, ActivationId, Kind, Status, Texts, Trail, now_ms};
 use crate::ask::Refusal;
-use crate::journal::{Accepted, Line, Unwritten};
+use crate::journal::{Accepted, Line};
 use crate::json;
 use crate::lane::{Lane, Task};
 use crate::shared::Shared;
@@ -23,7 +26,7 @@ const LAST_PAUSE: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub(crate) struct Places {
     queue: Arc<Semaphore>,
-    workers: Arc<Semaphore>,
+    workers: Semaphore,
     most: usize,
 }
 
@@ -36,17 +39,11 @@ pub(crate) enum NotAccepted {
     Unwritten,
 }
 
-impl From<Unwritten> for NotAccepted {
-    fn from(_: Unwritten) -> Self {
-        Self::Unwritten
-    }
-}
-
 impl Places {
     pub(crate) fn new(queued: usize, workers: usize) -> Self {
         Self {
             queue: Arc::new(Semaphore::new(queued)),
-            workers: Arc::new(Semaphore::new(workers)),
+            workers: Semaphore::new(workers),
             most: queued,
         }
     }
@@ -59,6 +56,7 @@ impl Places {
 
 impl Lane {
     /// Promises to run `task`, and does so in the background; `held` is given back when it ends.
+    /// `promised` is called once there is no way back, even if nobody waits for this any more.
     ///
     /// # Errors
     /// If there is no place, or the promise cannot be written down.
@@ -66,24 +64,40 @@ impl Lane {
         self: &Arc<Self>,
         mut task: Task,
         held: H,
+        promised: impl FnOnce() + Send + 'static,
     ) -> Result<(), NotAccepted> {
         let places = &self.shared.places;
         let place = places.queue.clone().try_acquire_owned();
         let place = place.map_err(|_| NotAccepted::Full(places.most))?;
         task.promised = true;
-        if let Some(journal) = &self.shared.archive.journal {
-            let accepted = Accepted {
-                id: task.id,
-                action: task.action.clone(),
-                written_out: task.written_out,
-                parameters: task.parameters.clone(),
-                hops: task.hops,
-                at_ms: now_ms(),
-            };
-            journal.write(&Line::Accepted(accepted)).await?;
-        }
-        self.spawn_background(task, place, held);
-        Ok(())
+        let Some(journal) = self.shared.archive.journal.clone() else {
+            promised();
+            self.spawn_background(task, place, held);
+            return Ok(());
+        };
+        let accepted = Accepted {
+            id: task.id,
+            action: task.action.clone(),
+            written_out: task.written_out,
+            parameters: task.parameters.clone(),
+            hops: task.hops,
+            at_ms: now_ms(),
+        };
+        let lane = self.clone();
+        let kept = move |place| {
+            promised();
+            lane.spawn_background(task, place, held);
+        };
+        let promise = Promise {
+            journal,
+            accepted,
+            place,
+            stopping: self.shared.stopping.clone(),
+        };
+        promise
+            .made(&self.shared.background, kept)
+            .await
+            .map_err(|_| NotAccepted::Unwritten)
     }
 
     /// Runs what a proxy before this one had promised and not begun.
@@ -111,28 +125,29 @@ impl Lane {
     ) {
         let lane = self.clone();
         let running = async move {
-            let workers = lane.shared.places.workers.clone();
-            let stays = lane.shared.archive.journal.is_some();
-            let worker = tokio::select! {
-                biased;
-                // It is in the journal, for the next process.
-                () = lane.shared.stopping.cancelled(), if stays => None,
-                worker = workers.acquire_owned() => worker.ok(),
-            };
-            if let Some(worker) = worker {
-                lane.work_off(&task, worker).await;
-            }
+            lane.work_off(&task).await;
             drop((place, held));
         };
         self.core
             .spawn(self.shared.background.track_future(running));
     }
 
-    async fn work_off(&self, task: &Task, _worker: OwnedSemaphorePermit) {
+    /// A worker; `None` if the process ends first and the next one does the work.
+    async fn worker(&self) -> Option<SemaphorePermit<'_>> {
+        let stays = self.shared.archive.journal.is_some();
+        tokio::select! {
+            biased;
+            () = self.shared.stopping.cancelled(), if stays => None,
+            worker = self.shared.places.workers.acquire() => worker.ok(),
+        }
+    }
+
+    async fn work_off(&self, task: &Task) {
         let shared = &*self.shared;
-        let give_up = Instant::now() + shared.config.invoke.patience;
+        let mut give_up = None;
         let mut pause = FIRST_PAUSE;
-        loop {
+        while let Some(worker) = self.worker().await {
+            let give_up = *give_up.get_or_insert(Instant::now() + shared.config.invoke.patience);
             if !shared.tell(Line::Begun, task.id).await {
                 // Not written, not begun: nobody may find it unbegun and run it a second time.
                 let unwritten = Refusal::Unreachable("the journal cannot be written".to_owned());
@@ -145,6 +160,8 @@ impl Lane {
             if Instant::now() + pause >= give_up || matches!(refusal, Refusal::Unfit(_)) {
                 return self.give_up(task, &refusal).await;
             }
+            // What nobody takes holds up none of those that somebody does.
+            drop(worker);
             let stays = shared.archive.journal.is_some();
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}

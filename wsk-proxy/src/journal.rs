@@ -167,6 +167,18 @@ impl Journal {
         written
     }
 
+    /// A journal whose disk is the test.
+    #[cfg(test)]
+    pub(crate) fn of_a_test() -> (Self, Disk) {
+        let (lines, waiting) = mpsc::channel(MAX_WAITING);
+        let journal = Self {
+            lines,
+            room: Arc::new(Semaphore::new(MAX_WAITING_KB as usize)),
+            lost: Arc::default(),
+        };
+        (journal, Disk(waiting))
+    }
+
     /// Lines that never got to the disk.
     pub(crate) fn lost(&self) -> u64 {
         self.lost.load(Ordering::Relaxed)
@@ -200,6 +212,20 @@ impl Entry {
             _room: room,
         };
         (entry, Receipt(receipt))
+    }
+}
+
+/// What a test gets to write.
+#[cfg(test)]
+pub(crate) struct Disk(mpsc::Receiver<Entry>);
+
+#[cfg(test)]
+impl Disk {
+    /// The next line, and where to say that it is written.
+    pub(crate) async fn next(&mut self) -> (String, oneshot::Sender<()>) {
+        let entry = self.0.recv().await.unwrap();
+        let text = String::from_utf8(entry.text).unwrap();
+        (text, entry.written.unwrap())
     }
 }
 

@@ -139,7 +139,12 @@ impl Lane {
                 }
                 Err(refusal) => {
                     let text = format!("The step {action} was not executed: {refusal}");
-                    return Ok(running.end(failure(Status::InternalError, &text)).await);
+                    // As in OpenWhisk, it is the sequence that is wrong if there is no such action.
+                    let status = match refusal {
+                        Refusal::NotFound(_) | Refusal::Unfit(_) => Status::ApplicationError,
+                        _ => Status::InternalError,
+                    };
+                    return Ok(running.end(failure(status, &text)).await);
                 }
             };
             running.steps.push(step.id);

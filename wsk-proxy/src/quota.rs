@@ -1,28 +1,28 @@
 //! How much each namespace may ask for: invocations per minute, and at the same time.
 
 use std::collections::HashMap;
-use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
-
-use governor::clock::{Clock as _, DefaultClock};
-use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
+use std::time::{Duration, Instant};
 
 use crate::auth::Allowance;
 
 /// Most namespaces that are remembered at the same time; only idle ones are forgotten.
 const MAX_NAMESPACES: usize = 10_000;
 
+const MINUTE: Duration = Duration::from_secs(60);
+
 /// The quotas of all namespaces.
 #[derive(Debug, Default)]
 pub(crate) struct Quotas(Mutex<HashMap<Arc<str>, Arc<Meter>>>);
 
-/// What one namespace has used.
+/// What one namespace has used. Its credentials may allow different amounts; what has been used of
+/// the minute counts for all of them, as does what is in flight.
 #[derive(Debug)]
 struct Meter {
-    allowance: Allowance,
-    rate: Option<DefaultDirectRateLimiter>,
+    /// Until when the minutes are used up that were allowed (GCRA's theoretical arrival time, ITU-T
+    /// I.371): an invocation takes the part of a minute that is its credentials' share.
+    used_until: Mutex<Instant>,
     in_flight: AtomicU32,
 }
 
@@ -67,55 +67,69 @@ impl Quotas {
         if allowance.is_unbounded() {
             return Ok(Place(None));
         }
-        let meter = self.meter(namespace, allowance);
-        let place = meter.clone().enter()?;
-        if let Some(rate) = &meter.rate
-            && let Err(not_until) = rate.check()
-        {
-            return Err(OverQuota::Rate {
-                allowed: allowance.invocations_per_minute,
-                wait: not_until.wait_time_from(DefaultClock::default().now()),
-            });
-        }
+        self.admit_at(namespace, allowance, Instant::now())
+    }
+
+    fn admit_at(
+        &self,
+        namespace: &Arc<str>,
+        allowance: Allowance,
+        now: Instant,
+    ) -> Result<Place, OverQuota> {
+        let meter = self.meter(namespace, now);
+        let place = meter.clone().enter(allowance.concurrent_invocations)?;
+        meter.take(allowance.invocations_per_minute, now)?;
         Ok(place)
     }
 
-    /// The meter of a namespace; a new one when its allowance has changed.
-    fn meter(&self, namespace: &Arc<str>, allowance: Allowance) -> Arc<Meter> {
+    fn meter(&self, namespace: &Arc<str>, now: Instant) -> Arc<Meter> {
         let mut meters = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(meter) = meters.get(namespace)
-            && meter.allowance == allowance
-        {
+        if let Some(meter) = meters.get(namespace) {
             return meter.clone();
         }
         if meters.len() >= MAX_NAMESPACES {
             meters.retain(|_, meter| Arc::strong_count(meter) > 1);
         }
-        let meter = Arc::new(Meter::new(allowance));
+        let meter = Arc::new(Meter::new(now));
         meters.insert(namespace.clone(), meter.clone());
         meter
     }
 }
 
 impl Meter {
-    fn new(allowance: Allowance) -> Self {
-        let per_minute = NonZeroU32::new(allowance.invocations_per_minute);
+    fn new(now: Instant) -> Self {
         Self {
-            allowance,
-            rate: per_minute.map(|count| RateLimiter::direct(Quota::per_minute(count))),
+            used_until: Mutex::new(now),
             in_flight: AtomicU32::new(0),
         }
     }
 
-    fn enter(self: Arc<Self>) -> Result<Place, OverQuota> {
+    fn enter(self: Arc<Self>, allowed: u32) -> Result<Place, OverQuota> {
         let before = self.in_flight.fetch_add(1, Ordering::Relaxed);
-        let allowed = self.allowance.concurrent_invocations;
         // Counted from here on, and no longer if it was one too many.
         let place = Place(Some(self));
         if allowed > 0 && before >= allowed {
             return Err(OverQuota::Concurrency { allowed });
         }
         Ok(place)
+    }
+
+    /// Takes a share of the minute of which there are `allowed`; 0: of which there are any number.
+    fn take(&self, allowed: u32, now: Instant) -> Result<(), OverQuota> {
+        if allowed == 0 {
+            return Ok(());
+        }
+        let mut used_until = self
+            .used_until
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let then = (*used_until).max(now) + MINUTE / allowed;
+        let wait = then.saturating_duration_since(now + MINUTE);
+        if !wait.is_zero() {
+            return Err(OverQuota::Rate { allowed, wait });
+        }
+        *used_until = then;
+        Ok(())
     }
 }
 
@@ -157,14 +171,44 @@ mod tests {
     fn a_rate_is_kept_and_says_when_to_come_back() {
         let quotas = Quotas::default();
         let namespace: Arc<str> = "a".into();
-        let admit = || quotas.admit(&namespace, allowance(2, 0));
-        assert!(admit().is_ok());
-        assert!(admit().is_ok());
-        let over = admit().unwrap_err();
-        assert!(matches!(over, OverQuota::Rate { allowed: 2, .. }));
-        assert!(over.retry_after() > Duration::ZERO);
-        assert!(over.retry_after() <= Duration::from_secs(30));
-        // New credentials count at once.
-        assert!(quotas.admit(&namespace, allowance(3, 0)).is_ok());
+        let now = Instant::now();
+        let admit = |at| quotas.admit_at(&namespace, allowance(2, 0), at);
+        assert!(admit(now).is_ok());
+        assert!(admit(now).is_ok());
+        let wait = Duration::from_secs(30);
+        let over = OverQuota::Rate { allowed: 2, wait };
+        assert_eq!(admit(now).unwrap_err(), over);
+        assert_eq!(over.retry_after(), wait);
+        assert!(admit(now + wait).is_ok());
+        assert!(admit(now + wait).is_err());
+    }
+
+    #[test]
+    fn credentials_of_one_namespace_that_differ_share_what_is_used() {
+        let quotas = Quotas::default();
+        let namespace: Arc<str> = "a".into();
+        let now = Instant::now();
+        let admit = |allowance| quotas.admit_at(&namespace, allowance, now);
+        let (small, large) = (allowance(2, 1), allowance(4, 2));
+        let first = admit(small).unwrap();
+        assert_eq!(
+            admit(small).unwrap_err(),
+            OverQuota::Concurrency { allowed: 1 }
+        );
+        let second = admit(large).unwrap();
+        assert_eq!(
+            admit(large).unwrap_err(),
+            OverQuota::Concurrency { allowed: 2 }
+        );
+        drop((first, second));
+        // Half of the minute by the one and a quarter of it by the other are used.
+        assert!(matches!(
+            admit(small),
+            Err(OverQuota::Rate { allowed: 2, .. })
+        ));
+        assert!(admit(large).is_ok());
+        for allowance in [small, large, small] {
+            assert!(matches!(admit(allowance), Err(OverQuota::Rate { .. })));
+        }
     }
 }

@@ -233,7 +233,11 @@ impl Registry {
             Line::PackageGone(name) => {
                 inner.packages.remove(&name);
             }
-            Line::Accepted(_) | Line::Begun(_) | Line::Returned(_) | Line::Ended(_) => {}
+            Line::Accepted(_)
+            | Line::Begun(_)
+            | Line::Returned(_)
+            | Line::Ended(_)
+            | Line::Void(_) => {}
         }
         self.counted(&inner);
     }

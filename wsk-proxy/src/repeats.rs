@@ -34,8 +34,10 @@ enum Key {
 #[derive(Debug, Default)]
 struct Inner {
     entries: HashMap<Key, Entry>,
-    /// Which entries were made or renewed when.
-    order: VecDeque<(Key, u64)>,
+    /// What has ended, in the order in which it expires. What is under way is in neither: it is not
+    /// forgotten before it ends.
+    promises: VecDeque<(Key, u64)>,
+    failures: VecDeque<(Key, u64)>,
     next: u64,
 }
 
@@ -44,8 +46,15 @@ struct Entry {
     fingerprint: Fingerprint,
     id: ActivationId,
     ended: watch::Receiver<bool>,
-    until: Instant,
+    /// `None`: it is under way.
+    until: Option<Instant>,
     serial: u64,
+}
+
+impl Entry {
+    fn counts(&self, now: Instant) -> bool {
+        self.until.is_none_or(|until| until > now)
+    }
 }
 
 /// Whether a key has been seen.
@@ -64,8 +73,10 @@ pub(crate) enum Seen {
 pub(crate) struct Ticket {
     inner: Arc<Mutex<Inner>>,
     key: Key,
+    serial: u64,
     ended: watch::Sender<bool>,
     window: Duration,
+    most: usize,
     kept: bool,
 }
 
@@ -97,21 +108,22 @@ impl Repeats {
         let key = Key::Promise(namespace.clone(), key.to_owned());
         let now = Instant::now();
         let mut inner = lock(&self.inner);
-        if let Some(entry) = inner.entries.get(&key).filter(|entry| entry.until > now) {
+        if let Some(entry) = inner.entries.get(&key).filter(|entry| entry.counts(now)) {
             if entry.fingerprint != fingerprint {
                 return Seen::Misused;
             }
             return Seen::Before(entry.id, entry.ended.clone());
         }
         let (ended, receiver) = watch::channel(false);
-        let window = self.config.window;
-        inner.remember(key.clone(), fingerprint, id, receiver, now + window);
+        let serial = inner.remember(key.clone(), fingerprint, id, receiver, None);
         inner.forget(self.config.max_keys, now);
         Seen::New(Ticket {
             inner: self.inner.clone(),
             key,
+            serial,
             ended,
-            window,
+            window: self.config.window,
+            most: self.config.max_keys,
             kept: false,
         })
     }
@@ -126,7 +138,7 @@ impl Repeats {
         let key = Key::Request(namespace.clone(), request.to_owned(), fingerprint);
         let inner = lock(&self.inner);
         let entry = inner.entries.get(&key)?;
-        (entry.until > Instant::now()).then_some(entry.id)
+        entry.counts(Instant::now()).then_some(entry.id)
     }
 
     /// Remembers the failure of a request with an `x-request-id`.
@@ -141,7 +153,9 @@ impl Repeats {
         let now = Instant::now();
         let (_, ended) = watch::channel(true);
         let mut inner = lock(&self.inner);
-        inner.remember(key, fingerprint, id, ended, now + self.config.retry_window);
+        let until = Some(now + self.config.retry_window);
+        let serial = inner.remember(key.clone(), fingerprint, id, ended, until);
+        inner.failures.push_back((key, serial));
         inner.forget(self.config.max_keys, now);
     }
 }
@@ -151,12 +165,12 @@ impl Ticket {
     pub(crate) fn keep(mut self) {
         self.kept = true;
         let mut inner = lock(&self.inner);
-        let serial = inner.next;
+        let now = Instant::now();
         if let Some(entry) = inner.entries.get_mut(&self.key) {
-            entry.until = Instant::now() + self.window;
-            entry.serial = serial;
-            inner.next += 1;
-            inner.order.push_back((self.key.clone(), serial));
+            entry.until = Some(now + self.window);
+            let key = (self.key.clone(), self.serial);
+            inner.promises.push_back(key);
+            inner.forget(self.most, now);
         }
         self.ended.send_replace(true);
     }
@@ -166,7 +180,7 @@ impl Drop for Ticket {
     fn drop(&mut self) {
         if !self.kept {
             // Nothing was executed: whoever comes next may try.
-            lock(&self.inner).entries.remove(&self.key);
+            lock(&self.inner).remove(&self.key, self.serial);
         }
     }
 }
@@ -178,11 +192,10 @@ impl Inner {
         fingerprint: Fingerprint,
         id: ActivationId,
         ended: watch::Receiver<bool>,
-        until: Instant,
-    ) {
+        until: Option<Instant>,
+    ) -> u64 {
         let serial = self.next;
         self.next += 1;
-        self.order.push_back((key.clone(), serial));
         let entry = Entry {
             fingerprint,
             id,
@@ -191,25 +204,48 @@ impl Inner {
             serial,
         };
         self.entries.insert(key, entry);
+        serial
     }
 
-    /// Lets go of what is too old, and of the oldest of too many.
-    fn forget(&mut self, most: usize, now: Instant) {
-        while let Some((key, serial)) = self.order.front() {
-            match self
-                .entries
-                .get(key)
-                .filter(|entry| entry.serial == *serial)
-            {
-                Some(entry) if entry.until > now && self.entries.len() <= most => return,
-                Some(_) => {
-                    self.entries.remove(key);
-                }
-                // It was renewed, or went by itself.
-                None => {}
-            }
-            self.order.pop_front();
+    /// Removes what has this serial number, and nothing that came after it.
+    fn remove(&mut self, key: &Key, serial: u64) {
+        if self
+            .entries
+            .get(key)
+            .is_some_and(|entry| entry.serial == serial)
+        {
+            self.entries.remove(key);
         }
+    }
+
+    /// Lets go of what is too old, and of the oldest of too many: of failures first, which are given
+    /// again as a favour only.
+    fn forget(&mut self, most: usize, now: Instant) {
+        for queue in [Self::failures, Self::promises] {
+            while let Some((key, serial)) = queue(self).front().cloned() {
+                let entry = self.entries.get(&key);
+                if entry.is_some_and(|entry| entry.serial == serial && entry.counts(now)) {
+                    break;
+                }
+                self.remove(&key, serial);
+                queue(self).pop_front();
+            }
+        }
+        while self.entries.len() > most {
+            let oldest = self.failures.pop_front();
+            let Some((key, serial)) = oldest.or_else(|| self.promises.pop_front()) else {
+                return;
+            };
+            self.remove(&key, serial);
+        }
+    }
+
+    fn failures(&mut self) -> &mut VecDeque<(Key, u64)> {
+        &mut self.failures
+    }
+
+    fn promises(&mut self) -> &mut VecDeque<(Key, u64)> {
+        &mut self.promises
     }
 }
 
@@ -296,6 +332,31 @@ mod tests {
         let seen = |key| repeats.promise(&namespace, key, print, ActivationId::random());
         assert!(matches!(seen("3"), Seen::Before(..)));
         assert!(matches!(seen("1"), Seen::New(_)));
-        assert!(lock(&repeats.inner).order.len() < 10);
+        assert!(lock(&repeats.inner).promises.len() < 10);
+    }
+
+    #[test]
+    fn what_is_under_way_is_not_forgotten_and_failures_go_before_keys() {
+        let (repeats, namespace) = repeats(IdempotencyConfig {
+            max_keys: 2,
+            window: Duration::from_secs(3600),
+            retry_window: Duration::from_secs(3600),
+        });
+        let print = fingerprint("/f", b"{}");
+        let promise = |key| repeats.promise(&namespace, key, print, ActivationId::random());
+        let Seen::New(under_way) = promise("under way") else {
+            panic!("it is new");
+        };
+        let Seen::New(ended) = promise("ended") else {
+            panic!("it is new");
+        };
+        ended.keep();
+        repeats.failed(&namespace, "r", print, ActivationId::random());
+        assert_eq!(repeats.failure(&namespace, "r", print), None);
+        assert!(matches!(promise("ended"), Seen::Before(..)));
+        let _third = promise("third");
+        assert!(matches!(promise("under way"), Seen::Before(..)));
+        drop(under_way);
+        assert!(matches!(promise("under way"), Seen::New(_)));
     }
 }

@@ -123,10 +123,12 @@ fn what_was_not_executed_is_refused() {
     pushback::set(&mut trailers, Duration::from_millis(250));
     let busy = meaning(&response(Outcome::Overloaded, "full", ""), trailers).unwrap_err();
     assert_eq!(busy.retry_after(), Some(Duration::from_millis(250)));
-    let mut trailers = Metadata::new();
-    unexecuted::mark(&mut trailers);
-    let late = meaning(&response(Outcome::Deadline, "would be late", ""), trailers);
-    assert!(matches!(late.unwrap_err(), Refusal::Busy { .. }));
+    for outcome in [Outcome::Deadline, Outcome::Unavailable] {
+        let mut trailers = Metadata::new();
+        unexecuted::mark(&mut trailers);
+        let refused = meaning(&response(outcome, "not begun", ""), trailers);
+        assert!(matches!(refused.unwrap_err(), Refusal::Busy { .. }));
+    }
 }
 
 #[test]

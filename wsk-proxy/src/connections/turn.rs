@@ -16,8 +16,9 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// How long the head of a request may take, in seconds, and how long an idle connection is kept.
 const PATIENCE: u32 = 60;
-/// What a connection of HTTP/2 begins with, and no method does.
-const HTTP2: &[u8] = b"PRI";
+/// What a connection of HTTP/2 begins with. Only once all of it has come does anybody ask for signs
+/// of life.
+const HTTP2: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// Instead of the time since which it is the client's turn: it is ours.
 const OURS: u32 = u32::MAX;
@@ -222,8 +223,11 @@ mod tests {
     #[tokio::test]
     async fn a_client_of_http_2_is_known_by_its_first_bytes() {
         for (pieces, is_http2) in [
-            (&["PRI * HTTP/2.0"][..], true),
-            (&["P", "R", "I"], true),
+            (&["PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"][..], true),
+            (&["P", "RI * HTTP/2.0\r\n\r\n", "SM\r\n\r\n"], true),
+            (&[], false),
+            (&["P"], false),
+            (&["PRI * HTTP/2.0\r\n\r\nSM"], false),
             (&["P", "OST / HTTP/1.1 PRI"], false),
             (&["PUT"], false),
         ] {

@@ -32,6 +32,8 @@ pub(crate) enum Line {
     /// The platform did not take it.
     Returned(ActivationId),
     Ended(Arc<Activation>),
+    /// It was not accepted after all: its client was told so, or nobody was told anything.
+    Void(ActivationId),
     Action(ActionName, Arc<Registered>),
     ActionGone(ActionName),
     /// By its full name.
@@ -68,6 +70,7 @@ impl Line {
             Self::Begun(id) | Self::Returned(id) => Keep::Beside(id.to_string()),
             Self::Ended(activation) if activation.cause.is_some() => Keep::History,
             Self::Ended(activation) => Keep::Over(activation.id.to_string()),
+            Self::Void(id) => Keep::Over(id.to_string()),
             Self::Action(name, _) => Keep::Instead(action(name)),
             Self::ActionGone(name) => Keep::Over(action(name)),
             Self::Package(name, _) => Keep::Instead(package(name)),

@@ -31,6 +31,10 @@ impl Read {
                 self.unfinished.remove(&activation.id);
                 Some(Line::Ended(activation))
             }
+            Line::Void(id) => {
+                self.unfinished.remove(&id);
+                None
+            }
             other => Some(other),
         }
     }

@@ -98,6 +98,11 @@ async fn a_restart_finds_what_was_accepted_begun_and_ended() {
         .write(&ended(all[3].id, "\"\n"))
         .await
         .unwrap();
+    // Of what was refused after all nothing is left.
+    let void = accepted("{}");
+    for line in [Line::Accepted(void.clone()), Line::Void(void.id)] {
+        first.journal.write(&line).await.unwrap();
+    }
     close(first).await;
 
     let second = open(&path, 1 << 20);

@@ -55,7 +55,7 @@ pub(super) async fn invoke(
     let parameters = json::parameters(&received.bytes);
     let parameters = parameters.map_err(|error| Problem::bad(&error.to_string()))?;
     let id = ActivationId::random();
-    let repeat = match repetition(asked, &action, &received.bytes, id)? {
+    let repeat = match repetition(asked, &action, &received.bytes, id, manner.blocking)? {
         Repetition::None => Repeat::Not,
         Repetition::First(ticket) => Repeat::Promise(ticket),
         Repetition::Request(name, print) => Repeat::Request(name, print),
@@ -84,7 +84,7 @@ pub(super) async fn invoke(
     let ended = run(asked, task, held, (now, manner.wait), repeat).await;
     shared.metrics.invoked(begin.elapsed());
     match ended? {
-        Some(activation) => finished(&activation, manner.result),
+        Some(activation) => Ok(finished(&activation, manner.result)),
         None => Ok(accepted(id)),
     }
 }
@@ -182,15 +182,17 @@ async fn accept<H: Send + 'static>(
         return Err(Problem::not_found("action"));
     }
     let id = task.id;
-    let room = asked.lane.accept(task, held).await;
+    let promised = move || {
+        if let Repeat::Promise(ticket) = repeat {
+            ticket.keep();
+        }
+    };
+    let room = asked.lane.accept(task, held, promised).await;
     room.map_err(|error| match error {
         NotAccepted::Full(_) | NotAccepted::Unwritten => {
             Problem::busy(&error.to_string(), Duration::from_secs(1))
         }
     })?;
-    if let Repeat::Promise(ticket) = repeat {
-        ticket.keep();
-    }
     Ok(accepted(id))
 }
 
@@ -200,27 +202,19 @@ fn accepted(id: ActivationId) -> Reply {
 }
 
 /// The answer to a client that has waited for the end.
-fn finished(activation: &Activation, result: bool) -> Result<Reply, Problem> {
+fn finished(activation: &Activation, result: bool) -> Reply {
     let status = match activation.status {
         Status::Success => StatusCode::OK,
         Status::ApplicationError | Status::DeveloperError => StatusCode::BAD_GATEWAY,
-        Status::InternalError => {
-            #[derive(serde::Deserialize)]
-            struct Failure {
-                error: String,
-            }
-            let failure = serde_json::from_str::<Failure>(activation.texts.result());
-            let text = failure.map_or_else(|_| "The platform failed.".to_owned(), |f| f.error);
-            // It may have been executed: nobody is asked to try again.
-            return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, text).of(activation.id));
-        }
+        // It may have been executed: nobody is asked to try again.
+        Status::InternalError => StatusCode::INTERNAL_SERVER_ERROR,
     };
     let json = if result {
         Bytes::copy_from_slice(activation.texts.result().as_bytes())
     } else {
         record::full(activation).into()
     };
-    Ok(Reply::written(status, json).of(activation.id))
+    Reply::written(status, json).of(activation.id)
 }
 
 fn refused(refusal: &Refusal) -> Problem {
@@ -302,9 +296,13 @@ fn repetition(
     action: &ActionName,
     body: &[u8],
     id: ActivationId,
+    blocking: bool,
 ) -> Result<Repetition, Problem> {
     let repeats = &asked.lane.shared.repeats;
-    if let Some(key) = heard::text(asked.heard.idempotency_key) {
+    if let Some(key) = asked.heard.idempotency_key {
+        let Ok(key) = key.to_str() else {
+            return Err(Problem::bad("the Idempotency-Key must be ASCII"));
+        };
         if key.is_empty() || key.len() > MAX_KEY {
             let text = format!("the Idempotency-Key must have 1 to {MAX_KEY} characters");
             return Err(Problem::bad(&text));
@@ -319,7 +317,8 @@ fn repetition(
             )),
         };
     }
-    let Some(name) = heard::text(asked.heard.request_id) else {
+    let Some(name) = heard::text(asked.heard.request_id).filter(|_| blocking) else {
+        // Who does not wait has not been told of a failure.
         return Ok(Repetition::None);
     };
     if name.len() > super::MAX_REQUEST_ID {
@@ -341,9 +340,6 @@ async fn again(
 ) -> Result<Reply, Problem> {
     let shared = &asked.lane.shared;
     shared.metrics.repeated();
-    if !manner.blocking {
-        return Ok(accepted(id));
-    }
     if let Some(mut ended) = ended {
         let end = tokio::time::timeout(manner.wait, ended.wait_for(|ended| *ended)).await;
         if let Ok(Err(_)) = end {
@@ -351,8 +347,12 @@ async fn again(
             return Err(Problem::busy(text, Duration::from_secs(1)));
         }
     }
+    // Before this the first one may still be refused, and its id stand for nothing.
+    if !manner.blocking {
+        return Ok(accepted(id));
+    }
     match shared.archive.store.get(&asked.namespace, id) {
-        Some(activation) => finished(&activation, manner.result),
+        Some(activation) => Ok(finished(&activation, manner.result)),
         None => Ok(accepted(id)),
     }
 }

@@ -62,7 +62,6 @@ pub(super) struct Reply {
 pub(super) struct Problem {
     status: StatusCode,
     text: String,
-    activation: Option<ActivationId>,
     more: Vec<(HeaderName, HeaderValue)>,
 }
 
@@ -155,7 +154,6 @@ impl Problem {
         Self {
             status,
             text: text.into(),
-            activation: None,
             more: Vec::new(),
         }
     }
@@ -201,12 +199,6 @@ impl Problem {
         self.with(RETRY_AFTER, &seconds.max(1).to_string())
     }
 
-    #[must_use]
-    pub(super) fn of(mut self, activation: ActivationId) -> Self {
-        self.activation = Some(activation);
-        self
-    }
-
     /// Says that the request goes in circles, and how far it has come.
     #[must_use]
     pub(super) fn gone_round(self, hops: u32) -> Self {
@@ -232,7 +224,6 @@ impl Problem {
             code: transaction,
         };
         Reply {
-            activation: self.activation,
             more: self.more,
             ..Reply::json(self.status, &body)
         }

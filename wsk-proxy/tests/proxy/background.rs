@@ -62,6 +62,26 @@ async fn what_nobody_takes_is_recorded_as_never_executed() {
 }
 
 #[tokio::test]
+async fn what_nobody_takes_does_not_hold_up_others() {
+    let stack = Stack::with(|config| {
+        // It is taken on trust that there is such an action.
+        config.table.endpoints = Vec::new().into();
+        config.invoke.workers = 1;
+        config.invoke.patience = 60 * PATIENCE;
+    })
+    .await;
+    for action in ["nobodys", "echo"] {
+        let answer = stack
+            .client
+            .post(&format!("_/actions/{action}"), "{}")
+            .await;
+        assert_eq!(answer.status, 202);
+    }
+    let executed = async || stack.platform.executed("echo") == 1;
+    eventually("the other one is executed", executed).await;
+}
+
+#[tokio::test]
 async fn a_queue_that_is_full_says_so() {
     let stack = Stack::with(|config| {
         config.invoke.max_queued = 3;

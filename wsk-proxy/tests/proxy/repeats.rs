@@ -33,6 +33,10 @@ async fn a_key_is_executed_once_however_often_it_comes() {
         .send()
         .await
         .assert_error(400);
+    keyed(&stack, "é", path, "{}")
+        .send()
+        .await
+        .assert_error(400);
     let other = keyed(&stack, "other", path, r#"{"a":1}"#).send().await;
     assert_eq!(other.status, 200);
     assert_eq!(stack.platform.executed("echo"), 2);
@@ -99,12 +103,26 @@ async fn a_failure_that_was_executed_is_not_executed_again_for_a_retry_of_the_sa
     call("error", "r1", r#"{"other":1}"#).await;
     call("error", "r2", "{}").await;
     assert_eq!(stack.platform.executed("error"), 3);
+    // Who does not wait has not been told of a failure, and asks for something new.
+    let background = stack.client.request(Method::POST, "_/actions/error");
+    let answer = background
+        .header("x-request-id", "r1")
+        .body("{}")
+        .send()
+        .await;
+    assert_eq!(answer.status, 202);
+    assert_ne!(answer.activation(), first.activation());
+    let executed = async || stack.platform.executed("error") == 4;
+    eventually("it is executed", executed).await;
+    let counted =
+        async || stack.client.get("_/activations?count=true").await.json()["activations"] == 4;
+    eventually("it is recorded", counted).await;
     // An action calls others under its own id, perhaps the same one twice.
     for _ in 0..2 {
         assert_eq!(call("echo", "r1", "{}").await.status, 200);
     }
     assert_eq!(stack.platform.executed("echo"), 2);
-    let metrics = json!({"activations": 5});
+    let metrics = json!({"activations": 6});
     assert_eq!(
         stack.client.get("_/activations?count=true").await.json(),
         metrics
