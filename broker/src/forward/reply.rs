@@ -48,12 +48,15 @@ pub(super) struct Attempts {
     outcomes: SmallVec<[&'static str; 4]>,
     /// Some attempt may have executed the request, at least in part.
     begun: bool,
+    /// The last one could not be served, which says nothing by itself of whether it was executed.
+    is_unavailable: bool,
 }
 
 impl Attempts {
     pub(super) fn ended(&mut self, outcome: Outcome, begun: bool) {
         self.outcomes.push(outcome_name(outcome));
         self.begun |= begun;
+        self.is_unavailable = outcome == Outcome::Unavailable;
     }
 
     /// One was cancelled, and nobody knows how far it had come.
@@ -63,10 +66,17 @@ impl Attempts {
     }
 }
 
-/// Tells the caller what became of each attempt, if there was more than one. A reply that says that
-/// the request was not executed says so of all attempts, or no longer.
+/// Tells the caller what became of each attempt, if there was more than one. A reply says that the
+/// request was not executed if that is so of all attempts, and only then.
 pub(super) fn with_attempts(mut reply: LambdaReply, attempts: &Attempts) -> LambdaReply {
-    let Attempts { outcomes, begun } = attempts;
+    let Attempts {
+        outcomes,
+        begun,
+        is_unavailable,
+    } = attempts;
+    if *is_unavailable && !begun {
+        unexecuted::mark(&mut reply.trailers);
+    }
     if outcomes.len() < 2 && reply.trailers.is_empty() {
         return reply;
     }
@@ -118,6 +128,10 @@ mod tests {
     #[test]
     fn a_request_passes_for_unexecuted_only_if_no_attempt_may_have_executed_it() {
         let stays = |ends: &[(Outcome, bool)]| unexecuted::is_marked(&after(marked(), ends));
+        let never_left = after(LambdaReply::default(), &[(Outcome::Unavailable, false)]);
+        assert!(unexecuted::is_marked(&never_left), "nobody else can know");
+        let refused = after(LambdaReply::default(), &[(Outcome::Refused, false)]);
+        assert!(refused.is_empty(), "it says so itself");
         assert!(stays(&[(Outcome::Deadline, false)]));
         assert!(stays(&[(Outcome::Unavailable, false)]));
         assert!(stays(&[
