@@ -4,6 +4,7 @@
 
 use std::future::Future;
 use std::io;
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::FutureExt as _;
@@ -21,7 +22,10 @@ pub(super) struct Attempt(Mutex<Option<Shared<BoxFuture<'static, Outcome>>>>);
 
 impl Attempt {
     /// Waits for the attempt that is under way. If there is none, `is_there` tells whether one is
-    /// needed, and `connect` begins it on `core`: it goes on whether or not somebody waits.
+    /// needed, and `connect` begins it: it goes on, on `core`, whether or not somebody waits.
+    ///
+    /// Who waits takes part in it, so that the call that began it goes on at the moment at which the
+    /// connection is there: early data have to leave before the handshake is complete.
     ///
     /// `connect` ends by itself, and has to call [`Attempt::is_over`] at the same moment at which what
     /// it is for is there.
@@ -69,14 +73,17 @@ fn begin(
     endpoint: Endpoint,
     connect: impl Future<Output = Outcome> + Send + 'static,
 ) -> Shared<BoxFuture<'static, Outcome>> {
-    let task = core.spawn(connect);
-    let outcome = async move {
-        task.await.unwrap_or_else(|error| {
+    let outcome = AssertUnwindSafe(connect).catch_unwind();
+    let outcome = outcome.map(move |outcome| {
+        outcome.unwrap_or_else(|_| {
+            let panicked = io::Error::other("the attempt to connect panicked");
             Err(ConnectError {
                 endpoint: endpoint.to_string(),
-                cause: Arc::new(ConnectCause::Tcp(io::Error::other(error))),
+                cause: Arc::new(ConnectCause::Tcp(panicked)),
             })
         })
-    };
-    outcome.boxed().shared()
+    });
+    let attempt = outcome.boxed().shared();
+    core.spawn(attempt.clone());
+    attempt
 }
