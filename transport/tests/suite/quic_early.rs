@@ -1,12 +1,13 @@
 //! Requests that leave with the first packet of a QUIC connection (0-RTT).
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::quic::Place;
 use super::support::{PATIENCE, ask, client, eventually, serve_on};
 use edge_proto::rpc::LambdaRequest;
-use edge_transport::quic::{Congestion, Prefer};
-use edge_transport::{Endpoint, Limits, Listener, Listens, Scheme};
+use edge_transport::quic::{Congestion, Counters, Prefer};
+use edge_transport::{Endpoint, LambdaClient, Limits, Listener, Listens, Scheme};
 
 fn dry(name: &str, idempotent: bool) -> LambdaRequest {
     LambdaRequest {
@@ -15,15 +16,21 @@ fn dry(name: &str, idempotent: bool) -> LambdaRequest {
     }
 }
 
-#[tokio::test]
-async fn who_comes_back_is_answered_before_the_handshake_if_it_may_be_repeated() {
-    let place = Place::new(Listens::Udp, Limits::default());
+/// A client that may send early data, and has been there once.
+async fn acquainted(place: &Place) -> (LambdaClient, Arc<Counters>, Endpoint) {
     let mut options = place.options();
     options.quic.attempt_early_data = true;
     let counters = options.quic.counters.clone();
     let client = client(options);
     let endpoint = place.endpoint();
     ask(&client, &endpoint, &dry("shout", true)).await.unwrap();
+    (client, counters, endpoint)
+}
+
+#[tokio::test]
+async fn who_comes_back_is_answered_before_the_handshake_if_it_may_be_repeated() {
+    let place = Place::new(Listens::Udp, Limits::default());
+    let (client, counters, endpoint) = acquainted(&place).await;
     assert_eq!(
         counters.early_offered(),
         0,
@@ -49,12 +56,7 @@ async fn who_comes_back_is_answered_before_the_handshake_if_it_may_be_repeated()
 #[tokio::test]
 async fn early_requests_that_the_server_does_not_take_are_sent_again() {
     let place = Place::new(Listens::Udp, Limits::default());
-    let mut options = place.options();
-    options.quic.attempt_early_data = true;
-    let counters = options.quic.counters.clone();
-    let client = client(options);
-    let endpoint = place.endpoint();
-    ask(&client, &endpoint, &dry("shout", true)).await.unwrap();
+    let (client, counters, endpoint) = acquainted(&place).await;
     client.hang_up();
     // Another server at the same place, which knows of no tickets.
     let port = place.server.handle.local_addr().port();
