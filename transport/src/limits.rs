@@ -2,6 +2,13 @@
 
 use std::time::Duration;
 
+/// Messages of the largest size that one connection may make us hold, as many bytes of them as have
+/// come.
+pub(crate) const MESSAGES_HELD: usize = 4;
+/// Messages from this size on count until their requests have been answered: a destination may be
+/// slow to take them. Smaller ones, of which there are no more than streams, until they have come.
+pub(crate) const LARGE_MESSAGE: usize = 64 << 10;
+
 /// Limits of a connection, the same on the server and on the client side.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {

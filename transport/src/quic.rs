@@ -12,6 +12,7 @@ mod calls;
 mod counters;
 mod dial;
 mod heard;
+mod held;
 mod http3;
 mod http3_calls;
 mod http3_frames;

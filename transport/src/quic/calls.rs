@@ -2,7 +2,6 @@
 
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
@@ -13,14 +12,12 @@ use tokio::time::timeout_at;
 use tokio_util::sync::CancellationToken;
 use tonic::{Code, Status};
 
-use super::read::{Account, Reader, Unread};
+use super::held::Held;
+use super::read::{Reader, Unread};
 use super::watch::Watched;
 use super::{code, wire};
 use crate::http2::Failure;
 use crate::{LambdaReply, Limits, Metadata};
-
-/// Messages of the largest size that may be on their way on one connection.
-pub(super) const MESSAGES_ARRIVING: usize = 4;
 
 /// A connection to a server that speaks the native protocol.
 #[derive(Debug)]
@@ -33,7 +30,7 @@ pub(crate) struct Native {
     pub(super) established: CancellationToken,
     /// Cancelled where the handshake takes so long that calls should go another way.
     doubted: CancellationToken,
-    arriving: Arriving,
+    held: Held,
     max_message: usize,
     max_header: usize,
 }
@@ -78,37 +75,6 @@ impl Proof {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct NotBegun;
 
-/// Bytes of messages on their way, on one connection.
-#[derive(Debug)]
-pub(super) struct Arriving {
-    bytes: AtomicUsize,
-    most: usize,
-}
-
-impl Arriving {
-    pub(super) fn new(limits: &Limits) -> Self {
-        Self {
-            bytes: AtomicUsize::new(0),
-            most: MESSAGES_ARRIVING.saturating_mul(limits.max_message_bytes),
-        }
-    }
-}
-
-impl Account for Arriving {
-    fn book(&self, more: usize) -> bool {
-        let before = self.bytes.fetch_add(more, Ordering::Relaxed);
-        let fits = before.saturating_add(more) <= self.most;
-        if !fits {
-            self.bytes.fetch_sub(more, Ordering::Relaxed);
-        }
-        fits
-    }
-
-    fn release(&self, booked: usize) {
-        self.bytes.fetch_sub(booked, Ordering::Relaxed);
-    }
-}
-
 /// The stream of a call; given up if this is dropped before the answer has come.
 #[derive(Debug)]
 struct Stream {
@@ -142,7 +108,7 @@ impl Native {
             since: Instant::now(),
             established: CancellationToken::new(),
             doubted: CancellationToken::new(),
-            arriving: Arriving::new(limits),
+            held: Held::new(limits),
             max_message: limits.max_message_bytes,
             max_header: limits.max_header_bytes as usize,
         }
@@ -273,8 +239,8 @@ impl Native {
             deadline,
         };
         let head = |bytes: &[u8]| wire::read_answer(bytes, self.max_header);
-        let read = reader.read(&self.arriving, head, |_| None).await;
-        let (head, message) = match read {
+        let read = reader.read(&self.held, head, |_| None).await;
+        let (head, message, _) = match read {
             Ok(read) => read,
             Err(Unread::Stream(ReadError::ZeroRttRejected)) => return Ok(Attempt::NotEarly),
             Err(unread) => return over(self.failure(unread)),

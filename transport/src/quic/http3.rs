@@ -21,11 +21,10 @@ use tonic::Status;
 use tonic::transport::server::TcpConnectInfo;
 use tower::ServiceExt as _;
 
-use super::calls::Arriving;
 use super::heard::until_heard;
+use super::held::{Booked, Held};
 use super::http3_streams::{Receiving, Sending, Stopped, Stream, Streams};
 use super::native::LEAST_GIVEN_UP;
-use super::read::Booked;
 use super::seen::Seen;
 use crate::http2::budget::Budget;
 use crate::http2::hpack::Name;
@@ -77,7 +76,7 @@ pub(super) async fn serve<S: LambdaService>(
             host: peer.ip().to_canonical(),
             connection: number(),
         },
-        arriving: Arriving::new(limits),
+        held: Held::new(limits),
         running: AtomicUsize::new(0),
         given_up: Mutex::new(Budget::new(
             limits.max_concurrent_streams.max(LEAST_GIVEN_UP),
@@ -136,7 +135,7 @@ struct Place<S> {
     core: Core,
     address: SocketAddr,
     peer: Peer,
-    arriving: Arriving,
+    held: Held,
     /// Requests that are being answered, or whose answers are on their way.
     running: AtomicUsize,
     /// How many more the peer may give up.
@@ -245,7 +244,8 @@ impl<S: LambdaService> Place<S> {
         })?;
         let answer = match message {
             Err(status) => Err(status),
-            Ok(message) => {
+            // What was booked for it is kept until the answer is there.
+            Ok((message, _booked)) => {
                 let call = LambdaCall {
                     message,
                     metadata: metadata(request.headers()),
@@ -260,19 +260,24 @@ impl<S: LambdaService> Place<S> {
     }
 
     /// The only message of a unary call.
-    async fn message(&self, stream: &mut Both) -> Result<Result<Bytes, Status>, Gone> {
+    async fn message(
+        &self,
+        stream: &mut Both,
+    ) -> Result<Result<(Bytes, Booked<'_>), Status>, Gone> {
         let limit = self.shared.server.limits.max_message_bytes;
         let mut message = Message::default();
-        let mut booked = Booked::nothing(&self.arriving);
+        let mut booked = Booked::nothing(&self.held);
         loop {
             let Some(mut data) = stream.recv_data().await? else {
                 return Ok(message.end().and_then(|message| {
-                    message.ok_or_else(|| Status::internal("the request has no message"))
+                    let message =
+                        message.ok_or_else(|| Status::internal("the request has no message"))?;
+                    Ok((message, booked.come()))
                 }));
             };
             let more = data.remaining();
             if !booked.more(more) {
-                let text = "too much of other messages is on its way on this connection";
+                let text = "too much of other messages is held for this connection";
                 return Ok(Err(Status::resource_exhausted(text)));
             }
             if let Err(status) = message.add(&data.copy_to_bytes(more), limit) {

@@ -11,10 +11,10 @@ use quinn::Connection;
 use tokio::time::timeout_at;
 use tonic::{Code, Status};
 
-use super::calls::{Arriving, NotBegun};
+use super::calls::NotBegun;
+use super::held::{Booked, Held};
 use super::http3::{framed, headers_of, metadata};
 use super::http3_streams::{Opener, Streams};
-use super::read::Booked;
 use super::watch::Watched;
 use crate::client::{ConnectCause, OURS};
 use crate::http2::Failure;
@@ -27,7 +27,7 @@ pub(crate) struct Http3 {
     connection: Connection,
     requests: SendRequest<Opener, Bytes>,
     pub(super) watched: Arc<Watched>,
-    arriving: Arriving,
+    held: Held,
     authority: http::uri::Authority,
     max_message: usize,
 }
@@ -60,7 +60,7 @@ impl Http3 {
             connection,
             requests,
             watched: Arc::default(),
-            arriving: Arriving::new(limits),
+            held: Held::new(limits),
             authority: endpoint
                 .authority()
                 .parse()
@@ -145,7 +145,7 @@ impl Http3 {
             return Ok(refused(status));
         }
         let mut answer = Message::default();
-        let mut booked = Booked::nothing(&self.arriving);
+        let mut booked = Booked::nothing(&self.held);
         let read = loop {
             match stream.recv_data().await {
                 Err(error) => break Err(self.failure(&error)),

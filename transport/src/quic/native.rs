@@ -15,8 +15,8 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
-use super::calls::Arriving;
 use super::heard::until_heard;
+use super::held::Held;
 use super::read::{Reader, Unread};
 use super::seen::Seen;
 use super::wire::{Malformed, RequestHead};
@@ -43,7 +43,7 @@ struct Place<S> {
     peer: Peer,
     established: CancellationToken,
     counters: Arc<Counters>,
-    arriving: Arriving,
+    held: Held,
     max_message: usize,
     max_header: usize,
     /// Requests that are being answered, or whose answers are on their way.
@@ -84,7 +84,7 @@ pub(super) async fn serve<S: LambdaService>(
         },
         established: CancellationToken::new(),
         counters: shared.server.quic_counters.clone(),
-        arriving: Arriving::new(limits),
+        held: Held::new(limits),
         max_message: limits.max_message_bytes,
         max_header: limits.max_header_bytes as usize,
         running: AtomicUsize::new(0),
@@ -213,7 +213,7 @@ async fn answer<S: LambdaService>(place: Arc<Place<S>>, mut stream: Stream, now:
     };
     let head = |bytes: &[u8]| wire::read_request(bytes, place.max_header);
     let seen = |head: &RequestHead| Some(now + patience(head));
-    let (head, message) = match reader.read(&place.arriving, head, seen).await {
+    let (head, message, booked) = match reader.read(&place.held, head, seen).await {
         Ok(read) => read,
         Err(Unread::Stream(ReadError::Reset(_))) => {
             stream.end(code::CANCELLED);
@@ -247,6 +247,7 @@ async fn answer<S: LambdaService>(place: Arc<Place<S>>, mut stream: Stream, now:
             },
         }
     };
+    drop(booked);
     match answered {
         None => {
             stream.end(code::CANCELLED);

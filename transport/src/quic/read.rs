@@ -8,6 +8,7 @@ use bytes::Bytes;
 use quinn::{ReadError, RecvStream};
 use tokio::time::timeout_at;
 
+use super::held::{Booked, Held};
 use super::wire::{Malformed, Read};
 
 /// Pieces that are read at once.
@@ -26,45 +27,8 @@ pub(super) enum Unread {
     TooLarge(usize),
     #[error("it did not come in time")]
     Late,
-    #[error("too much of other messages is on its way on this connection")]
+    #[error("too much of other messages is held for this connection")]
     TooMuch,
-}
-
-/// Bytes of messages that may be on their way on one connection.
-pub(super) trait Account {
-    /// Books `more` bytes, if there is still room for them.
-    fn book(&self, more: usize) -> bool;
-    /// Gives bytes back.
-    fn release(&self, booked: usize);
-}
-
-/// Gives back what was booked, however the reading ends.
-pub(super) struct Booked<'a, A: Account> {
-    account: &'a A,
-    bytes: usize,
-}
-
-impl<'a, A: Account> Booked<'a, A> {
-    pub(super) fn nothing(account: &'a A) -> Self {
-        Self { account, bytes: 0 }
-    }
-
-    /// Books `more` bytes, if there is still room for them.
-    pub(super) fn more(&mut self, more: usize) -> bool {
-        let fits = self.account.book(more);
-        if fits {
-            self.bytes += more;
-        }
-        fits
-    }
-}
-
-impl<A: Account> Drop for Booked<'_, A> {
-    fn drop(&mut self) {
-        if self.bytes > 0 {
-            self.account.release(self.bytes);
-        }
-    }
 }
 
 /// What of a stream has been read.
@@ -79,18 +43,19 @@ pub(super) struct Reader<'a> {
 
 impl Reader<'_> {
     /// Reads until the end: the head, by `head`, which is given to `seen` as soon as it is there, as
-    /// it may know an earlier deadline, and the message. The message is copied once, out of the datagrams that it came in: they are
-    /// not kept for as long as it is, however few of their bytes it has.
-    pub(super) async fn read<T, A: Account>(
+    /// it may know an earlier deadline, and the message. The message is copied once, out of the datagrams
+    /// that it came in: they are not kept for as long as it is, however few of their bytes it has. What
+    /// was booked for it in `held` is to be kept until it is answered.
+    pub(super) async fn read<'h, T>(
         mut self,
-        account: &A,
+        held: &'h Held,
         head: impl Fn(&[u8]) -> Read<T>,
         seen: impl Fn(&T) -> Option<Instant>,
-    ) -> Result<(T, Bytes), Unread> {
+    ) -> Result<(T, Bytes, Booked<'h>), Unread> {
         let mut pieces: [Bytes; PIECES] = Default::default();
         let mut bytes = Vec::new();
         let mut begun = None;
-        let mut booked = Booked::nothing(account);
+        let mut booked = Booked::nothing(held);
         while let Some(count) = self.pieces(&mut pieces).await? {
             let pieces = &mut pieces[..count];
             let mut first = 0;
@@ -132,7 +97,7 @@ impl Reader<'_> {
             }
         }
         let head = begun.ok_or(Malformed::Short)?;
-        Ok((head, Bytes::from(bytes)))
+        Ok((head, Bytes::from(bytes), booked.come()))
     }
 
     fn hurry(&mut self, deadline: Option<Instant>) {

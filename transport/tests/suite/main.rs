@@ -10,6 +10,7 @@ mod patience;
 mod quic;
 mod quic_drain;
 mod quic_early;
+mod quic_held;
 mod quic_probe;
 mod quic_strangers;
 mod resets;

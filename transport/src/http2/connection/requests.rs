@@ -11,17 +11,11 @@ use crate::http2::hpack::Name;
 use crate::http2::message::Message;
 use crate::http2::stream::{End, Request, Role, Stream};
 use crate::http2::{Fields, Reason};
+use crate::limits::{LARGE_MESSAGE, MESSAGES_HELD};
 use crate::{DEFAULT_DEADLINE, LambdaCall, LambdaReply, Metadata, timeout};
 
 /// Longest deadline that is told from "never", so that sums do not overflow.
 const MAX_PATIENCE: Duration = Duration::from_secs(365 * 24 * 3600);
-
-/// Messages of the largest size that one connection may make us hold, as many bytes of them as have
-/// come.
-const MESSAGES_HELD: usize = 4;
-/// Messages from this size on count until their requests have been answered: a destination may be
-/// slow to take them. Smaller ones, of which there are no more than streams, until they have come.
-const LARGE: usize = 64 << 10;
 
 /// What a server has to do something about.
 #[derive(Debug)]
@@ -184,7 +178,7 @@ impl Connection {
             return self.fail_request(id, &status);
         }
         let most = MESSAGES_HELD.saturating_mul(self.config.max_message_bytes);
-        let is_large = message.held() >= LARGE;
+        let is_large = message.held() >= LARGE_MESSAGE;
         if self.arriving > most || is_large && self.arriving + self.unanswered > most {
             let text = "too much of other messages is held for this connection";
             return self.fail_request(id, &Status::resource_exhausted(text));
@@ -209,7 +203,7 @@ impl Connection {
             return;
         };
         self.arriving = self.arriving.saturating_sub(message.held());
-        if message.held() >= LARGE {
+        if message.held() >= LARGE_MESSAGE {
             *unanswered = message.held();
             self.unanswered += *unanswered;
         }
