@@ -16,6 +16,7 @@ mod held;
 mod http3;
 mod http3_calls;
 mod http3_frames;
+mod http3_places;
 mod http3_streams;
 mod native;
 mod probe;

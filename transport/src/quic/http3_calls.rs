@@ -14,6 +14,7 @@ use tonic::{Code, Status};
 use super::calls::NotBegun;
 use super::held::{Booked, Held};
 use super::http3::{framed, headers_of, metadata};
+use super::http3_places::Places;
 use super::http3_streams::{Opener, Streams};
 use super::watch::Watched;
 use crate::client::{ConnectCause, OURS};
@@ -26,6 +27,7 @@ use crate::{Core, Endpoint, LambdaReply, Limits, Metadata};
 pub(crate) struct Http3 {
     connection: Connection,
     requests: SendRequest<Opener, Bytes>,
+    places: Places,
     pub(super) watched: Arc<Watched>,
     held: Held,
     authority: http::uri::Authority,
@@ -51,14 +53,17 @@ impl Http3 {
         builder
             .max_field_section_size(limits.max_header_bytes.into())
             .send_grease(false);
+        let streams = Streams::new(connection.clone(), limits);
+        let places = streams.places();
         let (mut driver, requests) = builder
-            .build(Streams::new(connection.clone(), limits))
+            .build(streams)
             .await
             .map_err(|error| ConnectCause::Quic(error.to_string()))?;
         core.spawn(async move { driver.wait_idle().await });
         Ok(Self {
             connection,
             requests,
+            places,
             watched: Arc::default(),
             held: Held::new(limits),
             authority: endpoint
@@ -80,14 +85,12 @@ impl Http3 {
         &self,
         message: &[Bytes],
         metadata: &Metadata,
-        now: Instant,
         deadline: Instant,
     ) -> Result<Result<LambdaReply, Failure>, NotBegun> {
         let Some(_under_way) = self.watched.begin() else {
             return Err(NotBegun);
         };
-        let patience = deadline.saturating_duration_since(now);
-        let asking = self.ask(message, metadata, grpc_timeout::Text::of(patience));
+        let asking = self.ask(message, metadata, deadline);
         match timeout_at(deadline.into(), asking).await {
             Ok(answered) => answered,
             Err(_) => Ok(Err(Failure::Deadline)),
@@ -98,8 +101,14 @@ impl Http3 {
         &self,
         message: &[Bytes],
         metadata: &Metadata,
-        patience: grpc_timeout::Text,
+        deadline: Instant,
     ) -> Result<Result<LambdaReply, Failure>, NotBegun> {
+        let Ok(place) = self.connection.open_bi().await else {
+            return Err(NotBegun);
+        };
+        // It may have taken a while until there was a place.
+        let patience = deadline.saturating_duration_since(Instant::now());
+        let patience = grpc_timeout::Text::of(patience);
         let uri = http::Uri::builder()
             .scheme("https")
             .authority(self.authority.clone())
@@ -116,7 +125,12 @@ impl Http3 {
         if let Ok(patience) = HeaderValue::from_bytes(patience.as_bytes()) {
             headers.insert(grpc_timeout::GRPC_TIMEOUT, patience);
         }
-        let mut stream = match self.requests.clone().send_request(request).await {
+        self.places.put(place);
+        let sent = self.requests.clone().send_request(request).await;
+        if sent.is_err() {
+            self.places.give_up();
+        }
+        let mut stream = match sent {
             Ok(stream) => stream,
             Err(StreamError::RemoteClosing { .. } | StreamError::ConnectionError { .. }) => {
                 return Err(NotBegun);

@@ -17,9 +17,10 @@ use quinn::{Connection, ConnectionError, ReadError, StoppedError, VarInt, WriteE
 use tokio_util::sync::ReusableBoxFuture;
 
 use super::http3_frames::{Frames, TooLarge};
+use super::http3_places::Places;
 use crate::Limits;
 
-type Both = (quinn::SendStream, quinn::RecvStream);
+pub(super) type Both = (quinn::SendStream, quinn::RecvStream);
 
 /// Ends when the peer does not want any more of what a stream has to say, or cannot be told.
 pub(super) type Stopped =
@@ -57,13 +58,18 @@ impl Streams {
         let max_frame = 2 * u64::from(limits.max_header_bytes);
         let shared = Arc::new(connection.clone());
         Self {
-            opener: Opener::new(shared.clone(), max_frame),
+            opener: Opener::new(shared.clone(), Places::default(), max_frame),
             next: ReusableBoxFuture::new(accept(connection.clone())),
             next_one_way: ReusableBoxFuture::new(accept_one_way(connection)),
             connection: shared,
             max_frame,
             interest: Interest::default(),
         }
+    }
+
+    /// Where streams are put that the library is to take for requests.
+    pub(super) fn places(&self) -> Places {
+        self.opener.places.clone()
     }
 
     /// What tells of the streams that are accepted.
@@ -152,15 +158,17 @@ impl quic::OpenStreams<Bytes> for Streams {
 /// Opens streams.
 pub(super) struct Opener {
     connection: Arc<Connection>,
+    places: Places,
     max_frame: u64,
     opening: Option<ReusableBoxFuture<'static, Result<Both, ConnectionError>>>,
     opening_one_way: Option<ReusableBoxFuture<'static, Result<quinn::SendStream, ConnectionError>>>,
 }
 
 impl Opener {
-    fn new(connection: Arc<Connection>, max_frame: u64) -> Self {
+    fn new(connection: Arc<Connection>, places: Places, max_frame: u64) -> Self {
         Self {
             connection,
+            places,
             max_frame,
             opening: None,
             opening_one_way: None,
@@ -168,10 +176,22 @@ impl Opener {
     }
 }
 
+impl Opener {
+    fn poll_open(&mut self, cx: &mut Context<'_>) -> Poll<Result<Both, ConnectionError>> {
+        let opening = self.opening.get_or_insert_with(|| {
+            let connection = self.connection.clone();
+            ReusableBoxFuture::new(async move { connection.open_bi().await })
+        });
+        let opened = ready!(opening.poll(cx));
+        self.opening = None;
+        Poll::Ready(opened)
+    }
+}
+
 impl Clone for Opener {
     /// What the other one waits for remains its own.
     fn clone(&self) -> Self {
-        Self::new(self.connection.clone(), self.max_frame)
+        Self::new(self.connection.clone(), self.places.clone(), self.max_frame)
     }
 }
 
@@ -183,13 +203,10 @@ impl quic::OpenStreams<Bytes> for Opener {
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Stream, StreamErrorIncoming>> {
-        let opening = self.opening.get_or_insert_with(|| {
-            let connection = self.connection.clone();
-            ReusableBoxFuture::new(async move { connection.open_bi().await })
-        });
-        let opened = ready!(opening.poll(cx));
-        self.opening = None;
-        let (send, receive) = opened.map_err(lost_stream)?;
+        let (send, receive) = match self.places.take() {
+            Some(stream) => stream,
+            None => ready!(self.poll_open(cx)).map_err(lost_stream)?,
+        };
         Poll::Ready(Ok(Stream {
             send: Sending::new(send, Some(Code::H3_REQUEST_CANCELLED)),
             receive: Receiving::new(
@@ -431,7 +448,7 @@ fn id(id: quinn::StreamId) -> StreamId {
     StreamId::try_from(number).expect("both are integers of 62 bits")
 }
 
-fn number(code: u64) -> VarInt {
+pub(super) fn number(code: u64) -> VarInt {
     VarInt::from_u64(code).unwrap_or(VarInt::MAX)
 }
 

@@ -158,8 +158,7 @@ async fn who_drops_a_call_cancels_it_at_the_server() {
     assert_eq!(place.server.handle.quic().connections(), 1);
 }
 
-#[tokio::test]
-async fn who_waits_for_a_place_tells_the_server_what_is_left_then() {
+async fn who_waits_for_a_place_tells_the_server_what_is_left_then(scheme: Scheme) {
     let place = Place::new(
         Listens::Udp,
         Limits {
@@ -168,15 +167,14 @@ async fn who_waits_for_a_place_tells_the_server_what_is_left_then() {
         },
     );
     let client = Arc::new(place.client());
-    let (asking, endpoint) = (client.clone(), place.endpoint());
+    let endpoint = place.endpoint().with_scheme(scheme);
+    let (asking, to) = (client.clone(), endpoint.clone());
     let first =
-        tokio::spawn(
-            async move { ask(&asking, &endpoint, &LambdaRequest::new("never", "")).await },
-        );
+        tokio::spawn(async move { ask(&asking, &to, &LambdaRequest::new("never", "")).await });
     let waiting = place.server.waiting.clone();
     eventually("it waits", || waiting.load(Ordering::SeqCst) == 1).await;
     let request = call(&LambdaRequest::new("deadline", ""));
-    let (second, endpoint) = (client.clone(), place.endpoint());
+    let second = client.clone();
     let deadline = request.deadline;
     let second = tokio::spawn(async move { second.call(&endpoint, &request).await });
     // There is no place for the second one until the first is given up.
@@ -187,6 +185,16 @@ async fn who_waits_for_a_place_tells_the_server_what_is_left_then() {
     let answer: edge_proto::rpc::LambdaResponse = prost::Message::decode(reply.message).unwrap();
     let left: u128 = answer.output.parse().unwrap();
     assert!(left <= most.as_millis(), "{left} of {most:?}");
+}
+
+#[tokio::test]
+async fn who_waits_for_a_place_tells_the_server_what_is_left_then_natively() {
+    who_waits_for_a_place_tells_the_server_what_is_left_then(Scheme::Quic).await;
+}
+
+#[tokio::test]
+async fn who_waits_for_a_place_tells_the_server_what_is_left_then_over_http3() {
+    who_waits_for_a_place_tells_the_server_what_is_left_then(Scheme::H3).await;
 }
 
 #[tokio::test]
