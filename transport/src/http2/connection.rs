@@ -23,7 +23,7 @@ pub(crate) use self::signs::Signs;
 use self::signs::{Answers, Bulk};
 use super::budget::Budget;
 use super::fields::Fields;
-use super::frame::{self, Kind, PREFACE, flag};
+use super::frame::{self, Kind, PREFACE};
 use super::hpack::{Decoder, Encoder, Template};
 use super::output::Output;
 use super::reason::Reason;
@@ -112,8 +112,12 @@ pub struct Connection {
     output: Output,
     encoder: Encoder,
     templates: Templates,
-    /// Frames that answer the peer's, since all was written last.
+    /// Frames that answer the peer's, and have not been written, as far as is known.
     answers_queued: u32,
+    /// Those of them that go before others.
+    urgent_queued: u32,
+    /// Where the last SETTINGS were confirmed behind all that had been queued.
+    confirmed: u64,
     resets: Budget,
     nonsense: Budget,
     visits: Budget,
@@ -223,6 +227,8 @@ impl Connection {
                 other: Template::new(&[]),
             },
             answers_queued: 0,
+            urgent_queued: 0,
+            confirmed: 0,
             resets: Budget::new(config.max_streams.max(limits::LEAST_RESETS), now),
             nonsense: Budget::new(limits::MOST_NONSENSE, now),
             visits: Budget::new(limits::MOST_VISITS, now),
@@ -263,6 +269,7 @@ impl Connection {
         {
             self.put_word(Kind::WindowUpdate, 0, more);
         }
+        self.output.comes_first();
     }
 
     /// What is to be written.
@@ -279,6 +286,9 @@ impl Connection {
         }
         if self.output.is_empty() {
             self.answers_queued = 0;
+            self.urgent_queued = 0;
+        } else if self.urgent_queued > 0 && !self.output.has_urgent() {
+            self.answers_queued -= std::mem::take(&mut self.urgent_queued);
         }
         self.pump();
     }
@@ -460,12 +470,5 @@ impl Connection {
         self.output.extend(&last.to_be_bytes());
         self.output.extend(&reason.0.to_be_bytes());
         self.output.extend(what.as_bytes());
-    }
-
-    fn put_ack(&mut self, kind: Kind, payload: &[u8]) {
-        let head = frame::head(kind, flag::ACK, 0, payload.len());
-        self.output.extend(&head);
-        self.output.extend(payload);
-        self.count_answer();
     }
 }

@@ -64,6 +64,14 @@ impl PeerSettings {
         }
         Ok(())
     }
+
+    /// Whether something that was allowed by those `before` is not any more.
+    pub(super) fn allows_less_than(&self, before: &Self) -> bool {
+        self.header_table < before.header_table
+            || self.max_streams < before.max_streams
+            || self.initial_window < before.initial_window
+            || self.max_payload < before.max_payload
+    }
 }
 
 /// The payload that says what we allow.

@@ -9,6 +9,7 @@ mod calls;
 mod floods;
 mod pairs;
 mod requests;
+mod urgent;
 mod windows;
 
 use std::task::{Context, Poll, Waker};

@@ -23,7 +23,7 @@ impl Connection {
             return self.fail(reason, "SETTINGS that cannot be");
         }
         self.encoder.set_limit(self.peer.header_table);
-        self.put_ack(Kind::Settings, &[]);
+        self.confirm_settings(self.peer.allows_less_than(&before));
         let more = i64::from(self.peer.initial_window) - i64::from(before.initial_window);
         if more != 0 && !self.streams.is_empty() {
             if !self.may_visit_all() {
@@ -44,6 +44,27 @@ impl Connection {
         self.pump();
     }
 
+    /// Says that the peer's settings hold for all that it is going to read. Where they allow less, what
+    /// has been queued may break them, and goes before; so it does where that is true of the settings
+    /// before, as confirmations are told apart by their order.
+    fn confirm_settings(&mut self, is_less: bool) {
+        if !is_less && self.output.flushed() >= self.confirmed {
+            return self.answer_first(Kind::Settings, &[]);
+        }
+        self.output
+            .extend(&frame::head(Kind::Settings, flag::ACK, 0, 0));
+        self.confirmed = self.output.end();
+        self.count_answer();
+    }
+
+    /// Answers a frame before all else is said.
+    fn answer_first(&mut self, kind: Kind, payload: &[u8]) {
+        let head = frame::head(kind, flag::ACK, 0, payload.len());
+        self.output.urge(&[&head, payload]);
+        self.urgent_queued += 1;
+        self.count_answer();
+    }
+
     pub(super) fn pinged(&mut self, head: Head, payload: &[u8]) {
         if head.stream != 0 {
             return self.fail(Reason::PROTOCOL_ERROR, "PING of a stream");
@@ -52,7 +73,7 @@ impl Connection {
             return self.fail(Reason::FRAME_SIZE_ERROR, "PING of a wrong size");
         }
         if !head.has(flag::ACK) {
-            return self.put_ack(Kind::Ping, payload);
+            return self.answer_first(Kind::Ping, payload);
         }
         let Some(number) = payload.strip_prefix(b"edge").and_then(frame::word) else {
             return self.count_nonsense();

@@ -118,7 +118,7 @@ impl Connection {
     pub(crate) fn signs(&self) -> Signs {
         Signs {
             received: self.received,
-            written: self.output.flushed(),
+            written: self.output.left(),
             is_stuck: !self.output.is_empty(),
         }
     }
