@@ -72,6 +72,6 @@ pub use policy::{
 pub use probe::{Answers, Probe, Probes};
 pub use report::Report;
 pub use request::Request;
-pub use retry_budget::RetryBudget;
+pub use retry_budget::{RetryBudget, Withdrawal};
 pub use table::{ForwardingTable, Occupancy, RouteChange, Rows, TableEntry, TableError};
 pub use tried::Tried;

@@ -52,6 +52,12 @@ impl RetryBudget {
 
     /// Whether one more retry is allowed; if so it is taken from the budget.
     pub fn try_withdraw(&self, now: Nanos) -> bool {
+        self.withdraw(now).map(Withdrawal::spend).is_some()
+    }
+
+    /// Takes one more retry from the budget, if it is allowed, for as long as it takes to see
+    /// whether it can be made at all.
+    pub fn withdraw(&self, now: Nanos) -> Option<Withdrawal<'_>> {
         let slot = self.slot(now);
         let _turn = self
             .withdrawing
@@ -59,15 +65,36 @@ impl RetryBudget {
             .unwrap_or_else(PoisonError::into_inner);
         let allowed = self.ratio * self.requests.sum(slot) as f64 + self.reserve;
         let granted = self.retries.sum(slot) as f64 + 1.0 <= allowed;
-        if granted {
+        granted.then(|| {
             self.retries.add(slot);
-        }
-        granted
+            Withdrawal { budget: self, slot }
+        })
     }
 
     /// Numbers wrap after 2^32 slots, which is harmless: 136 years of one second.
     fn slot(&self, now: Nanos) -> u32 {
         (now.0 / self.slot_length) as u32
+    }
+}
+
+/// A retry that was taken from a budget. It is given back when dropped, unless it was made.
+#[derive(Debug)]
+#[must_use = "dropping it gives the retry back"]
+pub struct Withdrawal<'a> {
+    budget: &'a RetryBudget,
+    slot: u32,
+}
+
+impl Withdrawal<'_> {
+    /// The retry is made.
+    pub fn spend(self) {
+        std::mem::forget(self);
+    }
+}
+
+impl Drop for Withdrawal<'_> {
+    fn drop(&mut self) {
+        self.budget.retries.remove(self.slot);
     }
 }
 
@@ -84,6 +111,15 @@ impl Window {
             };
             let number = if newer(slot, number) { slot } else { number };
             Some((u64::from(number) << 32) | u64::from(count))
+        });
+    }
+
+    /// Undoes one [`Window::add`], unless that is forgotten already.
+    fn remove(&self, slot: u32) {
+        let word = &self.slots[slot as usize % SLOTS];
+        let _ = word.fetch_update(Relaxed, Relaxed, |word| {
+            let (number, count) = parts(word);
+            (number == slot && count > 0).then(|| word - 1)
         });
     }
 

@@ -328,11 +328,12 @@ impl ForwardingTable {
         look.get()?.service_time()
     }
 
-    /// Whether [`pick`](Self::pick) would not answer [`NoDestination::Saturated`] to a first attempt.
+    /// Whether [`pick`](Self::pick) would not answer [`NoDestination::Saturated`] to a request that
+    /// has been to those in `tried` already.
     #[must_use]
-    pub fn has_room(&self, lambda: &str, now: Nanos) -> bool {
+    pub fn has_room(&self, lambda: &str, tried: &Tried, now: Nanos) -> bool {
         let look = self.lambdas.look_for(lambda);
-        look.get().is_none_or(|known| known.has_room(now))
+        look.get().is_none_or(|known| known.has_room(tried, now))
     }
 
     /// The destinations that the policy wants to be asked about this very request, all at the same

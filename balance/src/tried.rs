@@ -1,6 +1,8 @@
 //! Which destinations one request has already used up.
 
+use foldhash::fast::FixedState;
 use smallvec::SmallVec;
+use std::hash::BuildHasher as _;
 
 /// The destinations, by [`Destination::id`](crate::Destination::id), that a request has already been
 /// sent to and that no further pick may choose for it. Up to eight need no heap.
@@ -42,6 +44,14 @@ impl Tried {
         !self.ids.is_empty() && self.ids.contains(&id)
     }
 
+    /// A number that is the same for the same destinations in whatever order, 0 for none.
+    #[must_use]
+    pub fn fingerprint(&self) -> u64 {
+        let mixed = FixedState::with_seed(3);
+        let hashes = self.ids.iter().map(|id| mixed.hash_one(id));
+        hashes.fold(0, u64::wrapping_add)
+    }
+
     /// How many were tried.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -69,5 +79,17 @@ mod tests {
         }
         assert_eq!(tried.len(), 20);
         assert!(tried.contains(19) && !tried.contains(20));
+    }
+
+    #[test]
+    fn the_same_destinations_in_another_order_have_the_same_fingerprint() {
+        let of = |ids: &[u64]| {
+            let mut tried = Tried::new();
+            ids.iter().for_each(|id| tried.push(*id));
+            tried.fingerprint()
+        };
+        assert_eq!(of(&[]), 0);
+        assert_eq!(of(&[1, 2, 3]), of(&[3, 1, 2]));
+        assert_ne!(of(&[1, 2]), of(&[1, 3]));
     }
 }

@@ -32,13 +32,20 @@ const LONGEST_WAIT: Duration = Duration::from_secs(60);
 /// What a waiter gets: its destination, or why there is none after all.
 type Called = Result<Pick, NoDestination>;
 
+/// What somebody waits for: a place for a lambda at a destination where the request has not been.
+#[derive(Debug)]
+struct Wanted {
+    lambda: Box<str>,
+    table: Arc<LearningTable>,
+    tried: Tried,
+}
+
 /// A request that waits, with all that is needed to pick for it.
 #[derive(Debug)]
 struct Waiting {
-    lambda: Arc<str>,
+    wanted: Arc<Wanted>,
     input_bytes: usize,
     affinity: u64,
-    table: Arc<LearningTable>,
     called: oneshot::Sender<Called>,
 }
 
@@ -47,6 +54,8 @@ struct Waiting {
 pub(crate) struct Applicant<'a> {
     pub(crate) peer: Peer,
     pub(crate) request: Request<'a>,
+    /// Where it has been already.
+    pub(crate) tried: &'a Tried,
     pub(crate) priority: u8,
     pub(crate) table: &'a Arc<LearningTable>,
     pub(crate) deadline: Instant,
@@ -70,15 +79,10 @@ pub(crate) struct Admission {
 #[derive(Debug)]
 struct Line {
     queue: FairQueue<Waiting>,
-    /// The lambdas that somebody waits for.
-    lambdas: HashMap<LambdaKey, Lambda>,
-}
-
-#[derive(Debug)]
-struct Lambda {
-    name: Arc<str>,
-    table: Arc<LearningTable>,
-    waiting: usize,
+    /// What somebody waits for, and how many do. Who has been somewhere is to the queue a waiter for
+    /// another lambda, one with fewer destinations: so it is called up when one of those has room,
+    /// and meanwhile keeps nobody behind it from the others.
+    wanted: HashMap<LambdaKey, (Arc<Wanted>, usize)>,
 }
 
 impl Admission {
@@ -88,17 +92,18 @@ impl Admission {
             max_wait: config.max_wait.into(),
             line: Mutex::new(Line {
                 queue: FairQueue::new(config),
-                lambdas: HashMap::default(),
+                wanted: HashMap::default(),
             }),
             waiting: AtomicUsize::new(0),
             somebody_waits: Notify::new(),
         }
     }
 
-    /// Whether a newcomer has to line up because others wait for the same lambda.
+    /// Whether a newcomer has to line up because others wait for the same lambda. Those who have been
+    /// somewhere do not count: there may be room where they cannot go.
     pub(crate) fn is_awaited(&self, lambda: &str, table: &Arc<LearningTable>) -> bool {
         self.waiting.load(Ordering::Relaxed) > 0
-            && self.line().lambdas.contains_key(&key(lambda, table))
+            && self.line().wanted.contains_key(&key(lambda, table, 0))
     }
 
     /// How many wait.
@@ -113,13 +118,22 @@ impl Admission {
     /// The wait would be too long.
     pub(crate) fn line_up(&self, applicant: Applicant<'_>) -> Result<Place<'_>, Busy> {
         let (called, calls) = oneshot::channel();
-        let Applicant { request, table, .. } = applicant;
-        let lambda = key(request.lambda, table);
+        let Applicant {
+            request,
+            table,
+            tried,
+            ..
+        } = applicant;
+        let lambda = key(request.lambda, table, tried.fingerprint());
         let max_wait = self.max_wait_for(applicant);
         let mut line = self.line();
-        let name = match line.lambdas.get(&lambda) {
-            Some(known) => known.name.clone(),
-            None => Arc::from(request.lambda),
+        let wanted = match line.wanted.get(&lambda) {
+            Some((known, _)) => known.clone(),
+            None => Arc::new(Wanted {
+                lambda: request.lambda.into(),
+                table: table.clone(),
+                tried: tried.clone(),
+            }),
         };
         let waiter = Waiter {
             client: client(applicant.peer),
@@ -129,23 +143,17 @@ impl Admission {
             max_wait: Some(max_wait.mul_f64(0.9).into()),
         };
         let waiting = Waiting {
-            lambda: name.clone(),
+            wanted: wanted.clone(),
             input_bytes: request.input_bytes,
             affinity: request.affinity,
-            table: table.clone(),
             called,
         };
         let pushed = line.queue.push(waiter, waiting, self.clock.now());
         let pushed = pushed.map_err(|Shed { push_back, .. }| Busy(push_back.into()))?;
-        let entry = line.lambdas.entry(lambda).or_insert_with(|| Lambda {
-            name,
-            table: table.clone(),
-            waiting: 0,
-        });
-        entry.waiting += 1;
+        line.wanted.entry(lambda).or_insert((wanted, 0)).1 += 1;
         if let Some(displaced) = pushed.displaced {
             // Its sender is dropped, which tells it.
-            line.gone(key(&displaced.item.lambda, &displaced.item.table));
+            line.gone(displaced.item.wanted.key());
         }
         self.count(&line);
         self.somebody_waits.notify_one();
@@ -176,15 +184,15 @@ impl Admission {
         }
         let mut line = self.line();
         let now = self.clock.now();
-        while let Some((lambda, waiting)) = line.next(now) {
-            line.gone(lambda);
+        while let Some(waiting) = line.next(now) {
+            let wanted = &waiting.wanted;
+            line.gone(wanted.key());
             let request = Request {
-                lambda: &waiting.lambda,
+                lambda: &wanted.lambda,
                 input_bytes: waiting.input_bytes,
                 affinity: waiting.affinity,
             };
-            let table = &waiting.table.table;
-            let picked = table.pick(request, &Tried::new(), now, rng);
+            let picked = wanted.table.table.pick(request, &wanted.tried, now, rng);
             let saturated = matches!(picked, Err(NoDestination::Saturated));
             // Whoever left meanwhile gives the place back at once.
             drop(waiting.called.send(picked));
@@ -216,25 +224,36 @@ impl Admission {
 }
 
 impl Line {
-    /// The next one for whose lambda there is room.
-    fn next(&mut self, now: Nanos) -> Option<(LambdaKey, Waiting)> {
-        let lambdas = &self.lambdas;
+    /// The next one for whom there is room.
+    fn next(&mut self, now: Nanos) -> Option<Waiting> {
+        let known = &self.wanted;
         let has_room = |key: LambdaKey| {
-            let known = lambdas.get(&key);
-            known.is_none_or(|lambda| lambda.table.table.has_room(&lambda.name, now))
+            let known = known.get(&key);
+            known.is_none_or(|(wanted, _)| wanted.has_room(now))
         };
         let (_, waiting) = self.queue.pop(now, has_room)?;
-        Some((key(&waiting.lambda, &waiting.table), waiting))
+        Some(waiting)
     }
 
-    /// One less waits for `lambda`.
-    fn gone(&mut self, lambda: LambdaKey) {
-        if let Some(known) = self.lambdas.get_mut(&lambda) {
-            known.waiting -= 1;
-            if known.waiting == 0 {
-                self.lambdas.remove(&lambda);
+    /// One less waits for that.
+    fn gone(&mut self, wanted: LambdaKey) {
+        if let Some((_, waiting)) = self.wanted.get_mut(&wanted) {
+            *waiting -= 1;
+            if *waiting == 0 {
+                self.wanted.remove(&wanted);
             }
         }
+    }
+}
+
+impl Wanted {
+    fn key(&self) -> LambdaKey {
+        key(&self.lambda, &self.table, self.tried.fingerprint())
+    }
+
+    fn has_room(&self, now: Nanos) -> bool {
+        let table = &self.table.table;
+        table.has_room(&self.lambda, &self.tried, now)
     }
 }
 
@@ -264,16 +283,17 @@ impl Drop for Place<'_> {
     fn drop(&mut self) {
         let mut line = self.admission.line();
         if let Some(waiting) = line.queue.remove(self.key) {
-            line.gone(key(&waiting.lambda, &waiting.table));
+            line.gone(waiting.wanted.key());
             self.admission.count(&line);
         }
     }
 }
 
-/// The same name means something else in another table.
-fn key(lambda: &str, table: &Arc<LearningTable>) -> LambdaKey {
+/// The same name means something else in another table, and to who has been to the destinations with
+/// that fingerprint.
+fn key(lambda: &str, table: &Arc<LearningTable>, tried: u64) -> LambdaKey {
     let table = Arc::as_ptr(table) as usize;
-    LambdaKey(FixedState::with_seed(1).hash_one((lambda, table)))
+    LambdaKey(FixedState::with_seed(1).hash_one((lambda, table, tried)))
 }
 
 fn client(peer: Peer) -> Client {

@@ -5,6 +5,7 @@ mod course;
 mod delay;
 mod inquiry;
 mod pending;
+mod progress;
 mod query;
 mod reply;
 

@@ -252,10 +252,13 @@ impl Lambda {
         Ok(Pick::new(self, request, choice, false, now))
     }
 
-    /// Whether a request would be sent somewhere now, were it only to find out.
-    pub(super) fn has_room(&self, now: Nanos) -> bool {
+    /// Whether a request that was sent to those in `tried` would be sent somewhere now, were it only
+    /// to find out.
+    pub(super) fn has_room(&self, tried: &Tried, now: Nanos) -> bool {
         let mut any_busy = false;
-        for route in &self.routes.load().slice {
+        let snapshot = self.routes.load();
+        let is_new = |route: &&SharedRoute| !tried.contains(route.destination().id());
+        for route in snapshot.slice.iter().filter(is_new) {
             let health = route.destination().health();
             match health.obstacle() {
                 None => return true,

@@ -100,3 +100,22 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_retry_that_is_not_made_is_given_back() {
+    let budget = RetryBudget::new(0.0, 1.0, seconds(1.0));
+    let now = seconds(1000.0);
+    let withdrawal = budget.withdraw(now).unwrap();
+    assert!(budget.withdraw(now).is_none(), "there is only one");
+    drop(withdrawal);
+    budget.withdraw(now).unwrap().spend();
+    assert!(budget.withdraw(now).is_none());
+    let late = RetryBudget::new(0.0, 1.0, seconds(1.0));
+    let withdrawal = late.withdraw(now).unwrap();
+    late.withdraw(now + seconds(5.0)).unwrap().spend();
+    drop(withdrawal);
+    assert!(
+        late.withdraw(now + seconds(5.0)).is_none(),
+        "what is forgotten is not given back again"
+    );
+}

@@ -12,9 +12,10 @@ use futures_util::future::{Either, select};
 use rand::RngExt as _;
 use smallvec::SmallVec;
 
-use super::attempt::{self, Attempt, Verdict};
+use super::attempt::{self, Attempt};
 use super::pending::NoPlace;
-use super::reply::{self, Attempts, NO_DESTINATIONS};
+use super::progress::Progress;
+use super::reply::{self, NO_DESTINATIONS};
 use super::{Ended, Forwarder, PerCore, Query};
 use crate::admission::{Applicant, Busy};
 use crate::explain::Pending;
@@ -32,23 +33,6 @@ pub(super) struct Course<'a> {
     pub(super) request: &'a Query<'a>,
     pub(super) call: &'a LambdaCall,
     pub(super) arrived: Instant,
-}
-
-/// What happened to a request so far.
-#[derive(Debug, Default)]
-struct Progress {
-    tried: Tried,
-    /// The last attempt failed, so that another one has to be afforded.
-    failed: bool,
-    /// Attempts that failed.
-    failures: u32,
-    /// What became of each attempt.
-    attempts: Attempts,
-    /// The last real answer or error.
-    last: Option<LambdaReply>,
-    /// Whether its decisions are kept.
-    sampled: bool,
-    answers: Answers,
 }
 
 /// An attempt that is about to be made.
@@ -69,7 +53,7 @@ enum End {
     With(Box<LambdaReply>),
     /// With what the last attempt came to.
     AsItIs,
-    /// Not yet: there is no room for it now.
+    /// Not yet: there is no room for it now where it has not been.
     Wait,
     /// Not yet: nothing is known of any lambda.
     NoTable,
@@ -111,8 +95,9 @@ impl Course<'_> {
                 }
                 Err(End::Wait) => {
                     waits += 1;
-                    match Box::pin(self.wait_for_a_place(waits)).await {
+                    match Box::pin(self.wait_for_a_place(&progress.tried, waits)).await {
                         Ok(call) => called = Some(call),
+                        Err(Busy(_)) if progress.last.is_some() => break,
                         Err(Busy(push_back)) => {
                             self.forwarder.counters.shed();
                             return reply::busy(push_back);
@@ -121,6 +106,7 @@ impl Course<'_> {
                     continue;
                 }
             };
+            waits = 0;
             let attempt = match self.hedge_delay(&leg, progress) {
                 None => self.plain(leg).await,
                 Some(hedge) => match hedge.after() {
@@ -138,21 +124,13 @@ impl Course<'_> {
             progress.attempts.ended(attempt.outcome, attempt.begun);
             // A copy counts.
             let is_last = progress.tried.len() >= self.forwarder.max_attempts;
-            match attempt.verdict {
-                Verdict::Final => return attempt.reply,
-                _ if is_last => return attempt.reply,
-                Verdict::TryElsewhere => {
-                    progress.failed = true;
-                    progress.failures += 1;
-                    self.forwarder.counters.retried();
-                }
-                Verdict::Refused => {
-                    progress.failed = false;
-                    progress.tried.refused();
-                    self.forwarder.counters.refused();
-                }
+            if is_last || attempt.settles() {
+                return attempt.reply;
             }
-            progress.last = Some(attempt.reply);
+            progress.goes_on_after(attempt, &self.forwarder.counters);
+            if progress.failed {
+                self.forwarder.counters.retried();
+            }
             if !self.back_off(progress.failures).await {
                 break;
             }
@@ -161,8 +139,12 @@ impl Course<'_> {
         last.unwrap_or_else(|| reply::failure(Outcome::Unavailable, NO_DESTINATIONS))
     }
 
-    /// Stands in line until a destination has room.
-    async fn wait_for_a_place(self, waits: u32) -> Result<Result<Pick, NoDestination>, Busy> {
+    /// Stands in line until a destination has room where the request has not been.
+    async fn wait_for_a_place(
+        self,
+        tried: &Tried,
+        waits: u32,
+    ) -> Result<Result<Pick, NoDestination>, Busy> {
         /// Whoever is called up may still find that a retry was quicker.
         const MOST_WAITS: u32 = 4;
         if waits > MOST_WAITS {
@@ -172,6 +154,7 @@ impl Course<'_> {
         let place = admission.line_up(Applicant {
             peer: self.request.peer,
             request: self.request.for_pick(),
+            tried,
             priority: self.request.priority,
             table: self.request.learning,
             deadline: self.call.deadline,
@@ -216,10 +199,23 @@ impl Course<'_> {
                 &mut *self.core.random(),
             )
         };
-        let pick = match called.unwrap_or_else(pick_now) {
+        let picked = called.unwrap_or_else(pick_now);
+        // Nobody lines up for what it could not afford. Refusals have a budget of their own, which
+        // the policy keeps.
+        let retry = match &picked {
+            Ok(_) | Err(NoDestination::Saturated) if progress.failed => {
+                let withdrawal = budget.withdraw(now);
+                Some(withdrawal.ok_or_else(|| {
+                    counters.budget_exhausted();
+                    End::AsItIs
+                })?)
+            }
+            _ => None,
+        };
+        let pick = match picked {
             Ok(pick) => pick,
-            Err(_) if progress.last.is_some() => return Err(End::AsItIs),
             Err(NoDestination::Saturated) => return Err(End::Wait),
+            Err(_) if progress.last.is_some() => return Err(End::AsItIs),
             Err(NoDestination::UnknownLambda) if self.forwarder.awaits_table(table) => {
                 return Err(End::NoTable);
             }
@@ -228,11 +224,6 @@ impl Course<'_> {
                 return Err(End::With(nowhere.into()));
             }
         };
-        // Refusals have a budget of their own, which the policy keeps.
-        if progress.failed && !budget.try_withdraw(now) {
-            counters.budget_exhausted();
-            return Err(End::AsItIs);
-        }
         let number = tried.len() + 1;
         let is_last = number >= *max_attempts;
         let max_wait = self.request.max_wait(&pick, is_last);
@@ -254,6 +245,9 @@ impl Course<'_> {
         }
         if is_first {
             self.probe(now);
+        }
+        if let Some(retry) = retry {
+            retry.spend();
         }
         progress.tried.push(pick.destination().id());
         Ok(Leg {

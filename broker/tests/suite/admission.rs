@@ -197,3 +197,71 @@ async fn a_hint_never_to_come_back_ends_the_request() {
     assert_eq!(told.trailer(PUSH_BACK), Some("-1"));
     assert_eq!(computers.iter().map(Computer::count).sum::<usize>(), 1);
 }
+
+/// A router whose computers are one that is full and one that does not know the lambda.
+async fn full_or_ignorant(config: Config) -> (Running, Computer, Arc<Semaphore>, Computer) {
+    let (mut router, full, gate) = full(config, &["f"]).await;
+    let unknown = LambdaResponse::error(Outcome::NotFound, "no such lambda");
+    let ignorant = Computer::start(Conduct::Say(unknown));
+    router.route("f", &ignorant.name(), true).await;
+    (router, full, gate, ignorant)
+}
+
+#[tokio::test]
+async fn who_was_turned_down_elsewhere_waits_for_a_place_like_anybody_else() {
+    let (router, full, gate, ignorant) = full_or_ignorant(one_at_a_time()).await;
+    let waiting = router.spawn(&said("waiting"));
+    router.until_metric(WAITING, 1.0).await;
+    assert_eq!((ignorant.count(), full.count()), (1, 2));
+    gate.add_permits(2);
+    let told = waiting.await.unwrap();
+    assert_eq!(told.response.retcode, "OK");
+    assert_eq!(
+        told.trailer("edge-attempt-outcomes"),
+        Some("not_found,ok"),
+        "it is not sent again where it was"
+    );
+}
+
+#[tokio::test]
+async fn who_waits_in_vain_after_an_answer_gets_that_answer() {
+    let mut config = one_at_a_time();
+    config.admission.max_wait = Duration::from_millis(20);
+    let (router, full, _gate, ignorant) = full_or_ignorant(config).await;
+    let told = router.spawn(&said("in vain")).await.unwrap();
+    assert_eq!(told.response.outcome(), Outcome::NotFound);
+    assert_eq!((ignorant.count(), full.count()), (1, 2));
+    router.until_metric(WAITING, 0.0).await;
+}
+
+#[tokio::test]
+async fn nobody_lines_up_for_a_retry_that_could_not_be_afforded() {
+    let mut config = one_at_a_time();
+    config.retry.ratio = 0.0;
+    config.retry.reserve_per_second = 0.0;
+    let (router, full, _gate, ignorant) = full_or_ignorant(config).await;
+    let told = router.spawn(&said("poor")).await.unwrap();
+    assert_eq!(told.response.outcome(), Outcome::NotFound);
+    assert_eq!((ignorant.count(), full.count()), (1, 2));
+}
+
+#[tokio::test]
+async fn who_can_go_to_one_destination_only_keeps_nobody_from_the_others() {
+    let (router, full, gate, other) = full_or_ignorant(one_at_a_time()).await;
+    let choosy = router.spawn(&said("choosy"));
+    router.until_metric(WAITING, 1.0).await;
+    let second_gate = Arc::new(Semaphore::new(1));
+    other.conduct(Conduct::Gate(second_gate.clone(), done(1)));
+    assert_eq!(router.ask(&said("newcomer")).await.retcode, "OK");
+    drop(router.spawn(&said("held, too")));
+    eventually("the other one is full as well", || other.count() == 3).await;
+    let behind = router.spawn(&said("behind"));
+    router.until_metric(WAITING, 2.0).await;
+    second_gate.add_permits(2);
+    assert_eq!(behind.await.unwrap().response.retcode, "OK");
+    assert!(!choosy.is_finished());
+    assert_eq!(full.count(), 2, "nobody overtook it where it can go");
+    gate.add_permits(2);
+    let told = choosy.await.unwrap();
+    assert_eq!(told.trailer("edge-attempt-outcomes"), Some("not_found,ok"));
+}
