@@ -316,10 +316,12 @@ impl Course<'_> {
                             Either::Right((attempt, _)) if attempt.settles() => attempt,
                             Either::Left((attempt, second)) => {
                                 progress.attempts.ended(attempt.outcome, attempt.begun);
+                                progress.goes_on_after(attempt, counters);
                                 second.await
                             }
                             Either::Right((attempt, first)) => {
                                 progress.attempts.ended(attempt.outcome, attempt.begun);
+                                progress.goes_on_after(attempt, counters);
                                 first.await
                             }
                         }

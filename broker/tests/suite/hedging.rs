@@ -302,3 +302,23 @@ async fn a_copy_counts_as_one_of_the_attempts_that_are_allowed() {
         told.trailer(OUTCOMES)
     );
 }
+
+#[tokio::test]
+async fn a_copy_that_is_refused_counts_as_refused_although_the_first_is_answered() {
+    const REFUSALS: &str = "edge_router_refusals_total";
+    let practised = Practised::new(config_without_probes(), 2).await;
+    let before = practised.router.metric(REFUSALS).await;
+    let refused = LambdaResponse::error(Outcome::Refused, "refused: would wait");
+    practised.hold_one(Some(&refused));
+    let asked = practised.router.spawn(&LambdaRequest {
+        input: "held".into(),
+        ..idempotent()
+    });
+    eventually("a copy is sent", || practised.copies("held") == 2).await;
+    practised.router.until_metric(REFUSALS, before + 1.0).await;
+    practised.permits.add_permits(1);
+    let told = asked.await.unwrap();
+    assert_eq!(told.response.retcode, "OK");
+    assert_eq!(told.trailer(OUTCOMES), Some("refused,ok"));
+    assert_eq!(practised.router.router.retries(), 0);
+}
