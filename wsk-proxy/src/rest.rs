@@ -3,7 +3,7 @@
 mod about;
 mod actions;
 mod activations;
-mod body;
+pub(crate) mod body;
 mod heard;
 mod invoke;
 mod list;
@@ -22,6 +22,7 @@ use http::{HeaderValue, Request, Response};
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
 
+use self::body::Arriving;
 use self::heard::Heard;
 use self::query::Query;
 use self::reply::{Problem, Reply};
@@ -60,18 +61,21 @@ pub(crate) async fn serve(
     lane: &Arc<Lane>,
     request: Request<Incoming>,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
-    let (parts, body) = request.into_parts();
+    let (parts, incoming) = request.into_parts();
+    let mut body = Arriving::from(incoming);
     let heard = Heard::of(&parts.headers);
     let transaction = Transaction::of(&heard);
     let shared = &*lane.shared;
     let most = shared.config.limits.max_in_flight;
     let place = Counted::below(&shared.in_flight, most);
     let (operation, answered) = if place.is_some() {
-        answer(lane, &parts, &heard, body).await
+        answer(lane, &parts, &heard, &mut body).await
     } else {
         let text = format!("The proxy is busy: {most} requests are being answered.");
         ("busy", Err(Problem::busy(&text, Duration::from_secs(1))))
     };
+    drop(place);
+    body.leave(lane, &parts);
     let reply = answered.unwrap_or_else(|problem| problem.reply(transaction.text()));
     shared.metrics.answered(operation, reply.status().as_u16());
     let is_ending = shared.stopping.is_cancelled();
@@ -108,7 +112,7 @@ async fn answer(
     lane: &Arc<Lane>,
     parts: &Parts,
     heard: &Heard<'_>,
-    body: Incoming,
+    body: &mut Arriving,
 ) -> (&'static str, Result<Reply, Problem>) {
     let path = match route::decode(parts.uri.path()) {
         Ok(path) => path,
@@ -128,7 +132,7 @@ async fn operate(
     lane: &Arc<Lane>,
     parts: &Parts,
     heard: &Heard<'_>,
-    body: Incoming,
+    body: &mut Arriving,
     route: Route<'_>,
 ) -> Result<Reply, Problem> {
     let Some((namespace, scope)) = route.needs() else {

@@ -30,6 +30,7 @@ use crate::quota::Quotas;
 use crate::registry::Registry;
 use crate::reload;
 use crate::repeats::Repeats;
+use crate::rest::body;
 use crate::routers::Routers;
 use crate::shared::Shared;
 use crate::store::{Fill, Store};
@@ -180,6 +181,7 @@ impl Proxy {
             places: Places::new(config.invoke.max_queued, config.invoke.workers),
             metrics: Metrics::default(),
             room: Arc::new(Semaphore::new(config.limits.max_buffered_bytes)),
+            unwanted: Arc::new(Semaphore::new(body::MOST_UNWANTED)),
             in_flight: AtomicUsize::new(0),
             clock: Arc::default(),
             connections: AtomicUsize::new(0),

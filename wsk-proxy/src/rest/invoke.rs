@@ -5,9 +5,10 @@ use std::time::{Duration, Instant};
 
 use edge_transport::Metadata;
 use http::{HeaderName, StatusCode};
-use hyper::body::{Bytes, Incoming};
+use hyper::body::Bytes;
 use tokio::sync::{oneshot, watch};
 
+use super::body::Arriving;
 use super::heard::{self, Heard};
 use super::reply::{Problem, Reply};
 use super::route::ActionPath;
@@ -37,7 +38,7 @@ struct Manner {
 
 pub(super) async fn invoke(
     asked: &Asked<'_>,
-    incoming: Incoming,
+    incoming: &mut Arriving,
     path: ActionPath<'_>,
 ) -> Result<Reply, Problem> {
     let begin = Instant::now();

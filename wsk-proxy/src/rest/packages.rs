@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use http::StatusCode;
-use hyper::body::Incoming;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::actions::{self, check_name};
+use super::body::Arriving;
 use super::register::{post, read, traits, written};
 use super::reply::{Problem, Reply};
 use super::{Asked, list};
@@ -79,7 +79,7 @@ pub(super) fn get(asked: &Asked<'_>, name: &str) -> Result<Reply, Problem> {
 
 pub(super) async fn put(
     asked: &Asked<'_>,
-    incoming: Incoming,
+    incoming: &mut Arriving,
     name: &str,
 ) -> Result<Reply, Problem> {
     check_name(name)?;

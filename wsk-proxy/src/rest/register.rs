@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use http::StatusCode;
-use hyper::body::Incoming;
 use serde::Deserialize;
 
 use super::actions::{self, ALIAS, SEQUENCE, What, of_registered};
+use super::body::Arriving;
 use super::reply::{Problem, Reply};
 use super::route::ActionPath;
 use super::{Asked, body, packages};
@@ -34,7 +34,7 @@ struct Exec {
 
 pub(super) async fn put_action(
     asked: &Asked<'_>,
-    incoming: Incoming,
+    incoming: &mut Arriving,
     path: ActionPath<'_>,
 ) -> Result<Reply, Problem> {
     let shared = &asked.lane.shared;
@@ -114,7 +114,7 @@ pub(super) async fn delete_action(
 /// Reads a JSON document; nothing stands for one that says nothing.
 pub(super) async fn read<T: Default + for<'de> Deserialize<'de>>(
     asked: &Asked<'_>,
-    incoming: Incoming,
+    incoming: &mut Arriving,
 ) -> Result<T, Problem> {
     let received = body::read(&asked.lane.shared, incoming).await?;
     if received.bytes.trim_ascii().is_empty() {

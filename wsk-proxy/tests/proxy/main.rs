@@ -10,6 +10,7 @@ mod actions;
 mod activations;
 mod background;
 mod documents;
+mod early;
 mod errors;
 mod failures;
 mod http2;
