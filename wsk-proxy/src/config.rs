@@ -17,6 +17,9 @@ pub use self::sections::{
 /// The admin port unless configured otherwise.
 pub(crate) const ADMIN_PORT: u16 = 9200;
 
+/// What comes with a result in an answer, in bytes, at the most.
+pub(crate) const AROUND_RESULT: usize = 1 << 20;
+
 /// Everything that can be configured. Unknown keys are errors.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]

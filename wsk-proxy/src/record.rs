@@ -5,7 +5,7 @@ use crate::entity::Limits;
 use crate::json::Writer;
 
 /// Bytes of a record without texts and steps, about, and a little more.
-const AROUND: usize = 704;
+pub(crate) const AROUND: usize = 704;
 
 /// All of an activation.
 pub(crate) fn full(activation: &Activation) -> Vec<u8> {
@@ -14,17 +14,19 @@ pub(crate) fn full(activation: &Activation) -> Vec<u8> {
     out.into_bytes()
 }
 
-/// All of each, as a list.
-pub(crate) fn full_list<'a>(activations: impl IntoIterator<Item = &'a Activation>) -> Vec<u8> {
-    list(activations, write_full)
-}
-
 /// A line of a list of each.
 pub(crate) fn brief_list<'a>(activations: impl IntoIterator<Item = &'a Activation>) -> Vec<u8> {
-    list(activations, |out, activation| {
-        write_head(out, activation);
+    let mut out = Writer::with_capacity(AROUND);
+    out.raw("[");
+    for (at, activation) in activations.into_iter().enumerate() {
+        if at > 0 {
+            out.raw(",");
+        }
+        write_head(&mut out, activation);
         out.raw("}");
-    })
+    }
+    out.raw("]");
+    out.into_bytes()
 }
 
 /// What came of it.
@@ -43,28 +45,12 @@ pub(crate) fn logs(activation: &Activation) -> Vec<u8> {
     out.into_bytes()
 }
 
-fn list<'a>(
-    activations: impl IntoIterator<Item = &'a Activation>,
-    write: impl Fn(&mut Writer, &Activation),
-) -> Vec<u8> {
-    let mut out = Writer::with_capacity(AROUND);
-    out.raw("[");
-    for (at, activation) in activations.into_iter().enumerate() {
-        if at > 0 {
-            out.raw(",");
-        }
-        write(&mut out, activation);
-    }
-    out.raw("]");
-    out.into_bytes()
-}
-
 fn room(activation: &Activation) -> usize {
     let names = 2 * activation.action.full().len();
     AROUND + names + activation.texts.len() + 40 * activation.steps.len()
 }
 
-fn write_full(out: &mut Writer, activation: &Activation) {
+pub(crate) fn write_full(out: &mut Writer, activation: &Activation) {
     write_head(out, activation);
     out.raw(",\"subject\":");
     out.plain(activation.action.namespace());

@@ -12,6 +12,8 @@ mod query;
 mod register;
 mod reply;
 mod route;
+mod rows;
+mod sent;
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -19,14 +21,14 @@ use std::time::Duration;
 
 use http::request::Parts;
 use http::{HeaderValue, Request, Response};
-use http_body_util::Full;
-use hyper::body::{Bytes, Incoming};
+use hyper::body::Incoming;
 
 use self::body::Arriving;
 use self::heard::Heard;
 use self::query::Query;
 use self::reply::{Problem, Reply};
 use self::route::{Route, Target};
+use self::sent::Sent;
 use crate::activation::{Digits, random_uuid};
 use crate::auth::{Identity, Scope};
 use crate::lane::Lane;
@@ -60,7 +62,7 @@ enum Transaction<'a> {
 pub(crate) async fn serve(
     lane: &Arc<Lane>,
     request: Request<Incoming>,
-) -> Result<Response<Full<Bytes>>, Infallible> {
+) -> Result<Response<Sent>, Infallible> {
     let (parts, incoming) = request.into_parts();
     let mut body = Arriving::from(incoming);
     let heard = Heard::of(&parts.headers);
@@ -76,6 +78,7 @@ pub(crate) async fn serve(
     };
     drop(place);
     body.leave(lane, &parts);
+    let answered = answered.and_then(|reply| reply.hold(&shared.unsent, parts.version));
     let reply = answered.unwrap_or_else(|problem| problem.reply(transaction.text()));
     shared.metrics.answered(operation, reply.status().as_u16());
     let is_ending = shared.stopping.is_cancelled();

@@ -20,7 +20,7 @@ use crate::activation::now_ms;
 use crate::archive::Archive;
 use crate::auth::{self, Credentials, CredentialsError, Doorkeeper, Identity, Pair, Scopes};
 use crate::background::Places;
-use crate::config::{ADMIN_PORT, Config, InvalidConfig};
+use crate::config::{ADMIN_PORT, AROUND_RESULT, Config, InvalidConfig};
 use crate::connections::Door;
 use crate::journal::{Journal, JournalError, JournalThread, Line, Read};
 use crate::lane::Lane;
@@ -40,8 +40,6 @@ use crate::tls::{self, HttpsError};
 
 /// How often what is too old is let go of, gauges are set, and the clock goes on.
 const TIDY_EVERY: Duration = Duration::from_secs(1);
-/// What comes with a result in an answer, in bytes, at the most.
-const AROUND_RESULT: usize = 1 << 20;
 
 /// The proxy; see the documentation of the crate.
 #[derive(Debug)]
@@ -181,6 +179,7 @@ impl Proxy {
             places: Places::new(config.invoke.max_queued, config.invoke.workers),
             metrics: Metrics::default(),
             room: Arc::new(Semaphore::new(config.limits.max_buffered_bytes)),
+            unsent: Arc::new(Semaphore::new(config.limits.max_unsent_bytes)),
             unwanted: Arc::new(Semaphore::new(body::MOST_UNWANTED)),
             in_flight: AtomicUsize::new(0),
             clock: Arc::default(),

@@ -36,6 +36,8 @@ pub(crate) struct Shared {
     pub(crate) metrics: Metrics,
     /// Bytes of bodies that may be held.
     pub(crate) room: Arc<Semaphore>,
+    /// Bytes of answers that may wait to be sent.
+    pub(crate) unsent: Arc<Semaphore>,
     /// Places for what is left of bodies after an early answer.
     pub(crate) unwanted: Arc<Semaphore>,
     /// Requests that are being answered.

@@ -116,7 +116,7 @@ impl Store {
         shelf.by_start.get(shelf.by_id.get(&id)?)?.activation()
     }
 
-    /// Those that `filter` lets through, newest first.
+    /// Those that `filter` lets through, newest first, without their results.
     pub(crate) fn list(
         &self,
         namespace: &str,
@@ -129,8 +129,22 @@ impl Store {
         found
             .skip(skip)
             .take(limit)
-            .filter_map(Kept::activation)
+            .filter_map(Kept::without_result)
             .collect()
+    }
+
+    /// The same ones by their ids, with their sizes in bytes.
+    pub(crate) fn ids(
+        &self,
+        namespace: &str,
+        filter: &Filter,
+        skip: usize,
+        limit: usize,
+    ) -> Vec<(ActivationId, usize)> {
+        let inner = self.lock();
+        let found = inner.matching(namespace, filter);
+        let sized = found.map(|kept| (kept.id(), kept.size()));
+        sized.skip(skip).take(limit).collect()
     }
 
     pub(crate) fn count(&self, namespace: &str, filter: &Filter) -> usize {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::Config;
+use super::{AROUND_RESULT, Config};
 use crate::auth::Pair;
 use crate::names;
 
@@ -170,6 +170,11 @@ impl Config {
             limits.max_buffered_bytes >= limits.max_body_bytes,
             "limits.max-buffered-bytes",
             "must have room for one body (limits.max-body-bytes) at least",
+        )?;
+        holds(
+            limits.max_unsent_bytes >= limits.max_result_bytes + AROUND_RESULT,
+            "limits.max-unsent-bytes",
+            "must have room for one answer (limits.max-result-bytes and 1 MiB) at least",
         )
     }
 }
@@ -252,6 +257,7 @@ mod tests {
             ("invoke.max-hops = 1000", "invoke.max-hops"),
             ("limits.max-body-bytes = 1", "limits.max-body-bytes"),
             ("limits.max-buffered-bytes = 1", "limits.max-buffered-bytes"),
+            ("limits.max-unsent-bytes = 1", "limits.max-unsent-bytes"),
         ] {
             let config = parsed(&format!("auth.open = true\n{text}"));
             assert_eq!(config.check().unwrap_err().key, key, "{text}");

@@ -176,6 +176,8 @@ pub struct LimitsConfig {
     pub max_result_bytes: usize,
     /// Bodies of all requests that have not ended, in bytes.
     pub max_buffered_bytes: usize,
+    /// Answers of more than 16 KiB, or of 1 KiB over HTTP/2, that have not been sent, in bytes.
+    pub max_unsent_bytes: usize,
     /// Requests that are being answered at the same time.
     pub max_in_flight: usize,
     /// Connections.
@@ -192,6 +194,7 @@ impl Default for LimitsConfig {
             max_body_bytes: 1 << 20,
             max_result_bytes: 8 << 20,
             max_buffered_bytes: 256 << 20,
+            max_unsent_bytes: 256 << 20,
             max_in_flight: 10_000,
             max_connections: 10_000,
             invocations_per_minute: 0,

@@ -89,12 +89,10 @@ fn lists_and_parts_are_json() {
     let (lambda, sequence) = (lambda(), sequence());
     let json = |text: Vec<u8>| serde_json::from_slice::<serde_json::Value>(&text).unwrap();
     let (one, other) = (json(full(&lambda)), json(full(&sequence)));
-    let all = json(full_list([&lambda, &sequence]));
-    assert_eq!(all, serde_json::json!([&one, &other]));
     let brief = json(brief_list([&lambda, &sequence]));
     assert_eq!(brief[1]["annotations"], other["annotations"]);
     assert!(brief[0].get("response").is_none());
-    assert_eq!(json(full_list([])), serde_json::json!([]));
+    assert_eq!(json(brief_list([])), serde_json::json!([]));
     assert_eq!(json(response(&lambda)), one["response"]);
     assert_eq!(json(logs(&sequence))["logs"], other["logs"]);
 }

@@ -7,6 +7,7 @@ use super::list::count;
 use super::query::Query;
 use super::reply::{Problem, Reply};
 use super::route::Part;
+use super::rows::Rows;
 use crate::activation::ActivationId;
 use crate::record;
 use crate::store::Filter;
@@ -24,13 +25,16 @@ pub(super) fn list(asked: &Asked<'_>) -> Result<Reply, Problem> {
         let number = store.count(&asked.namespace, &filter);
         return Ok(count("activations", number.saturating_sub(skip)));
     }
+    if docs {
+        let ids = store.ids(&asked.namespace, &filter, skip, limit);
+        let rows = Rows::new(asked.lane.shared.clone(), asked.namespace.clone(), ids);
+        return Ok(Reply::rows(rows));
+    }
     let found = store.list(&asked.namespace, &filter, skip, limit);
-    let rows = if docs {
-        record::full_list(&found)
-    } else {
-        record::brief_list(&found)
-    };
-    Ok(Reply::written(StatusCode::OK, rows.into()))
+    Ok(Reply::written(
+        StatusCode::OK,
+        record::brief_list(&found).into(),
+    ))
 }
 
 pub(super) fn get(asked: &Asked<'_>, id: &str, part: Part) -> Result<Reply, Problem> {

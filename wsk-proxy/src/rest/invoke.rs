@@ -86,7 +86,7 @@ pub(super) async fn invoke(
     shared.metrics.invoked(begin.elapsed());
     match ended? {
         Some(activation) => Ok(finished(&activation, manner.result)),
-        None => Ok(accepted(id)),
+        None => Ok(Reply::accepted(id)),
     }
 }
 
@@ -194,12 +194,7 @@ async fn accept<H: Send + 'static>(
             Problem::busy(&error.to_string(), Duration::from_secs(1))
         }
     })?;
-    Ok(accepted(id))
-}
-
-fn accepted(id: ActivationId) -> Reply {
-    let body = format!("{{\"activationId\":\"{id}\"}}");
-    Reply::written(StatusCode::ACCEPTED, body.into()).of(id)
+    Ok(Reply::accepted(id))
 }
 
 /// The answer to a client that has waited for the end.
@@ -350,10 +345,10 @@ async fn again(
     }
     // Before this the first one may still be refused, and its id stand for nothing.
     if !manner.blocking {
-        return Ok(accepted(id));
+        return Ok(Reply::accepted(id));
     }
     match shared.archive.store.get(&asked.namespace, id) {
         Some(activation) => Ok(finished(&activation, manner.result)),
-        None => Ok(accepted(id)),
+        None => Ok(Reply::accepted(id)),
     }
 }

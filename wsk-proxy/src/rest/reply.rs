@@ -1,6 +1,6 @@
 //! Answers: JSON with OpenWhisk's headers, and errors that its clients understand.
 
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use http::header::{
@@ -8,10 +8,12 @@ use http::header::{
     ACCESS_CONTROL_EXPOSE_HEADERS, ALLOW, CONNECTION, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Version};
-use http_body_util::Full;
 use hyper::body::Bytes;
 use serde::Serialize;
+use tokio::sync::Semaphore;
 
+use super::rows::Rows;
+use super::sent::{Sent, held};
 use crate::activation::ActivationId;
 
 /// Nodes that a request has passed, between proxies and adapters; in an answer: why it was stopped.
@@ -23,6 +25,11 @@ const ACTIVATION_ID: HeaderName = HeaderName::from_static("x-openwhisk-activatio
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
+
+/// Bodies up to this size, in bytes, need no room: over HTTP/1 there is one of each connection.
+const SMALL: usize = 16 << 10;
+/// Over HTTP/2, where there is one of each stream.
+const SMALL_OF_STREAM: usize = 1 << 10;
 
 /// The first headers of all answers, whose values differ.
 const PLACES: usize = 2;
@@ -50,7 +57,7 @@ static ALWAYS: LazyLock<HeaderMap> = LazyLock::new(|| {
 #[derive(Debug)]
 pub(super) struct Reply {
     status: StatusCode,
-    body: Bytes,
+    body: Sent,
     /// `None`: JSON.
     content_type: Option<HeaderValue>,
     activation: Option<ActivationId>,
@@ -89,10 +96,24 @@ impl Reply {
         Self::raw(StatusCode::OK, Bytes::new(), Some(TEXT))
     }
 
+    /// A list that is made while it is sent.
+    pub(super) fn rows(rows: Rows) -> Self {
+        Self {
+            body: Sent::Rows(Box::new(rows)),
+            ..Self::raw(StatusCode::OK, Bytes::new(), None)
+        }
+    }
+
+    /// An invocation that goes on, or whose result is to be asked for.
+    pub(super) fn accepted(id: ActivationId) -> Self {
+        let body = format!("{{\"activationId\":\"{id}\"}}");
+        Self::written(StatusCode::ACCEPTED, body.into()).of(id)
+    }
+
     fn raw(status: StatusCode, body: Bytes, content_type: Option<HeaderValue>) -> Self {
         Self {
             status,
-            body,
+            body: Sent::Whole(body),
             content_type,
             activation: None,
             more: Vec::new(),
@@ -105,6 +126,38 @@ impl Reply {
         self
     }
 
+    /// Takes room for the body until it has been sent. If there is none, what an action has done is
+    /// not to be lost for that: its client gets the id that it can ask with.
+    ///
+    /// # Errors
+    /// If there is no room for anything else.
+    pub(super) fn hold(mut self, room: &Arc<Semaphore>, version: Version) -> Result<Self, Problem> {
+        let Sent::Whole(body) = &mut self.body else {
+            return Ok(self);
+        };
+        let small = if version < Version::HTTP_2 {
+            SMALL
+        } else {
+            SMALL_OF_STREAM
+        };
+        if body.len() <= small {
+            return Ok(self);
+        }
+        let bytes = u32::try_from(body.len()).unwrap_or(u32::MAX);
+        match (room.clone().try_acquire_many_owned(bytes), self.activation) {
+            (Ok(room), _) => {
+                *body = held(std::mem::take(body), room);
+                Ok(self)
+            }
+            (Err(_), Some(id)) => Ok(Self::accepted(id)),
+            (Err(_), None) => {
+                let text = "The proxy is busy: answers that their clients have not read yet take \
+                            all the memory they may.";
+                Err(Problem::busy(text, Duration::from_secs(1)))
+            }
+        }
+    }
+
     pub(super) fn status(&self) -> StatusCode {
         self.status
     }
@@ -115,8 +168,8 @@ impl Reply {
         transaction: HeaderValue,
         version: Version,
         is_ending: bool,
-    ) -> Response<Full<Bytes>> {
-        let mut response = Response::new(Full::new(self.body));
+    ) -> Response<Sent> {
+        let mut response = Response::new(self.body);
         *response.status_mut() = self.status;
         *response.headers_mut() = ALWAYS.clone();
         let headers = response.headers_mut();

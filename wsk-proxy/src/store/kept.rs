@@ -103,6 +103,15 @@ impl Kept {
     }
 
     pub(super) fn activation(&self) -> Option<Activation> {
+        self.with(|result| result)
+    }
+
+    /// For lists, which may be long.
+    pub(super) fn without_result(&self) -> Option<Activation> {
+        self.with(|_| "null")
+    }
+
+    fn with(&self, shown: impl FnOnce(&str) -> &str) -> Option<Activation> {
         let read = self.read()?;
         let lambda = read.texts.get(..read.lambda)?;
         let responder = read.texts.get(read.lambda..read.lambda + read.responder)?;
@@ -124,7 +133,7 @@ impl Kept {
             timed_out: read.flags & TIMED_OUT != 0,
             limit_ms: read.longs[2],
             status: *STATUSES.get(usize::from(read.status))?,
-            texts: Texts::new(lambda, responder, result),
+            texts: Texts::new(lambda, responder, shown(result)),
         })
     }
 

@@ -63,7 +63,12 @@ fn lists_are_newest_first_within_the_filter() {
         ..Filter::default()
     };
     assert_eq!(store.count("a", &never), 0);
-    assert_eq!(store.list("a", &Filter::default(), 1, 1)[0].start_ms, 5);
+    let page = store.list("a", &Filter::default(), 1, 1);
+    assert_eq!(page[0].start_ms, 5);
+    // Of what may be long only as much as a list shows.
+    assert_eq!(page[0].texts.result(), "null");
+    let ids = store.ids("a", &Filter::default(), 1, 1);
+    assert_eq!((ids[0].0, ids.len()), (page[0].id, 1));
     assert_eq!(store.count("c", &Filter::default()), 0);
 }
 

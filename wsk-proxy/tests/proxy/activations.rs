@@ -4,7 +4,11 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::support::Stack;
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::TcpSocket;
+use tokio::task::JoinSet;
+
+use crate::support::{Stack, eventually};
 
 async fn invoke(stack: &Stack, action: &str) -> String {
     let path = format!("_/actions/{action}?blocking=true");
@@ -99,6 +103,90 @@ async fn namespaces_do_not_see_each_others_activations() {
         .await
         .assert_error(404);
     assert_eq!(stack.client.get("_/activations").await.json(), json!([]));
+}
+
+/// A result that makes a page of two hundred larger than anybody wants to hold.
+const LARGE: usize = 500_000;
+
+/// A stack that holds 2 MiB of answers at the most, and `count` activations with large results.
+async fn crowded(count: usize) -> (Stack, Vec<String>) {
+    let stack = Stack::with(|config| {
+        config.limits.max_result_bytes = 1 << 20;
+        config.limits.max_unsent_bytes = 2 << 20;
+    })
+    .await;
+    let mut ids = Vec::new();
+    for at in 0..count {
+        let body = format!(r#"{{"at":{at},"a":"{}"}}"#, "x".repeat(LARGE));
+        let path = "_/actions/echo?blocking=true&result=true";
+        let answer = stack.client.post(path, body.clone()).await;
+        assert_eq!((answer.status, answer.text()), (200, body.as_str()));
+        ids.insert(0, answer.activation());
+    }
+    (stack, ids)
+}
+
+#[tokio::test]
+async fn documents_of_any_size_are_all_sent_and_never_all_in_memory() {
+    let (stack, ids) = crowded(30).await;
+    let mut pages = JoinSet::new();
+    for _ in 0..8 {
+        let client = stack.client.clone();
+        pages.spawn(async move { client.get("_/activations?docs=true&limit=0").await });
+    }
+    while let Some(page) = pages.join_next().await {
+        let page = page.unwrap();
+        assert_eq!(page.status, 200);
+        let rows = page.json();
+        let rows = rows.as_array().unwrap();
+        assert_eq!(rows.len(), ids.len());
+        for (at, (row, id)) in rows.iter().zip(&ids).enumerate() {
+            assert_eq!(row["activationId"], *id);
+            let result = &row["response"]["result"];
+            assert_eq!(result["at"], ids.len() - 1 - at);
+            assert_eq!(result["a"].as_str().unwrap().len(), LARGE);
+        }
+    }
+    let none = stack
+        .client
+        .get("_/activations?docs=true&name=nobody")
+        .await;
+    assert_eq!((none.status, none.text()), (200, "[]"));
+}
+
+#[tokio::test]
+async fn answers_that_nobody_reads_take_no_more_than_their_share() {
+    let (stack, ids) = crowded(60).await;
+    let mut idlers = Vec::new();
+    for _ in 0..8 {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_recv_buffer_size(4096).unwrap();
+        let mut stream = socket.connect(stack.proxy.address()).await.unwrap();
+        let head =
+            "GET /api/v1/namespaces/_/activations?docs=true&limit=0 HTTP/1.1\r\nhost: p\r\n\r\n";
+        stream.write_all(head.as_bytes()).await.unwrap();
+        idlers.push(stream);
+    }
+    let first = format!("_/activations/{}", ids[0]);
+    let is = async |status| stack.client.get(&first).await.status == status;
+    eventually("there is no room left", || is(503)).await;
+    stack.client.get(&first).await.assert_error(503);
+    // What has been executed is not lost, and small answers need no room.
+    let body = format!(r#"{{"a":"{}"}}"#, "x".repeat(100_000));
+    let path = "_/actions/echo?blocking=true&result=true";
+    let answer = stack.client.post(path, body.clone()).await;
+    assert_eq!(answer.status, 202, "{answer:?}");
+    let id = answer.json()["activationId"].as_str().unwrap().to_owned();
+    assert_eq!(id, answer.activation());
+    assert_eq!(stack.client.get("_/activations?limit=1").await.status, 200);
+    drop(idlers);
+    eventually("there is room again", || is(200)).await;
+    let kept = stack
+        .client
+        .get(&format!("_/activations/{id}/result"))
+        .await;
+    let sent: serde_json::Value = serde_json::from_str(&body).unwrap();
+    assert_eq!(kept.json()["result"], sent);
 }
 
 #[tokio::test]
