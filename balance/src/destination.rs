@@ -10,8 +10,9 @@ use crate::{Health, Nanos, Report};
 use crossbeam_utils::CachePadded;
 use foldhash::fast::FixedState;
 use std::collections::HashMap;
+use std::hash::BuildHasher as _;
 use std::sync::atomic::{
-    AtomicBool, AtomicU32,
+    AtomicBool, AtomicU32, AtomicU64,
     Ordering::{Relaxed, SeqCst},
     fence,
 };
@@ -22,6 +23,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 pub struct Destination {
     name: Arc<str>,
     id: u64,
+    /// The hash of the lambda that it is known to serve, 0 before the first, [`SEVERAL`].
+    lambda: AtomicU64,
     owing: Arc<Owing>,
     hot: CachePadded<Hot>,
 }
@@ -44,6 +47,9 @@ struct Hot {
     /// None where limits are switched off.
     limit: Option<AdaptiveLimit>,
 }
+
+/// Stands for the hash of a lambda where a destination serves more than one.
+const SEVERAL: u64 = u64::MAX;
 
 impl Destination {
     /// As announced.
@@ -76,6 +82,21 @@ impl Destination {
     #[inline]
     pub(crate) fn load(&self) -> &Load {
         &self.hot.load
+    }
+
+    /// Takes note of a lambda that some table sends there.
+    pub(crate) fn serves(&self, lambda: &str) {
+        let hash = hash(lambda);
+        if let Err(known) = self.lambda.compare_exchange(0, hash, Relaxed, Relaxed)
+            && known != hash
+        {
+            self.lambda.store(SEVERAL, Relaxed);
+        }
+    }
+
+    /// Whether no table ever sent another lambda there.
+    pub(crate) fn serves_only(&self, lambda: &str) -> bool {
+        self.lambda.load(Relaxed) == hash(lambda)
     }
 
     /// What it owes.
@@ -222,6 +243,7 @@ impl Destinations {
         let destination = Arc::new(Destination {
             name: Arc::clone(&name),
             id: registry.next_id,
+            lambda: AtomicU64::new(0),
             owing: Arc::clone(&self.owing),
             hot: CachePadded::new(Hot {
                 in_flight: AtomicU32::new(0),
@@ -304,6 +326,13 @@ impl Destinations {
     fn lock(&self) -> MutexGuard<'_, Registry> {
         lock(&self.registry)
     }
+}
+
+/// Neither 0 nor [`SEVERAL`].
+fn hash(lambda: &str) -> u64 {
+    FixedState::with_seed(4)
+        .hash_one(lambda)
+        .clamp(1, SEVERAL - 1)
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

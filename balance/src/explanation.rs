@@ -1,7 +1,7 @@
 //! Why a request went where it went, for people who ask.
 
-use crate::Standing;
 use crate::policy::Cost;
+use crate::{Nanos, Standing};
 
 /// What a policy thought of the destinations of a lambda at one moment.
 #[derive(Clone, Debug, PartialEq)]
@@ -25,12 +25,12 @@ pub struct Candidate {
     pub terms: Vec<(&'static str, f64)>,
     /// Requests of this broker there.
     pub in_flight: u32,
-    /// Whether it may be chosen.
+    /// Whether it may be chosen for this lambda.
     pub standing: Standing,
 }
 
 impl Explanation {
-    pub(crate) fn new(costs: Vec<Cost>, total: usize) -> Self {
+    pub(crate) fn new(costs: Vec<Cost>, total: usize, now: Nanos) -> Self {
         let candidate = |cost: Cost| {
             let destination = cost.route.destination();
             Candidate {
@@ -38,7 +38,7 @@ impl Explanation {
                 cost: cost.cost,
                 terms: cost.terms,
                 in_flight: destination.in_flight(),
-                standing: destination.health().standing(),
+                standing: cost.route.standing(now),
             }
         };
         Explanation {

@@ -1,4 +1,5 @@
-//! Whether a destination may be chosen: ejection after failures, stalls, push-back, limits.
+//! Whether a destination may be chosen, whatever the lambda: ejection after failures, stalls,
+//! push-back, limits.
 
 mod failures;
 mod state;
@@ -44,7 +45,9 @@ const HIGHEST_LEVEL: u64 = 5;
 ///   helps against destinations that fail only some requests.)
 /// - **Stall.** It owes answers for much longer than they take. Any answer ends it, and a trial after
 ///   [`FIRST_EJECTION`] finds out; a request that fails meanwhile ejects it.
-/// - **Push-back.** It said that it is overloaded, and when to come back. A trial follows then.
+/// - **Push-back.** It said that it is overloaded as a whole, or about to end, and when to come back.
+///   A trial follows then. (Where only the queue of a lambda is too long, only that lambda stays
+///   away.)
 /// - **Limit.** As many requests of this broker are there as its limit allows, until one returns.
 ///
 /// Where the others are so busy that the ejected destination is badly needed, a policy may ask for
@@ -61,6 +64,14 @@ pub struct Health {
     failures: FailureRatio,
     census: Arc<Census>,
     id: u64,
+}
+
+/// How long to leave alone what is overloaded and asks for so much, having done so so many times
+/// before without an answer in between.
+pub(crate) fn pause(push_back: Option<Nanos>, repeats: u64) -> Nanos {
+    let (least, most) = PUSH_BACK;
+    let doubled = || Nanos(FIRST_PAUSE.0 << repeats.min(MOST_REPEATS));
+    push_back.unwrap_or_else(doubled).clamp(least, most)
 }
 
 /// What the health of all destinations of a broker has in common.
@@ -309,17 +320,15 @@ impl Health {
     /// The destination answered that it is overloaded, and perhaps when to come back. Where it does
     /// not say, pauses double as long as trials are answered the same way.
     pub(crate) fn pushed_back(&self, ticket: Ticket, push_back: Option<Nanos>, now: Nanos) {
-        let (least, most) = PUSH_BACK;
         self.transition(|state| {
             let current = ticket.is_of(state) && (!state.needs_trial() || ticket.trial);
             let repeats = if state.closed { state.memory + 1 } else { 0 };
-            let pause = push_back.unwrap_or(Nanos(FIRST_PAUSE.0 << repeats));
             current.then(|| State {
                 level: 0,
                 stalled: false,
                 closed: true,
                 memory: repeats.min(MOST_REPEATS),
-                ..state.resting(now + pause.clamp(least, most))
+                ..state.resting(now + pause(push_back, repeats))
             })
         });
     }

@@ -3,7 +3,7 @@
 use crate::average::{Average, sample};
 use crate::stamp::{Age, Stamp, pack, unpack};
 use crate::{HedgeDelay, Nanos};
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, Ordering::Relaxed};
 
 /// Weight of a new sample in the means of the lambda.
 const WEIGHT: f32 = 0.02;
@@ -14,6 +14,8 @@ pub(crate) struct LambdaState {
     service: Average,
     explorations: Ration,
     probes: Ration,
+    /// Destinations that asked to be left alone with this lambda.
+    closed: AtomicI32,
     hedge: HedgeDelay,
     /// Positions of the last two routes that won.
     winners: AtomicU64,
@@ -26,6 +28,7 @@ impl LambdaState {
             service: Average::default(),
             explorations: Ration::new(now),
             probes: Ration::new(now),
+            closed: AtomicI32::new(0),
             hedge: HedgeDelay::default(),
             winners: AtomicU64::new(0),
         }
@@ -59,6 +62,23 @@ impl LambdaState {
     /// What limits probes.
     pub(crate) fn probes(&self) -> &Ration {
         &self.probes
+    }
+
+    /// How many destinations asked to be left alone with this lambda.
+    #[inline]
+    pub(crate) fn closed(&self) -> usize {
+        // An end may be counted a moment before the beginning that it ends.
+        self.closed.load(Relaxed).max(0) as usize
+    }
+
+    /// One more did.
+    pub(crate) fn one_closed(&self) {
+        self.closed.fetch_add(1, Relaxed);
+    }
+
+    /// One of them may be chosen again, or is gone.
+    pub(crate) fn one_opened(&self) {
+        self.closed.fetch_sub(1, Relaxed);
     }
 
     /// When to hedge.

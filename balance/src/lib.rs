@@ -52,6 +52,7 @@ mod route;
 mod silence;
 mod stamp;
 mod table;
+mod terms;
 mod tried;
 
 pub use acceptance::Acceptance;

@@ -5,6 +5,7 @@ use crate::outlier::stands_out;
 use crate::policy::{Choice, Executed, Forecast};
 use crate::route::{Route, SharedRoute};
 use crate::table::Lambda;
+use crate::terms::LambdaTicket;
 use crate::{Destination, HedgeDelay, Nanos, Report, Request};
 use std::ops::Deref;
 use std::sync::Arc;
@@ -60,6 +61,7 @@ pub struct Pick {
     lambda: Arc<Lambda>,
     route: SharedRoute,
     ticket: Ticket,
+    lambda_ticket: LambdaTicket,
     reason: Reason,
     max_wait: Option<Nanos>,
     /// Seconds, as are the next ones.
@@ -107,6 +109,7 @@ impl Pick {
             (true, false) => Reason::Best,
         };
         let ticket = route.destination().health().ticket();
+        let lambda_ticket = route.terms().ticket();
         let expected = predicted.unwrap_or_else(|| route.expected());
         let company = route.destination().begin(expected, now);
         Pick {
@@ -114,6 +117,7 @@ impl Pick {
             lambda: Arc::clone(lambda),
             route,
             ticket,
+            lambda_ticket,
             reason,
             max_wait,
             predicted,
@@ -124,16 +128,24 @@ impl Pick {
         }
     }
 
-    /// The trial of an ejected destination, if this request may be it. It is unconditional: a
-    /// destination on trial is to show that it executes.
+    /// The trial of a destination that is set aside, for this lambda or altogether, if this request
+    /// may be it. It is unconditional: a destination on trial is to show that it executes.
     pub(crate) fn trial(
         lambda: &Arc<Lambda>,
         request: &Request<'_>,
         route: &SharedRoute,
         now: Nanos,
     ) -> Option<Self> {
-        let ticket = route.destination().health().try_trial(now)?;
-        Some(Pick::on_trial(lambda, request, route, ticket, now))
+        if !route.is_trial_due(now) {
+            return None;
+        }
+        let health = route.destination().health();
+        let ticket = if health.is_healthy() {
+            health.ticket()
+        } else {
+            health.try_trial(now)?
+        };
+        Pick::on_trial(lambda, request, route, ticket, now)
     }
 
     /// The same for one that is badly needed, before its time.
@@ -144,7 +156,7 @@ impl Pick {
         now: Nanos,
     ) -> Option<Self> {
         let ticket = route.destination().health().try_early_trial(now)?;
-        Some(Pick::on_trial(lambda, request, route, ticket, now))
+        Pick::on_trial(lambda, request, route, ticket, now)
     }
 
     fn on_trial(
@@ -153,13 +165,25 @@ impl Pick {
         route: &SharedRoute,
         ticket: Ticket,
         now: Nanos,
-    ) -> Self {
+    ) -> Option<Self> {
+        let terms = route.terms();
+        let lambda_ticket = if terms.is_closed() {
+            let trial = terms.try_trial(now);
+            if trial.is_none() {
+                // Another one is a bit earlier.
+                route.destination().health().abandoned(ticket);
+            }
+            trial?
+        } else {
+            terms.ticket()
+        };
         let company = route.destination().begin(route.expected(), now);
-        Pick {
+        Some(Pick {
             company,
             lambda: Arc::clone(lambda),
             route: SharedRoute::clone(route),
             ticket,
+            lambda_ticket,
             reason: Reason::Trial,
             max_wait: None,
             predicted: None,
@@ -167,7 +191,7 @@ impl Pick {
             input_bytes: request.input_bytes,
             forecast: None,
             ended: false,
-        }
+        })
     }
 
     /// Where the request goes.
@@ -199,11 +223,11 @@ impl Pick {
         self.reason
     }
 
-    /// Whether this request finds out if an ejected destination is back. It is likelier than others
+    /// Whether this request finds out if a destination that was set aside is back. It is likelier than others
     /// to fail, so it deserves protection (trying elsewhere when it never left).
     #[must_use]
     pub fn is_trial(&self) -> bool {
-        self.ticket.is_trial()
+        self.ticket.is_trial() || self.lambda_ticket.is_trial()
     }
 
     /// What to tell the destination: turn the request down rather than let it wait longer than this
@@ -239,6 +263,7 @@ impl Pick {
         let health = self.destination().health();
         let is_typical = health.is_current(self.ticket);
         health.succeeded(self.ticket, now);
+        self.lambda.answered(&self.route, self.lambda_ticket);
         if !is_typical {
             // It has sat out a stall, or an ejection: others will not.
             return;
@@ -260,7 +285,7 @@ impl Pick {
     /// profit.
     pub fn answered(mut self, report: &Report, now: Nanos) {
         self.end(&report.credible(Nanos::MAX), now);
-        self.destination().health().succeeded(self.ticket, now);
+        self.serves(now);
     }
 
     /// The destination turned the request down, unexecuted, because the wait would exceed
@@ -273,7 +298,7 @@ impl Pick {
         if self.destination().load().refused(&report) || self.is_trial() {
             self.eject(now);
         } else {
-            self.destination().health().succeeded(self.ticket, now);
+            self.serves(now);
         }
     }
 
@@ -301,10 +326,20 @@ impl Pick {
         }
     }
 
-    /// The destination turned the request down, unexecuted, because it has too much to do. It is left
-    /// alone for `push_back`, between a millisecond and two seconds; if it does not say, for longer
-    /// each time.
+    /// The destination turned the request down, unexecuted, because it has too much to do, at least
+    /// for this lambda, which leaves it alone for `push_back`, between a millisecond and two seconds;
+    /// if it does not say, for longer each time. Others may well find room there: a computer has a
+    /// queue for each lambda.
     pub fn overloaded(mut self, push_back: Option<Nanos>, report: &Report, now: Nanos) {
+        self.end(&report.credible(Nanos::MAX), now);
+        // A platform that answers works.
+        self.destination().health().succeeded(self.ticket, now);
+        let ticket = self.lambda_ticket;
+        self.lambda.pushed_back(&self.route, ticket, push_back, now);
+    }
+
+    /// The same where the destination says so of itself as a whole: all lambdas leave it alone.
+    pub fn all_overloaded(mut self, push_back: Option<Nanos>, report: &Report, now: Nanos) {
         self.end(&report.credible(Nanos::MAX), now);
         let destination = self.destination();
         destination
@@ -320,11 +355,17 @@ impl Pick {
     /// as [stalled](crate::Health); a trial that ends so has failed.
     pub fn outrun(self, now: Nanos) {
         let destination = self.destination();
-        if self.is_trial() {
+        if self.ticket.is_trial() {
             destination.health().failed(self.ticket, now);
         } else if destination.silence().was_outrun() {
             destination.health().stall(now);
         }
+    }
+
+    /// It answered.
+    fn serves(&self, now: Nanos) {
+        self.destination().health().succeeded(self.ticket, now);
+        self.lambda.answered(&self.route, self.lambda_ticket);
     }
 
     fn eject(&self, now: Nanos) {
@@ -355,6 +396,7 @@ impl Drop for Pick {
         let destination = self.route.destination();
         // No effect after an answer or a failure, which ended the trial already.
         destination.health().abandoned(self.ticket);
+        self.route.terms().abandoned(self.lambda_ticket);
         if !self.ended {
             destination.end();
         }

@@ -164,7 +164,7 @@ pub(crate) struct Scene<'a> {
     pub(crate) tried: &'a Tried,
     /// What destinations said about this very request; empty unless the policy inquired.
     pub(crate) answers: &'a Answers,
-    /// Pass over the ejected; false when nothing else is left (or nothing is ejected).
+    /// Pass over what is set aside; false when nothing else is left (or nothing is ejected).
     pub(crate) healthy_only: bool,
     pub(crate) lambda: &'a LambdaState,
     pub(crate) broker: &'a Destinations,
@@ -183,7 +183,7 @@ impl Scene<'_> {
     pub(crate) fn admits(&self, route: &Route) -> bool {
         let destination = route.destination();
         (self.tried.is_empty() || !self.tried.contains(destination.id()))
-            && (!self.healthy_only || destination.health().is_healthy())
+            && (!self.healthy_only || route.is_open())
     }
 }
 

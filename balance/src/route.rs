@@ -1,11 +1,13 @@
 //! One line of a table: a lambda's way to one destination, with all that is learnt about the pair.
 
+use crate::health::Obstacle;
 use crate::pair::Pair;
 use crate::stamp::{Age, Stamp, pack, unpack};
-use crate::{Destination, Nanos};
+use crate::terms::Terms;
+use crate::{Destination, Nanos, Standing};
 use once_cell::race::OnceBox;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 
 /// How long the optimizer's moving average of a pair is remembered without samples.
 const SMOOTHED_FOR: Age = Age::from_millis(5_000);
@@ -22,7 +24,7 @@ pub(crate) struct Route {
     pair: Pair,
     /// f32, finite and positive.
     weight: AtomicU32,
-    is_final: AtomicBool,
+    terms: Terms,
     /// A word that belongs to the policy.
     scratch: AtomicU64,
     rare: OnceBox<Rare>,
@@ -48,7 +50,7 @@ impl Route {
             destination,
             pair: Pair::new(now),
             weight: AtomicU32::new(weight.to_bits()),
-            is_final: AtomicBool::new(is_final),
+            terms: Terms::new(is_final),
             scratch: AtomicU64::new(0),
             rare: OnceBox::new(),
         }
@@ -57,6 +59,41 @@ impl Route {
     #[inline]
     pub(crate) fn destination(&self) -> &Arc<Destination> {
         &self.destination
+    }
+
+    /// What the destination has said about the lambda.
+    #[inline]
+    pub(crate) fn terms(&self) -> &Terms {
+        &self.terms
+    }
+
+    /// Whether the lambda may be sent there like anywhere else: neither the destination is set aside
+    /// nor the lambda there.
+    #[inline]
+    pub(crate) fn is_open(&self) -> bool {
+        self.destination.health().is_healthy() && !self.terms.is_closed()
+    }
+
+    /// What keeps a request from it, if anything does.
+    pub(crate) fn obstacle(&self) -> Option<Obstacle> {
+        let closed = || self.terms.is_closed().then_some(Obstacle::Busy);
+        self.destination.health().obstacle().or_else(closed)
+    }
+
+    /// Where there is an obstacle, whether a request would be sent all the same, to find out.
+    pub(crate) fn is_trial_due(&self, now: Nanos) -> bool {
+        let health = self.destination.health();
+        (health.is_healthy() || health.is_trial_due(now))
+            && (!self.terms.is_closed() || self.terms.is_trial_due(now))
+    }
+
+    /// The state of the destination, as far as it concerns the lambda.
+    pub(crate) fn standing(&self, now: Nanos) -> Standing {
+        let standing = self.destination.health().standing();
+        match self.terms.closed_until(now) {
+            Some(until) if standing.is_well() => Standing::PushedBack { until },
+            _ => standing,
+        }
     }
 
     #[inline]
@@ -115,11 +152,11 @@ impl Route {
     }
 
     pub(crate) fn is_final(&self) -> bool {
-        self.is_final.load(Relaxed)
+        self.terms.is_final()
     }
 
     pub(crate) fn set_final(&self, is_final: bool) {
-        self.is_final.store(is_final, Relaxed);
+        self.terms.set_final(is_final);
     }
 
     /// Moves the optimizer's average, in which the old value weighs `alpha`, and returns it; it

@@ -254,7 +254,7 @@ impl LambdaService for Forwarder {
             self.forward(core, peer, call).await
         } else {
             self.counters.shed();
-            reply::busy(reply::SOON)
+            reply::all_busy()
         };
         in_flight.answered(&reply.message);
         Ok(reply)

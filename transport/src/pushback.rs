@@ -19,6 +19,25 @@ pub fn set(trailers: &mut Metadata, pause: Duration) {
     trailers.insert(&NAME, &HeaderValue::from(millis));
 }
 
+/// The trailing metadata that extends an overload to all lambdas: the server as a whole has too much to
+/// do, or is about to end. Without it only the lambda that was asked for has to stay away. Whatever its
+/// value is, `1` by custom, it counts.
+pub const ALL: HeaderName = HeaderName::from_static("edge-pushback-all");
+
+/// Says that the overload is one of the server as a whole.
+pub fn extend_to_all(trailers: &mut Metadata) {
+    trailers.insert(&ALL, &HeaderValue::from_static("1"));
+}
+
+/// Whether an answer says so. Taken away, since whoever passes the answer on does not speak of itself.
+pub fn take_all(trailers: &mut Metadata) -> bool {
+    let is_for_all = trailers.contains_key(ALL);
+    if is_for_all {
+        trailers.remove(&ALL);
+    }
+    is_for_all
+}
+
 /// A hint as a caller reads it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PushBack {
@@ -52,6 +71,17 @@ mod tests {
             set(&mut trailers, pause);
             assert_eq!(trailers.text(NAME), Some(&millis.to_string()[..]));
         }
+    }
+
+    #[test]
+    fn an_overload_of_the_whole_server_is_read_once() {
+        let mut trailers = Metadata::new();
+        set(&mut trailers, Duration::ZERO);
+        assert!(!take_all(&mut trailers));
+        extend_to_all(&mut trailers);
+        assert_eq!(trailers.text(ALL), Some("1"));
+        assert!(take_all(&mut trailers) && !take_all(&mut trailers));
+        assert!(trailers.contains_key(NAME));
     }
 
     #[test]

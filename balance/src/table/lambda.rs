@@ -9,6 +9,7 @@ use crate::policy::{Executed, Policy, Scene, any_index};
 use crate::probe::{Probe, Probes};
 use crate::route::{Route, SharedRoute};
 use crate::stamp::Stamp;
+use crate::terms::LambdaTicket;
 use crate::{
     Answers, Destinations, HedgeDelay, Nanos, NoDestination, Pick, Report, Request, Tried,
 };
@@ -115,6 +116,7 @@ impl Lambda {
                 continue;
             }
             let route = Route::new(destination, change.weight, change.is_final, now);
+            route.destination().serves(&self.name);
             added_at.insert(id, added.len());
             added.push(SharedRoute::new(route));
         }
@@ -160,6 +162,9 @@ impl Lambda {
             .slice
             .iter()
             .filter(|route| !SharedRoute::ptr_eq(route, &removed));
+        if removed.terms().retire() {
+            self.state.one_opened();
+        }
         index.remove(&removed.destination().id());
         self.store(rest.cloned().collect(), &mut index, now);
         true
@@ -198,6 +203,7 @@ impl Lambda {
         let snapshot = self.routes.load();
         let routes = &snapshot.slice;
         let (mut any_healthy, mut any_busy) = (true, false);
+        let aside = aside.saturating_add(self.state.closed());
         if aside > 0 {
             // Not even all of those that are set aside or were tried are so many.
             any_healthy = routes.len() > aside.saturating_add(tried.len());
@@ -212,8 +218,7 @@ impl Lambda {
                 .take(looked_at)
                 .filter(|r| !tried.contains(r.destination().id()))
             {
-                let health = route.destination().health();
-                match health.obstacle() {
+                match route.obstacle() {
                     None => any_healthy = true,
                     Some(obstacle) => {
                         if let Some(trial) = Pick::trial(self, request, route, now) {
@@ -259,10 +264,9 @@ impl Lambda {
         let snapshot = self.routes.load();
         let is_new = |route: &&SharedRoute| !tried.contains(route.destination().id());
         for route in snapshot.slice.iter().filter(is_new) {
-            let health = route.destination().health();
-            match health.obstacle() {
+            match route.obstacle() {
                 None => return true,
-                Some(_) if health.is_trial_due(now) => return true,
+                Some(_) if route.is_trial_due(now) => return true,
                 Some(obstacle) => any_busy |= obstacle == Obstacle::Busy,
             }
         }
@@ -336,7 +340,7 @@ impl Lambda {
             few if routes.len() == all.len() => few,
             _ => all.len().saturating_sub(tried.len()),
         };
-        Explanation::new(costs, total)
+        Explanation::new(costs, total, now)
     }
 
     /// The destinations that want to be probed at the occasion of `request`. Those that are set aside
@@ -414,6 +418,34 @@ impl Lambda {
                 ..*executed
             },
         );
+    }
+
+    /// Takes note that the destination has too much of this lambda to do. Where it is known for no
+    /// other, it has too much to do altogether.
+    pub(crate) fn pushed_back(
+        &self,
+        route: &Route,
+        ticket: LambdaTicket,
+        push_back: Option<Nanos>,
+        now: Nanos,
+    ) {
+        if route.terms().close(ticket, push_back, now) {
+            self.state.one_closed();
+        }
+        let destination = route.destination();
+        if let Some(limit) = destination.adaptive_limit()
+            && destination.serves_only(&self.name)
+        {
+            limit.overloaded(now);
+        }
+    }
+
+    /// Takes note that the destination answered, whatever it was.
+    #[inline]
+    pub(crate) fn answered(&self, route: &Route, ticket: LambdaTicket) {
+        if route.terms().open(ticket) {
+            self.state.one_opened();
+        }
     }
 
     /// Tells the policy of a failure.

@@ -23,6 +23,7 @@ mod power_of_d;
 mod predicted_completion;
 mod prequal;
 mod properties;
+mod push_back;
 mod queues;
 mod retry_budget;
 mod weighted_round_robin;

@@ -103,7 +103,7 @@ fn judge_answer(
     request: &Query<'_>,
     pick: Pick,
     destination: &Destination,
-    reply: LambdaReply,
+    mut reply: LambdaReply,
     ended: Ended,
     counters: &Counters,
 ) -> Attempt {
@@ -169,7 +169,12 @@ fn judge_answer(
                 Some(PushBack::After(pause)) => (Some(pause), Verdict::TryElsewhere),
                 Some(PushBack::Never) => (None, Verdict::Final),
             };
-            pick.overloaded(pause.map(Nanos::from), &report, ended.now);
+            let pause = pause.map(Nanos::from);
+            if pushback::take_all(&mut reply.trailers) {
+                pick.all_overloaded(pause, &report, ended.now);
+            } else {
+                pick.overloaded(pause, &report, ended.now);
+            }
             verdict
         }
         Outcome::Unavailable => {

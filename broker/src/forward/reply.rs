@@ -42,6 +42,13 @@ pub(super) fn busy(push_back: Duration) -> LambdaReply {
     reply
 }
 
+/// The same of one for which the broker as a whole has too much to do.
+pub(super) fn all_busy() -> LambdaReply {
+    let mut reply = busy(SOON);
+    pushback::extend_to_all(&mut reply.trailers);
+    reply
+}
+
 /// What became of the attempts so far.
 #[derive(Debug, Default)]
 pub(super) struct Attempts {

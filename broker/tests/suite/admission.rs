@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use crate::support::{
     Computer, Conduct, PATIENCE, Running, client, config_without_probes, eventually, request, start,
 };
-use edge_broker::Config;
 use edge_broker::config::LambdaConfig;
+use edge_broker::{Config, Standing};
 use edge_proto::rpc::{LambdaRequest, LambdaResponse, Outcome};
 use tokio::sync::Semaphore;
 
@@ -169,6 +169,31 @@ async fn an_overloaded_destination_is_left_alone_for_as_long_as_it_asks_for() {
     let arrivals = full.arrivals();
     // However slow the machine is, this can only be longer.
     assert!(arrivals[1] - arrivals[0] >= PAUSE, "{arrivals:?}");
+}
+
+#[tokio::test]
+async fn an_overload_is_about_the_lambda_unless_the_computer_says_that_it_is_about_all() {
+    let computer = Computer::start(Conduct::PushBack("2000"));
+    let mut router = start(one_at_a_time()).await;
+    for lambda in ["f", "g"] {
+        router.route(lambda, &computer.name(), true).await;
+    }
+    let standing = || router.router.destinations()[0].standing;
+    let told = router.spawn(&request("f")).await.unwrap();
+    assert_eq!(told.response.outcome(), Outcome::Overloaded);
+    assert_eq!(standing(), Standing::Healthy);
+    computer.conduct(Conduct::Echo(Duration::ZERO));
+    assert_eq!(router.ask(&request("g")).await.retcode, "OK");
+    computer.conduct(Conduct::PushBackAll("2000"));
+    let told = router.spawn(&request("g")).await.unwrap();
+    assert_eq!(told.response.outcome(), Outcome::Overloaded);
+    assert_eq!(told.trailer(PUSH_BACK), Some("2000"));
+    assert_eq!(
+        told.trailer("edge-pushback-all"),
+        None,
+        "not about the router"
+    );
+    assert_eq!(standing(), Standing::SetAside);
 }
 
 #[tokio::test]

@@ -63,6 +63,8 @@ pub enum Conduct {
     Gate(Arc<Semaphore>, LambdaResponse),
     /// Turns requests down, with this as the hint when to come back.
     PushBack(&'static str),
+    /// The same whatever the lambda.
+    PushBackAll(&'static str),
     /// Answers with a gRPC status.
     Fail(tonic::Code),
     /// Stops the whole computer, as SIGSTOP does, as long as this is true.
@@ -179,6 +181,11 @@ impl LambdaService for Inner {
             Conduct::PushBack(hint) => {
                 response = LambdaResponse::error(Outcome::Overloaded, "queue full");
                 trailers.insert(&pushback::NAME, &hint.parse().unwrap());
+            }
+            Conduct::PushBackAll(hint) => {
+                response = LambdaResponse::error(Outcome::Overloaded, "about to end");
+                trailers.insert(&pushback::NAME, &hint.parse().unwrap());
+                pushback::extend_to_all(&mut trailers);
             }
             // Blocks the only thread there is, PINGs included.
             Conduct::Freeze(frozen) => {

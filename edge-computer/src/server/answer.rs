@@ -14,6 +14,8 @@ pub(super) struct Answer {
     pub(super) response: LambdaResponse,
     /// How long until there is likely to be a place, if that is what was lacking.
     pub(super) place_in: Option<Duration>,
+    /// No request would be taken now, whatever the lambda.
+    pub(super) for_all: bool,
     /// The request was not executed, which the outcome alone does not tell.
     pub(super) unexecuted: bool,
 }
@@ -29,6 +31,7 @@ impl Answer {
         let text = "the computer is stopping and takes no more requests".to_owned();
         Self {
             place_in: Some(left),
+            for_all: true,
             ..Self::error(Outcome::Overloaded, text)
         }
     }
@@ -39,6 +42,7 @@ impl From<LambdaResponse> for Answer {
         Self {
             response,
             place_in: None,
+            for_all: false,
             unexecuted: false,
         }
     }
@@ -48,6 +52,7 @@ impl From<ExecutionError> for Answer {
     fn from(error: ExecutionError) -> Self {
         Self {
             place_in: error.place_in(),
+            for_all: matches!(error, ExecutionError::Stopping { .. }),
             unexecuted: error.needs_mark(),
             ..Self::error(error.outcome(), error.to_string())
         }
@@ -59,6 +64,9 @@ impl From<Answer> for TypedReply {
         let mut reply = Self::from(answer.response);
         if let Some(pause) = answer.place_in {
             pushback::set(&mut reply.trailers, pause);
+        }
+        if answer.for_all {
+            pushback::extend_to_all(&mut reply.trailers);
         }
         if answer.unexecuted {
             unexecuted::mark(&mut reply.trailers);
@@ -93,5 +101,21 @@ mod tests {
             left: Duration::from_secs(1),
         }));
         assert!(!marked(ExecutionError::Deadline { lambda: lambda() }));
+    }
+
+    #[test]
+    fn a_computer_that_stops_speaks_for_all_lambdas_and_a_queue_for_its_own() {
+        let is_for_all = |answer: Answer| {
+            assert_eq!(answer.response.outcome(), Outcome::Overloaded);
+            pushback::take_all(&mut TypedReply::from(answer).trailers)
+        };
+        assert!(is_for_all(Answer::draining(Duration::from_secs(1))));
+        let lambda = "f".to_owned();
+        assert!(is_for_all(ExecutionError::Stopping { lambda }.into()));
+        let full = ExecutionError::Overloaded {
+            text: "full".to_owned(),
+            place_in: Duration::from_secs(1),
+        };
+        assert!(!is_for_all(full.into()));
     }
 }

@@ -142,10 +142,11 @@ impl<'a> Scan<'a> {
     fn admitted(&mut self, block: [&SharedRoute; LANES], positions: u32x4, costs: Lanes) -> Lanes {
         let mut costs = costs.to_array();
         for ((cost, route), at) in costs.iter_mut().zip(block).zip(positions.to_array()) {
-            if route.destination().health().is_healthy() {
+            if route.is_open() {
                 continue;
             }
-            if *cost < self.least_spare {
+            // Where the lambda is not wanted it is of no use that the destination is tried early.
+            if *cost < self.least_spare && !route.terms().is_closed() {
                 (self.spare, self.least_spare) = (Some(at as usize), *cost);
             }
             *cost = f32::INFINITY;
