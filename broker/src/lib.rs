@@ -24,6 +24,7 @@ mod router;
 mod status;
 mod table_service;
 mod tables;
+mod tls;
 mod trace;
 
 pub use config::Config;

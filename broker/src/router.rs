@@ -12,7 +12,7 @@ use edge_daemon::lifecycle::generation;
 use edge_proto::rpc::RouterInfo;
 use edge_proto::rpc::edge_router_server::{self, EdgeRouterServer};
 use edge_proto::rpc::edge_server_server;
-use edge_transport::tls::{TlsError, TlsFiles};
+use edge_transport::tls::TlsError;
 use edge_transport::{
     BindError, ClientOptions, Cores, Endpoint, Listener, Server, ServerHandle, control, quic,
     services,
@@ -36,6 +36,7 @@ use crate::metrics::{Counters, RouterCollector};
 use crate::status::{self, DestinationStatus};
 use crate::table_service::TableService;
 use crate::tables::Tables;
+use crate::tls::Tls;
 use crate::trace;
 
 /// How often cores measure how late they are.
@@ -117,6 +118,15 @@ impl Config {
                 .check(&format!("lambda.{lambda}.policy"))
                 .map_err(invalid)?;
         }
+        Ok(())
+    }
+
+    /// Checks that the certificates and keys that are asked for are there and can be used.
+    ///
+    /// # Errors
+    /// The first file that is missing, or of no use.
+    pub fn check_certificates(&self) -> Result<(), StartError> {
+        Tls::load(self)?;
         Ok(())
     }
 }
@@ -286,48 +296,6 @@ fn start_trace(estimator: Option<&EstimatorConfig>) -> Result<Option<trace::Writ
             path: path.clone(),
             source,
         }),
-    }
-}
-
-/// TLS configurations of all four roles, where they are asked for.
-#[derive(Debug, Default)]
-struct Tls {
-    server: Option<Arc<edge_transport::tls::ServerConfig>>,
-    client: Option<Arc<edge_transport::tls::ClientConfig>>,
-    quic_server: Option<Arc<edge_transport::tls::ServerConfig>>,
-    quic_client: quic::Options,
-    control_server: Option<Arc<edge_transport::tls::ServerConfig>>,
-    control_client: Option<Arc<edge_transport::tls::ClientConfig>>,
-}
-
-impl Tls {
-    fn load(config: &Config) -> Result<Self, TlsError> {
-        let (data, control) = (config.server.secure, config.tls.control);
-        let quic = config.server.transport.on_udp();
-        if !data && !control && !quic {
-            return Ok(Self {
-                quic_client: quic::Options::if_possible(),
-                ..Self::default()
-            });
-        }
-        let files = TlsFiles::from_environment();
-        let configs = files.and_then(|files| Ok((files.server_config()?, files.client_config()?)));
-        let (server, client) = configs.map_err(|error| match quic {
-            true => error.for_quic(),
-            false => error,
-        })?;
-        Ok(Self {
-            server: data.then(|| server.clone()),
-            client: data.then(|| client.clone()),
-            quic_server: quic.then(|| server.clone()),
-            quic_client: quic::Options {
-                tls: Some(client.clone()),
-                congestion: config.server.congestion,
-                ..quic::Options::default()
-            },
-            control_server: control.then_some(server),
-            control_client: control.then_some(client),
-        })
     }
 }
 

@@ -134,6 +134,12 @@ fn main() -> ExitCode {
             .config
             .check()
             .map_err(|error| UsageError(error.to_string()))?;
+        if !flags.broker.common.print_config {
+            loaded
+                .config
+                .check_certificates()
+                .map_err(|error| UsageError(error.to_string()))?;
+        }
         if flags.broker.common.answered(&loaded)? {
             return Ok(());
         }

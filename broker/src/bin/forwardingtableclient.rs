@@ -91,7 +91,10 @@ async fn execute(flags: &Flags) -> anyhow::Result<()> {
         .map_err(|error| UsageError(format!("{error}")))?;
     let tls = match flags.secure {
         false => None,
-        true => Some(TlsFiles::from_environment()?.client_config()?),
+        true => {
+            let config = TlsFiles::from_environment().and_then(|files| files.client_config());
+            Some(config.map_err(|error| UsageError(error.to_string()))?)
+        }
     };
     let mut router = EdgeRouterClient::new(control::channel(&endpoint, tls, TIMEOUT))
         .max_decoding_message_size(MAX_PAGE_BYTES);

@@ -100,6 +100,14 @@ impl DispatcherConfig {
         self.clone().split().0.check()
     }
 
+    /// Checks that the certificates and keys that are asked for are there and can be used.
+    ///
+    /// # Errors
+    /// The first file that is missing, or of no use.
+    pub fn check_certificates(&self) -> Result<(), StartError> {
+        self.clone().split().0.check_certificates()
+    }
+
     /// What it has in common with a router, and what it has not.
     pub(crate) fn split(self) -> (Config, EstimatorConfig) {
         let common = Config {

@@ -324,23 +324,26 @@ fn a_port_in_use_ends_the_program_at_once() {
 }
 
 #[test]
-fn missing_certificates_are_named() {
+fn missing_certificates_are_named_before_anything_is_started() {
     let folder = tempfile::tempdir().unwrap();
-    let output = Command::cargo_bin("edgerouter")
-        .unwrap()
-        .args([
-            "--secure",
-            "--server-endpoint=127.0.0.1:0",
-            "--configuration=127.0.0.1:0",
-        ])
-        .env("CERT_DIR", folder.path())
-        .output()
-        .unwrap();
-    fails(
-        &output,
-        1,
-        &["server certificate", "server.crt", "SERVER_CRT"],
-    );
+    let output = |name: &str, arguments: &[&str]| {
+        let mut command = Command::cargo_bin(name).unwrap();
+        let command = command.args(arguments).env("CERT_DIR", folder.path());
+        command.output().unwrap()
+    };
+    let missing = ["server certificate", "server.crt", "SERVER_CRT"];
+    for name in ["edgerouter", "edgedispatcher"] {
+        for option in ["--secure", "--secure-control", "--server-conf=type=quic"] {
+            fails(&output(name, &[option]), 2, &missing);
+            fails(&output(name, &[option, "--check-config"]), 2, &missing);
+            let printed = output(name, &[option, "--print-config"]);
+            assert_eq!(printed.status.code(), Some(0), "{name} {option}");
+        }
+        let checked = output(name, &["--check-config"]);
+        assert_eq!(checked.status.code(), Some(0), "{name}");
+    }
+    let client = output("forwardingtableclient", &["--secure"]);
+    fails(&client, 2, &["client certificate", "client.crt"]);
 }
 
 #[test]
