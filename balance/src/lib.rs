@@ -39,6 +39,7 @@ mod load;
 mod nanos;
 mod optimizer;
 mod outlier;
+mod owner;
 mod pair;
 mod pick;
 mod policy;
@@ -66,6 +67,7 @@ pub use health::{FIRST_EJECTION, Health, LONGEST_EJECTION, Standing};
 pub use hedge::HedgeDelay;
 pub use nanos::Nanos;
 pub use optimizer::{InvalidOptimizer, Optimizer, OptimizerConfig, Statistic};
+pub use owner::Owner;
 pub use pick::{NoDestination, Pick, Reason, SharedHedgeDelay};
 pub use policy::{
     CompletionConfig, EstimatorConfig, Forecast, InvalidPolicy, PolicyConfig, PolicyKeys,

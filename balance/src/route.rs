@@ -4,7 +4,7 @@ use crate::health::Obstacle;
 use crate::pair::Pair;
 use crate::stamp::{Age, Stamp, pack, unpack};
 use crate::terms::Terms;
-use crate::{Destination, Nanos, Standing};
+use crate::{Destination, Nanos, Owner, Standing};
 use once_cell::race::OnceBox;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
@@ -157,6 +157,14 @@ impl Route {
 
     pub(crate) fn set_final(&self, is_final: bool) {
         self.terms.set_final(is_final);
+    }
+
+    pub(crate) fn owner(&self) -> Owner {
+        self.terms.owner()
+    }
+
+    pub(crate) fn set_owner(&self, owner: Owner) {
+        self.terms.set_owner(owner);
     }
 
     /// Moves the optimizer's average, in which the old value weighs `alpha`, and returns it; it

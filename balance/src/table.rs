@@ -3,6 +3,7 @@
 mod error;
 mod lambda;
 mod lambdas;
+mod owners;
 mod rows;
 
 pub use error::TableError;

@@ -1,8 +1,8 @@
-//! What a route's destination has said about its lambda, in one word: whether it executes it itself,
-//! and whether it asked to be left alone with it.
+//! What has been said about a route, in one word: whether its destination executes the lambda itself,
+//! whose the route is, and whether the destination asked to be left alone with the lambda.
 
-use crate::Nanos;
 use crate::health::pause;
+use crate::{Nanos, Owner};
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 const FINAL: u32 = 1;
@@ -13,10 +13,13 @@ const REPEATS_SHIFT: u32 = 4;
 const REPEATS_MASK: u32 = 0b111;
 const EPOCH_SHIFT: u32 = 7;
 const EPOCH_MASK: u32 = 0b1111;
-const UNTIL_SHIFT: u32 = 11;
-/// Milliseconds, modulo 35 minutes.
+const OWNER_SHIFT: u32 = 11;
+const OWNER_MASK: u32 = Owner::MAX as u32;
+const UNTIL_SHIFT: u32 = 16;
+/// Milliseconds, modulo 66 seconds.
 const UNTIL_MASK: u32 = u32::MAX >> UNTIL_SHIFT;
-/// No pause ends later than this from now: what seems to is over.
+/// No pause ends later than this from now: what seems to is over. (One that ended about 66 seconds ago
+/// seems not to be over, for two seconds.)
 const LONGEST_AHEAD: u32 = 2048;
 
 /// Push-back of one lambda by one destination, which may well have room for others: a queue of its
@@ -52,6 +55,7 @@ struct State {
     repeats: u32,
     /// Counts what closes it and what opens it.
     epoch: u32,
+    owner: u32,
     until: u32,
 }
 
@@ -64,6 +68,7 @@ impl State {
             trial: word & TRIAL != 0,
             repeats: (word >> REPEATS_SHIFT) & REPEATS_MASK,
             epoch: (word >> EPOCH_SHIFT) & EPOCH_MASK,
+            owner: (word >> OWNER_SHIFT) & OWNER_MASK,
             until: word >> UNTIL_SHIFT,
         }
     }
@@ -76,6 +81,7 @@ impl State {
             | flag(self.trial, TRIAL)
             | (self.repeats.min(REPEATS_MASK) << REPEATS_SHIFT)
             | ((self.epoch & EPOCH_MASK) << EPOCH_SHIFT)
+            | ((self.owner & OWNER_MASK) << OWNER_SHIFT)
             | ((self.until & UNTIL_MASK) << UNTIL_SHIFT)
     }
 
@@ -106,6 +112,15 @@ impl Terms {
 
     pub(crate) fn set_final(&self, is_final: bool) {
         self.transition(|state| Some(State { is_final, ..state }));
+    }
+
+    pub(crate) fn owner(&self) -> Owner {
+        Owner::numbered(self.state().owner as u8).unwrap_or(Owner::NOBODY)
+    }
+
+    pub(crate) fn set_owner(&self, owner: Owner) {
+        let owner = owner.number().into();
+        self.transition(|state| Some(State { owner, ..state }));
     }
 
     /// Whether the destination asked to be left alone with the lambda.
@@ -276,16 +291,20 @@ mod tests {
     }
 
     #[test]
-    fn a_trial_is_due_however_long_nobody_came() {
-        for start in [0, 1 << 21, (1 << 21) - 1, 1 << 40] {
+    fn a_trial_is_due_when_the_pause_is_over_however_long_nobody_came() {
+        for start in [0, 1 << 16, (1 << 16) - 1, 1 << 40] {
             for pause in [1, 777, 2000] {
                 let terms = Terms::new(false);
                 terms.close(terms.ticket(), Some(millis(pause)), millis(start));
                 let end = start + pause;
                 assert!(!terms.is_trial_due(millis(end - 1)));
-                for later in [0, 1, 5000, 1 << 20] {
+                for later in [0, 1, 5000, 60_000, 1 << 20, (1 << 20) + 60_000] {
                     assert!(terms.is_trial_due(millis(end + later)), "{start} {later}");
                 }
+                // Where the milliseconds have come round it is late by no more than a pause is long.
+                let round = end + (1 << 16) - 1000;
+                assert!(!terms.is_trial_due(millis(round)));
+                assert!(terms.is_trial_due(millis(round + 1000)));
             }
         }
     }
@@ -302,9 +321,16 @@ mod tests {
     }
 
     #[test]
-    fn finality_can_be_changed_while_it_is_closed() {
+    fn finality_and_owner_can_be_changed_while_it_is_closed() {
         let terms = Terms::new(false);
+        assert_eq!(terms.owner(), Owner::NOBODY);
         terms.close(terms.ticket(), None, millis(0));
+        for number in [Owner::MAX, 7] {
+            let owner = Owner::numbered(number).unwrap();
+            terms.set_owner(owner);
+            assert_eq!(terms.owner(), owner);
+        }
+        assert!(terms.is_closed() && !terms.is_final());
         terms.set_final(true);
         assert!(terms.is_final() && terms.is_closed());
         terms.set_final(false);

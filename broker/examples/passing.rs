@@ -85,6 +85,7 @@ async fn pass(load: &Load, tables: &Endpoint) -> anyhow::Result<()> {
         destination: computer.local_addr().to_string(),
         weight: 1.0,
         r#final: true,
+        ..EdgeRouterConf::default()
     };
     let mut tables = EdgeRouterClient::new(control::channel(tables, None, PATIENCE));
     let done = tables.configure(route).await?.into_inner();

@@ -5,6 +5,7 @@ use edge_proto::rpc::EdgeRouterConf;
 use edge_proto::rpc::edge_router_conf::Action;
 use edge_transport::{Endpoint, EndpointError};
 
+use crate::owners::MAX_OWNER_NAME;
 use crate::tables::{ChangeError, Tables};
 
 /// Longest name of a lambda that a table takes, in bytes.
@@ -17,6 +18,8 @@ pub(crate) enum ConfigureError {
     Action(i32),
     #[error("Invalid lambda: a name of {0} bytes, at most {MAX_LAMBDA_NAME} are allowed")]
     LongName(usize),
+    #[error("Invalid owner: a name of {0} bytes, at most {MAX_OWNER_NAME} are allowed")]
+    LongOwner(usize),
     #[error(transparent)]
     Endpoint(#[from] EndpointError),
     #[error(transparent)]
@@ -46,14 +49,18 @@ pub(crate) fn configure(
         lambda,
         destination,
         weight,
+        owner,
         ..
     } = operation;
     match action {
         Action::Flush => tables.flush(),
-        Action::Remove => tables.remove(lambda, destination, now),
+        Action::Remove => tables.remove(lambda, destination, owner, now),
         Action::Change => {
             if lambda.len() > MAX_LAMBDA_NAME {
                 return Err(ConfigureError::LongName(lambda.len()));
+            }
+            if owner.len() > MAX_OWNER_NAME {
+                return Err(ConfigureError::LongOwner(owner.len()));
             }
             if !destination.is_empty() {
                 destination.parse::<Endpoint>()?;
@@ -62,7 +69,7 @@ pub(crate) fn configure(
                 Weights::Costs => *weight,
                 Weights::Ignored => 1.0,
             };
-            tables.change(lambda, destination, weight, operation.r#final, now)?;
+            tables.change(lambda, destination, weight, operation.r#final, owner, now)?;
         }
     }
     Ok(())

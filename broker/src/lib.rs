@@ -18,6 +18,7 @@ mod dispatcher;
 mod explain;
 mod forward;
 mod metrics;
+mod owners;
 mod probes;
 mod report;
 mod router;

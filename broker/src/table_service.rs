@@ -49,6 +49,7 @@ impl TableService {
             action = operation.action,
             lambda = beginning(&operation.lambda),
             destination = beginning(&operation.destination),
+            owner = beginning(&operation.owner),
             weight = operation.weight,
             is_final = operation.r#final,
             msg = beginning(msg),
@@ -101,6 +102,7 @@ impl EdgeRouter for TableService {
         } else {
             id.limit as usize
         };
+        let owners = self.tables.owners();
         let entries = table
             .page(offset, limit)
             .into_iter()
@@ -109,11 +111,16 @@ impl EdgeRouter for TableService {
                 destination: entry.destination,
                 weight: entry.weight,
                 r#final: entry.is_final,
+                owner: owners.name(entry.owner).to_owned(),
             });
         let entries = entries.collect();
         let paged = id.offset != 0 || id.limit != 0;
         let total = if paged { table.len() as u64 } else { 0 };
-        Ok(Response::new(ForwardingTable { entries, total }))
+        Ok(Response::new(ForwardingTable {
+            entries,
+            total,
+            has_owners: true,
+        }))
     }
 
     async fn get_num_tables(&self, _: Request<Void>) -> Result<Response<NumTables>, Status> {

@@ -8,6 +8,8 @@ use edge_balance::{
 };
 use rand::Rng as _;
 
+use crate::owners::{MAX_OWNERS, Owners, TooMany};
+
 /// A table and the optimizer that adjusts its weights.
 #[derive(Debug)]
 pub struct LearningTable {
@@ -27,10 +29,18 @@ pub struct Tables {
     destinations: Arc<Destinations>,
     overall: Arc<LearningTable>,
     computers: Option<Arc<LearningTable>>,
-    /// Of the overall table, which holds all that the other one holds: as many as may be, and as
-    /// many as there are. Whoever adds or removes some keeps the lock meanwhile.
+    /// Of the overall table, which holds all that the other one holds: as many as may be.
     max_entries: usize,
-    entries: Mutex<usize>,
+    entries: Mutex<Entries>,
+}
+
+/// What is known of the entries of the overall table. Whoever adds, changes or removes some keeps
+/// the lock meanwhile.
+#[derive(Debug, Default)]
+struct Entries {
+    count: usize,
+    /// Those whom they belong to, and perhaps did.
+    owners: Owners,
 }
 
 /// Why an entry was not added or changed.
@@ -39,6 +49,9 @@ pub enum ChangeError {
     /// It would be one too many.
     #[error("Too many entries: the table holds {0}, which tables.max-entries allows")]
     Full(usize),
+    /// It belongs to one owner too many.
+    #[error("Too many owners: the entries belong to {MAX_OWNERS} others")]
+    TooManyOwners,
     /// It is not acceptable.
     #[error(transparent)]
     Table(#[from] TableError),
@@ -69,7 +82,7 @@ impl Tables {
             computers: Some(table()),
             destinations,
             max_entries: usize::MAX,
-            entries: Mutex::new(0),
+            entries: Mutex::default(),
         }
     }
 
@@ -85,7 +98,7 @@ impl Tables {
             computers: None,
             destinations,
             max_entries: usize::MAX,
-            entries: Mutex::new(0),
+            entries: Mutex::default(),
         }
     }
 
@@ -120,32 +133,40 @@ impl Tables {
         }
     }
 
-    /// Adds a destination or changes it. It is in the table of computers
-    /// exactly as long as it is final.
+    /// Adds a destination or changes it, which makes it the one of `owner`, or nobody's if that is
+    /// empty. It is in the table of computers exactly as long as it is final.
     ///
     /// # Errors
-    /// If lambda, destination or weight are not acceptable, or there are too many entries.
+    /// If lambda, destination or weight are not acceptable, or there are too many entries or owners.
     pub fn change(
         &self,
         lambda: &str,
         destination: &str,
         weight: f32,
         is_final: bool,
+        owner: &str,
         now: Nanos,
     ) -> Result<(), ChangeError> {
         let overall = &self.overall.table;
         let mut entries = self.entries();
         let is_new = !overall.holds(lambda, destination);
-        if is_new && *entries >= self.max_entries {
-            return Err(ChangeError::Full(*entries));
+        if is_new && entries.count >= self.max_entries {
+            return Err(ChangeError::Full(entries.count));
         }
+        let owner = entries.owners.intern(owner).or_else(|TooMany| {
+            entries.owners.free(&overall.owners());
+            let owner = entries.owners.intern(owner);
+            owner.map_err(|TooMany| ChangeError::TooManyOwners)
+        })?;
         overall.change(lambda, destination, weight, is_final, now)?;
-        *entries += usize::from(is_new);
+        overall.set_owner(lambda, destination, owner);
+        entries.count += usize::from(is_new);
         if let Some(computers) = &self.computers {
             if is_final {
                 computers
                     .table
                     .change(lambda, destination, weight, true, now)?;
+                computers.table.set_owner(lambda, destination, owner);
             } else {
                 computers.table.remove(lambda, destination, now);
             }
@@ -170,15 +191,21 @@ impl Tables {
             .filter(|route| !overall.holds(lambda, route.destination))
             .count();
         overall.change_many(lambda, routes, now)?;
-        *entries += new;
+        entries.count += new;
         Ok(())
     }
 
-    /// Removes a destination of one lambda from all tables.
-    pub fn remove(&self, lambda: &str, destination: &str, now: Nanos) {
+    /// Removes a destination of one lambda from all tables, if it is the one of `owner` or that is
+    /// empty.
+    pub fn remove(&self, lambda: &str, destination: &str, owner: &str, now: Nanos) {
         let mut entries = self.entries();
+        let is_meant = owner.is_empty()
+            || entries.owners.find(owner) == self.overall.table.owner(lambda, destination);
+        if !is_meant {
+            return;
+        }
         if self.overall.table.remove(lambda, destination, now) {
-            *entries -= 1;
+            entries.count -= 1;
         }
         if let Some(computers) = &self.computers {
             computers.table.remove(lambda, destination, now);
@@ -191,10 +218,15 @@ impl Tables {
         for learning in self.all() {
             learning.table.clear();
         }
-        *entries = 0;
+        *entries = Entries::default();
     }
 
-    fn entries(&self) -> MutexGuard<'_, usize> {
+    /// Those whom entries belong to, as of now.
+    pub(crate) fn owners(&self) -> Owners {
+        self.entries().owners.clone()
+    }
+
+    fn entries(&self) -> MutexGuard<'_, Entries> {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

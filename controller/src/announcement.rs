@@ -14,7 +14,7 @@ const MAX_CONTAINERS: usize = 10_000;
 /// A shorter lease is taken for this one: renewals have to survive a hiccup.
 const MIN_LEASE: Duration = Duration::from_secs(1);
 /// A longer lease is taken for this one: the dead have to be noticed.
-const MAX_LEASE: Duration = Duration::from_secs(60);
+pub(crate) const MAX_LEASE: Duration = Duration::from_secs(60);
 
 /// Why an announcement is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -12,6 +12,9 @@ use ipnet::IpNet;
 use mec_mx2::ApiRoot;
 use serde::{Deserialize, Serialize};
 
+use crate::announcement::MAX_LEASE;
+use crate::names::MAX_NAME_BYTES;
+
 /// The admin port unless configured otherwise.
 pub(crate) const ADMIN_PORT: u16 = 9475;
 
@@ -48,9 +51,12 @@ pub struct ServerConfig {
 }
 
 /// Section `controller`.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct ControllerConfig {
+    /// Whom its entries in routers' tables belong to: the same after a restart, and another one for
+    /// a controller that has other computers.
+    pub owner: String,
     /// What is told about lambdas beside the routers.
     pub r#type: ControllerType,
     /// Which entries which router gets.
@@ -125,6 +131,10 @@ pub struct LivenessConfig {
     /// forgotten for good.
     #[serde(with = "duration")]
     pub forget_after: Duration,
+    /// How long after its start a controller leaves its entries in routers' tables alone whose
+    /// computers have not announced themselves to it yet: the longest lease there is.
+    #[serde(with = "duration")]
+    pub grace: Duration,
 }
 
 /// Section `push`.
@@ -189,6 +199,16 @@ impl Default for ServerConfig {
     }
 }
 
+impl Default for ControllerConfig {
+    fn default() -> Self {
+        Self {
+            owner: "edgecontroller".to_owned(),
+            r#type: ControllerType::default(),
+            installer: InstallerType::default(),
+        }
+    }
+}
+
 impl Default for EtsiConfig {
     fn default() -> Self {
         Self {
@@ -211,6 +231,7 @@ impl Default for LivenessConfig {
             probe_timeout: Duration::from_secs(1),
             probe_failures: 3,
             forget_after: Duration::from_secs(24 * 3600),
+            grace: MAX_LEASE,
         }
     }
 }
@@ -245,6 +266,14 @@ impl Config {
                 "the hierarchical installer is not available in this version; use `flat`",
             );
         }
+        let owner = &self.controller.owner;
+        let length = 1..=MAX_NAME_BYTES;
+        if !length.contains(&owner.len()) || owner.contains(|c: char| c.is_control()) {
+            return invalid(
+                "controller.owner",
+                "must be a name of 1 to 255 bytes, without control characters",
+            );
+        }
         for (key, duration) in [
             ("etsi.balanced-period", self.etsi.balanced_period),
             ("liveness.probe-interval", self.liveness.probe_interval),
@@ -259,6 +288,9 @@ impl Config {
             if duration > DAY {
                 return invalid(key, "must be at most a day");
             }
+        }
+        if self.liveness.grace > DAY {
+            return invalid("liveness.grace", "must be at most a day");
         }
         if self.liveness.probe_failures == 0 {
             return invalid("liveness.probe-failures", "must be at least 1");
@@ -291,6 +323,8 @@ mod tests {
     fn what_makes_no_sense_is_refused_by_name() {
         for (text, key) in [
             ("controller.type = 'etsi-file'", "etsi.file"),
+            ("controller.owner = ''", "controller.owner"),
+            ("liveness.grace = '2days'", "liveness.grace"),
             ("etsi.balanced-period = 0", "etsi.balanced-period"),
             ("controller.installer = 'hier'", "controller.installer"),
             ("push.reconcile-interval = 0", "push.reconcile-interval"),

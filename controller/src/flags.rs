@@ -36,6 +36,11 @@ pub struct Flags {
     #[arg(long, value_name = "HOST:PORT")]
     pub server_endpoint: Option<Endpoint>,
 
+    /// Whom its entries in routers' tables belong to; controllers of the same routers that have
+    /// different computers need different names [default: edgecontroller]
+    #[arg(long, value_name = "NAME")]
+    pub owner: Option<String>,
+
     /// What is told about lambdas beside the routers [default: plain]
     #[arg(long)]
     pub r#type: Option<ControllerType>,
@@ -120,6 +125,7 @@ impl Flags {
         let loaded: Loaded<Config> = layers
             .common(&self.common, None)
             .flag("--server-endpoint", "server.endpoint", self.server_endpoint)
+            .flag("--owner", "controller.owner", self.owner)
             .flag("--type", "controller.type", self.r#type)
             .flag(
                 "--installer-type",

@@ -31,6 +31,8 @@ const MAX_ROUTERS: usize = 10_000;
 #[derive(Debug)]
 pub(crate) struct Fleet {
     inner: Mutex<Inner>,
+    /// Who we are to routers.
+    owner: Arc<str>,
     push: PushConfig,
     liveness: LivenessConfig,
     tls: Option<Arc<ClientConfig>>,
@@ -72,14 +74,16 @@ impl Fleet {
             routers: MAX_ROUTERS,
             probe_failures: config.liveness.probe_failures,
             forget_after: config.liveness.forget_after,
+            grace: config.liveness.grace,
         };
         let inner = Inner {
-            registry: Registry::new(bounds),
+            registry: Registry::new(bounds, Instant::now()),
             pushers: BTreeMap::new(),
             started: 0,
         };
         Self {
             inner: Mutex::new(inner),
+            owner: config.controller.owner.as_str().into(),
             push: config.push.clone(),
             liveness: config.liveness.clone(),
             tls,
@@ -120,12 +124,20 @@ impl Fleet {
 
     /// A client of a router's table.
     pub(crate) fn table_at(&self, endpoint: &Endpoint) -> Table {
-        Table::at(endpoint, self.tls.clone(), self.push.call_timeout)
+        let owner = self.owner.clone();
+        Table::at(endpoint, self.tls.clone(), self.push.call_timeout, owner)
     }
 
     /// The entries that a router's table ought to have.
     pub(crate) fn desired(&self) -> Arc<[Route]> {
         self.inner().registry.desired()
+    }
+
+    /// Whether an entry of ours that is not among the `desired` is for somebody who is gone. Not if
+    /// other entries are desired by now: it may have come back.
+    pub(crate) fn is_gone(&self, destination: &Address, desired: &Arc<[Route]>) -> bool {
+        let registry = &mut self.inner().registry;
+        Arc::ptr_eq(&registry.desired(), desired) && registry.is_gone(destination)
     }
 
     /// Lets something happen to the registry, and sees to the effects.

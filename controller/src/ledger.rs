@@ -2,15 +2,16 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::names::Route;
+use crate::names::{Address, Route};
 use crate::wishes::Wish;
 
 /// The weight of a new entry, that of the C++ reference's flat controller.
 /// What routers learn takes its place.
 pub(crate) const NEW_WEIGHT: f32 = 1.0;
 
-/// How many entries may be remembered as ours for removal when the router is
-/// back, however many computers come and go while it is away.
+/// How many entries may be remembered as ours for removal when a router that does
+/// not say whose they are is back, however many computers come and go while it is
+/// away.
 const MAX_POSTPONED: usize = 1_000_000;
 
 /// An entry as the router shows it.
@@ -18,6 +19,26 @@ const MAX_POSTPONED: usize = 1_000_000;
 pub(crate) struct Shown {
     pub(crate) weight: f32,
     pub(crate) is_final: bool,
+    pub(crate) whose: Whose,
+}
+
+/// Whom an entry belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Whose {
+    /// The router does not know.
+    Unsaid,
+    /// This controller, or what ran under its name before.
+    Ours,
+    /// Another controller, or the person who put it in.
+    Others,
+}
+
+/// A table as a router shows it.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Reading {
+    pub(crate) entries: HashMap<Route, Shown>,
+    /// Whether the router knows whose they are.
+    pub(crate) has_owners: bool,
 }
 
 /// Something to be done to a router's table.
@@ -53,11 +74,16 @@ pub(crate) struct Differences {
     pub(crate) stale: u64,
 }
 
-/// What this controller has to do with the entries of one router. An entry is
-/// ours once we have installed it or wanted it there, until it is seen to be
-/// gone; only ours are ever removed, so that what people put in by hand stays.
+/// What this controller has to do with the entries of one router. Only ours are
+/// ever removed, so that what people and other controllers put in stays. Routers
+/// say whose an entry is; of those that do not (C++ reference) we remember it: an
+/// entry is ours once we have installed it or wanted it there, until it is seen
+/// to be gone.
 #[derive(Debug, Default)]
 pub(crate) struct Ledger {
+    /// Whether the router said whose entries are when the table was read last.
+    has_owners: bool,
+    /// What is ours at one that does not say, or has not yet.
     ours: HashSet<Route>,
     /// The table as it was read last, and what was done to it since.
     shown: Option<HashMap<Route, Shown>>,
@@ -74,7 +100,9 @@ impl Ledger {
     pub(crate) fn orders(&mut self, wishes: Vec<(Route, Wish)>) -> Vec<Order> {
         let mut orders = Vec::with_capacity(wishes.len());
         for (route, wish) in wishes {
-            self.ours.insert(route.clone());
+            if !self.has_owners {
+                self.ours.insert(route.clone());
+            }
             let shown = self.shown.as_ref().and_then(|shown| shown.get(&route));
             let weight = NEW_WEIGHT;
             match wish {
@@ -91,6 +119,10 @@ impl Ledger {
     /// [`difference`](Self::difference), which has to know what to remove.
     pub(crate) fn postpone(&mut self, wishes: Vec<(Route, Wish)>) {
         self.shown = None;
+        if self.has_owners {
+            // The router will say what is ours.
+            return;
+        }
         for (route, wish) in wishes {
             if wish == Wish::Remove && self.ours.len() < MAX_POSTPONED {
                 self.ours.insert(route);
@@ -98,43 +130,80 @@ impl Ledger {
         }
     }
 
-    /// What has to be done to the table `shown` so that it has all of
-    /// `desired`, and nothing else of ours. Weights are the router's: one that
-    /// is there is never overwritten, except to make it final, with the weight
-    /// that it has.
+    /// What has to be done to the table so that it has all of `desired`, and
+    /// nothing else of ours whose destination `is_gone`. Weights are the
+    /// router's: one that is there is never overwritten, except to make it
+    /// final, with the weight that it has.
     pub(crate) fn difference(
         &mut self,
-        shown: HashMap<Route, Shown>,
+        reading: Reading,
         desired: &[Route],
+        is_gone: impl FnMut(&Address) -> bool,
     ) -> (Vec<Order>, Differences) {
+        let Reading {
+            entries: mut shown,
+            has_owners,
+        } = reading;
+        self.has_owners = has_owners;
         let wanted: HashSet<_> = desired.iter().collect();
-        self.ours.retain(|route| shown.contains_key(route));
         let known = |route: &Route| wanted.contains(route) || shown.contains_key(route);
         self.refused.retain(known);
 
-        let mut stale: Vec<_> = self.ours.iter().filter(|r| !wanted.contains(r)).collect();
+        let mut stale = self.stale(&shown, &wanted, is_gone);
         stale.sort();
-        let remove = |route: &Route| Order::Remove {
-            route: route.clone(),
-        };
-        let mut orders: Vec<_> = stale.into_iter().map(remove).collect();
         let mut differences = Differences {
-            stale: orders.len() as u64,
+            stale: stale.len() as u64,
             ..Differences::default()
         };
+        let remove = |route| Order::Remove { route };
+        let mut orders: Vec<_> = stale.into_iter().map(remove).collect();
+        let mut kept = HashMap::with_capacity(shown.len());
         for route in desired {
-            self.ours.insert(route.clone());
-            let entry = shown.get(route);
-            if let Some(order) = completed(route.clone(), entry) {
+            if !has_owners {
+                self.ours.insert(route.clone());
+            }
+            let entry = shown.remove(route);
+            if let Some(order) = completed(route.clone(), entry.as_ref()) {
                 match entry {
                     Some(_) => differences.finality += 1,
                     None => differences.missing += 1,
                 }
                 orders.push(order);
             }
+            if let Some(entry) = entry {
+                // All ledgers share the names of what is desired.
+                kept.insert(route.clone(), entry);
+            }
         }
-        self.shown = Some(shown);
+        kept.extend(shown);
+        self.shown = Some(kept);
         (orders, differences)
+    }
+
+    /// What is ours and not wanted any more.
+    fn stale(
+        &mut self,
+        shown: &HashMap<Route, Shown>,
+        wanted: &HashSet<&Route>,
+        mut is_gone: impl FnMut(&Address) -> bool,
+    ) -> Vec<Route> {
+        if !self.has_owners {
+            self.ours.retain(|route| shown.contains_key(route));
+            let unwanted = self.ours.iter().filter(|route| !wanted.contains(route));
+            return unwanted.cloned().collect();
+        }
+        self.ours = HashSet::new();
+        let mut gone = HashMap::new();
+        let mut is_stale = |route: &Route, entry: &Shown| {
+            let destination = &route.destination;
+            entry.whose == Whose::Ours
+                && !wanted.contains(route)
+                && *gone
+                    .entry(destination.clone())
+                    .or_insert_with(|| is_gone(destination))
+        };
+        let stale = shown.iter().filter(|(route, entry)| is_stale(route, entry));
+        stale.map(|(route, _)| route.clone()).collect()
     }
 
     /// Whether the router's refusal to do something about this entry is news.
@@ -148,20 +217,35 @@ impl Ledger {
         let Some(shown) = &mut self.shown else { return };
         match order {
             Order::Change { route, weight } | Order::Replace { route, weight } => {
-                let (weight, is_final) = (*weight, true);
-                shown.insert(route.clone(), Shown { weight, is_final });
+                let entry = Shown {
+                    weight: *weight,
+                    is_final: true,
+                    whose: match self.has_owners {
+                        true => Whose::Ours,
+                        false => Whose::Unsaid,
+                    },
+                };
+                shown.insert(route.clone(), entry);
             }
             Order::Remove { route } => {
-                shown.remove(route);
+                let entry = shown.get(route);
+                if entry.is_some_and(|entry| entry.whose != Whose::Others) {
+                    shown.remove(route);
+                }
             }
         }
     }
 }
 
-/// What makes a final entry of what is there, if it is not one already.
+/// What makes a final entry of what is there, if it is not one already, or
+/// somebody else's.
 fn completed(route: Route, shown: Option<&Shown>) -> Option<Order> {
     let weight = match shown {
-        Some(Shown { is_final: true, .. }) => return None,
+        Some(Shown { is_final: true, .. })
+        | Some(Shown {
+            whose: Whose::Others,
+            ..
+        }) => return None,
         Some(entry) => usable(entry.weight),
         None => NEW_WEIGHT,
     };
@@ -178,112 +262,4 @@ fn usable(weight: f32) -> f32 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::names::testing::route;
-
-    fn table(entries: &[(&str, &str, f32, bool)]) -> HashMap<Route, Shown> {
-        let entry = |&(lambda, destination, weight, is_final)| {
-            (route(lambda, destination), Shown { weight, is_final })
-        };
-        entries.iter().map(entry).collect()
-    }
-
-    fn add(lambda: &str, destination: &str, weight: f32) -> Order {
-        let route = route(lambda, destination);
-        Order::Change { route, weight }
-    }
-
-    #[test]
-    fn only_missing_entries_are_added_and_learnt_weights_are_left_alone() {
-        let shown = table(&[("l0", "a:1", 0.003, true)]);
-        let desired = [route("l0", "a:1"), route("l1", "a:1")];
-        let (orders, differences) = Ledger::default().difference(shown.clone(), &desired);
-        assert_eq!(orders, [add("l1", "a:1", 1.0)]);
-        assert_eq!(differences.missing, 1);
-        let full = table(&[("l0", "a:1", 0.003, true), ("l1", "a:1", 7.0, true)]);
-        let (orders, differences) = Ledger::default().difference(full, &desired);
-        assert_eq!((orders, differences), (Vec::new(), Differences::default()));
-    }
-
-    #[test]
-    fn an_entry_that_is_not_final_becomes_so_with_the_weight_that_it_has() {
-        let desired = [route("l0", "a:1")];
-        for (weight, expected) in [
-            (0.5, 0.5),
-            (f32::NAN, 1.0),
-            (0.0, 1.0),
-            (f32::INFINITY, 1.0),
-        ] {
-            let shown = table(&[("l0", "a:1", weight, false)]);
-            let (orders, differences) = Ledger::default().difference(shown.clone(), &desired);
-            assert_eq!(orders, [add("l0", "a:1", expected)]);
-            assert_eq!(differences.finality, 1);
-        }
-    }
-
-    #[test]
-    fn what_was_ours_is_removed_until_it_is_gone_and_what_others_put_in_stays() {
-        let mut ledger = Ledger::default();
-        let shown = table(&[("l0", "a:1", 1.0, true), ("l0", "manual:1", 1.0, true)]);
-        // Found there, as after a restart of the controller: ours from now on.
-        let (orders, _) = ledger.difference(shown.clone(), &[route("l0", "a:1")]);
-        assert_eq!(orders, []);
-        for _ in 0..2 {
-            let (orders, differences) = ledger.difference(shown.clone(), &[]);
-            let remove = Order::Remove {
-                route: route("l0", "a:1"),
-            };
-            assert_eq!(orders, [remove]);
-            assert_eq!(differences.stale, 1);
-        }
-        ledger.difference(table(&[]), &[]);
-        // Once it was gone, the next one is somebody else's.
-        assert_eq!(ledger.difference(shown.clone(), &[]).0, []);
-    }
-
-    #[test]
-    fn removals_that_a_silent_router_missed_are_made_up_for() {
-        let mut ledger = Ledger::default();
-        ledger.postpone(vec![
-            (route("l0", "a:1"), Wish::Remove),
-            (route("l1", "a:1"), Wish::Install),
-        ]);
-        let shown = table(&[("l0", "a:1", 1.0, true), ("l1", "a:1", 1.0, true)]);
-        let remove = Order::Remove {
-            route: route("l0", "a:1"),
-        };
-        assert_eq!(ledger.difference(shown.clone(), &[]).0, [remove]);
-    }
-
-    #[test]
-    fn what_shall_be_there_is_added_only_where_it_is_missing() {
-        let mut ledger = Ledger::default();
-        let ensure = || vec![(route("l0", "a:1"), Wish::Ensure)];
-        assert!(ledger.has_to_read(&ensure()));
-        assert!(!ledger.has_to_read(&[(route("l0", "a:1"), Wish::Install)]));
-        ledger.difference(table(&[("l0", "a:1", 0.003, true)]), &[]);
-        assert!(!ledger.has_to_read(&ensure()));
-        assert_eq!(ledger.orders(ensure()), []);
-
-        let remove = ledger.orders(vec![(route("l0", "a:1"), Wish::Remove)]);
-        ledger.accepted(&remove[0]);
-        let add = [add("l0", "a:1", 1.0)];
-        assert_eq!(ledger.orders(ensure()), add);
-        ledger.accepted(&add[0]);
-        assert_eq!(ledger.orders(ensure()), []);
-        // A router that failed may have lost everything.
-        ledger.postpone(Vec::new());
-        assert!(ledger.has_to_read(&ensure()));
-    }
-
-    #[test]
-    fn the_same_refusal_is_news_once() {
-        let mut ledger = Ledger::default();
-        let order = add("l0", "a:1", 1.0);
-        assert!(ledger.refused(&order));
-        assert!(!ledger.refused(&order));
-        ledger.accepted(&order);
-        assert!(ledger.refused(&order));
-    }
-}
+mod tests;

@@ -137,8 +137,10 @@ impl Pusher {
 
     /// Reads the table, and finds what has to be done to it.
     async fn difference(&mut self) -> Result<Vec<Order>, Fault> {
-        let shown = self.table.read().await?;
-        let (orders, differences) = self.ledger.difference(shown, &self.fleet.desired());
+        let reading = self.table.read().await?;
+        let desired = self.fleet.desired();
+        let is_gone = |destination: &Address| self.fleet.is_gone(destination, &desired);
+        let (orders, differences) = self.ledger.difference(reading, &desired, is_gone);
         let interval = self.fleet.push().reconcile_interval;
         self.reconcile_at = Instant::now() + jittered(interval);
         let Differences {

@@ -9,6 +9,7 @@
 mod computers;
 #[cfg(test)]
 mod rows;
+mod strangers;
 #[cfg(test)]
 mod tests;
 
@@ -20,6 +21,7 @@ use edge_transport::Endpoint;
 
 use crate::names::{Address, LambdaName, Route};
 pub(crate) use computers::{Computer, ComputerAnnouncement, Container, Probe, Standing};
+use strangers::Strangers;
 
 /// What has to be done, or is worth knowing, after an event.
 #[derive(Debug, Clone, PartialEq)]
@@ -96,6 +98,8 @@ pub(crate) struct Bounds {
     pub(crate) probe_failures: u32,
     /// How long a computer that was withdrawn for failed probes is remembered.
     pub(crate) forget_after: Duration,
+    /// How long after its start the registry waits for those whom routers know.
+    pub(crate) grace: Duration,
 }
 
 /// How entries get into the routers' tables.
@@ -131,14 +135,18 @@ pub(crate) struct Registry {
     containers: usize,
     routers: BTreeMap<Address, Router>,
     lambdas: BTreeMap<LambdaName, BTreeSet<Address>>,
+    strangers: Strangers,
     leases: BTreeSet<(Instant, Leaseholder)>,
     /// Computed when asked for; `None` after a change.
     desired: Option<Arc<[Route]>>,
 }
 
 impl Registry {
-    pub(crate) fn new(bounds: Bounds) -> Self {
+    /// Knows nobody yet, and starts now.
+    pub(crate) fn new(bounds: Bounds, now: Instant) -> Self {
+        let settled_at = now + bounds.grace;
         Self {
+            strangers: Strangers::new(bounds.computers, settled_at, bounds.probe_failures),
             bounds,
             computers: BTreeMap::new(),
             containers: 0,
@@ -160,6 +168,17 @@ impl Registry {
     /// Each lambda that is served, with the computers that serve it.
     pub(crate) fn lambdas(&self) -> &BTreeMap<LambdaName, BTreeSet<Address>> {
         &self.lambdas
+    }
+
+    /// Whether nobody serves anything at `destination` that is not announced: those who only have
+    /// not come back to a controller that was restarted are given the time for that.
+    pub(crate) fn is_gone(&mut self, destination: &Address) -> bool {
+        self.computers.contains_key(destination) || self.strangers.is_gone(destination)
+    }
+
+    /// Destinations in routers' tables that are left alone though nobody has announced them.
+    pub(crate) fn strangers(&self) -> impl Iterator<Item = &Address> {
+        self.strangers.to_probe()
     }
 
     /// The entries that every router's table ought to have: computers in order

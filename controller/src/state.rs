@@ -17,6 +17,8 @@ pub(crate) struct State {
     routers: Vec<RouterState>,
     /// Each lambda, with the computers that serve it.
     lambdas: BTreeMap<String, Vec<String>>,
+    /// What routers know since before this controller started, and nobody has announced.
+    strangers: Vec<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -77,6 +79,7 @@ impl State {
         let routers = registry.routers().iter();
         let lambdas = registry.lambdas().iter();
         Self {
+            strangers: registry.strangers().map(ToString::to_string).collect(),
             computers: computers
                 .map(|(address, computer)| computer_state(address, computer, now))
                 .collect(),

@@ -1,6 +1,5 @@
 //! The table of one router, over gRPC: read it, change it, each call with a deadline.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,7 +13,7 @@ use tokio::time::timeout;
 use tonic::transport::Channel;
 use tonic::{Code, Response, Status};
 
-use crate::ledger::{Order, Shown};
+use crate::ledger::{Order, Reading, Shown, Whose};
 use crate::names::{LambdaName, Route};
 
 /// Entries asked for at once. Routers of the C++ reference send all they have.
@@ -52,6 +51,8 @@ pub(crate) struct Refusal(pub(crate) String);
 pub(crate) struct Table {
     client: EdgeRouterClient<Channel>,
     timeout: Duration,
+    /// On whose behalf.
+    owner: Arc<str>,
 }
 
 impl Table {
@@ -60,17 +61,31 @@ impl Table {
         endpoint: &Endpoint,
         tls: Option<Arc<ClientConfig>>,
         timeout: Duration,
+        owner: Arc<str>,
     ) -> Self {
         let channel = control::channel(endpoint, tls, timeout);
         let client = EdgeRouterClient::new(channel).max_decoding_message_size(MAX_PAGE_BYTES);
-        Self { client, timeout }
+        Self {
+            client,
+            timeout,
+            owner,
+        }
     }
 
     /// Reads the table for requests of clients.
-    pub(crate) async fn read(&self) -> Result<HashMap<Route, Shown>, Fault> {
+    pub(crate) async fn read(&self) -> Result<Reading, Fault> {
         for _ in 0..READINGS {
-            if let Some(entries) = self.read_pages().await? {
-                return Ok(entries.iter().filter_map(shown).collect());
+            if let Some((entries, has_owners)) = self.read_pages().await? {
+                let whose = |entry: &Entry| match has_owners {
+                    false => Whose::Unsaid,
+                    true if *entry.owner == *self.owner => Whose::Ours,
+                    true => Whose::Others,
+                };
+                let shown = |entry: &Entry| shown(entry, whose(entry));
+                return Ok(Reading {
+                    entries: entries.iter().filter_map(shown).collect(),
+                    has_owners,
+                });
             }
         }
         Err(Fault::Unsteady)
@@ -78,8 +93,8 @@ impl Table {
 
     /// Reads page after page. Each begins with the last entry of the one
     /// before; if it does not, the table has changed, entries may have been
-    /// skipped, and there is no result.
-    async fn read_pages(&self) -> Result<Option<Vec<Entry>>, Fault> {
+    /// skipped, and there is no result. Says besides whether entries have owners.
+    async fn read_pages(&self) -> Result<Option<(Vec<Entry>, bool)>, Fault> {
         let mut entries: Vec<Entry> = Vec::new();
         loop {
             let offset = entries.len().saturating_sub(1);
@@ -95,7 +110,7 @@ impl Table {
             entries.extend(new);
             // No total: a router that knows no pages has sent everything.
             if page.total <= entries.len() as u64 {
-                return Ok(Some(entries));
+                return Ok(Some((entries, page.has_owners)));
             }
             if entries.len() == before {
                 return Ok(None);
@@ -129,14 +144,24 @@ impl Table {
     }
 
     async fn change(&self, route: &Route, weight: f32) -> Result<Result<(), Refusal>, Fault> {
-        let mut conf = conf(Action::Change, route);
+        let mut conf = self.conf(Action::Change, route);
         conf.weight = weight;
         conf.r#final = true;
         self.configure(conf).await
     }
 
     async fn remove(&self, route: &Route) -> Result<Result<(), Refusal>, Fault> {
-        self.configure(conf(Action::Remove, route)).await
+        self.configure(self.conf(Action::Remove, route)).await
+    }
+
+    fn conf(&self, action: Action, route: &Route) -> EdgeRouterConf {
+        EdgeRouterConf {
+            action: action.into(),
+            lambda: route.lambda.to_string(),
+            destination: route.destination.to_string(),
+            owner: self.owner.to_string(),
+            ..EdgeRouterConf::default()
+        }
     }
 
     async fn configure(&self, conf: EdgeRouterConf) -> Result<Result<(), Refusal>, Fault> {
@@ -163,15 +188,6 @@ impl Table {
     }
 }
 
-fn conf(action: Action, route: &Route) -> EdgeRouterConf {
-    EdgeRouterConf {
-        action: action.into(),
-        lambda: route.lambda.to_string(),
-        destination: route.destination.to_string(),
-        ..EdgeRouterConf::default()
-    }
-}
-
 /// Whether trying the same again cannot help, but other entries may do better.
 fn is_refusal(code: Code) -> bool {
     matches!(
@@ -193,7 +209,7 @@ fn same_route(a: &Entry, b: &Entry) -> bool {
 
 /// An entry, unless it is of a form that we would never have given it, which
 /// makes it somebody else's.
-fn shown(entry: &Entry) -> Option<(Route, Shown)> {
+fn shown(entry: &Entry, whose: Whose) -> Option<(Route, Shown)> {
     let destination: Endpoint = entry.destination.parse().ok()?;
     let route = Route {
         lambda: LambdaName::try_from(entry.lambda.as_str()).ok()?,
@@ -202,6 +218,7 @@ fn shown(entry: &Entry) -> Option<(Route, Shown)> {
     let shown = Shown {
         weight: entry.weight,
         is_final: entry.r#final,
+        whose,
     };
     (route.destination.as_str() == entry.destination).then_some((route, shown))
 }

@@ -1,5 +1,7 @@
 //! One lambda of a table: its routes as a snapshot, and the state of the policy among them.
 
+mod owner;
+
 use super::{Occupancy, RouteChange, TableEntry, TableError};
 use crate::average::sample;
 use crate::explanation::Explanation;
@@ -179,6 +181,7 @@ impl Lambda {
             destination: route.destination().name().to_owned(),
             weight: route.shown_weight(),
             is_final: route.is_final(),
+            owner: route.owner(),
         };
         let mut entries: Vec<_> = routes.iter().map(entry).collect();
         entries.sort_unstable_by(|a, b| a.destination.cmp(&b.destination));

@@ -1,5 +1,6 @@
 //! Tables as text, exactly as the C++ reference prints them.
 
+use crate::Owner;
 use std::fmt;
 
 /// One route as the table service shows it.
@@ -13,6 +14,8 @@ pub struct TableEntry {
     pub weight: f32,
     /// Whether the destination executes lambdas itself instead of forwarding them.
     pub is_final: bool,
+    /// Who answers for it.
+    pub owner: Owner,
 }
 
 /// Prints entries one a line, in the order given: the lambda, left out where it repeats that of the
@@ -20,10 +23,11 @@ pub struct TableEntry {
 /// Nothing is printed for no entries.
 ///
 /// ```
-/// use edge_balance::{Rows, TableEntry};
+/// use edge_balance::{Owner, Rows, TableEntry};
 ///
 /// let entry = |destination: &str, weight, is_final| TableEntry {
 ///     lambda: "resize".into(), destination: destination.into(), weight, is_final,
+///     owner: Owner::NOBODY,
 /// };
 /// let entries = [entry("edge-1:6473", 0.106305, true), entry("edge-2:6473", 1.0, false)];
 /// assert_eq!(
@@ -143,6 +147,7 @@ mod tests {
             destination: "d".into(),
             weight: 1.0,
             is_final: false,
+            owner: Owner::NOBODY,
         };
         let text = Rows(&[entry("a"), entry("\u{e9}\u{e9}")]).to_string();
         assert_eq!(text, "a    [1] d\n\u{e9}\u{e9} [1] d\n");

@@ -2,7 +2,7 @@
 
 use crate::{Bench, L, exponents, seconds};
 use edge_balance::{
-    Destinations, ForwardingTable, Nanos, NoDestination, PolicyConfig, PolicyKeys, Report,
+    Destinations, ForwardingTable, Nanos, NoDestination, Owner, PolicyConfig, PolicyKeys, Report,
     RouteChange, TableError, Tried,
 };
 use std::sync::Arc;
@@ -143,6 +143,26 @@ fn reference_table() -> ForwardingTable {
             .unwrap();
     }
     table
+}
+
+#[test]
+fn a_route_belongs_to_whoever_it_was_given_to_until_it_is_removed() {
+    let (table, someone) = (reference_table(), Owner::numbered(7).unwrap());
+    let shown = |table: &ForwardingTable| table.page(3, 1)[0].owner;
+    assert_eq!(shown(&table), Owner::NOBODY);
+    assert!(table.set_owner("lambda1", "dest2:667", someone));
+    assert_eq!(table.owner("lambda1", "dest2:667"), Some(someone));
+    assert_eq!(shown(&table), someone);
+    assert_eq!(table.owners(), [Owner::NOBODY, someone].into());
+    for (lambda, destination) in [("lambda1", "dest3:666"), ("lambda9", "dest1:666")] {
+        assert!(!table.set_owner(lambda, destination, someone));
+        assert_eq!(table.owner(lambda, destination), None);
+    }
+    table.remove("lambda1", "dest2:667", NOW);
+    table
+        .change("lambda1", "dest2:667", 1.0, true, NOW)
+        .unwrap();
+    assert_eq!(shown(&table), Owner::NOBODY);
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use edge_balance::{Rows, TableEntry};
+use edge_balance::{Owner, Rows, TableEntry};
 use edge_daemon::{UsageError, cli, run};
 use edge_proto::rpc::edge_router_client::EdgeRouterClient;
 use edge_proto::rpc::edge_router_conf::Action as Operation;
@@ -43,6 +43,13 @@ struct Flags {
     /// The destination executes the lambda itself, for change
     #[arg(long = "final")]
     is_final: bool,
+    /// Whose the destination is, for change [default: nobody's in particular]; for remove: only if
+    /// it is theirs
+    #[arg(long, value_name = "NAME")]
+    owner: Option<String>,
+    /// Print whose the destinations are, for dump
+    #[arg(long)]
+    show_owners: bool,
     /// Mutual TLS, for routers started with --secure-control
     #[arg(long)]
     secure: bool,
@@ -85,6 +92,10 @@ fn main() -> ExitCode {
 }
 
 async fn execute(flags: &Flags) -> anyhow::Result<()> {
+    if flags.owner.is_some() && !matches!(flags.action, Action::Change | Action::Remove) {
+        let problem = "--owner is for --action change and remove only";
+        return Err(UsageError(problem.to_owned()).into());
+    }
     let endpoint: Endpoint = flags
         .server_endpoint
         .parse()
@@ -100,7 +111,7 @@ async fn execute(flags: &Flags) -> anyhow::Result<()> {
         .max_decoding_message_size(MAX_PAGE_BYTES);
     let told = async {
         match flags.action {
-            Action::Dump => dump(&mut router).await,
+            Action::Dump => dump(&mut router, flags.show_owners).await,
             Action::Reset => reset(&mut router).await,
             Action::Flush => one(&mut router, operation(flags, Operation::Flush)).await,
             Action::Change => one(&mut router, operation(flags, Operation::Change)).await,
@@ -123,6 +134,7 @@ fn operation(flags: &Flags, action: Operation) -> EdgeRouterConf {
         destination: flags.destination.clone(),
         weight: flags.weight,
         r#final: flags.is_final,
+        owner: flags.owner.clone().unwrap_or_default(),
     }
 }
 
@@ -148,23 +160,34 @@ async fn one(
     Ok("OK\n".to_owned())
 }
 
-async fn dump(router: &mut EdgeRouterClient<Channel>) -> anyhow::Result<String> {
+async fn dump(router: &mut EdgeRouterClient<Channel>, show_owners: bool) -> anyhow::Result<String> {
     let mut text = String::new();
     for (id, entries) in tables(router).await?.into_iter().enumerate() {
-        text += &format!("Table#{id}\n{}", Rows(&entries));
+        let (entries, owners): (Vec<_>, Vec<_>) = entries.into_iter().unzip();
+        let rows = Rows(&entries).to_string();
+        text += &format!("Table#{id}\n");
+        if !show_owners {
+            text += &rows;
+            continue;
+        }
+        for (row, owner) in rows.lines().zip(&owners) {
+            let owner = if owner.is_empty() { "-" } else { owner };
+            text += &format!("{row} {owner}\n");
+        }
     }
     Ok(text)
 }
 
-/// Sets every weight of every table to 1, keeping what is final.
+/// Sets every weight of every table to 1, keeping what is final, and whose it is.
 async fn reset(router: &mut EdgeRouterClient<Channel>) -> anyhow::Result<String> {
     let mut routes = BTreeMap::new();
-    for entry in tables(router).await?.into_iter().flatten() {
-        *routes
+    for (entry, owner) in tables(router).await?.into_iter().flatten() {
+        routes
             .entry((entry.lambda, entry.destination))
-            .or_insert(false) |= entry.is_final;
+            .or_insert((false, owner))
+            .0 |= entry.is_final;
     }
-    for ((lambda, destination), is_final) in routes {
+    for ((lambda, destination), (is_final, owner)) in routes {
         let action = Operation::Change as i32;
         let change = EdgeRouterConf {
             action,
@@ -172,13 +195,17 @@ async fn reset(router: &mut EdgeRouterClient<Channel>) -> anyhow::Result<String>
             destination,
             weight: 1.0,
             r#final: is_final,
+            owner,
         };
         one(router, change).await?;
     }
     Ok("OK\n".to_owned())
 }
 
-async fn tables(router: &mut EdgeRouterClient<Channel>) -> anyhow::Result<Vec<Vec<TableEntry>>> {
+/// An entry, and the name of its owner.
+type Owned = (TableEntry, String);
+
+async fn tables(router: &mut EdgeRouterClient<Channel>) -> anyhow::Result<Vec<Vec<Owned>>> {
     let count = router
         .get_num_tables(Void {})
         .await
@@ -193,7 +220,7 @@ async fn tables(router: &mut EdgeRouterClient<Channel>) -> anyhow::Result<Vec<Ve
     Ok(tables)
 }
 
-async fn table(router: &mut EdgeRouterClient<Channel>, id: u32) -> anyhow::Result<Vec<TableEntry>> {
+async fn table(router: &mut EdgeRouterClient<Channel>, id: u32) -> anyhow::Result<Vec<Owned>> {
     let mut entries = Vec::new();
     loop {
         let offset = entries.len() as u64;
@@ -208,11 +235,15 @@ async fn table(router: &mut EdgeRouterClient<Channel>, id: u32) -> anyhow::Resul
             .map_err(|status| failed(&status))?
             .into_inner();
         let received = page.entries.len();
-        entries.extend(page.entries.into_iter().map(|entry| TableEntry {
-            lambda: entry.lambda,
-            destination: entry.destination,
-            weight: entry.weight,
-            is_final: entry.r#final,
+        entries.extend(page.entries.into_iter().map(|entry| {
+            let shown = TableEntry {
+                lambda: entry.lambda,
+                destination: entry.destination,
+                weight: entry.weight,
+                is_final: entry.r#final,
+                owner: Owner::NOBODY,
+            };
+            (shown, entry.owner)
         }));
         // No total: a router that knows no pages and has sent everything.
         if page.total == 0 || received == 0 || entries.len() as u64 >= page.total {

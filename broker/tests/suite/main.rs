@@ -9,6 +9,7 @@ mod explanations;
 mod failures;
 mod forwarding;
 mod hedging;
+mod owners;
 mod probes;
 mod programs;
 mod quic;

@@ -503,6 +503,7 @@ pub fn change(lambda: &str, destination: &str, weight: f32, is_final: bool) -> E
         destination: destination.into(),
         weight,
         r#final: is_final,
+        ..EdgeRouterConf::default()
     }
 }
 

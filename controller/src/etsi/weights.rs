@@ -37,7 +37,7 @@ impl Latencies {
         let mut readings = readings.buffer_unordered(AT_ONCE);
         let mut latencies = Self::default();
         while let Some(table) = readings.next().await {
-            for (route, shown) in table {
+            for (route, shown) in table.entries {
                 latencies.add(
                     route.lambda.as_str(),
                     route.destination.as_str(),

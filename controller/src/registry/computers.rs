@@ -113,6 +113,7 @@ impl Registry {
             None => (Vec::new(), false),
         };
         let address = announced.address.clone();
+        self.strangers.announced(&address);
         let after = self.record(now, announced);
         let mut effects = Vec::new();
         match (same, renews) {
@@ -182,16 +183,18 @@ impl Registry {
             self.containers -= computer.containers.len();
             let holder = || Leaseholder::Computer(address.clone());
             self.move_lease(computer.expiry(), None, holder);
+            self.strangers.left(address.clone());
             if computer.serves() {
                 self.withdraw(address, computer.lambdas, effects);
             }
         }
     }
 
-    /// The computers that never renew, and so have to be probed.
+    /// The computers that never renew, and what may be one, and so has to be probed.
     pub(crate) fn to_probe(&self) -> Vec<Address> {
         let unleased = self.computers.iter().filter(|(_, c)| c.expiry().is_none());
-        unleased.map(|(address, _)| address.clone()).collect()
+        let unleased = unleased.map(|(address, _)| address);
+        unleased.chain(self.strangers.to_probe()).cloned().collect()
     }
 
     /// A computer was probed: enough failures in a row withdraw it from the
@@ -200,6 +203,7 @@ impl Registry {
     pub(crate) fn probed(&mut self, now: Instant, address: &Address, probe: Probe) -> Vec<Effect> {
         let mut effects = Vec::new();
         let Some(computer) = self.computers.get_mut(address) else {
+            self.strangers.probed(now, address, probe);
             return effects;
         };
         match (computer.standing, probe) {

@@ -8,13 +8,15 @@ use crate::names::{Address, LambdaName};
 const LEASE: Duration = Duration::from_secs(10);
 
 pub(super) fn registry() -> Registry {
-    Registry::new(Bounds {
+    let bounds = Bounds {
         computers: 5,
         containers: 10,
         routers: 5,
         probe_failures: 3,
         forget_after: Duration::from_secs(60),
-    })
+        grace: Duration::from_secs(30),
+    };
+    Registry::new(bounds, Instant::now())
 }
 
 fn address(text: &str) -> Address {
@@ -288,4 +290,62 @@ fn only_routers_that_never_renew_are_forgotten_for_being_unreachable() {
     let effects = registry.forget_unreachable_router(&address("r:1"));
     assert_eq!(told(&effects), ["disconnect r:1"]);
     assert!(registry.routers().is_empty());
+}
+
+#[test]
+fn destinations_of_before_the_start_are_gone_once_time_and_probes_are_over() {
+    let (mut registry, start) = (registry(), Instant::now());
+    let (silent, serving) = (address("a:1"), address("b:1"));
+    for at in [&silent, &serving] {
+        assert!(!registry.is_gone(at));
+    }
+    assert_eq!(registry.to_probe(), [silent.clone(), serving.clone()]);
+    for _ in 0..10 {
+        assert_eq!(registry.probed(start, &silent, Probe::Failed), []);
+    }
+    assert!(!registry.is_gone(&silent), "it may announce itself yet");
+
+    let settled = start + Duration::from_secs(31);
+    registry.probed(settled, &silent, Probe::Failed);
+    assert!(registry.is_gone(&silent));
+    for _ in 0..10 {
+        for probe in [Probe::Failed, Probe::Failed, Probe::Answered] {
+            registry.probed(settled, &serving, probe);
+        }
+    }
+    assert!(!registry.is_gone(&serving), "one that never renews");
+    assert_eq!(registry.to_probe(), [serving]);
+}
+
+#[test]
+fn whoever_was_announced_and_left_is_gone_at_once_until_it_comes_back() {
+    let (mut registry, start) = (registry(), Instant::now());
+    let at = address("a:1");
+    assert!(!registry.is_gone(&at));
+    registry
+        .announce_computer(start, leased("a:1", &["l0"], 1))
+        .unwrap();
+    assert_eq!(registry.to_probe(), []);
+    assert!(registry.is_gone(&at), "what else it served is not served");
+    registry.remove_computer(&at, 1);
+    assert!(registry.is_gone(&at));
+    assert_eq!(registry.to_probe(), []);
+}
+
+#[test]
+fn strangers_are_bounded_and_the_others_are_left_alone() {
+    let (mut registry, start) = (registry(), Instant::now());
+    let settled = start + Duration::from_secs(31);
+    let at = |number: usize| address(&format!("a:{}", number + 1));
+    for round in 0..2 {
+        for number in 0..20 {
+            assert_eq!(registry.is_gone(&at(number)), round == 1 && number < 5);
+        }
+        assert!(registry.to_probe().len() == 5);
+        for number in 0..5 {
+            for _ in 0..3 {
+                registry.probed(settled, &at(number), Probe::Failed);
+            }
+        }
+    }
 }

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a failing helper is a failing test")]
 
 mod liveness;
+mod owners;
 mod process;
 mod support;
 mod tables;

@@ -121,6 +121,7 @@ impl Tables {
             destination: destination.to_owned(),
             weight,
             r#final: true,
+            ..EdgeRouterConf::default()
         };
         let done = self.client.configure(operation).await?.into_inner();
         anyhow::ensure!(done.msg == "OK", "{destination} was refused: {}", done.msg);

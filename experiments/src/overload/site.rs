@@ -138,6 +138,7 @@ async fn announce(tables: &Endpoint, lambdas: &[&str], computer: &str) -> anyhow
             destination: computer.to_owned(),
             weight: 1.0,
             r#final: true,
+            ..EdgeRouterConf::default()
         };
         let done = client.configure(change).await?.into_inner();
         anyhow::ensure!(done.msg == "OK", "the route was refused: {}", done.msg);

@@ -219,6 +219,7 @@ fn edge_router_conf() {
         destination: "d:1".into(),
         weight: 1.0,
         r#final: true,
+        owner: "o".into(),
     };
     golden(
         &conf,
@@ -228,6 +229,7 @@ fn edge_router_conf() {
             b"\x1a\x03d:1",
             b"\x25\x00\x00\x80\x3f",
             b"\x28\x01",
+            b"\xa2\x06\x01o",
         ],
     );
 }
@@ -247,18 +249,22 @@ fn forwarding_table() {
             destination: "d:1".into(),
             weight: 0.5,
             r#final: true,
+            owner: "o".into(),
         }],
         total: 9,
+        has_owners: true,
     };
     golden(
         &table,
         &[
-            b"\x0a\x0f",
+            b"\x0a\x13",
             b"\x0a\x01l",
             b"\x12\x03d:1",
             b"\x1d\x00\x00\x00\x3f",
             b"\x20\x01",
+            b"\xa2\x06\x01o",
             b"\xa0\x06\x09",
+            b"\xa8\x06\x01",
         ],
     );
 }

@@ -59,6 +59,15 @@ pub(crate) fn quick() -> Config {
     config
 }
 
+/// As [`quick`], but computers are probed, and none gets more time to announce itself to a controller
+/// that has started than the probes take.
+pub(crate) fn quick_with_probes() -> Config {
+    let mut config = quick();
+    config.liveness.probe_interval = Duration::from_millis(20);
+    config.liveness.grace = Duration::ZERO;
+    config
+}
+
 /// As [`quick`], but tables are not compared on their own accord.
 pub(crate) fn without_reconciliation() -> Config {
     let mut config = quick();
@@ -128,9 +137,17 @@ pub(crate) fn leased(at: &str, lambdas: &[&str], lease_ms: u32) -> ComputerInfo 
 /// Who would forward requests to a router that is not there: nobody listens at port 1.
 pub(crate) const NOBODY: &str = "127.0.0.1:1";
 
+#[derive(Debug, Clone)]
+struct Stored {
+    weight: f32,
+    is_final: bool,
+    owner: String,
+}
+
 #[derive(Debug, Default)]
 struct Inner {
-    table: BTreeMap<(String, String), (f32, bool)>,
+    table: BTreeMap<(String, String), Stored>,
+    has_owners: bool,
     log: Vec<String>,
     readings: usize,
     page: Option<usize>,
@@ -144,7 +161,12 @@ impl Service {
     fn set(&self, lambda: &str, destination: &str, weight: f32, is_final: bool) {
         let key = (lambda.to_owned(), destination.to_owned());
         let mut inner = self.0.lock().unwrap();
-        inner.table.insert(key, (weight, is_final));
+        let stored = Stored {
+            weight,
+            is_final,
+            owner: String::new(),
+        };
+        inner.table.insert(key, stored);
     }
 }
 
@@ -168,11 +190,20 @@ impl EdgeRouter for Service {
                     let msg = "Error: not this one".to_owned();
                     return Ok(Response::new(Return { msg }));
                 }
-                inner.table.insert(key, (conf.weight, conf.r#final));
+                let stored = Stored {
+                    weight: conf.weight,
+                    is_final: conf.r#final,
+                    owner: conf.owner,
+                };
+                inner.table.insert(key, stored);
             }
             Action::Remove => {
                 inner.log.push(format!("del {route}"));
-                inner.table.remove(&key);
+                let owner = inner.table.get(&key).map(|stored| &stored.owner);
+                let is_others = owner.is_some_and(|owner| *owner != conf.owner);
+                if !(inner.has_owners && is_others && !conf.owner.is_empty()) {
+                    inner.table.remove(&key);
+                }
             }
         }
         let msg = "OK".to_owned();
@@ -192,13 +223,19 @@ impl EdgeRouter for Service {
             .map(|((lambda, destination), entry)| Entry {
                 lambda: lambda.clone(),
                 destination: destination.clone(),
-                weight: entry.0,
-                r#final: entry.1,
+                weight: entry.weight,
+                r#final: entry.is_final,
+                owner: match inner.has_owners {
+                    true => entry.owner.clone(),
+                    false => String::new(),
+                },
             });
+        let has_owners = inner.has_owners;
         let table = match inner.page {
             None => ForwardingTable {
                 entries: entries.collect(),
                 total: 0,
+                has_owners,
             },
             Some(page) => ForwardingTable {
                 entries: entries
@@ -206,6 +243,7 @@ impl EdgeRouter for Service {
                     .take(page)
                     .collect(),
                 total: inner.table.len() as u64,
+                has_owners,
             },
         };
         Ok(Response::new(table))
@@ -338,7 +376,22 @@ impl Router {
     /// Weight and finality of an entry.
     pub(crate) fn entry(&self, lambda: &str, destination: &str) -> Option<(f32, bool)> {
         let key = (lambda.to_owned(), destination.to_owned());
-        self.service.0.lock().unwrap().table.get(&key).copied()
+        let inner = self.service.0.lock().unwrap();
+        let stored = inner.table.get(&key)?;
+        Some((stored.weight, stored.is_final))
+    }
+
+    /// Knows whom entries belong to, as routers of ours do.
+    pub(crate) fn with_owners(self) -> Self {
+        self.service.0.lock().unwrap().has_owners = true;
+        self
+    }
+
+    /// Whom an entry belongs to.
+    pub(crate) fn owner(&self, lambda: &str, destination: &str) -> Option<String> {
+        let key = (lambda.to_owned(), destination.to_owned());
+        let inner = self.service.0.lock().unwrap();
+        inner.table.get(&key).map(|stored| stored.owner.clone())
     }
 
     /// Shows the table in pages of this size, as routers of ours do.

@@ -143,6 +143,7 @@ async fn ours(peer: &Peer, computers: &[Endpoint], options: &Options) -> anyhow:
             destination: computer.to_string(),
             weight: 1.0,
             r#final: true,
+            ..EdgeRouterConf::default()
         };
         let done = tables.configure(change).await?.into_inner();
         anyhow::ensure!(done.msg == "OK", "the route was refused: {}", done.msg);

@@ -114,6 +114,7 @@ async fn add(tables: &mut EdgeRouterClient<Channel>, computer: &Endpoint) -> any
         destination: computer.to_string(),
         weight: 1.0,
         r#final: true,
+        ..EdgeRouterConf::default()
     };
     let done = tables.configure(change).await?.into_inner();
     anyhow::ensure!(done.msg == "OK", "the route was refused: {}", done.msg);

@@ -1,0 +1,18 @@
+//! Whose the routes of a lambda are.
+
+use super::Lambda;
+use crate::Owner;
+
+impl Lambda {
+    /// Whose the route is; none if there is no such route.
+    pub(in crate::table) fn owner(&self, destination: &str) -> Option<Owner> {
+        let route = self.route_to_named(&self.index(), destination)?;
+        Some(route.owner())
+    }
+
+    /// Answers whether there is such a route.
+    pub(in crate::table) fn set_owner(&self, destination: &str, owner: Owner) -> bool {
+        let route = self.route_to_named(&self.index(), destination);
+        route.inspect(|route| route.set_owner(owner)).is_some()
+    }
+}
