@@ -13,7 +13,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use edge_balance::{CoreLimit, ForwardingTable, Nanos, RetryBudget};
+use edge_balance::{CoreLimit, Nanos, RetryBudget};
 use edge_proto::rpc::Outcome;
 use edge_proto::view::{BrokerLoad, RequestView, ResponseView};
 use edge_transport::{
@@ -39,9 +39,6 @@ use crate::probes::Prober;
 use crate::tables::Tables;
 use crate::trace::Trace;
 
-/// A controller is given so long, from the start of the broker, to fill its tables.
-const FIRST_TABLE_WITHIN: Nanos = Nanos::from_secs(2);
-
 /// Serves `RunLambda` by forwarding it.
 #[derive(Debug)]
 pub(crate) struct Forwarder {
@@ -64,8 +61,6 @@ pub(crate) struct Forwarder {
     decisions: Arc<Decisions>,
     /// Of a dispatcher that asks before it picks.
     inquirer: Option<Inquirer>,
-    /// A controller is going to fill the tables.
-    has_controller: bool,
     trace: Option<Arc<Trace>>,
 }
 
@@ -117,7 +112,6 @@ impl Forwarder {
             counters,
             decisions,
             inquirer: None,
-            has_controller: config.controller.endpoint.is_some(),
             trace: None,
         }
     }
@@ -155,10 +149,9 @@ impl Forwarder {
         }
     }
 
-    /// Whether the first table has yet to come: a router that was restarted is asked for lambdas
-    /// before its controller has seen that it is back.
-    fn awaits_table(&self, table: &ForwardingTable) -> bool {
-        self.has_controller && self.clock.now() < FIRST_TABLE_WITHIN && table.is_empty()
+    /// Whether the first table has yet to come, or the rest of it.
+    fn awaits_table(&self) -> bool {
+        self.tables.first().is_awaited(self.clock.now())
     }
 
     /// The line of those that wait for a place at a destination.

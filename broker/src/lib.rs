@@ -16,6 +16,7 @@ mod clock;
 mod configure;
 mod dispatcher;
 mod explain;
+mod first_table;
 mod forward;
 mod metrics;
 mod owners;

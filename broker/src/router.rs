@@ -172,7 +172,11 @@ impl Router {
             }
             Some(estimator) => Tables::single(estimator.policy(), config.admission.limits()),
         };
-        let tables = Arc::new(tables.with_max_entries(config.tables.max_entries));
+        let has_controller = config.controller.endpoint.is_some();
+        let tables = tables
+            .with_max_entries(config.tables.max_entries)
+            .with_controller(has_controller);
+        let tables = Arc::new(tables);
         let trace = start_trace(estimator)?;
         preload(&tables, &config.fake, clock.now())?;
         let count = config

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use edge_proto::CONFIGURE_PATH;
+use edge_proto::rpc::edge_router_conf::Action;
 use edge_proto::rpc::edge_router_server::EdgeRouter;
 use edge_proto::rpc::{
     EdgeRouterConf, ForwardingTable, NumTables, Return, TableId, Void, forwarding_table,
@@ -29,7 +30,12 @@ pub(crate) struct TableService {
 impl TableService {
     /// The status is always OK; errors are in `msg`.
     fn carry_out(&self, operation: &EdgeRouterConf) -> Return {
-        let msg = match configure(&self.tables, self.weights, operation, self.clock.now()) {
+        let now = self.clock.now();
+        let done = configure(&self.tables, self.weights, operation, now);
+        if operation.action() != Action::Flush {
+            self.tables.first().configured(operation.filling(), now);
+        }
+        let msg = match done {
             Ok(()) => "OK".to_owned(),
             Err(error) => {
                 let msg = format!("Error: {error}");

@@ -8,6 +8,7 @@ use edge_balance::{
 };
 use rand::Rng as _;
 
+use crate::first_table::FirstTable;
 use crate::owners::{MAX_OWNERS, Owners, TooMany};
 
 /// A table and the optimizer that adjusts its weights.
@@ -32,6 +33,7 @@ pub struct Tables {
     /// Of the overall table, which holds all that the other one holds: as many as may be.
     max_entries: usize,
     entries: Mutex<Entries>,
+    first: FirstTable,
 }
 
 /// What is known of the entries of the overall table. Whoever adds, changes or removes some keeps
@@ -83,6 +85,7 @@ impl Tables {
             destinations,
             max_entries: usize::MAX,
             entries: Mutex::default(),
+            first: FirstTable::new(false),
         }
     }
 
@@ -99,7 +102,22 @@ impl Tables {
             destinations,
             max_entries: usize::MAX,
             entries: Mutex::default(),
+            first: FirstTable::new(false),
         }
+    }
+
+    /// Says whether a controller is going to fill them.
+    #[must_use]
+    pub fn with_controller(self, has_controller: bool) -> Self {
+        Self {
+            first: FirstTable::new(has_controller),
+            ..self
+        }
+    }
+
+    /// How they are filled for the first time.
+    pub(crate) fn first(&self) -> &FirstTable {
+        &self.first
     }
 
     /// Lets [`Self::change`] add entries until there are so many.

@@ -140,6 +140,11 @@ impl Fleet {
         Arc::ptr_eq(&registry.desired(), desired) && registry.is_gone(destination)
     }
 
+    /// Whether all who renew, and are there, are known.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.inner().registry.is_settled(Instant::now())
+    }
+
     /// Lets something happen to the registry, and sees to the effects.
     pub(crate) fn event<E>(
         self: &Arc<Self>,

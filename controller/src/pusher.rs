@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use edge_proto::rpc::edge_router_conf::Filling;
 use edge_transport::Endpoint;
 use futures_util::{StreamExt as _, stream};
 use tokio::time::{Instant, sleep_until};
@@ -128,7 +129,11 @@ impl Pusher {
             orders.extend(self.ledger.orders(wishes));
         }
         let contacted = reconcile || !orders.is_empty();
-        self.carry_out(orders).await?;
+        if reconcile {
+            self.complete(orders).await?;
+        } else {
+            self.carry_out(orders, Filling::Unsaid).await?;
+        }
         if contacted {
             self.answered();
         }
@@ -158,14 +163,27 @@ impl Pusher {
         Ok(orders)
     }
 
-    async fn carry_out(&mut self, orders: Vec<Order>) -> Result<(), Fault> {
+    /// Carries out all that the table lacks, and lets the router know when that is done: until then
+    /// one that has just started does not say of a lambda that it is not found.
+    async fn complete(&mut self, mut orders: Vec<Order>) -> Result<(), Fault> {
+        let last = orders.pop();
+        // As long as not everybody is known there is more to come.
+        let end = match self.fleet.is_settled() {
+            true => Filling::Complete,
+            false => Filling::MoreFollow,
+        };
+        self.carry_out(orders, Filling::MoreFollow).await?;
+        self.carry_out(last.into_iter().collect(), end).await
+    }
+
+    async fn carry_out(&mut self, orders: Vec<Order>, filling: Filling) -> Result<(), Fault> {
         let width = if orders.len() <= IN_ORDER { 1 } else { AT_ONCE };
         let table = self.table.clone();
         let mut outcomes = stream::iter(orders)
             .map(|order| {
                 let table = &table;
                 async move {
-                    let outcome = table.carry_out(&order).await;
+                    let outcome = table.carry_out(&order, filling).await;
                     (order, outcome)
                 }
             })

@@ -176,6 +176,11 @@ impl Registry {
         self.computers.contains_key(destination) || self.strangers.is_gone(destination)
     }
 
+    /// Whether all who renew, and are there, are known.
+    pub(crate) fn is_settled(&self, now: Instant) -> bool {
+        self.strangers.is_settled(now)
+    }
+
     /// Destinations in routers' tables that are left alone though nobody has announced them.
     pub(crate) fn strangers(&self) -> impl Iterator<Item = &Address> {
         self.strangers.to_probe()

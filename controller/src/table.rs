@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use edge_proto::rpc::edge_router_client::EdgeRouterClient;
-use edge_proto::rpc::edge_router_conf::Action;
+use edge_proto::rpc::edge_router_conf::{Action, Filling};
 use edge_proto::rpc::forwarding_table::Entry;
 use edge_proto::rpc::{EdgeRouterConf, TableId};
 use edge_transport::tls::ClientConfig;
@@ -131,35 +131,46 @@ impl Table {
         self.within(client.get_table(id)).await
     }
 
-    /// Carries out `order`.
-    pub(crate) async fn carry_out(&self, order: &Order) -> Result<Result<(), Refusal>, Fault> {
+    /// Carries out `order`, and says how far the table is filled then.
+    pub(crate) async fn carry_out(
+        &self,
+        order: &Order,
+        filling: Filling,
+    ) -> Result<Result<(), Refusal>, Fault> {
         match order {
-            Order::Change { route, weight } => self.change(route, *weight).await,
-            Order::Remove { route } => self.remove(route).await,
-            Order::Replace { route, weight } => match self.remove(route).await? {
-                Ok(()) => self.change(route, *weight).await,
+            Order::Change { route, weight } => self.change(route, *weight, filling).await,
+            Order::Remove { route } => self.remove(route, filling).await,
+            Order::Replace { route, weight } => match self.remove(route, Filling::Unsaid).await? {
+                Ok(()) => self.change(route, *weight, filling).await,
                 refused => Ok(refused),
             },
         }
     }
 
-    async fn change(&self, route: &Route, weight: f32) -> Result<Result<(), Refusal>, Fault> {
-        let mut conf = self.conf(Action::Change, route);
+    async fn change(
+        &self,
+        route: &Route,
+        weight: f32,
+        filling: Filling,
+    ) -> Result<Result<(), Refusal>, Fault> {
+        let mut conf = self.conf(Action::Change, route, filling);
         conf.weight = weight;
         conf.r#final = true;
         self.configure(conf).await
     }
 
-    async fn remove(&self, route: &Route) -> Result<Result<(), Refusal>, Fault> {
-        self.configure(self.conf(Action::Remove, route)).await
+    async fn remove(&self, route: &Route, filling: Filling) -> Result<Result<(), Refusal>, Fault> {
+        self.configure(self.conf(Action::Remove, route, filling))
+            .await
     }
 
-    fn conf(&self, action: Action, route: &Route) -> EdgeRouterConf {
+    fn conf(&self, action: Action, route: &Route, filling: Filling) -> EdgeRouterConf {
         EdgeRouterConf {
             action: action.into(),
             lambda: route.lambda.to_string(),
             destination: route.destination.to_string(),
             owner: self.owner.to_string(),
+            filling: filling.into(),
             ..EdgeRouterConf::default()
         }
     }

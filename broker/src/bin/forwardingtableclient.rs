@@ -135,6 +135,7 @@ fn operation(flags: &Flags, action: Operation) -> EdgeRouterConf {
         weight: flags.weight,
         r#final: flags.is_final,
         owner: flags.owner.clone().unwrap_or_default(),
+        ..EdgeRouterConf::default()
     }
 }
 
@@ -196,6 +197,7 @@ async fn reset(router: &mut EdgeRouterClient<Channel>) -> anyhow::Result<String>
             weight: 1.0,
             r#final: is_final,
             owner,
+            ..EdgeRouterConf::default()
         };
         one(router, change).await?;
     }

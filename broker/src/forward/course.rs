@@ -21,7 +21,7 @@ use crate::admission::{Applicant, Busy};
 use crate::explain::Pending;
 use crate::probes::Question;
 
-/// How often a broker without any table looks for its first one.
+/// How often a broker whose first table is not complete looks for a lambda in it.
 const TABLE_LOOKED_FOR_EVERY: Duration = Duration::from_millis(10);
 
 /// A request, and what it is sent with: the same for all attempts.
@@ -55,7 +55,7 @@ enum End {
     AsItIs,
     /// Not yet: there is no room for it now where it has not been.
     Wait,
-    /// Not yet: nothing is known of any lambda.
+    /// Not yet: nothing is known of the lambda, and not all lambdas are known.
     NoTable,
 }
 
@@ -216,7 +216,7 @@ impl Course<'_> {
             Ok(pick) => pick,
             Err(NoDestination::Saturated) => return Err(End::Wait),
             Err(_) if progress.last.is_some() => return Err(End::AsItIs),
-            Err(NoDestination::UnknownLambda) if self.forwarder.awaits_table(table) => {
+            Err(NoDestination::UnknownLambda) if self.forwarder.awaits_table() => {
                 return Err(End::NoTable);
             }
             Err(NoDestination::UnknownLambda | NoDestination::AllTried) => {

@@ -1,9 +1,14 @@
 //! The table service over gRPC: operations, errors, pages.
 
-use crate::support::{Computer, Running, change, config, request, start};
+use std::time::{Duration, Instant};
+
+use crate::support::{Computer, Running, change, config, config_with_admin, request, start};
 use edge_broker::config::{OptimizerSection, TableConfig};
-use edge_proto::rpc::edge_router_conf::Action;
-use edge_proto::rpc::{EdgeRouterConf, TableId, Void};
+use edge_proto::rpc::edge_router_conf::{Action, Filling};
+use edge_proto::rpc::{EdgeRouterConf, Outcome, TableId, Void};
+
+/// Requests that are being answered.
+const IN_FLIGHT: &str = "edge_router_in_flight";
 
 async fn entries(router: &mut Running, table: u32) -> Vec<(String, String, f32, bool)> {
     let id = TableId {
@@ -307,4 +312,41 @@ async fn a_full_table_says_so_and_takes_changes_of_what_it_holds() {
     for change in [third, one_more] {
         assert_eq!(router.configure(change).await, "OK");
     }
+}
+
+#[tokio::test]
+async fn a_router_that_is_being_filled_waits_for_lambdas_that_are_yet_to_come() {
+    let computer = Computer::echo();
+    let filled = |lambda: &str, filling: Filling| EdgeRouterConf {
+        filling: filling as i32,
+        ..change(lambda, &computer.name(), 1.0, true)
+    };
+    // It waits for two seconds after its start only, which may be over before a slow machine is done.
+    for _ in 0..100 {
+        let began = Instant::now();
+        let mut config = config_with_admin();
+        config.controller.endpoint = Some("127.0.0.1:1".parse().unwrap());
+        let mut router = start(config).await;
+        assert_eq!(
+            router.configure(filled("f", Filling::MoreFollow)).await,
+            "OK"
+        );
+        let early = router.spawn(&request("g"));
+        while router.metric(IN_FLIGHT).await < 0.5 && !early.is_finished() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        let known = router.ask(&request("f")).await;
+        assert_eq!(router.configure(filled("g", Filling::Complete)).await, "OK");
+        let early = early.await.unwrap().response;
+        let missing = router.ask(&request("h")).await;
+        let in_time = began.elapsed() < Duration::from_millis(1500);
+        router.router.kill().await;
+        if in_time {
+            assert_eq!(known.retcode, "OK");
+            assert_eq!(early.retcode, "OK");
+            assert_eq!(missing.outcome(), Outcome::NotFound);
+            return;
+        }
+    }
+    panic!("this machine is too slow to tell");
 }

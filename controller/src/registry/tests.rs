@@ -306,6 +306,7 @@ fn destinations_of_before_the_start_are_gone_once_time_and_probes_are_over() {
     assert!(!registry.is_gone(&silent), "it may announce itself yet");
 
     let settled = start + Duration::from_secs(31);
+    assert!(!registry.is_settled(start) && registry.is_settled(settled));
     registry.probed(settled, &silent, Probe::Failed);
     assert!(registry.is_gone(&silent));
     for _ in 0..10 {

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use edge_proto::rpc::edge_router_conf::Filling;
+
 use super::support::{
     Announcer, NOBODY, Router, attempts, computer, eventually, has_tried_more_than, leased, quick,
     start, state_shows, without_reconciliation,
@@ -307,4 +309,28 @@ async fn a_shutdown_tells_the_routers_what_is_left_to_tell() {
     drop(announcer);
     assert!(controller.shutdown(Duration::from_secs(30)).await);
     assert_eq!(router.table().len(), 500);
+}
+
+#[tokio::test]
+async fn a_router_is_told_when_its_table_is_complete_once_all_computers_are_known() {
+    for (grace, end) in [
+        (Duration::ZERO, Filling::Complete),
+        (Duration::from_secs(3600), Filling::MoreFollow),
+    ] {
+        let mut config = quick();
+        config.liveness.grace = grace;
+        let controller = start(config).await;
+        let announcer = Announcer::to(controller.address());
+        let lambdas: Vec<_> = (0..100).map(|i| format!("l{i}")).collect();
+        let lambdas: Vec<_> = lambdas.iter().map(String::as_str).collect();
+        let info = leased("127.0.0.1:10", &lambdas, LEASE);
+        announcer.computer(info).await.unwrap();
+        let router = Router::start();
+        announcer.router(router.leased(LEASE)).await.unwrap();
+        eventually("all told", || router.fillings().len() >= 100).await;
+        let mut expected = vec![Filling::MoreFollow; 99];
+        expected.push(end);
+        assert_eq!(router.fillings(), expected);
+        controller.kill().await;
+    }
 }

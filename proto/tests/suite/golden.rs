@@ -220,6 +220,7 @@ fn edge_router_conf() {
         weight: 1.0,
         r#final: true,
         owner: "o".into(),
+        filling: edge_router_conf::Filling::Complete as i32,
     };
     golden(
         &conf,
@@ -230,6 +231,7 @@ fn edge_router_conf() {
             b"\x25\x00\x00\x80\x3f",
             b"\x28\x01",
             b"\xa2\x06\x01o",
+            b"\xa8\x06\x02",
         ],
     );
 }

@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 pub(crate) use certificates::certificates;
 use edge_controller::{Config, Controller, Handle};
 use edge_proto::rpc::edge_controller_client::EdgeControllerClient;
-use edge_proto::rpc::edge_router_conf::Action;
+use edge_proto::rpc::edge_router_conf::{Action, Filling};
 use edge_proto::rpc::edge_router_server::{EdgeRouter, EdgeRouterServer};
 use edge_proto::rpc::forwarding_table::Entry;
 use edge_proto::rpc::{
@@ -149,6 +149,8 @@ struct Inner {
     table: BTreeMap<(String, String), Stored>,
     has_owners: bool,
     log: Vec<String>,
+    /// How far the table was filled, by each operation.
+    fillings: Vec<Filling>,
     readings: usize,
     page: Option<usize>,
     refused: Option<String>,
@@ -180,6 +182,7 @@ impl EdgeRouter for Service {
         let mut inner = self.0.lock().unwrap();
         let key = (conf.lambda.clone(), conf.destination.clone());
         let route = format!("{},{}", conf.lambda, conf.destination);
+        inner.fillings.push(conf.filling());
         match conf.action() {
             Action::Flush => panic!("the controller never flushes"),
             Action::Change => {
@@ -356,6 +359,11 @@ impl Router {
     /// What the router was told, in order.
     pub(crate) fn log(&self) -> Vec<String> {
         self.service.0.lock().unwrap().log.clone()
+    }
+
+    /// How far the table was filled, as each operation said.
+    pub(crate) fn fillings(&self) -> Vec<Filling> {
+        self.service.0.lock().unwrap().fillings.clone()
     }
 
     pub(crate) fn clear_log(&self) {
