@@ -152,6 +152,8 @@ impl Fleet {
     ) -> Result<(), E> {
         let mut inner = self.inner();
         let effects = event(&mut inner.registry, Instant::now())?;
+        // Not everything that changes what is known has effects.
+        self.count(&inner.registry);
         if effects.is_empty() {
             return Ok(());
         }
@@ -188,14 +190,15 @@ impl Fleet {
                 running.inbox.tell(&effects);
             }
         }
-        let count = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
-        let registry = &inner.registry;
-        self.metrics
-            .computers
-            .set(count(registry.computers().len()));
-        self.metrics.routers.set(count(registry.routers().len()));
-        self.metrics.lambdas.set(count(registry.lambdas().len()));
         Ok(())
+    }
+
+    fn count(&self, registry: &Registry) {
+        let count = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
+        let metrics = &self.metrics;
+        metrics.computers.set(count(registry.computers().len()));
+        metrics.routers.set(count(registry.routers().len()));
+        metrics.lambdas.set(count(registry.lambdas().len()));
     }
 
     /// As [`event`](Self::event), for those that cannot fail.

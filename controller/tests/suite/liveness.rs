@@ -243,6 +243,33 @@ async fn malformed_announcements_are_refused_in_clear_words_and_change_nothing()
 }
 
 #[tokio::test]
+async fn gauges_count_neither_routers_whose_leases_ended_nor_computers_that_left_withdrawn() {
+    let mut config = quick();
+    config.liveness.probe_interval = Duration::from_millis(20);
+    let controller = start(config).await;
+    let announcer = Announcer::to(controller.address());
+    let router = Router::start();
+    announcer.router(router.leased(1)).await.unwrap();
+    state_shows(&controller, "/routers/0/contact/kind", json!("answers")).await;
+    state_shows(&controller, "/routers", json!([])).await;
+    let dead = computer("127.0.0.1:1", &["l0"]);
+    announcer.computer(dead.clone()).await.unwrap();
+    state_shows(
+        &controller,
+        "/computers/0/standing/kind",
+        json!("withdrawn"),
+    )
+    .await;
+    announcer.remove(dead).await.unwrap();
+    let metrics = page(&controller, "/metrics").await;
+    for gauge in ["computers", "lambdas", "routers"] {
+        let line = format!("edge_controller_{gauge} 0\n");
+        assert!(metrics.contains(&line), "{line} not in\n{metrics}");
+    }
+    controller.kill().await;
+}
+
+#[tokio::test]
 async fn the_health_service_says_that_the_controller_serves() {
     use tonic_health::pb::health_check_response::ServingStatus;
     use tonic_health::pb::health_client::HealthClient;
