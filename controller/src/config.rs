@@ -1,6 +1,7 @@
 //! The configuration of a controller, all keys with defaults.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use edge_daemon::admin::AdminConfig;
@@ -8,6 +9,7 @@ use edge_daemon::duration;
 use edge_daemon::lifecycle::DrainConfig;
 use edge_daemon::log::LogConfig;
 use edge_transport::Endpoint;
+use edge_transport::tls::{self, TlsError, TlsFiles};
 use ipnet::IpNet;
 use mec_mx2::ApiRoot;
 use serde::{Deserialize, Serialize};
@@ -165,6 +167,9 @@ pub struct TlsConfig {
     pub control: bool,
 }
 
+/// For servers and for clients.
+type TlsPair = (Arc<tls::ServerConfig>, Arc<tls::ClientConfig>);
+
 /// A value that deserialised but makes no sense.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{key}: {problem}")]
@@ -173,6 +178,17 @@ pub struct InvalidConfig {
     pub key: &'static str,
     /// What is wrong, and what would be right.
     pub problem: String,
+}
+
+impl TlsConfig {
+    /// What to serve with and to call with, if encryption is asked for.
+    pub(crate) fn load(&self) -> Result<Option<TlsPair>, TlsError> {
+        if !self.control {
+            return Ok(None);
+        }
+        let files = TlsFiles::from_environment()?;
+        Ok(Some((files.server_config()?, files.client_config()?)))
+    }
 }
 
 impl Default for Config {

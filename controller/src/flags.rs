@@ -117,6 +117,17 @@ impl Flags {
         self.load_from(Layers::new("edgecontroller"))
     }
 
+    /// Checks that certificates and keys can be used, where the configuration asks for them: the
+    /// environment that names their files is part of it.
+    ///
+    /// # Errors
+    /// The first file that cannot be read or used.
+    pub fn check_certificates(loaded: &Loaded<Config>) -> Result<(), ConfigError> {
+        let used = loaded.config.tls.load();
+        used.map(drop)
+            .map_err(|error| loaded.invalid("tls.control", error))
+    }
+
     fn load_from(self, layers: Layers) -> Result<Loaded<Config>, ConfigError> {
         for warning in self.of_other_types.warnings() {
             eprintln!("warning: {warning}");

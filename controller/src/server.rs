@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use edge_daemon::admin::{Admin, AdminError, Readiness, RunningAdmin};
 use edge_proto::rpc::edge_controller_server::{self, EdgeControllerServer};
-use edge_transport::tls::{TlsError, TlsFiles};
+use edge_transport::tls::TlsError;
 use edge_transport::{BindError, Cores, Limits, Listener, Server, ServerHandle, services};
 
 use crate::config::{ADMIN_PORT, Config, InvalidConfig};
@@ -75,12 +75,7 @@ impl Controller {
     /// nothing keeps running.
     pub async fn start(config: Config) -> Result<Handle, StartError> {
         config.check()?;
-        let (server_tls, client_tls) = if config.tls.control {
-            let files = TlsFiles::from_environment()?;
-            (Some(files.server_config()?), Some(files.client_config()?))
-        } else {
-            (None, None)
-        };
+        let (server_tls, client_tls) = config.tls.load()?.unzip();
         let listener = Listener::bind(&config.server.endpoint)?;
 
         let count = Cores::available().min(MAX_THREADS);

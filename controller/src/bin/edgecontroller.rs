@@ -13,6 +13,9 @@ fn main() -> ExitCode {
         let flags: Flags = cli::parse(std::env::args_os(), &REFERENCE_OPTIONS)?;
         let common = flags.common.clone();
         let loaded = flags.load()?;
+        if !common.print_config {
+            Flags::check_certificates(&loaded)?;
+        }
         if common.answered(&loaded)? {
             return Ok(());
         }

@@ -185,13 +185,29 @@ fn the_example_is_a_valid_configuration_and_flags_override_it() {
 }
 
 #[test]
-fn missing_certificates_are_named() {
+fn missing_and_unusable_certificates_are_named_and_are_errors_of_configuration() {
     let folder = tempfile::tempdir().unwrap();
-    let output = program(&["--secure-control", "--server-endpoint", "127.0.0.1:0"])
-        .env("CERT_DIR", folder.path())
-        .output()
-        .unwrap();
-    assert_ne!(output.status.code(), Some(0));
-    let stderr = String::from_utf8(output.stderr).unwrap();
-    assert!(stderr.contains("server certificate"), "{stderr}");
+    let run = |arguments: &[&str]| {
+        let output = program(&["--secure-control", "--server-endpoint", "127.0.0.1:0"])
+            .args(arguments)
+            .env("CERT_DIR", folder.path())
+            .output()
+            .unwrap();
+        let said = [output.stdout, output.stderr].concat();
+        (output.status.code(), String::from_utf8(said).unwrap())
+    };
+    for arguments in [&[][..], &["--check-config"]] {
+        let (code, said) = run(arguments);
+        assert_eq!(code, Some(2), "{said}");
+        assert!(said.contains("server certificate"), "{said}");
+        assert!(said.contains("--secure-control"), "{said}");
+    }
+    assert_eq!(run(&["--print-config"]).0, Some(0));
+    certificates(folder.path(), &["127.0.0.1"]);
+    let ok = (Some(0), "configuration OK\n".to_owned());
+    assert_eq!(run(&["--check-config"]), ok);
+    std::fs::write(folder.path().join("client.key"), "nonsense").unwrap();
+    let (code, said) = run(&["--check-config"]);
+    assert_eq!(code, Some(2), "{said}");
+    assert!(said.contains("client.key"), "{said}");
 }
