@@ -106,7 +106,8 @@ pub enum Patience {
     /// As [`Patience::Usual`]; and refuse it if all workers are busy and the wait is expected to
     /// be longer than this.
     AtMost(Duration),
-    /// Until its deadline: it has been acknowledged, and nobody can try elsewhere any more.
+    /// Until its deadline: [`Executor::admits`] has taken it, it has been acknowledged, and nobody
+    /// can try elsewhere any more. [`Executor::run`] does not compare it with bounds again.
     UntilDeadline,
 }
 

@@ -28,8 +28,8 @@ pub use self::config::{BackendConfig, BackendError, NamesConfig};
 pub use self::credentials::CredentialsError;
 pub use self::name::{ActionName, NameError, is_valid};
 use crate::executor::{
-    ContainerSnapshot, Execution, ExecutionError, Executor, Invocation, ProcessorSnapshot,
-    Snapshot, Standing, Terms,
+    ContainerSnapshot, Execution, ExecutionError, Executor, Invocation, Patience,
+    ProcessorSnapshot, Snapshot, Standing, Terms,
 };
 use crate::sampler::Sampler;
 use crate::sim::Loads;
@@ -135,6 +135,10 @@ impl Target {
     fn cost(&self) -> f64 {
         self.backend.cost(&self.action)
     }
+
+    fn admits(&self, terms: &Terms<'_>) -> Result<(), ExecutionError> {
+        self.backend.turns.admits(self.action.number, terms)
+    }
 }
 
 fn busy(backend: &Backend) -> f32 {
@@ -189,7 +193,12 @@ impl Executor for OpenWhisk {
         }
         let terms = invocation.terms(deadline);
         let mut latest = None;
-        for target in self.candidates(terms.lambda)? {
+        let mut candidates = self.candidates(terms.lambda)?;
+        if terms.patience == Patience::UntilDeadline {
+            // All of them would let it wait: those first that would take it anyhow.
+            candidates.sort_by_cached_key(|target| target.admits(&terms).is_err());
+        }
+        for target in candidates {
             let executed = target
                 .backend
                 .run(&target.action, &invocation, &terms)
@@ -209,7 +218,7 @@ impl Executor for OpenWhisk {
     fn admits(&self, terms: Terms<'_>) -> Result<(), ExecutionError> {
         let mut admitted = Ok(());
         for target in self.candidates(terms.lambda)? {
-            admitted = target.backend.turns.admits(target.action.number, &terms);
+            admitted = target.admits(&terms);
             if admitted.is_ok() {
                 break;
             }

@@ -222,7 +222,11 @@ impl Inner {
         lambda: usize,
         terms: &Terms<'_>,
     ) -> Result<(), ExecutionError> {
-        self.admit(bounds, lambda, terms)?;
+        // Who has been acknowledged was admitted then, perhaps at the same moment as others, and has
+        // nowhere else to go.
+        if self.closed || terms.patience != Patience::UntilDeadline {
+            self.admit(bounds, lambda, terms)?;
+        }
         if lambda >= self.lambdas.len() {
             self.lambdas.resize(lambda + 1, Counts::default());
         }

@@ -206,16 +206,28 @@ impl<'a> Ticket<'a> {
     ) -> Result<(Self, oneshot::Receiver<End>), ExecutionError> {
         let mut inner = shared.lock();
         let now = shared.now();
-        let accepted = shared.admit(&mut inner, now, terms).and_then(|()| {
+        // Who has been acknowledged was admitted then, perhaps at the same moment as others, and has
+        // nowhere else to go.
+        let acknowledged = terms.patience == Patience::UntilDeadline;
+        let admitted = if acknowledged && !inner.stopped {
+            Ok(())
+        } else {
+            shared.admit(&mut inner, now, terms)
+        };
+        let accepted = admitted.and_then(|()| {
             let computer = &mut inner.computer;
-            let submitted = computer.submit(now, terms.lambda, terms.input_bytes);
+            let submitted = if acknowledged {
+                computer.submit_beyond(now, terms.lambda, terms.input_bytes)
+            } else {
+                computer.submit(now, terms.lambda, terms.input_bytes)
+            };
             submitted
                 .map_err(|error| acceptance::turned_down(computer, now, &error, terms.input_bytes))
         });
         let ticket = accepted.map(|task| {
             let (sender, receiver) = oneshot::channel();
             inner.callers.insert(task, sender);
-            let bounded = terms.patience != Patience::UntilDeadline && inner.computer.waits(task);
+            let bounded = !acknowledged && inner.computer.waits(task);
             let latest = bounded.then(|| shared.instant(now + shared.max_wait));
             let ticket = Self {
                 shared,

@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use futures_util::future::poll_immediate;
+
 use super::*;
 use crate::executor::Patience;
 use crate::sim::{Lambda, Processor, ProcessorKind, Requirements};
@@ -140,6 +142,27 @@ async fn an_acknowledged_request_waits_until_its_deadline() {
     let soon = Instant::now() + Duration::from_millis(20);
     let error = platform.run(acknowledged, soon).await.unwrap_err();
     assert_eq!(error.outcome(), Outcome::Deadline);
+    first.abort();
+}
+
+#[tokio::test]
+async fn an_acknowledged_request_is_not_turned_down_by_a_full_queue() {
+    let platform = Arc::new(platform(1, 0));
+    let first = occupy(&platform).await;
+    let acknowledged = Invocation {
+        patience: Patience::UntilDeadline,
+        ..invocation("slow")
+    };
+    let terms = acknowledged.terms(patient());
+    let full = platform.admits(terms);
+    assert!(matches!(full, Err(ExecutionError::Overloaded { .. })));
+    let mut waits = Box::pin(platform.run(acknowledged.clone(), patient()));
+    assert!(poll_immediate(&mut waits).await.is_none());
+    assert_eq!(platform.standing("slow").unwrap().in_flight, 2);
+    platform.stop();
+    assert!(matches!(waits.await, Err(ExecutionError::Stopping { .. })));
+    let late = platform.run(acknowledged, patient()).await;
+    assert!(matches!(late, Err(ExecutionError::Stopping { .. })));
     first.abort();
 }
 

@@ -129,7 +129,23 @@ impl Computer {
         input_bytes: usize,
     ) -> Result<TaskId, SubmitError> {
         self.run_until(now);
-        let (route, demand) = self.admit(lambda, input_bytes)?;
+        let place = self.admit(lambda, input_bytes)?;
+        Ok(self.push(place))
+    }
+
+    /// As [`Computer::submit`], whether or not there is room in the queue.
+    pub fn submit_beyond(
+        &mut self,
+        now: SimTime,
+        lambda: &str,
+        input_bytes: usize,
+    ) -> Result<TaskId, SubmitError> {
+        self.run_until(now);
+        let place = self.locate(lambda, input_bytes)?;
+        Ok(self.push(place))
+    }
+
+    fn push(&mut self, (route, demand): (Route, Demand)) -> TaskId {
         let id = TaskId::new(self.accepted);
         self.accepted += 1;
         let station = &mut self.stations[route.station];
@@ -141,7 +157,7 @@ impl Computer {
             loads: station.loads(),
         };
         station.push(self.now.into(), task);
-        Ok(id)
+        id
     }
 
     /// Whether [`Computer::submit`] would accept a request now.

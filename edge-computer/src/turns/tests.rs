@@ -71,6 +71,28 @@ async fn the_queue_is_bounded_in_length_and_in_time() {
 }
 
 #[tokio::test]
+async fn who_was_acknowledged_is_not_turned_down_by_those_who_were_at_the_same_moment() {
+    let turns = turns(1, 1, Duration::ZERO);
+    executed(&turns, 2 * HOUR).await;
+    let acknowledged = terms(Patience::UntilDeadline, HOUR);
+    // All of them are admitted before the first one of them enters.
+    let admitted = [(); 4].map(|()| turns.admits(0, &acknowledged));
+    assert_eq!(admitted, [Ok(()), Ok(()), Ok(()), Ok(())]);
+    let mut entering = [(); 4].map(|()| Box::pin(turns.enter(0, &acknowledged)));
+    let first = poll_immediate(&mut entering[0]).await;
+    let first = first.expect("a worker is idle").unwrap();
+    for waits in &mut entering[1..] {
+        assert!(poll_immediate(waits).await.is_none());
+    }
+    assert_eq!(turns.of_lambda(0), (1, 3));
+    let full = turns.admits(0, &acknowledged);
+    assert!(matches!(full, Err(ExecutionError::Overloaded { .. })));
+    drop(first);
+    let second = poll_immediate(&mut entering[1]).await;
+    assert!(second.expect("it is its turn").is_ok());
+}
+
+#[tokio::test]
 async fn who_waits_when_it_closes_was_not_executed() {
     let turns = turns(1, 10, HOUR);
     let busy = turns.enter(0, &terms(Patience::Usual, HOUR)).await.unwrap();

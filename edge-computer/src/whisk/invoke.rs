@@ -14,7 +14,7 @@ use super::activations::{Outcome, Record, millis_now};
 use super::entities::{Action, KeyValue};
 use super::reply::{Refusal, Reply};
 use super::{MAX_WAIT, Platform};
-use crate::executor::{ExecutionError, Patience, Terms};
+use crate::executor::{ExecutionError, Executor as _, Patience, Terms};
 use crate::openwhisk::ActionName;
 use crate::runtime::{Activation, Status};
 
@@ -257,7 +257,11 @@ impl Execution {
             patience: Patience::UntilDeadline,
             deadline: Instant::now() + MAX_WAIT + pool.function().limits.timeout,
         };
-        let activated = match pool.activate(activation, &terms).await {
+        let activated = match self.platform.runtimes.admits(terms) {
+            Ok(()) => pool.activate(activation, &terms).await,
+            Err(error) => Err(error),
+        };
+        let activated = match activated {
             Ok(activated) => activated,
             Err(error) => return Ended::failed(Outcome::InternalError, &told(&error)),
         };
