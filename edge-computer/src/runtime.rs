@@ -198,13 +198,29 @@ impl Executor for Runtimes {
         invocation: Invocation,
         deadline: Instant,
     ) -> Result<Execution, ExecutionError> {
-        let terms = invocation.terms(deadline);
-        let pool = self.find(terms.lambda)?;
-        let params = self.mapping.params(&invocation.input, &invocation.datain);
+        let Invocation {
+            lambda,
+            uuid,
+            input,
+            datain,
+            states,
+            patience,
+            ..
+        } = invocation;
+        let terms = Terms {
+            lambda: &lambda,
+            input_bytes: input.len(),
+            patience,
+            deadline,
+        };
+        let pool = self.find(&lambda)?;
+        let params = self.mapping.params(&input, &datain);
         let params = params.map_err(|error| ExecutionError::Application(error.to_string()))?;
+        // It may be large, wait for long, and is in the parameters.
+        drop((input, datain));
         let activation = Activation {
             id: uuid::Uuid::new_v4().simple().to_string(),
-            transaction_id: invocation.uuid.clone(),
+            transaction_id: uuid,
             namespace: "_".to_owned(),
             version: "0.0.1".to_owned(),
             api_host: String::new(),
@@ -213,14 +229,14 @@ impl Executor for Runtimes {
         let id = activation.id.clone();
         let activated = pool.activate(activation, &terms).await?;
         for line in &activated.logs {
-            tracing::debug!(lambda = invocation.lambda, activation = id, "{line}");
+            tracing::debug!(lambda, activation = id, "{line}");
         }
         let cold_start = activated.start.unwrap_or_default() + activated.init.unwrap_or_default();
         let outputs = self.mapping.outputs(&activated.result);
         let execution = Execution {
             output: outputs.output,
             dataout: outputs.dataout,
-            states: invocation.states,
+            states,
             loads: self.sampler.loads(PROCESSOR),
             service: activated.run,
             cold_start: (!cold_start.is_zero()).then_some(cold_start),

@@ -12,6 +12,7 @@ mod handle;
 mod handler;
 mod join;
 mod metrics;
+mod queue;
 mod security;
 mod service;
 mod utilization;
@@ -27,7 +28,6 @@ use edge_transport::{
     BindError, Cores, Endpoint, Listener, Server, ServerHandle, Typed, quic, services,
 };
 use serde::Serialize;
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 use tonic::service::Routes;
@@ -40,6 +40,7 @@ pub use self::handle::Handle;
 use self::handler::Handler;
 use self::join::Joins;
 use self::metrics::{Metrics, PlatformCollector};
+use self::queue::Queue;
 use self::security::Security;
 use self::service::Service;
 use self::utilization::UtilizationService;
@@ -305,12 +306,14 @@ fn reachable(at: &Endpoint, listener: &Listener, config: &Common) -> Endpoint {
 }
 
 fn asynchronous(config: &Common, cores: &Cores, security: &Security) -> Option<Asynchronous> {
-    let max_queued = config.asynchronous.max_queued.min(Semaphore::MAX_PERMITS);
+    let queue = Queue::new(
+        config.asynchronous.max_queued,
+        config.asynchronous.max_queued_bytes,
+    );
     let companion = config.asynchronous.companion.get();
     config.takes_callbacks().then(|| Asynchronous {
         companion: companion.map(|router| Companion::new(router.clone(), cores, security)),
-        max_queued,
-        places: Arc::new(Semaphore::new(max_queued)),
+        queue,
         joins: Joins::new(config.asynchronous.join_deadline),
         tasks: TaskTracker::new(),
         deadline: config.asynchronous.deadline,

@@ -79,6 +79,11 @@ impl Common {
             self.asynchronous.max_queued > 0,
             "asynchronous.max-queued",
             "must be at least 1",
+        )?;
+        check(
+            self.asynchronous.max_queued_bytes > 0,
+            "asynchronous.max-queued-bytes",
+            "must be at least 1",
         )
     }
 

@@ -87,6 +87,8 @@ pub struct AsynchronousConfig {
     /// Requests that may be accepted and not answered yet, those that wait for another branch of
     /// their graph included.
     pub max_queued: usize,
+    /// Bytes that they may have together. One that is larger than that is taken when it is alone.
+    pub max_queued_bytes: usize,
     /// How long the execution of one function may take, waiting for its turn included.
     #[serde(with = "edge_daemon::duration")]
     pub deadline: Duration,
@@ -96,12 +98,13 @@ pub struct AsynchronousConfig {
 }
 
 impl Default for AsynchronousConfig {
-    /// Off; 10,000 requests, ten minutes to execute, ten minutes to meet.
+    /// Off; 10,000 requests of 256 MiB together, ten minutes to execute, ten minutes to meet.
     fn default() -> Self {
         Self {
             enabled: false,
             companion: OptionalEndpoint::default(),
             max_queued: 10_000,
+            max_queued_bytes: 256 << 20,
             deadline: Duration::from_secs(600),
             join_deadline: Duration::from_secs(600),
         }

@@ -24,6 +24,8 @@ fn values_that_make_no_sense_are_named() {
     assert!(problem("[server]\nadvertise = 'host:0'").starts_with("server.advertise: "));
     assert!(problem("[state]\nserve = false").contains("--state-endpoint"));
     assert!(problem("[asynchronous]\nmax-queued = 0").starts_with("asynchronous.max-queued: "));
+    let bytes = problem("[asynchronous]\nmax-queued-bytes = 0");
+    assert!(bytes.starts_with("asynchronous.max-queued-bytes: "));
     let missing = problem("[platform]\ntype = 'file'\npath = '/does/not/exist.json'");
     assert!(missing.starts_with("platform: cannot read platform file /does/not/exist.json"));
     assert!(missing.contains("No such file"), "{missing}");

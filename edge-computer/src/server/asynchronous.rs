@@ -7,13 +7,14 @@ use edge_proto::rpc::{LambdaRequest, LambdaResponse, Outcome};
 use edge_proto::workflow::Workflow;
 use edge_transport::{Core, Endpoint, EndpointError};
 use futures_util::{StreamExt as _, stream};
-use tokio::sync::Semaphore;
+use prost::Message as _;
 use tokio_util::task::TaskTracker;
 
 use super::answer::Answer;
 use super::callback::deliver;
 use super::companion::Companion;
 use super::join::{Accepted, Joins};
+use super::queue::{Full, Queue};
 use super::service::{Service, patience};
 use crate::executor::{ExecutionError, Executor, Patience, Terms};
 
@@ -25,8 +26,7 @@ const CALLBACKS_AT_ONCE: usize = 32;
 #[derive(Debug)]
 pub(super) struct Asynchronous {
     pub(super) companion: Option<Companion>,
-    pub(super) max_queued: usize,
-    pub(super) places: Arc<Semaphore>,
+    pub(super) queue: Queue,
     pub(super) joins: Joins,
     pub(super) tasks: TaskTracker,
     /// How long one execution may take.
@@ -45,10 +45,10 @@ pub(super) enum Rejection {
          (it runs without --companion-endpoint)"
     )]
     NoCompanion { function: String, next: String },
-    #[error("lambda {lambda}: {max_queued} requests with a callback are queued already")]
+    #[error("lambda {lambda}: {full}")]
     Overloaded {
         lambda: String,
-        max_queued: usize,
+        full: Full,
         /// How long this one would take, for want of an idea when another one ends.
         place_in: Duration,
     },
@@ -113,16 +113,16 @@ impl<E: Executor> Service<E> {
                 next: (*next).to_owned(),
             });
         }
-        let place = asynchronous.places.clone().try_acquire_owned();
-        let permit = place.map_err(|_| Rejection::Overloaded {
+        let place = asynchronous.queue.enter(request.encoded_len());
+        let place = place.map_err(|full| Rejection::Overloaded {
             lambda: lambda(),
-            max_queued: asynchronous.max_queued,
+            full,
             place_in: self
                 .executor
                 .estimate(&request.name, request.input.len())
                 .unwrap_or_default(),
         })?;
-        let mut accepted = Accepted { request, permit };
+        let mut accepted = Accepted { request, place };
         if let Workflow::Dag(dag) = &workflow {
             match asynchronous.joins.arrive(accepted, dag, Instant::now()) {
                 Some(complete) => accepted = complete,
@@ -147,7 +147,7 @@ impl<E: Executor> Service<E> {
     ) {
         let Accepted {
             mut request,
-            permit: _place,
+            place: _place,
         } = accepted;
         let Some(asynchronous) = &self.asynchronous else {
             return;

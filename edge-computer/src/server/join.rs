@@ -6,13 +6,14 @@ use std::time::{Duration, Instant};
 
 use edge_proto::rpc::{LambdaRequest, State};
 use edge_proto::workflow::Dag;
-use tokio::sync::OwnedSemaphorePermit;
+
+use super::queue::Place;
 
 /// An accepted request and its place among those that are.
 #[derive(Debug)]
 pub(super) struct Accepted {
     pub(super) request: LambdaRequest,
-    pub(super) permit: OwnedSemaphorePermit,
+    pub(super) place: Place,
 }
 
 /// The branches that wait, by position of the function and identity of the request.
@@ -129,6 +130,9 @@ fn merge(mut arrivals: Vec<Accepted>, dag: &Dag) -> Option<Accepted> {
         }
     }
     last.request.states = states;
+    for arrival in arrivals {
+        last.place.keep_room_of(arrival.place);
+    }
     Some(last)
 }
 

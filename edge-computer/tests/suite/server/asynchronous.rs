@@ -194,6 +194,28 @@ async fn the_number_of_accepted_requests_is_bounded() {
 }
 
 #[tokio::test]
+async fn accepted_requests_are_weighed() {
+    let queued = "asynchronous = {enabled = true, max-queued-bytes = 20_000, deadline = '1000h'}";
+    let computer = computer(queued).await;
+    let mut caller = Caller::start();
+    let large = caller.request("slow", &"x".repeat(12_000));
+    assert!(ask(&computer, &large).await.is_ok());
+    let answer = ask(&computer, &large).await;
+    assert_eq!(answer.outcome(), Outcome::Overloaded);
+    let text = "lambda slow: requests with a callback fill 20000 bytes already";
+    assert_eq!(answer.retcode, text);
+    assert!(ask(&computer, &caller.request("slow", "x")).await.is_ok());
+    computer.set_speed_factor(1e9).unwrap();
+    for _ in 0..2 {
+        assert!(caller.next().await.is_ok());
+    }
+    eventually("there is room again", || async {
+        ask(&computer, &large).await.is_ok()
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_callback_that_nobody_takes_is_counted() {
     let computer = computer("asynchronous = {enabled = true, deadline = '1000h'}").await;
     let gone = Caller::start().request("f0", "x");
