@@ -229,7 +229,9 @@ impl Executor for Runtimes {
         let id = activation.id.clone();
         let activated = pool.activate(activation, &terms).await?;
         for line in &activated.logs {
-            tracing::debug!(lambda, activation = id, "{line}");
+            // What functions print does not end the line, nor the text.
+            let line = || line.replace(char::is_control, "\u{fffd}");
+            tracing::debug!(lambda, activation = id, "{}", line());
         }
         let cold_start = activated.start.unwrap_or_default() + activated.init.unwrap_or_default();
         let outputs = self.mapping.outputs(&activated.result);

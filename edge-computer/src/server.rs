@@ -25,7 +25,7 @@ use edge_proto::rpc::edge_server_server;
 use edge_transport::states::{StateService, StateStore};
 use edge_transport::tls::TlsError;
 use edge_transport::{
-    BindError, Cores, Endpoint, Listener, Server, ServerHandle, Typed, quic, services,
+    BindError, Cores, Endpoint, Listener, Seldom, Server, ServerHandle, Typed, quic, services,
 };
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
@@ -228,6 +228,7 @@ impl Door {
             home,
             asynchronous: asynchronous(&config, &cores, &security),
             metrics: Metrics::default(),
+            lost: Seldom::default(),
             draining_until: OnceLock::new(),
         });
         let quic_counters = Arc::new(quic::Counters::default());

@@ -197,7 +197,7 @@ impl<E: Executor> Service<E> {
             load30: 0,
             ..response
         };
-        let delivered = deliver(&self.channels, callback, response).await;
+        let delivered = deliver(&self.channels, &self.lost, callback, response).await;
         self.metrics.called_back(outcome, delivered);
     }
 

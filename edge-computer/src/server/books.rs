@@ -4,7 +4,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use edge_proto::rpc::LambdaRequest;
-use edge_transport::{Core, LambdaHandler as _};
+use edge_transport::{Core, LambdaHandler as _, Seldom};
 use futures_util::future::{join_all, poll_immediate};
 use prometheus_client::encoding::text::encode;
 use prometheus_client::registry::Registry;
@@ -37,6 +37,7 @@ fn handler() -> Handler<Simulated> {
         home: None,
         asynchronous: None,
         metrics: Metrics::default(),
+        lost: Seldom::default(),
         draining_until: OnceLock::new(),
     }))
 }

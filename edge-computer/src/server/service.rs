@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use edge_proto::rpc::{LambdaRequest, LambdaResponse, Outcome};
 use edge_proto::workflow::Workflow;
-use edge_transport::Endpoint;
+use edge_transport::{Endpoint, Seldom};
 
 use super::answer::{Answer, success};
 use super::asynchronous::Asynchronous;
@@ -24,6 +24,8 @@ pub(super) struct Service<E> {
     pub(super) home: Option<StateHome>,
     pub(super) asynchronous: Option<Asynchronous>,
     pub(super) metrics: Metrics,
+    /// When lost answers were logged.
+    pub(super) lost: Seldom,
     /// Until when requests in flight may take, once the computer is asked to end; no new ones are
     /// taken from then on.
     pub(super) draining_until: OnceLock<Instant>,
