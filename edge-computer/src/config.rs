@@ -79,12 +79,26 @@ impl Config {
         self.common().validate()?;
         match self.computer.kind {
             ComputerType::Sim => {
-                compose("", &self.platform).map_err(|error| InvalidConfig {
-                    key: "platform",
+                let platform = compose("", &self.platform).map(drop);
+                platform.map_err(|error| InvalidConfig {
+                    key: error.key(),
                     problem: with_causes(&error),
                 })?;
+                if !self.runtime.lambdas.is_empty() {
+                    let problem = "there are functions, but this computer simulates: \
+                                   computer.type must be \"runtime\" (--computer-type runtime)";
+                    return Err(InvalidConfig {
+                        key: "runtime.lambda",
+                        problem: problem.to_owned(),
+                    });
+                }
             }
             ComputerType::Runtime => {
+                let valid = self.runtime.validate();
+                valid.map_err(|(key, problem)| InvalidConfig {
+                    key,
+                    problem: problem.to_owned(),
+                })?;
                 self.runtime.functions().map_err(|error| InvalidConfig {
                     key: "runtime.lambda",
                     problem: error.to_string(),

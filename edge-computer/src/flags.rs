@@ -7,10 +7,10 @@ use std::ffi::OsString;
 use edge_daemon::UsageError;
 use edge_daemon::cli::{self, CommonFlags};
 use edge_daemon::conf_string::{ConfSchema, Key, Kind, LISTENS};
-use edge_daemon::layers::{Layers, Loaded};
+use edge_daemon::layers::{Layers, Loaded, Origin};
 
 pub use self::wsk::{WskFlags, read_wsk};
-use crate::config::Config;
+use crate::config::{ComputerType, Config};
 use crate::sim::json_example;
 
 /// An edge computer: executes lambdas, simulated or real ones, and tells brokers how busy it is
@@ -155,10 +155,33 @@ pub fn read(
     if let Err(invalid) = loaded.config.validate() {
         return Err(loaded.invalid(invalid.key, invalid.problem).into());
     }
+    for oddity in oddities(&loaded) {
+        eprintln!("warning: {oddity}");
+    }
     if common.answered(&loaded)? {
         return Ok(None);
     }
     Ok(Some(loaded))
+}
+
+/// What is configured and has no effect, and what is not there though it will be needed.
+fn oddities(loaded: &Loaded<Config>) -> Vec<String> {
+    let config = &loaded.config;
+    if config.computer.kind != ComputerType::Runtime {
+        return Vec::new();
+    }
+    let mut oddities = Vec::new();
+    let simulated = loaded.origin("platform.type");
+    if simulated != Origin::Default {
+        oddities.push(format!(
+            "{simulated}: platform is for computers of type sim and has no effect"
+        ));
+    }
+    if config.runtime.lambdas.is_empty() {
+        oddities.push("there are no functions ([[runtime.lambda]]), nothing is served".to_owned());
+    }
+    oddities.extend(config.runtime.missing());
+    oddities
 }
 
 fn check_type(flags: &Flags) -> Result<(), UsageError> {

@@ -85,7 +85,7 @@ impl Runtimes {
     ) -> Result<Self, RuntimeError> {
         let functions = config.functions()?;
         let workshop = Workshop {
-            node: config.node.clone(),
+            node: config::located(&config.node),
             start_within: config.start_within,
             folder: tempfile::Builder::new().prefix("edge-runtime-").tempdir()?,
             client: protocol::Client::new()?,
@@ -95,9 +95,7 @@ impl Runtimes {
         let site = Arc::new(Site {
             workshop,
             home: tokio::runtime::Handle::current(),
-            places: Arc::new(Semaphore::new(
-                config.max_containers.clamp(1, 1 << 16) as usize
-            )),
+            places: Arc::new(Semaphore::new(config.max_containers.max(1) as usize)),
             pools: Mutex::default(),
             changes: watch::Sender::new(0),
         });

@@ -84,6 +84,16 @@ impl Common {
             self.asynchronous.max_queued_bytes > 0,
             "asynchronous.max-queued-bytes",
             "must be at least 1",
+        )?;
+        check(
+            !self.asynchronous.deadline.is_zero(),
+            "asynchronous.deadline",
+            "must be longer than nothing",
+        )?;
+        check(
+            !self.asynchronous.join_deadline.is_zero(),
+            "asynchronous.join-deadline",
+            "must be longer than nothing",
         )
     }
 

@@ -1,6 +1,7 @@
 //! The section `runtime`: which functions are executed, by what, and what they may use.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -15,12 +16,19 @@ use crate::params::Mapping;
 const MAX_NAME: usize = 255;
 /// Longest file of code, in bytes: OpenWhisk's limit.
 const MAX_CODE: u64 = 48 << 20;
+/// Processes that there may be, for all functions.
+const PROCESSES: RangeInclusive<u32> = 1..=65_536;
+/// Least length of answers, in bytes: an error has to fit, and what `/init` is answered with.
+const LEAST_RESULT: usize = 64;
+/// What the environment of a process says of its place, which is not for functions to say.
+const OWN_VARIABLES: [&str; 2] = ["PORT", "EDGE_RUNTIME_SECRET"];
 
 /// Section `runtime`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct RuntimeConfig {
-    /// What JavaScript is executed by: a program in the path, or the path of one.
+    /// What JavaScript is executed by: a program in the path, or the path of one, from the folder
+    /// that the computer is started in.
     pub node: String,
     /// Processes at the same time, for all functions together, from 1 to 65,536. Beyond it, idle
     /// ones of other functions make room.
@@ -74,7 +82,8 @@ pub struct FunctionConfig {
     #[serde(default = "main")]
     pub main: String,
     /// The command of kind `command`: it serves at the port that the variable `PORT` names, which
-    /// stands for `{port}` in it, too.
+    /// stands for `{port}` in it, too. It runs in a folder of its own; the program, if it is the
+    /// path of one, is looked for in the folder that the computer is started in.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub command: Vec<String>,
     /// The servers of kind `endpoints`: `http://host:port`.
@@ -86,7 +95,8 @@ pub struct FunctionConfig {
     /// How long one execution may take.
     #[serde(with = "edge_daemon::duration", default = "timeout")]
     pub timeout: Duration,
-    /// Memory of one container, in MB, from 16 to 65,536.
+    /// Memory of one container, in MB, from 16 to 65,536. Our JavaScript runtime keeps its heap
+    /// below it; for other kinds it means nothing.
     #[serde(default = "memory_mb")]
     pub memory_mb: u32,
     /// Executions at the same time in one container, from 1 to 1000.
@@ -98,7 +108,7 @@ pub struct FunctionConfig {
     /// Bytes of log that are kept of one execution.
     #[serde(default = "log_bytes")]
     pub max_log_bytes: usize,
-    /// Bytes that a result may have.
+    /// Bytes that a result may have, at least 64.
     #[serde(default = "result_bytes")]
     pub max_result_bytes: usize,
 }
@@ -153,6 +163,38 @@ pub struct FunctionError {
 }
 
 impl RuntimeConfig {
+    /// Checks what the types of the values do not say, but for the functions.
+    ///
+    /// # Errors
+    /// The key of the first value that makes no sense, and what is wrong with it.
+    pub fn validate(&self) -> Result<(), (&'static str, &'static str)> {
+        if !PROCESSES.contains(&self.max_containers) {
+            return Err(("runtime.max-containers", "must be from 1 to 65536"));
+        }
+        if self.start_within.is_zero() {
+            return Err(("runtime.start-within", "must be longer than nothing"));
+        }
+        if self.node.is_empty() {
+            return Err((
+                "runtime.node",
+                "must be a program in the path, or the path of one",
+            ));
+        }
+        Ok(())
+    }
+
+    /// What is missing on this machine of what the functions need, for a person.
+    pub fn missing(&self) -> Option<String> {
+        let mut kinds = self.lambdas.iter().map(|lambda| lambda.kind);
+        if !kinds.any(|kind| kind == KindConfig::Nodejs) || is_there(&self.node) {
+            return None;
+        }
+        Some(format!(
+            "runtime.node: there is no program `{}`, functions of kind nodejs will fail",
+            self.node
+        ))
+    }
+
     /// The functions, their code included.
     ///
     /// # Errors
@@ -198,11 +240,40 @@ impl FunctionConfig {
             !self.timeout.is_zero(),
             "timeout must be longer than nothing",
         )?;
+        check(
+            self.max_result_bytes >= LEAST_RESULT,
+            "max-result-bytes must be at least 64",
+        )?;
+        let commanded = self.kind == KindConfig::Command;
+        check(
+            commanded || self.command.is_empty(),
+            "command is for kind command",
+        )?;
+        let elsewhere = self.kind == KindConfig::Endpoints;
+        check(
+            elsewhere || self.endpoints.is_empty(),
+            "endpoints is for kind endpoints",
+        )?;
+        self.check_environment()?;
         let kind = match self.kind {
-            KindConfig::Nodejs => Kind::NodeJs,
+            KindConfig::Nodejs => {
+                check(is_name(&self.main), "main must be a name of JavaScript")?;
+                let empty = self
+                    .code
+                    .as_ref()
+                    .is_some_and(|code| code.trim().is_empty());
+                check(!empty, "code is empty")?;
+                Kind::NodeJs
+            }
             KindConfig::Command => {
-                check(!self.command.is_empty(), "kind command takes a command")?;
-                Kind::Command(self.command.clone())
+                let program = self.command.first();
+                let named = program.is_some_and(|program| !program.is_empty());
+                check(named, "kind command takes a command")?;
+                let clean = !self.command.iter().any(|word| word.contains('\0'));
+                check(clean, "command has a NUL in it")?;
+                let words = self.command.iter().skip(1).cloned();
+                let program = program.map(|program| located(program));
+                Kind::Command(program.into_iter().chain(words).collect())
             }
             KindConfig::Endpoints => {
                 check(!self.endpoints.is_empty(), "kind endpoints takes endpoints")?;
@@ -227,6 +298,20 @@ impl FunctionConfig {
         })
     }
 
+    fn check_environment(&self) -> Result<(), FunctionError> {
+        for (name, value) in &self.env {
+            if name.is_empty() || name.contains(['=', '\0']) || value.contains('\0') {
+                let problem = format!("env: {name:?} can be no variable of an environment");
+                return Err(self.problem(problem));
+            }
+            if OWN_VARIABLES.contains(&&**name) {
+                let problem = format!("env: the computer sets the variable {name} itself");
+                return Err(self.problem(problem));
+            }
+        }
+        Ok(())
+    }
+
     fn url(&self, text: &str) -> Result<String, FunctionError> {
         let url = reqwest::Url::parse(text);
         let url = url.map_err(|error| self.problem(format!("end-point {text}: {error}")))?;
@@ -242,10 +327,13 @@ impl FunctionConfig {
                 text: text.clone(),
                 binary: false,
             }),
-            (None, None, Some(archive)) => Ok(Code {
-                text: archive.split_whitespace().collect(),
-                binary: true,
-            }),
+            (None, None, Some(archive)) => {
+                let text: String = archive.split_whitespace().collect();
+                match STANDARD.decode(&text) {
+                    Ok(_) => Ok(Code { text, binary: true }),
+                    Err(error) => Err(self.problem(format!("code-zip is no base64: {error}"))),
+                }
+            }
             (None, Some(path), None) => self.read(path),
             (None, None, None) if *kind != Kind::NodeJs => Ok(Code::default()),
             (None, None, None) => Err(self.problem("it has no code, code-file or code-zip")),
@@ -257,9 +345,12 @@ impl FunctionConfig {
         let unreadable = |problem: &dyn std::fmt::Display| {
             self.problem(format!("cannot read {}: {problem}", path.display()))
         };
-        let length = std::fs::metadata(path)
-            .map_err(|error| unreadable(&error))?
-            .len();
+        let metadata = std::fs::metadata(path).map_err(|error| unreadable(&error))?;
+        // Devices and pipes may have no end.
+        if !metadata.is_file() {
+            return Err(unreadable(&"it is no file"));
+        }
+        let length = metadata.len();
         if length > MAX_CODE {
             return Err(unreadable(&format!(
                 "it has {length} bytes, at most {MAX_CODE}"
@@ -278,4 +369,31 @@ impl FunctionConfig {
             binary: false,
         })
     }
+}
+
+/// Whether JavaScript could call something `main`: names, and names of members.
+fn is_name(main: &str) -> bool {
+    main.split('.').all(|part| {
+        let fits = |c: char| c.is_alphanumeric() || matches!(c, '_' | '$');
+        part.chars().all(fits) && part.starts_with(|c: char| !c.is_numeric())
+    })
+}
+
+/// A program as it is found from another folder, too.
+pub(super) fn located(program: &str) -> String {
+    if !program.contains('/') {
+        return program.to_owned();
+    }
+    // An error means that there is no present folder.
+    let absolute = std::path::absolute(program);
+    absolute.map_or_else(|_| program.to_owned(), |path| path.display().to_string())
+}
+
+/// Whether there is a `program`, in the path or where it says.
+fn is_there(program: &str) -> bool {
+    if program.contains('/') {
+        return Path::new(program).is_file();
+    }
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
 }

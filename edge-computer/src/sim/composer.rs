@@ -15,6 +15,9 @@ use super::lambda::Lambda;
 use super::processor::{Processor, ProcessorKind};
 use super::requirements::Requirements;
 
+/// Most containers of a well-known platform on one processor.
+const MAX_CONTAINERS: u32 = 100_000;
+
 /// Which platform to simulate.
 ///
 /// As a table or configuration string it is written with a `type` of `raspberry`, `intel-server`
@@ -80,6 +83,14 @@ pub enum ComposeError {
         /// Its value.
         count: u32,
     },
+    /// There are more containers than a computer can announce in one piece.
+    #[error("{containers} is {count}, must be at most {MAX_CONTAINERS}")]
+    TooMany {
+        /// The key that is too large.
+        containers: &'static str,
+        /// Its value.
+        count: u32,
+    },
     /// The file cannot be read.
     #[error("cannot read platform file {}", path.display())]
     Unreadable {
@@ -101,6 +112,23 @@ pub enum ComposeError {
     Platform(#[from] BuildError),
 }
 
+impl ComposeError {
+    /// The key of the section `platform` that is to be looked at, dotted.
+    pub fn key(&self) -> &'static str {
+        match self {
+            Self::NoWorkers { containers, .. } | Self::TooMany { containers, .. } => {
+                match *containers {
+                    "num-cpu-containers" => "platform.num-cpu-containers",
+                    "num-gpu-containers" => "platform.num-gpu-containers",
+                    _ => "platform.num-containers",
+                }
+            }
+            Self::Unreadable { .. } | Self::File { .. } => "platform.path",
+            Self::Platform(_) => "platform.type",
+        }
+    }
+}
+
 /// The computer called `name` that `config` describes.
 pub fn compose(name: &str, config: &PlatformConfig) -> Result<Computer, ComposeError> {
     match config {
@@ -110,8 +138,8 @@ pub fn compose(name: &str, config: &PlatformConfig) -> Result<Computer, ComposeE
             num_gpu_containers,
             num_gpu_workers,
         } => {
-            need_workers(CPU_KEYS, *num_cpu_containers, *num_cpu_workers)?;
-            need_workers(GPU_KEYS, *num_gpu_containers, *num_gpu_workers)?;
+            check_numbers(CPU_KEYS, *num_cpu_containers, *num_cpu_workers)?;
+            check_numbers(GPU_KEYS, *num_gpu_containers, *num_gpu_workers)?;
             raspberry(
                 name,
                 (*num_cpu_containers, *num_cpu_workers),
@@ -123,7 +151,7 @@ pub fn compose(name: &str, config: &PlatformConfig) -> Result<Computer, ComposeE
             num_containers,
             num_workers,
         } => {
-            need_workers(SERVER_KEYS, *num_containers, *num_workers)?;
+            check_numbers(SERVER_KEYS, *num_containers, *num_workers)?;
             intel_server(name, *num_containers, *num_workers).map_err(ComposeError::from)
         }
         PlatformConfig::File { path } => {
@@ -144,11 +172,14 @@ const CPU_KEYS: [&str; 2] = ["num-cpu-containers", "num-cpu-workers"];
 const GPU_KEYS: [&str; 2] = ["num-gpu-containers", "num-gpu-workers"];
 const SERVER_KEYS: [&str; 2] = ["num-containers", "num-workers"];
 
-fn need_workers(keys: [&'static str; 2], count: u32, workers: u32) -> Result<(), ComposeError> {
+fn check_numbers(keys: [&'static str; 2], count: u32, workers: u32) -> Result<(), ComposeError> {
+    let [containers, worker_key] = keys;
+    if count > MAX_CONTAINERS {
+        return Err(ComposeError::TooMany { containers, count });
+    }
     if count > 0 && workers == 0 {
-        let [containers, workers] = keys;
         return Err(ComposeError::NoWorkers {
-            workers,
+            workers: worker_key,
             containers,
             count,
         });

@@ -113,6 +113,33 @@ fn the_shipped_examples_are_valid() {
 }
 
 #[test]
+fn what_is_configured_in_vain_is_warned_of() {
+    let said = |arguments: &[&str]| {
+        let output = output(arguments);
+        assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+        text(&output.stderr).to_owned()
+    };
+    let platform = "--conf=type=intel-server,num-containers=1,num-workers=1";
+    let warnings = said(&["--computer-type=runtime", platform, "--check-config"]);
+    assert!(warnings.contains("option --conf: platform is for computers of type sim"));
+    assert!(warnings.contains("there are no functions"), "{warnings}");
+    // There is no path in the environment of the program.
+    let example = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/runtime.toml");
+    let warnings = said(&["--conf", example, "--check-config"]);
+    let missing = "warning: runtime.node: there is no program `node`";
+    assert!(warnings.starts_with(missing), "{warnings}");
+    assert_eq!(said(&[platform, "--check-config"]), "");
+}
+
+#[test]
+fn errors_of_a_platform_say_who_has_given_it() {
+    let output = output(&["--conf=type=file,path=/does/not/exist", "--check-config"]);
+    assert_eq!(output.status.code(), Some(2));
+    let said = text(&output.stderr);
+    assert!(said.contains("option --conf: `platform.path`: "), "{said}");
+}
+
+#[test]
 fn a_computer_in_front_of_openwhisk_understands_the_options_of_the_reference() {
     let output = wsk_output(&[
         "--wsk-api=https://host:1234",
