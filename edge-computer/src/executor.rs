@@ -145,7 +145,8 @@ pub struct Execution {
     pub dataout: Bytes,
     /// States after the execution.
     pub states: BTreeMap<String, State>,
-    /// Loads of the processor when the request was accepted.
+    /// Loads of the processor when the request was accepted, or of the workers of the lambda where it
+    /// has some of its own.
     pub loads: Loads,
     /// How long it executed, without waiting for its turn and without its cold start.
     pub service: Duration,
@@ -161,7 +162,7 @@ pub struct Standing {
     pub in_flight: u32,
     /// Requests that it executes at the same time.
     pub workers: u32,
-    /// Loads of the processor.
+    /// Loads of the processor, or of the workers of the lambda where it has some of its own.
     pub loads: Loads,
 }
 

@@ -31,7 +31,7 @@ use crate::executor::{
     ContainerSnapshot, Execution, ExecutionError, Executor, Invocation, Patience,
     ProcessorSnapshot, Snapshot, Standing, Terms,
 };
-use crate::sampler::Sampler;
+use crate::sampler::{Sampler, Shares, share};
 use crate::sim::Loads;
 
 /// Executes lambdas as actions of OpenWhisk.
@@ -85,11 +85,16 @@ impl OpenWhisk {
         let mut tasks: Vec<_> = discoveries.map(AbortOnDropHandle::new).collect();
         tasks.push(AbortOnDropHandle::new(tokio::spawn(follow)));
         let sampled = backends.clone();
-        let sampler = Sampler::start(move || {
-            let busy = sampled
-                .iter()
-                .map(|backend| (backend.name.clone(), busy(backend)));
-            busy.collect()
+        let sampler = Sampler::start(move |now, period| {
+            let busy = |backend: &Arc<Backend>| {
+                let turns = &backend.turns;
+                let share = share(turns.take_busy(now), turns.workers(), period);
+                (backend.name.clone(), share)
+            };
+            Shares {
+                processors: sampled.iter().map(busy).collect(),
+                lambdas: BTreeMap::new(),
+            }
         });
         Ok(Self {
             backends,
@@ -127,7 +132,7 @@ impl OpenWhisk {
     }
 
     fn loads(&self, backend: &Backend) -> Loads {
-        self.sampler.loads(&backend.name)
+        self.sampler.of_processor(&backend.name)
     }
 }
 
@@ -139,11 +144,6 @@ impl Target {
     fn admits(&self, terms: &Terms<'_>) -> Result<(), ExecutionError> {
         self.backend.turns.admits(self.action.number, terms)
     }
-}
-
-fn busy(backend: &Backend) -> f32 {
-    let workers = backend.turns.workers();
-    backend.turns.in_system().min(workers) as f32 / workers as f32
 }
 
 /// Keeps the routes as the platforms are listed.

@@ -35,7 +35,7 @@ use crate::executor::{
     Snapshot, Standing, Terms,
 };
 use crate::params::{Mapping, failure};
-use crate::sampler::Sampler;
+use crate::sampler::{Sampler, Shares, share};
 use crate::turns::Bounds;
 
 /// Our runtime for JavaScript.
@@ -101,7 +101,7 @@ impl Runtimes {
         });
         let pools: Arc<RwLock<BTreeMap<String, Arc<Pool>>>> = Arc::default();
         let sampled = pools.clone();
-        let sampler = Sampler::start(move || busy(&sampled));
+        let sampler = Sampler::start(move |now, period| shares(&sampled, now, period));
         let sweeper = AbortOnDropHandle::new(tokio::spawn(sweep(site.clone(), config.idle)));
         let runtimes = Self {
             site,
@@ -165,13 +165,23 @@ impl Runtimes {
     }
 }
 
-/// Share of the workers that are busy, over all functions.
-fn busy(pools: &RwLock<BTreeMap<String, Arc<Pool>>>) -> BTreeMap<String, f32> {
+/// Share of the workers' time that was spent in the `period` before `now`: of those of each function,
+/// and of all.
+fn shares(pools: &RwLock<BTreeMap<String, Arc<Pool>>>, now: Instant, period: Duration) -> Shares {
     let pools = pools.read().unwrap_or_else(PoisonError::into_inner);
-    let workers: u32 = pools.values().map(|pool| pool.turns.workers()).sum();
-    let active: u32 = pools.values().map(|pool| pool.turns.of_lambda(0).0).sum();
-    let share = active as f32 / workers.max(1) as f32;
-    BTreeMap::from([(PROCESSOR.to_owned(), share)])
+    let (mut all_busy, mut all_workers) = (Duration::ZERO, 0_u32);
+    let mut lambdas = BTreeMap::new();
+    for (name, pool) in &*pools {
+        let (busy, workers) = (pool.turns.take_busy(now), pool.turns.workers());
+        lambdas.insert(name.clone(), share(busy, workers, period));
+        all_busy += busy;
+        all_workers = all_workers.saturating_add(workers);
+    }
+    let all = share(all_busy, all_workers, period);
+    Shares {
+        processors: BTreeMap::from([(PROCESSOR.to_owned(), all)]),
+        lambdas,
+    }
 }
 
 /// Gives up idle containers, and tries functions that are out of service.
@@ -237,7 +247,7 @@ impl Executor for Runtimes {
             output: outputs.output,
             dataout: outputs.dataout,
             states,
-            loads: self.sampler.loads(PROCESSOR),
+            loads: self.sampler.of_lambda(&lambda),
             service: activated.run,
             cold_start: (!cold_start.is_zero()).then_some(cold_start),
         };
@@ -266,7 +276,7 @@ impl Executor for Runtimes {
         Some(Standing {
             in_flight: pool.turns.in_system(),
             workers: pool.turns.workers(),
-            loads: self.sampler.loads(PROCESSOR),
+            loads: self.sampler.of_lambda(lambda),
         })
     }
 
@@ -309,7 +319,7 @@ impl Executor for Runtimes {
             memory_bytes: 0,
             memory_used_bytes: 0,
             running: containers.iter().map(|container| container.active).sum(),
-            utilization: self.sampler.loads(PROCESSOR).load1,
+            utilization: self.sampler.of_processor(PROCESSOR).load1,
         };
         Snapshot {
             name: PROCESSOR.to_owned(),

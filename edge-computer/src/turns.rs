@@ -3,12 +3,15 @@
 //! For executors that learn how long requests take by executing them. The bounds are those of the
 //! simulated platform; the wait that they are compared with is what [`Acceptance`] makes of the past.
 
+mod busy;
+
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use edge_balance::{Acceptance, Nanos};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use self::busy::Busy;
 use crate::executor::{ExecutionError, Patience, Terms};
 
 /// How soon a place may be free of which nothing is known.
@@ -38,6 +41,7 @@ struct Inner {
     acceptance: Acceptance,
     /// By number of the lambda.
     lambdas: Vec<Counts>,
+    busy: Busy,
     closed: bool,
 }
 
@@ -57,6 +61,7 @@ impl Turns {
             inner: Mutex::new(Inner {
                 acceptance: Acceptance::new(workers),
                 lambdas: Vec::new(),
+                busy: Busy::idle(Instant::now()),
                 closed: false,
             }),
         }
@@ -99,6 +104,11 @@ impl Turns {
         counts.map_or((0, 0), |counts| (counts.active, counts.waiting))
     }
 
+    /// How long workers were busy since this was asked for the last time, for all lambdas, added up.
+    pub fn take_busy(&self, now: Instant) -> Duration {
+        self.lock().busy.take(now)
+    }
+
     /// Waits for a worker. Dropping the future gives up.
     ///
     /// # Errors
@@ -130,9 +140,12 @@ impl Turns {
             }
             Err(_) => return Err(self.overdue(terms, latest)),
         }
-        let counts = &mut self.lock().lambdas[lambda];
+        let mut inner = self.lock();
+        inner.busy.begin(Instant::now());
+        let counts = &mut inner.lambdas[lambda];
         counts.waiting -= 1;
         counts.active += 1;
+        drop(inner);
         Ok(turn)
     }
 
@@ -259,6 +272,7 @@ impl Drop for Turn {
         let counts = &mut inner.lambdas[self.lambda];
         if place.is_some() {
             counts.active -= 1;
+            inner.busy.end(Instant::now());
         } else {
             counts.waiting -= 1;
         }

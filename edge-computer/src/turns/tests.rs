@@ -106,3 +106,20 @@ async fn who_waits_when_it_closes_was_not_executed() {
     busy.executed(Duration::from_secs(1));
     assert_eq!(turns.in_system(), 0);
 }
+
+#[tokio::test]
+async fn workers_are_busy_from_their_turn_on_and_who_waits_is_not() {
+    let turns = turns(1, 10, HOUR);
+    let usual = terms(Patience::Usual, HOUR);
+    let begin = Instant::now();
+    let first = turns.enter(0, &usual).await.unwrap();
+    let mut waits = Box::pin(turns.enter(0, &usual));
+    assert!(poll_immediate(&mut waits).await.is_none());
+    let later = Instant::now() + HOUR;
+    let busy = turns.take_busy(later);
+    assert!((HOUR..=later - begin).contains(&busy), "{busy:?}");
+    assert_eq!(turns.take_busy(later + HOUR), HOUR);
+    drop(waits);
+    drop(first);
+    assert_eq!(turns.take_busy(later + 3 * HOUR), Duration::ZERO);
+}
