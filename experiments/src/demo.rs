@@ -91,6 +91,7 @@ pub(crate) async fn run(flags: &Flags) -> anyhow::Result<()> {
     println!("requests {requests} failed {failed}");
     anyhow::ensure!(failed == 0, "{failed} of {requests} requests failed");
     anyhow::ensure!(requests > 0, "no request was answered");
+    anyhow::ensure!(!interrupted, "ended early");
     Ok(())
 }
 

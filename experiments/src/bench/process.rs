@@ -4,10 +4,14 @@ use std::fs::File;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use rustix::process::{Pid, Signal, kill_process};
+
+/// How long a program may take until it is ready.
+const READY_WITHIN: Duration = Duration::from_secs(60);
 
 /// A child that ends with us.
 #[derive(Debug)]
@@ -50,18 +54,42 @@ impl Process {
             child,
             greeting: String::new(),
         };
+        let (tells, told) = mpsc::sync_channel(64);
+        let is_ready = ready.to_owned();
+        let is_ready = move |line: &str| line.contains(&is_ready) && !line.is_empty();
+        std::thread::spawn(move || {
+            loop {
+                let mut line = String::new();
+                if !matches!(lines.read_line(&mut line), Ok(1..)) {
+                    return;
+                }
+                let is_last = is_ready(&line);
+                if tells.send((line, is_last)).is_err() || is_last {
+                    break;
+                }
+            }
+            // Goes on reading, so that the child never waits for us.
+            let _until_it_ends = std::io::copy(&mut lines, &mut std::io::sink());
+        });
+        let deadline = Instant::now() + READY_WITHIN;
         let mut said = String::new();
-        let mut greeting = String::new();
-        while !greeting.contains(ready) || greeting.is_empty() {
-            greeting.clear();
-            let read = lines.read_line(&mut greeting)?;
-            anyhow::ensure!(read > 0, "{} ended at once: {said}", program.display());
-            said += &greeting;
+        loop {
+            match told.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+                Ok((greeting, true)) => {
+                    greeting.trim().clone_into(&mut process.greeting);
+                    return Ok(process);
+                }
+                Ok((line, false)) => said += &line,
+                Err(mpsc::RecvTimeoutError::Disconnected) => {
+                    anyhow::bail!("{} ended at once: {said}", program.display())
+                }
+                Err(mpsc::RecvTimeoutError::Timeout) => anyhow::bail!(
+                    "{} has not said '{ready}' within {} s: {said}",
+                    program.display(),
+                    READY_WITHIN.as_secs()
+                ),
+            }
         }
-        // Goes on reading, so that the child never waits for us.
-        std::thread::spawn(move || std::io::copy(&mut lines, &mut std::io::sink()));
-        greeting.trim().clone_into(&mut process.greeting);
-        Ok(process)
     }
 
     /// Starts `program`, which does not say when it is ready; what it says goes to the file `log`.

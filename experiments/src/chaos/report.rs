@@ -84,6 +84,9 @@ pub(super) struct Figures {
 pub(super) struct Goal {
     pub(super) text: String,
     pub(super) met: bool,
+    /// Holds whatever the machine does: missing it is a defect of a program.
+    #[serde(skip)]
+    always: bool,
 }
 
 impl Report {
@@ -140,6 +143,14 @@ impl Report {
         Ok(report)
     }
 
+    /// The goals that are missed: `all` of them, or only those that hold whatever the machine does.
+    pub(super) fn missed(&self, all: bool) -> impl Iterator<Item = String> {
+        let missed = self.goals.iter().filter(|goal| !goal.met);
+        missed
+            .filter(move |goal| all || goal.always)
+            .map(|goal| format!("{}: {}", self.scenario, goal.text))
+    }
+
     /// True if every goal is met.
     pub(super) fn is_good(&self) -> bool {
         self.goals.iter().all(|goal| goal.met)
@@ -152,16 +163,15 @@ impl Report {
             figures.map(|f| f.errors as u64).sum::<u64>()
         };
         let mut judged = vec![
-            at_most("lost", sum(|f| f.lost), 0),
-            at_most("mistaken", sum(|f| f.mistaken), 0),
-            at_most("answered unexecuted", sum(|f| f.unexecuted), 0),
+            none("lost", sum(|f| f.lost)),
+            none("mistaken", sum(|f| f.mistaken)),
+            none("answered unexecuted", sum(|f| f.unexecuted)),
         ];
         let others = self.kinds.iter().filter(|f| f.kind != Kind::Idempotent);
         let begun_twice: usize = others.map(|f| f.begun_twice).sum();
-        judged.push(at_most(
+        judged.push(none(
             "begun twice, though not idempotent",
             begun_twice as u64,
-            0,
         ));
         if let Some(most) = goals.idempotent_errors {
             judged.push(at_most("errors of idempotent", of(Kind::Idempotent), most));
@@ -183,7 +193,11 @@ impl Report {
                 None => format!("p99 never back, at most {} ms", ms(within)),
             };
             let met = recovery.after.is_some_and(|after| after <= within);
-            judged.push(Goal { text, met });
+            judged.push(Goal {
+                text,
+                met,
+                always: false,
+            });
         }
         if let (Some(share), Some(reached)) = (goals.share, self.reached) {
             let most = LESSONS + (share * requests as f64) as u64;
@@ -193,6 +207,7 @@ impl Report {
             judged.push(Goal {
                 text: format!("{attempts:.3} attempts per request, at most {MOST_ATTEMPTS}"),
                 met: attempts <= MOST_ATTEMPTS,
+                always: false,
             });
         }
         judged
@@ -203,6 +218,14 @@ fn at_most(what: &str, count: u64, most: u64) -> Goal {
     Goal {
         text: format!("{count} {what}, at most {most}"),
         met: count <= most,
+        always: false,
+    }
+}
+
+fn none(what: &str, count: u64) -> Goal {
+    Goal {
+        always: true,
+        ..at_most(what, count, 0)
     }
 }
 

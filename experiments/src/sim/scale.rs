@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::engine::Engine;
 use super::scenario::{Network, Scenario, Service};
-use super::single::contender;
+use super::single::{check, contender, within};
 
 /// Options of `lab sim scale`.
 #[derive(Debug, Args)]
@@ -41,6 +41,9 @@ pub(crate) struct Flags {
     json: bool,
 }
 
+/// Of anything that is counted.
+const MOST: usize = 10_000_000;
+
 /// The sizes, as fractions of the largest.
 const FRACTIONS: [usize; 3] = [16, 4, 1];
 /// Speeds, which executors take in turn.
@@ -67,11 +70,16 @@ struct Measured {
 
 /// Runs all sizes, the smallest first.
 pub(crate) fn execute(flags: &Flags) -> anyhow::Result<()> {
-    anyhow::ensure!(
-        flags.load > 0.0,
-        "the load must be above 0, not {}",
-        flags.load
-    );
+    within("--load", flags.load, 1e-3..=100.0)?;
+    let sizes = [flags.routers, flags.executors, flags.nearest];
+    check(
+        sizes.iter().all(|size| size.get() <= MOST),
+        "--routers, --executors and --nearest take 1 to 10000000",
+    )?;
+    check(
+        flags.requests_per_executor.get() <= MOST,
+        "--requests-per-executor takes 1 to 10000000",
+    )?;
     let contender = contender(&flags.policy)?;
     let bar = ProgressBar::new(0).with_style(ProgressStyle::with_template(
         "{msg:>24} {wide_bar} {human_pos}/{human_len} requests {eta:>4}",

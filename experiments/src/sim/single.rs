@@ -1,17 +1,23 @@
 //! `lab sim run`: one scenario, described on the command line.
 
 use std::num::{NonZeroU32, NonZeroUsize};
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Instant;
 
 use anyhow::{Context as _, ensure};
 use clap::{Args, ValueEnum};
+use edge_daemon::UsageError;
 
 use super::scenario::{
     Acceleration, Antagonist, Arrivals, Discipline, LambdaMix, Network, RouterShares, Scenario,
     Service,
 };
 use super::{Contender, Outcome, run};
+
+/// Pairs of a router and an executor, at the most: some gigabytes.
+const MOST_PAIRS: usize = 10_000_000;
+const MOST_LAMBDAS: usize = 10_000;
 
 /// Options of `lab sim run`.
 #[derive(Debug, Args)]
@@ -179,27 +185,46 @@ fn explain(scenario: &Scenario, outcome: &Outcome) {
 
 /// The contender of that name.
 pub(crate) fn contender(name: &str) -> anyhow::Result<Contender> {
-    Contender::named(name).with_context(|| format!("no contender is called '{name}'"))
+    let invalid = |error| UsageError(format!("no contender is called '{name}': {error}"));
+    Ok(Contender::named(name).map_err(invalid)?)
+}
+
+pub(super) fn check(holds: bool, problem: &str) -> Result<(), UsageError> {
+    let error = || UsageError(problem.to_owned());
+    holds.then_some(()).ok_or_else(error)
+}
+
+pub(super) fn within(
+    option: &str,
+    value: f64,
+    range: RangeInclusive<f64>,
+) -> Result<f64, UsageError> {
+    let (least, most) = (range.start(), range.end());
+    let problem = format!("{option} takes {least} to {most}, not {value}");
+    check(range.contains(&value), &problem)?;
+    Ok(value)
 }
 
 impl Flags {
     fn scenario(&self) -> anyhow::Result<Scenario> {
-        let positive = |what, value: f64| {
-            ensure!(
-                value.is_finite() && value > 0.0,
-                "{what} must be above 0, not {value}"
-            );
-            Ok(value)
-        };
-        let mean = positive("the mean service time", self.mean_ms)? * 1e-3;
+        let mean = within("--mean-ms", self.mean_ms, 1e-3..=1e6)? * 1e-3;
         for speed in &self.speeds {
-            positive("a speed", *speed)?;
+            within("--speeds", *speed, 1e-3..=1e3)?;
         }
-        ensure!(
+        check(
             (0.0..1.0).contains(&self.warm_up),
-            "the warm-up must be from 0 to below 1"
-        );
-        let executors = self.executors.get();
+            "--warm-up takes 0 to below 1",
+        )?;
+        let (routers, executors) = (self.routers.get(), self.executors.get());
+        let pairs = routers.checked_mul(executors);
+        check(
+            pairs.is_some_and(|pairs| pairs <= MOST_PAIRS),
+            "--routers times --executors may be 10000000",
+        )?;
+        check(
+            self.lambdas.get() <= MOST_LAMBDAS,
+            "--lambdas takes 1 to 10000",
+        )?;
         for antagonist in &self.antagonist {
             ensure!(
                 antagonist.executor < executors,
@@ -210,7 +235,7 @@ impl Flags {
         let workers = self.workers.iter().map(|workers| workers.get());
         Ok(Scenario {
             name: "command line".to_owned(),
-            routers: self.routers.get(),
+            routers,
             speeds: self
                 .speeds
                 .iter()
@@ -220,7 +245,7 @@ impl Flags {
                 .collect(),
             worker_mix: Some(workers.cycle().take(executors).collect()),
             silent_every: self.silent_every.map(NonZeroUsize::get),
-            load: positive("the load", self.load)?,
+            load: within("--load", self.load, 1e-3..=100.0)?,
             service: match self.service {
                 Distribution::Constant => Service::Constant { mean },
                 Distribution::Exponential => Service::Exponential { mean },
@@ -230,7 +255,7 @@ impl Flags {
             arrivals: self.arrivals()?,
             shares: match self.zipf {
                 None => RouterShares::Equal,
-                Some(exponent) => RouterShares::Zipf(positive("the exponent", exponent)?),
+                Some(exponent) => RouterShares::Zipf(within("--zipf", exponent, 1e-3..=100.0)?),
             },
             antagonists: self.antagonist.clone(),
             network: self.network()?,

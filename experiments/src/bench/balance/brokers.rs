@@ -189,8 +189,10 @@ fn foreign(
     })
 }
 
-/// Attempts beyond the first, whether it failed or was turned down.
+/// Attempts beyond the first, whether it failed, was turned down or was late.
 fn our_retries(page: &str) -> anyhow::Result<u64> {
-    let count = |name| page::total(page, name);
-    Ok(count("edge_router_retries_total")? + count("edge_router_refusals_total")?)
+    let count = |name: &str| page::total(page, name);
+    let further = ["retries", "refusals", "hedges"];
+    let counts = further.map(|what| count(&format!("edge_router_{what}_total")));
+    counts.into_iter().sum()
 }

@@ -93,7 +93,8 @@ impl Row {
             cpu_us,
             user_us: cpu_us * user_share,
             system_us: cpu_us * (1.0 - user_share),
-            rss_kb: samples.iter().map(|s| s.rss_kb).max().unwrap_or(0),
+            // From the second round on it may still hold what the largest bodies took.
+            rss_kb: samples.iter().map(|s| s.rss_kb).min().unwrap_or(0),
             errors: samples.iter().map(|s| s.errors).sum(),
             spread: if smallest > 0.0 {
                 largest / smallest
@@ -140,7 +141,7 @@ mod tests {
         assert_eq!(row.cpu_us, 5.0);
         assert_eq!((row.user_us, row.system_us), (3.75, 1.25));
         assert_eq!(row.rps, 200.0);
-        assert_eq!(row.rss_kb, 8);
+        assert_eq!(row.rss_kb, 4);
         assert_eq!(row.spread, 2.0);
         assert_eq!(row.errors, 3);
         let line = serde_json::to_value(&row).unwrap();
