@@ -24,6 +24,7 @@ mod read;
 mod seen;
 mod socket;
 mod tickets;
+mod unheard;
 mod watch;
 mod wire;
 

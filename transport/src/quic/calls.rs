@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::{Code, Status};
 
 use super::held::Held;
-use super::read::{Reader, Unread};
+use super::read::{Comes, Reader, Unread};
 use super::watch::Watched;
 use super::{code, wire};
 use crate::http2::Failure;
@@ -219,7 +219,7 @@ impl Native {
             is_over: false,
         };
         let mut pieces = wire::request(message, metadata, patience, is_early);
-        let writing = stream.send.write_all_chunks(&mut pieces);
+        let writing = stream.send.write_all_chunks(pieces.as_mut());
         match super::until(deadline, writing).await {
             None => return over(Failure::Deadline),
             Some(Ok(())) => {
@@ -237,6 +237,7 @@ impl Native {
             stream: &mut stream.receive,
             max_message: self.max_message,
             deadline,
+            comes: Comes::Later,
         };
         let head = |bytes: &[u8]| wire::read_answer(bytes, self.max_header);
         let read = reader.read(&self.held, head, |_| None).await;

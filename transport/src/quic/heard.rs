@@ -1,6 +1,5 @@
 //! Whether the peer of a server that leaves has all of its answers.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use quinn::Connection;
@@ -11,13 +10,12 @@ use crate::server::LOOK_EVERY;
 /// How long a peer may leave unacknowledged what was sent to it, again and again.
 const GONE: Duration = Duration::from_secs(5);
 
-/// Ends when none of the requests that are `running` is left, or nobody is there any more to be
-/// answered.
-pub(super) async fn until_heard(connection: &Connection, running: &AtomicUsize) {
+/// Ends when no request is answered any more, or nobody is there any more to be answered.
+pub(super) async fn until_heard(connection: &Connection, is_answering: impl Fn() -> bool) {
     let mut silence = Silence::of(connection);
     // Counted in looks: on a busy machine time passes before what has arrived is read.
     let mut silent_for = Duration::ZERO;
-    while running.load(Ordering::Relaxed) > 0 && silent_for < GONE {
+    while is_answering() && silent_for < GONE {
         sleep(LOOK_EVERY).await;
         match silence.goes_on(connection) {
             true => silent_for += LOOK_EVERY,

@@ -91,7 +91,7 @@ pub(super) async fn serve<S: LambdaService>(
     let mut left = pin!(async {
         shared.drain.cancelled().await;
         sleep(FAREWELL).await;
-        until_heard(connection, &place.running).await;
+        until_heard(connection, || place.running.load(Ordering::Relaxed) > 0).await;
     });
     let mut is_leaving = false;
     loop {

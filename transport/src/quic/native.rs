@@ -10,15 +10,16 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use edge_proto::view::RequestView;
-use quinn::{Connection, ReadError, RecvStream, SendStream};
+use quinn::{Connection, ReadError};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
 use super::heard::until_heard;
 use super::held::Held;
-use super::read::{Reader, Unread};
+use super::read::{Comes, Reader, Unread};
 use super::seen::Seen;
+use super::unheard::{Stream, Unheard};
 use super::wire::{Malformed, RequestHead};
 use super::{Counters, LEAVING, code, wire};
 use crate::http2::budget::Budget;
@@ -46,8 +47,10 @@ struct Place<S> {
     held: Held,
     max_message: usize,
     max_header: usize,
-    /// Requests that are being answered, or whose answers are on their way.
+    /// Requests that are being answered.
     running: AtomicUsize,
+    /// Answers that the peer may not have yet.
+    unheard: Unheard,
     /// No more requests are taken.
     is_closed: AtomicBool,
 }
@@ -88,6 +91,7 @@ pub(super) async fn serve<S: LambdaService>(
         max_message: limits.max_message_bytes,
         max_header: limits.max_header_bytes as usize,
         running: AtomicUsize::new(0),
+        unheard: Unheard::default(),
         is_closed: AtomicBool::new(false),
     });
     let shaken = async {
@@ -169,39 +173,11 @@ async fn leave<S>(connection: &Connection, place: &Place<S>, drain: &Cancellatio
     // Requests on their way are taken until the peer knows. A frozen one never does.
     let _told = timeout(FAREWELL, told).await;
     place.is_closed.store(true, Ordering::Relaxed);
-    until_heard(connection, &place.running).await;
+    // Until the peer has all of them, a server that leaves would cut them off.
+    let is_answering = || place.running.load(Ordering::Relaxed) > 0 || !place.unheard.is_empty();
+    until_heard(connection, is_answering).await;
     // The peer closes when it has read the last answer; closing before would lose what is on its way.
     let _closed = timeout(FAREWELL, connection.closed()).await;
-}
-
-/// The stream of a request; given up if this is dropped before the answer has left.
-#[derive(Debug)]
-struct Stream {
-    send: SendStream,
-    receive: RecvStream,
-    is_over: bool,
-}
-
-impl Stream {
-    /// Tells the peer that the request has not been looked at.
-    fn refuse(mut self) {
-        self.end(code::NOT_TAKEN);
-    }
-
-    fn end(&mut self, code: quinn::VarInt) {
-        self.is_over = true;
-        // They fail where the stream has ended, which is all that is asked for.
-        self.send.reset(code).ok();
-        self.receive.stop(code).ok();
-    }
-}
-
-impl Drop for Stream {
-    fn drop(&mut self) {
-        if !self.is_over {
-            self.end(code::FAULT);
-        }
-    }
 }
 
 /// Reads, executes and answers the request of one stream.
@@ -210,6 +186,7 @@ async fn answer<S: LambdaService>(place: Arc<Place<S>>, mut stream: Stream, now:
         stream: &mut stream.receive,
         max_message: place.max_message,
         deadline: now + DEFAULT_DEADLINE,
+        comes: Comes::Now,
     };
     let head = |bytes: &[u8]| wire::read_request(bytes, place.max_header);
     let seen = |head: &RequestHead| Some(now + patience(head));
@@ -220,7 +197,7 @@ async fn answer<S: LambdaService>(place: Arc<Place<S>>, mut stream: Stream, now:
             return End::GivenUp;
         }
         Err(Unread::Stream(_)) => return End::Said,
-        Err(unread) => return say(&mut stream, &status(&unread), place.max_header).await,
+        Err(unread) => return place.say(stream, &status(&unread)).await,
     };
     let deadline = now + patience(&head);
     if stream.receive.is_0rtt() && !place.may_run_early(&head, &message, deadline).await {
@@ -229,7 +206,7 @@ async fn answer<S: LambdaService>(place: Arc<Place<S>>, mut stream: Stream, now:
     }
     let Some(lambda) = &place.lambda else {
         let nothing = Status::unimplemented("no lambdas here");
-        return say(&mut stream, &nothing, place.max_header).await;
+        return place.say(stream, &nothing).await;
     };
     let call = LambdaCall {
         message,
@@ -238,14 +215,20 @@ async fn answer<S: LambdaService>(place: Arc<Place<S>>, mut stream: Stream, now:
     };
     let answered = {
         let mut running = pin!(lambda.run(&place.core, place.peer, call));
-        match futures_util::poll!(running.as_mut()) {
-            Poll::Ready(answered) => Some(answered),
-            Poll::Pending => tokio::select! {
-                biased;
-                answered = running => Some(answered),
-                _ = stream.send.stopped() => None,
-            },
-        }
+        let mut stopped = pin!(None);
+        poll_fn(|cx| {
+            if let Poll::Ready(answered) = running.as_mut().poll(cx) {
+                return Poll::Ready(Some(answered));
+            }
+            // Whoever has an answer at once need not know whether anybody wants it.
+            if stopped.is_none() {
+                stopped.set(Some(stream.send.stopped()));
+            }
+            let stopped = stopped.as_mut().as_pin_mut();
+            let stopped = stopped.expect("it has just been made");
+            stopped.poll(cx).map(|_| None)
+        })
+        .await
     };
     drop(booked);
     match answered {
@@ -253,10 +236,10 @@ async fn answer<S: LambdaService>(place: Arc<Place<S>>, mut stream: Stream, now:
             stream.end(code::CANCELLED);
             End::GivenUp
         }
-        Some(Err(status)) => say(&mut stream, &status, place.max_header).await,
+        Some(Err(status)) => place.say(stream, &status).await,
         Some(Ok(reply)) => {
             let mut pieces = wire::answer(reply.message, &reply.trailers);
-            write(&mut stream, &mut pieces).await
+            place.write(stream, &mut pieces).await
         }
     }
 }
@@ -278,6 +261,26 @@ impl<S> Place<S> {
             .await
             .is_ok()
     }
+
+    async fn say(&self, stream: Stream, status: &Status) -> End {
+        let mut pieces = [wire::status(status, self.max_header)];
+        self.write(stream, &mut pieces).await
+    }
+
+    /// Answers, and forgets about the rest of the request, if there is more.
+    async fn write(&self, mut stream: Stream, pieces: &mut [Bytes]) -> End {
+        let written = super::within(STALLED, stream.send.write_all_chunks(pieces)).await;
+        if !matches!(written, Some(Ok(()))) {
+            stream.end(code::CANCELLED);
+            return End::GivenUp;
+        }
+        stream.is_over = true;
+        // They fail where the peer has lost interest, or where all has been read.
+        stream.send.finish().ok();
+        stream.receive.stop(code::DONE).ok();
+        self.unheard.add(stream);
+        End::Said
+    }
 }
 
 fn patience(head: &RequestHead) -> Duration {
@@ -295,24 +298,4 @@ fn status(unread: &Unread) -> Status {
         Unread::Late => Status::deadline_exceeded("the request did not arrive in time"),
         Unread::Malformed(_) | Unread::Stream(_) => Status::internal(text),
     }
-}
-
-async fn say(stream: &mut Stream, status: &Status, most: usize) -> End {
-    write(stream, &mut [wire::status(status, most)]).await
-}
-
-/// Answers, and forgets about the rest of the request, if there is more.
-async fn write(stream: &mut Stream, pieces: &mut [Bytes]) -> End {
-    let written = super::within(STALLED, stream.send.write_all_chunks(pieces)).await;
-    if !matches!(written, Some(Ok(()))) {
-        stream.end(code::CANCELLED);
-        return End::GivenUp;
-    }
-    stream.is_over = true;
-    // They fail where the peer has lost interest, or where all has been read.
-    stream.send.finish().ok();
-    stream.receive.stop(code::DONE).ok();
-    // Until the peer has all of it, a server that leaves would cut it off.
-    let _heard = stream.send.stopped().await;
-    End::Said
 }

@@ -11,8 +11,10 @@ use tokio::time::timeout_at;
 use super::held::{Booked, Held};
 use super::wire::{Malformed, Read};
 
-/// Pieces that are read at once.
-const PIECES: usize = 16;
+/// Pieces of a message that comes in a few datagrams, as most do.
+const FEW: usize = 4;
+/// Pieces of other messages that are read at once.
+const MANY: usize = 16;
 /// Messages up to this size are not accounted for where they come at once.
 const SMALL: usize = 2 << 10;
 
@@ -39,6 +41,17 @@ pub(super) struct Reader<'a> {
     pub(super) max_message: usize,
     /// When nobody waits for it any more.
     pub(super) deadline: Instant,
+    /// When it comes.
+    pub(super) comes: Comes,
+}
+
+/// When the first of a message comes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Comes {
+    /// It is there almost always.
+    Now,
+    /// It cannot be there yet.
+    Later,
 }
 
 impl Reader<'_> {
@@ -52,12 +65,20 @@ impl Reader<'_> {
         head: impl Fn(&[u8]) -> Read<T>,
         seen: impl Fn(&T) -> Option<Instant>,
     ) -> Result<(T, Bytes, Booked<'h>), Unread> {
-        let mut pieces: [Bytes; PIECES] = Default::default();
+        let mut few: [Bytes; FEW] = Default::default();
+        let mut many: Vec<Bytes> = Vec::new();
         let mut bytes = Vec::new();
         let mut begun = None;
         let mut booked = Booked::nothing(held);
-        while let Some(count) = self.pieces(&mut pieces).await? {
-            let pieces = &mut pieces[..count];
+        loop {
+            let room = match many.is_empty() {
+                true => &mut few[..],
+                false => &mut many[..],
+            };
+            let Some(count) = self.pieces(room).await? else {
+                break;
+            };
+            let pieces = &mut room[..count];
             let mut first = 0;
             // The common case: the head is in the first piece, and need not be moved away later.
             if begun.is_none()
@@ -85,6 +106,9 @@ impl Reader<'_> {
                 // What has been copied need not wait for what has not.
                 *piece = Bytes::new();
             }
+            if many.is_empty() && count == FEW {
+                many.resize(MANY, Bytes::new());
+            }
             if begun.is_none() {
                 if let Some((head, length)) = head(&bytes)? {
                     self.hurry(seen(&head));
@@ -106,8 +130,11 @@ impl Reader<'_> {
 
     /// Reads what there is; a timer is made only where there is nothing.
     async fn pieces(&mut self, pieces: &mut [Bytes]) -> Result<Option<usize>, Unread> {
+        let comes = std::mem::replace(&mut self.comes, Comes::Now);
         let mut reading = pin!(self.stream.read_chunks(pieces));
-        if let Poll::Ready(read) = futures_util::poll!(reading.as_mut()) {
+        if comes == Comes::Now
+            && let Poll::Ready(read) = futures_util::poll!(reading.as_mut())
+        {
             return Ok(read?);
         }
         match timeout_at(self.deadline.into(), reading).await {

@@ -48,33 +48,53 @@ pub(super) enum Malformed {
 /// A head, and how many bytes it has; none if there is more of it to come.
 pub(super) type Read<T> = Result<Option<(T, usize)>, Malformed>;
 
+/// What is written on a stream, in as many pieces as it has.
+#[derive(Debug)]
+pub(super) enum Pieces {
+    One([Bytes; 1]),
+    More(Vec<Bytes>),
+}
+
+impl AsMut<[Bytes]> for Pieces {
+    fn as_mut(&mut self) -> &mut [Bytes] {
+        match self {
+            Self::One(piece) => piece,
+            Self::More(pieces) => pieces,
+        }
+    }
+}
+
 /// A request as it is written: head and message, in one piece if they are small.
 pub(super) fn request(
     message: &[Bytes],
     metadata: &Metadata,
     patience: Duration,
     may_repeat: bool,
-) -> Vec<Bytes> {
+) -> Pieces {
     let size: usize = message.iter().map(Bytes::len).sum();
     let together = size <= ONE_PIECE;
     let room = if together { size } else { 0 };
-    let mut head = Vec::with_capacity(32 + room);
-    head.push(VERSION);
-    head.push(if may_repeat { MAY_REPEAT } else { 0 });
     // 0 means that the caller does not say.
     let patience = u64::try_from(patience.as_micros()).unwrap_or(u64::MAX);
-    put_varint(&mut head, patience.max(1));
+    let patience = Varint::of(patience.max(1));
+    let fields = fields_length(metadata);
+    let length = 2 + patience.width + Varint::of(fields as u64).width + fields;
+    // What is full need not be told of its room.
+    let mut head = Vec::with_capacity(length + room);
+    head.push(VERSION);
+    head.push(if may_repeat { MAY_REPEAT } else { 0 });
+    patience.put(&mut head);
     put_metadata(&mut head, metadata);
     if together {
         message
             .iter()
             .for_each(|piece| head.extend_from_slice(piece));
-        return vec![head.into()];
+        return Pieces::One([head.into()]);
     }
     let mut pieces = Vec::with_capacity(1 + message.len());
     pieces.push(head.into());
     pieces.extend(message.iter().filter(|piece| !piece.is_empty()).cloned());
-    pieces
+    Pieces::More(pieces)
 }
 
 /// An answer as it is written.
@@ -142,15 +162,22 @@ fn put_metadata(bytes: &mut Vec<u8>, metadata: &Metadata) {
     if metadata.is_empty() {
         return bytes.push(0);
     }
-    let mut fields = Vec::new();
+    Varint::of(fields_length(metadata) as u64).put(bytes);
     for (name, value) in metadata.iter() {
-        put_varint(&mut fields, name.len() as u64);
-        fields.extend_from_slice(name.as_bytes());
-        put_varint(&mut fields, value.len() as u64);
-        fields.extend_from_slice(value);
+        Varint::of(name.len() as u64).put(bytes);
+        bytes.extend_from_slice(name.as_bytes());
+        Varint::of(value.len() as u64).put(bytes);
+        bytes.extend_from_slice(value);
     }
-    put_varint(bytes, fields.len() as u64);
-    bytes.extend_from_slice(&fields);
+}
+
+/// Bytes of metadata as it is written.
+fn fields_length(metadata: &Metadata) -> usize {
+    let length = |text: &[u8]| Varint::of(text.len() as u64).width + text.len();
+    let fields = metadata.iter();
+    fields
+        .map(|(name, value)| length(name.as_bytes()) + length(value))
+        .sum()
 }
 
 fn take_metadata(rest: &mut &[u8], most: usize) -> Result<Option<Metadata>, Malformed> {
@@ -193,18 +220,32 @@ fn take_byte(rest: &mut &[u8]) -> Option<u8> {
     Some(*byte)
 }
 
-/// Writes a number as RFC 9000, section 16, does; what is beyond 62 bits becomes the largest.
-fn put_varint(bytes: &mut Vec<u8>, value: u64) {
-    const MOST: u64 = (1 << 62) - 1;
-    let value = value.min(MOST);
-    let (width, mark) = match value {
-        0..0x40 => (1, 0),
-        0x40..0x4000 => (2, 1 << 14),
-        0x4000..0x4000_0000 => (4, 2 << 30),
-        _ => (8, 3 << 62),
-    };
-    let marked = (value | mark).to_be_bytes();
-    bytes.extend_from_slice(&marked[8 - width..]);
+/// A number as RFC 9000, section 16, writes it; what is beyond 62 bits becomes the largest.
+#[derive(Debug, Clone, Copy)]
+struct Varint {
+    marked: u64,
+    width: usize,
+}
+
+impl Varint {
+    fn of(value: u64) -> Self {
+        const MOST: u64 = (1 << 62) - 1;
+        let value = value.min(MOST);
+        let (width, mark) = match value {
+            0..0x40 => (1, 0),
+            0x40..0x4000 => (2, 1 << 14),
+            0x4000..0x4000_0000 => (4, 2 << 30),
+            _ => (8, 3 << 62),
+        };
+        Self {
+            marked: value | mark,
+            width,
+        }
+    }
+
+    fn put(self, bytes: &mut Vec<u8>) {
+        bytes.extend_from_slice(&self.marked.to_be_bytes()[8 - self.width..]);
+    }
 }
 
 fn take_varint(rest: &mut &[u8]) -> Option<u64> {
@@ -252,7 +293,7 @@ mod tests {
         ];
         for (number, written) in examples {
             let mut bytes = Vec::new();
-            put_varint(&mut bytes, number);
+            Varint::of(number).put(&mut bytes);
             assert_eq!(bytes, written);
             assert_eq!(take_varint(&mut &bytes[..]), Some(number));
         }
@@ -262,8 +303,8 @@ mod tests {
     fn a_request_is_read_as_it_was_written_however_it_arrives() {
         let message = Bytes::from_static(b"message");
         let patience = Duration::from_millis(1500);
-        let pieces = request(std::slice::from_ref(&message), &metadata(), patience, true);
-        let bytes = pieces.concat();
+        let mut pieces = request(std::slice::from_ref(&message), &metadata(), patience, true);
+        let bytes = pieces.as_mut().concat();
         let head = RequestHead {
             may_repeat: true,
             patience: Some(patience),
@@ -281,13 +322,13 @@ mod tests {
         let message = Bytes::from(vec![7; 1 << 20]);
         let at = message.as_ptr();
         let none = Metadata::new();
-        let pieces = request(
+        let mut pieces = request(
             std::slice::from_ref(&message),
             &none,
             Duration::from_secs(1),
             false,
         );
-        assert_eq!(pieces[1].as_ptr(), at);
+        assert_eq!(pieces.as_mut()[1].as_ptr(), at);
         assert_eq!(answer(message, &none)[1].as_ptr(), at);
     }
 
