@@ -21,6 +21,7 @@ mod http3_streams;
 mod native;
 mod probe;
 mod read;
+mod runtime;
 mod seen;
 mod socket;
 mod tickets;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use quinn::crypto::rustls::{HandshakeData, QuicServerConfig};
-use quinn::{Incoming, ServerConfig, TokioRuntime};
+use quinn::{Incoming, ServerConfig};
 use tokio::time::timeout;
 
 use super::counters::Shaking;
@@ -60,7 +60,7 @@ pub(crate) async fn accept<S: LambdaService>(
         super::endpoint(),
         Some(config),
         socket,
-        Arc::new(TokioRuntime),
+        Arc::new(super::runtime::Runtime),
     );
     let endpoint = match made {
         Ok(endpoint) => endpoint,

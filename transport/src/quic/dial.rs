@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use quinn::crypto::rustls::QuicClientConfig;
-use quinn::{ClientConfig, Connecting, Connection, ConnectionError, TokioRuntime};
+use quinn::{ClientConfig, Connecting, Connection, ConnectionError};
 use rustls::client::Resumption;
 
 use super::watch::Watched;
@@ -241,7 +241,7 @@ impl Dialer {
         };
         let from = self.options.source.unwrap_or(any);
         let bound = super::bind(SocketAddr::new(from, 0))?;
-        let runtime = Arc::new(TokioRuntime);
+        let runtime = Arc::new(super::runtime::Runtime);
         let made = quinn::Endpoint::new(super::endpoint(), None, bound, runtime)?;
         Ok(socket.insert(made).clone())
     }
