@@ -20,7 +20,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::request::Parts;
-use http::{HeaderValue, Request, Response};
+use http::{HeaderValue, Method, Request, Response, Version};
 use hyper::body::Incoming;
 
 use self::body::Arriving;
@@ -78,8 +78,13 @@ pub(crate) async fn serve(
     };
     drop(place);
     body.leave(lane, &parts);
-    let answered = answered.and_then(|reply| reply.hold(&shared.unsent, parts.version));
-    let reply = answered.unwrap_or_else(|problem| problem.reply(transaction.text()));
+    let answered = answered.and_then(|reply| reply.hold(&shared.unsent, &parts));
+    let reply = answered.unwrap_or_else(|problem| {
+        let reply = problem.reply(transaction.text());
+        // Such an answer has no body, to which hyper sees itself over HTTP/1 only.
+        let is_bare = parts.method == Method::HEAD && parts.version >= Version::HTTP_2;
+        if is_bare { reply.bare() } else { reply }
+    });
     shared.metrics.answered(operation, reply.status().as_u16());
     let is_ending = shared.stopping.is_cancelled();
     Ok(reply.response(transaction.header(), parts.version, is_ending))
@@ -150,6 +155,11 @@ async fn operate(
             Scope::Write => "The credentials do not allow to register or delete.",
         };
         return Err(Problem::forbidden(text));
+    }
+    // What is changed is answered with what it has become.
+    let answer = lane.shared.config.limits.max_body_bytes;
+    if scope == Scope::Write && lane.shared.unsent.available_permits() < answer {
+        return Err(Problem::no_room());
     }
     let written_out = namespace.is_some_and(|name| name != OWN);
     let namespace = match namespace {

@@ -1,9 +1,10 @@
 //! The body of a request: no larger than allowed, no slower than reasonable, within the memory that
 //! there is.
 //!
-//! A client of HTTP/1 that is answered before it has sent all of it may not look for the answer until
-//! it has, and the end of the connection would take the answer away from it. So what is left of a body
-//! is read all the same, within bounds, once the answer is on its way.
+//! A client that is answered before it has sent all of it may not look for the answer until it has. The
+//! end of a connection of HTTP/1 would take the answer away from it; that of a stream of HTTP/2 should
+//! not, but does with some. So what is left of a body is read all the same, within bounds, once the
+//! answer is on its way.
 
 use std::future::{Future as _, poll_fn};
 use std::pin::pin;
@@ -12,7 +13,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use http::request::Parts;
-use http::{StatusCode, Version, header};
+use http::{StatusCode, header};
 use http_body_util::BodyExt as _;
 use hyper::body::{Body as _, Bytes, Incoming};
 use tokio::sync::OwnedSemaphorePermit;
@@ -129,10 +130,9 @@ async fn collect(shared: &Shared, body: &mut Arriving) -> Result<Received, Probl
 }
 
 impl Arriving {
-    /// Lets what has not been read of it come, so that its client gets to see the answer. In HTTP/2
-    /// a client is told that no more of it is wanted.
+    /// Lets what has not been read of it come, so that its client gets to see the answer.
     pub(super) fn leave(self, lane: &Arc<Lane>, head: &Parts) {
-        if self.incoming.is_end_stream() || head.version >= Version::HTTP_2 {
+        if self.incoming.is_end_stream() {
             return;
         }
         let waits = head.headers.contains_key(header::EXPECT);

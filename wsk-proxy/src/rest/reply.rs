@@ -7,6 +7,7 @@ use http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
     ACCESS_CONTROL_EXPOSE_HEADERS, ALLOW, CONNECTION, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE,
 };
+use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Version};
 use hyper::body::Bytes;
 use serde::Serialize;
@@ -126,16 +127,26 @@ impl Reply {
         self
     }
 
+    /// Without its body.
+    #[must_use]
+    pub(super) fn bare(self) -> Self {
+        Self {
+            body: Sent::Whole(Bytes::new()),
+            ..self
+        }
+    }
+
     /// Takes room for the body until it has been sent. If there is none, what an action has done is
-    /// not to be lost for that: its client gets the id that it can ask with.
+    /// not to be lost for that: its client gets the id that it can ask with. Nor is the answer about a
+    /// change, for which there was room when it began.
     ///
     /// # Errors
-    /// If there is no room for anything else.
-    pub(super) fn hold(mut self, room: &Arc<Semaphore>, version: Version) -> Result<Self, Problem> {
+    /// If there is no room for what was read only.
+    pub(super) fn hold(mut self, room: &Arc<Semaphore>, head: &Parts) -> Result<Self, Problem> {
         let Sent::Whole(body) = &mut self.body else {
             return Ok(self);
         };
-        let small = if version < Version::HTTP_2 {
+        let small = if head.version < Version::HTTP_2 {
             SMALL
         } else {
             SMALL_OF_STREAM
@@ -150,11 +161,8 @@ impl Reply {
                 Ok(self)
             }
             (Err(_), Some(id)) => Ok(Self::accepted(id)),
-            (Err(_), None) => {
-                let text = "The proxy is busy: answers that their clients have not read yet take \
-                            all the memory they may.";
-                Err(Problem::busy(text, Duration::from_secs(1)))
-            }
+            (Err(_), None) if head.method == Method::GET => Err(Problem::no_room()),
+            (Err(_), None) => Ok(self),
         }
     }
 
@@ -238,6 +246,12 @@ impl Problem {
 
     pub(super) fn not_implemented(text: &str) -> Self {
         Self::new(StatusCode::NOT_IMPLEMENTED, text)
+    }
+
+    pub(super) fn no_room() -> Self {
+        let text = "The proxy is busy: answers that their clients have not read yet take all the \
+                    memory they may.";
+        Self::busy(text, Duration::from_secs(1))
     }
 
     /// Come back later.

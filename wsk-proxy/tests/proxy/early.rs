@@ -1,10 +1,18 @@
 //! Answers that are there before all of the request is: their clients get to see them.
 
+use std::convert::Infallible;
 use std::io::ErrorKind;
 use std::net::SocketAddr;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 
+use http::Request;
+use hyper::body::{Body, Bytes, Frame};
+use hyper::client::conn::http2;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+use tokio::sync::oneshot;
 
 use crate::support::{PATIENCE, Stack};
 
@@ -133,6 +141,48 @@ async fn so_does_whoever_sends_too_much_or_when_there_is_no_room() {
     assert_eq!(status, "http/1.1 503 service unavailable");
     stack.platform.release();
     assert_eq!(slow.await.unwrap().status, 200);
+}
+
+/// A body of HTTP/2, which tells when all of it has been taken.
+struct Large(usize, Option<oneshot::Sender<()>>);
+
+impl Body for Large {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        let this = self.get_mut();
+        if this.0 == 0 {
+            let all_taken = this.1.take().map(|told| told.send(()));
+            assert_eq!(all_taken, Some(Ok(())));
+            return Poll::Ready(None);
+        }
+        let part = this.0.min(1 << 16);
+        this.0 -= part;
+        Poll::Ready(Some(Ok(Frame::data(vec![b'x'; part].into()))))
+    }
+}
+
+#[tokio::test]
+async fn so_does_a_client_of_http2_whose_stream_is_not_reset() {
+    let stack = guarded().await;
+    let stream = TcpStream::connect(stack.proxy.address()).await.unwrap();
+    let shaken = http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await;
+    let (mut requests, connection) = shaken.unwrap();
+    tokio::spawn(async move { drop(connection.await) });
+    let url = format!("http://proxy/api/v1/namespaces/{INVOKE}");
+    let (tell, told) = oneshot::channel();
+    let request = Request::post(&url)
+        .header("authorization", format!("Basic {STRANGER}"))
+        .body(Large(LARGE, Some(tell)))
+        .unwrap();
+    let answer = requests.send_request(request).await.unwrap();
+    assert_eq!(answer.status(), 401);
+    let taken = tokio::time::timeout(PATIENCE, told).await.unwrap();
+    assert_eq!(taken, Ok(()));
 }
 
 #[tokio::test]

@@ -144,6 +144,23 @@ async fn with_a_client_ca_only_clients_with_a_certificate_of_it_are_served() {
 }
 
 #[tokio::test]
+async fn an_answer_to_head_has_no_body() {
+    let stack = Stack::start().await;
+    let stream = TcpStream::connect(stack.proxy.address()).await.unwrap();
+    let io = TokioIo::new(stream);
+    let (mut requests, connection) = http2::handshake(TokioExecutor::new(), io).await.unwrap();
+    tokio::spawn(async move { drop(connection.await) });
+    for path in ["ping", "nowhere"] {
+        let request = Request::head(format!("http://proxy/{path}"));
+        let request = request.body(Full::new(Bytes::new())).unwrap();
+        let answer = requests.send_request(request).await.unwrap();
+        assert!(answer.status().is_client_error());
+        let body = answer.into_body().collect().await.unwrap();
+        assert!(body.to_bytes().is_empty());
+    }
+}
+
+#[tokio::test]
 async fn http2_without_tls_works_for_those_who_know() {
     let stack = Stack::start().await;
     let stream = TcpStream::connect(stack.proxy.address()).await.unwrap();
