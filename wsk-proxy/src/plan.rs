@@ -157,7 +157,7 @@ fn unfit(error: &serde_json::Error) -> Refusal {
 mod tests {
     use super::*;
     use crate::entity::KeyValue;
-    use crate::registry::{Registered, RegistryError};
+    use crate::registry::{Most, Registered, RegistryError};
 
     fn name(text: &str) -> ActionName {
         ActionName::parse(text, "a").unwrap()
@@ -177,7 +177,7 @@ mod tests {
     fn put(registry: &Registry, at: &str, body: Body, traits: Traits) {
         let made = Registered { traits, body };
         let put: Result<_, RegistryError> =
-            registry.put_action(&name(at), 99, |_| Ok(made), |_| Ok(()));
+            registry.put_action(&name(at), Most::ANYTHING, |_| Ok(made), |_| Ok(()));
         put.unwrap();
     }
 
@@ -222,7 +222,7 @@ mod tests {
         let package: Result<_, RegistryError> = registry.put_package(
             "a",
             "/a/p",
-            99,
+            Most::ANYTHING,
             |_| Ok(traits(&[("c", "p"), ("d", "p")], false)),
             |_| Ok(()),
         );

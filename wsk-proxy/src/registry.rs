@@ -12,6 +12,26 @@ use crate::journal::Line;
 use crate::json::Members;
 use crate::names::ActionName;
 
+/// Bytes of an entry beside its texts, about.
+const AROUND: usize = 500;
+
+/// How much one namespace may register.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Most {
+    /// Actions and packages.
+    pub(crate) count: usize,
+    /// Bytes of them, about.
+    pub(crate) bytes: usize,
+}
+
+#[cfg(test)]
+impl Most {
+    pub(crate) const ANYTHING: Self = Self {
+        count: usize::MAX,
+        bytes: usize::MAX,
+    };
+}
+
 /// What stands behind a registered action.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -60,11 +80,29 @@ impl Traits {
         last.is_some_and(|annotation| annotation.value.get() == "true")
     }
 
+    /// Bytes that it takes, about.
+    fn size(&self) -> usize {
+        let pairs = self.annotations.iter().chain(&self.parameters);
+        let texts = pairs.map(|pair| pair.key.len() + pair.value.get().len());
+        texts.sum::<usize>() + AROUND
+    }
+
     pub(crate) fn bound(&self) -> Members {
         let pairs = self.parameters.iter();
         pairs
             .map(|pair| (pair.key.clone(), pair.value.clone()))
             .collect()
+    }
+}
+
+impl Registered {
+    /// Bytes that it takes, about.
+    fn size(&self) -> usize {
+        let body = match &self.body {
+            Body::Sequence(steps) => steps.iter().map(|step| step.full().len()).sum(),
+            Body::Alias { written, .. } => 2 * written.len(),
+        };
+        self.traits.size() + body
     }
 }
 
@@ -75,6 +113,8 @@ pub(crate) enum RegistryError {
     Exists,
     #[error("the namespace has {0} registered actions and packages already, which is the most")]
     Full(usize),
+    #[error("what the namespace has registered would take more than {0} bytes, which is the most")]
+    Large(usize),
 }
 
 /// All that is registered, by full name.
@@ -141,16 +181,15 @@ impl Registry {
     pub(crate) fn put_action<E: From<RegistryError>>(
         &self,
         name: &ActionName,
-        most: usize,
+        most: Most,
         make: impl FnOnce(Option<&Registered>) -> Result<Registered, E>,
         told: impl FnOnce(&Registered) -> Result<(), E>,
     ) -> Result<Arc<Registered>, E> {
         let mut inner = self.write();
         let before = inner.actions.get(name.full());
         let made = Arc::new(make(before.map(|before| &**before))?);
-        if before.is_none() {
-            inner.check_place(name.namespace(), most)?;
-        }
+        let sizes = (before.map(|before| before.size()), made.size());
+        inner.check_place(name.namespace(), most, sizes)?;
         told(&made)?;
         inner.actions.insert(name.full().to_owned(), made.clone());
         self.counted(&inner);
@@ -165,16 +204,15 @@ impl Registry {
         &self,
         namespace: &str,
         full: &str,
-        most: usize,
+        most: Most,
         make: impl FnOnce(Option<&Traits>) -> Result<Traits, E>,
         told: impl FnOnce(&Traits) -> Result<(), E>,
     ) -> Result<Arc<Traits>, E> {
         let mut inner = self.write();
         let before = inner.packages.get(full);
         let made = Arc::new(make(before.map(|before| &**before))?);
-        if before.is_none() {
-            inner.check_place(namespace, most)?;
-        }
+        let sizes = (before.map(|before| before.size()), made.size());
+        inner.check_place(namespace, most, sizes)?;
         told(&made)?;
         inner.packages.insert(full.to_owned(), made.clone());
         self.counted(&inner);
@@ -257,13 +295,29 @@ impl Registry {
 }
 
 impl Inner {
-    fn check_place(&self, namespace: &str, most: usize) -> Result<(), RegistryError> {
-        let actions = range(&self.actions, namespace).count();
-        if actions + range(&self.packages, namespace).count() < most {
-            Ok(())
-        } else {
-            Err(RegistryError::Full(most))
+    /// Whether there is a place for what takes the second of `sizes` and had the first one before.
+    /// What grows no larger always has one.
+    fn check_place(
+        &self,
+        namespace: &str,
+        most: Most,
+        (before, after): (Option<usize>, usize),
+    ) -> Result<(), RegistryError> {
+        let actions = range(&self.actions, namespace).map(|(_, action)| action.size());
+        let packages = range(&self.packages, namespace).map(|(_, package)| package.size());
+        let (mut count, mut bytes) = (0, 0);
+        for size in actions.chain(packages) {
+            count += 1;
+            bytes += size;
         }
+        if before.is_none() && count >= most.count {
+            return Err(RegistryError::Full(most.count));
+        }
+        let before = before.unwrap_or_default();
+        if after > before && bytes - before + after > most.bytes {
+            return Err(RegistryError::Large(most.bytes));
+        }
+        Ok(())
     }
 }
 
@@ -295,8 +349,13 @@ mod tests {
         }
     }
 
-    fn put(registry: &Registry, name: &str, most: usize) -> Result<(), RegistryError> {
+    fn most(count: usize, bytes: usize) -> Most {
+        Most { count, bytes }
+    }
+
+    fn put(registry: &Registry, name: &str, count: usize) -> Result<(), RegistryError> {
         let name = ActionName::parse(name, "").unwrap();
+        let most = most(count, usize::MAX);
         let made = registry.put_action(&name, most, |_| Ok(alias()), |_| Ok(()));
         made.map(drop)
     }
@@ -328,11 +387,40 @@ mod tests {
     }
 
     #[test]
+    fn a_namespace_takes_no_more_memory_than_it_may() {
+        let registry = Registry::default();
+        let put = |full: &str, bytes: usize| {
+            let pair = KeyValue::text("key", &"x".repeat(bytes));
+            let traits = Traits {
+                parameters: vec![pair],
+                ..alias().traits
+            };
+            let most = most(9, 10_000);
+            let told = |_: &Traits| Ok(());
+            let made = registry.put_package("a", full, most, |_| Ok(traits), told);
+            made.map(drop)
+        };
+        put("/a/p", 5000).unwrap();
+        assert_eq!(put("/a/q", 5000), Err(RegistryError::Large(10_000)));
+        put("/a/q", 1000).unwrap();
+        assert_eq!(put("/a/p", 9000), Err(RegistryError::Large(10_000)));
+        put("/a/p", 4000).unwrap();
+        put("/a/q", 4000).unwrap();
+        let told = || Ok::<_, RegistryError>(());
+        registry.delete_package("/a/q", told).unwrap();
+        put("/a/p", 9000).unwrap();
+    }
+
+    #[test]
     fn what_cannot_be_told_does_not_happen() {
         let registry = Registry::default();
         let name = ActionName::parse("/a/f", "").unwrap();
-        let refused: Result<_, RegistryError> =
-            registry.put_action(&name, 9, |_| Ok(alias()), |_| Err(RegistryError::Exists));
+        let refused: Result<_, RegistryError> = registry.put_action(
+            &name,
+            most(9, 10_000),
+            |_| Ok(alias()),
+            |_| Err(RegistryError::Exists),
+        );
         assert!(refused.is_err());
         assert!(registry.action("/a/f").is_none());
         put(&registry, "/a/f", 9).unwrap();

@@ -15,7 +15,7 @@ use crate::config::Config;
 use crate::metrics::Metrics;
 use crate::names::Naming;
 use crate::quota::Quotas;
-use crate::registry::Registry;
+use crate::registry::{Most, Registry};
 use crate::repeats::Repeats;
 use crate::routers::Routers;
 use crate::table::LiveTable;
@@ -75,6 +75,14 @@ impl Drop for Counted<'_> {
 }
 
 impl Config {
+    /// How much one namespace may register.
+    pub(crate) fn most_registered(&self) -> Most {
+        Most {
+            count: self.invoke.max_registered,
+            bytes: self.invoke.max_registered_bytes,
+        }
+    }
+
     /// The bounds of a namespace whose credentials do not say otherwise.
     pub(crate) fn usual_allowance(&self) -> Allowance {
         Allowance {

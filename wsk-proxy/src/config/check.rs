@@ -175,6 +175,11 @@ impl Config {
             limits.max_unsent_bytes >= limits.max_result_bytes + AROUND_RESULT,
             "limits.max-unsent-bytes",
             "must have room for one answer (limits.max-result-bytes and 1 MiB) at least",
+        )?;
+        holds(
+            self.invoke.max_registered_bytes <= limits.max_unsent_bytes / 2,
+            "invoke.max-registered-bytes",
+            "must be half of limits.max-unsent-bytes at the most, so that all of it can be listed",
         )
     }
 }
@@ -258,6 +263,10 @@ mod tests {
             ("limits.max-body-bytes = 1", "limits.max-body-bytes"),
             ("limits.max-buffered-bytes = 1", "limits.max-buffered-bytes"),
             ("limits.max-unsent-bytes = 1", "limits.max-unsent-bytes"),
+            (
+                "invoke.max-registered-bytes = 1000000000",
+                "invoke.max-registered-bytes",
+            ),
         ] {
             let config = parsed(&format!("auth.open = true\n{text}"));
             assert_eq!(config.check().unwrap_err().key, key, "{text}");

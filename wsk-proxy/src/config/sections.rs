@@ -147,6 +147,8 @@ pub struct InvokeConfig {
     pub max_steps: usize,
     /// Most registered actions and packages of one namespace.
     pub max_registered: usize,
+    /// Bytes of those, about.
+    pub max_registered_bytes: usize,
 }
 
 impl Default for InvokeConfig {
@@ -162,6 +164,7 @@ impl Default for InvokeConfig {
             patience: Duration::from_secs(60),
             max_steps: 50,
             max_registered: 1000,
+            max_registered_bytes: 16 << 20,
         }
     }
 }

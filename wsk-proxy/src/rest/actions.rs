@@ -64,11 +64,10 @@ pub(super) fn list(asked: &Asked<'_>, package: Option<&str>) -> Result<Reply, Pr
     package.map_or(Ok(()), check_name)?;
     let all = all(&asked.lane.shared, &asked.namespace);
     let of_it = |name: &ActionName| package.is_none_or(|wanted| name.package() == Some(wanted));
-    let rows = all.into_iter().filter(|(name, _)| of_it(name));
-    let rows: Vec<View> = rows
-        .map(|(name, what)| what.summary(asked, &name))
-        .collect();
-    list::page(asked, "actions", rows)
+    let rows = all.into_iter().filter(|(name, _)| of_it(name)).collect();
+    list::page(asked, "actions", rows, |(name, what): (_, What)| {
+        what.summary(asked, &name)
+    })
 }
 
 pub(super) async fn get(asked: &Asked<'_>, path: ActionPath<'_>) -> Result<Reply, Problem> {

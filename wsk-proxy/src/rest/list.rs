@@ -8,17 +8,20 @@ use serde::Serialize;
 use super::Asked;
 use super::reply::{Problem, Reply};
 
-/// The page of `rows` that was asked for, or their number as a member named `collection`.
-pub(super) fn page<T: Serialize>(
+/// The page of `rows` that was asked for, as `view` shows them, or their number as a member named
+/// `collection`.
+pub(super) fn page<R, T: Serialize>(
     asked: &Asked<'_>,
     collection: &'static str,
-    rows: Vec<T>,
+    rows: Vec<R>,
+    view: impl Fn(R) -> T,
 ) -> Result<Reply, Problem> {
     let (skip, limit) = asked.query.page()?;
     if asked.query.flag("count", false)? {
         return Ok(count(collection, rows.len().saturating_sub(skip)));
     }
-    let page: Vec<T> = rows.into_iter().skip(skip).take(limit).collect();
+    let page = rows.into_iter().skip(skip).take(limit);
+    let page: Vec<T> = page.map(view).collect();
     Ok(Reply::json(StatusCode::OK, &page))
 }
 
@@ -28,5 +31,5 @@ pub(super) fn count(collection: &'static str, number: usize) -> Reply {
 
 /// The list of what there is not.
 pub(super) fn nothing(asked: &Asked<'_>, collection: &'static str) -> Result<Reply, Problem> {
-    page(asked, collection, Vec::<()>::new())
+    page(asked, collection, Vec::<()>::new(), |none| none)
 }

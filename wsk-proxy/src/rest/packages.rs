@@ -62,11 +62,11 @@ struct Wanted {
 
 pub(super) fn list(asked: &Asked<'_>) -> Result<Reply, Problem> {
     let all = all(&asked.lane.shared, &asked.namespace);
-    let rows = all.into_iter().map(|(name, (traits, actions))| View {
+    let rows: Vec<_> = all.into_iter().collect();
+    list::page(asked, "packages", rows, |(name, (traits, actions))| View {
         content: None,
         ..view(&asked.namespace, &name, traits.as_deref(), &actions)
-    });
-    list::page(asked, "packages", rows.collect())
+    })
 }
 
 pub(super) fn get(asked: &Asked<'_>, name: &str) -> Result<Reply, Problem> {
@@ -102,7 +102,7 @@ pub(super) async fn put(
     let put = shared.registry.put_package(
         &asked.namespace,
         &full,
-        shared.config.invoke.max_registered,
+        shared.config.most_registered(),
         |before| {
             if before.is_some() && !overwrite {
                 return Err(Problem::from(RegistryError::Exists));

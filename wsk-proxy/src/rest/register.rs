@@ -58,7 +58,7 @@ pub(super) async fn put_action(
     let mut receipt = None;
     let put = shared.registry.put_action(
         &name,
-        shared.config.invoke.max_registered,
+        shared.config.most_registered(),
         |before| {
             let body = match (made_of, before) {
                 (_, Some(_)) if !overwrite => return Err(RegistryError::Exists.into()),
@@ -215,7 +215,7 @@ impl From<RegistryError> for Problem {
     fn from(error: RegistryError) -> Self {
         let status = match error {
             RegistryError::Exists => StatusCode::CONFLICT,
-            RegistryError::Full(_) => StatusCode::TOO_MANY_REQUESTS,
+            RegistryError::Full(_) | RegistryError::Large(_) => StatusCode::TOO_MANY_REQUESTS,
         };
         Self::new(status, error.to_string())
     }

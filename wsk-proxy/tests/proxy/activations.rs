@@ -113,6 +113,7 @@ async fn crowded(count: usize) -> (Stack, Vec<String>) {
     let stack = Stack::with(|config| {
         config.limits.max_result_bytes = 1 << 20;
         config.limits.max_unsent_bytes = 2 << 20;
+        config.invoke.max_registered_bytes = 1 << 20;
     })
     .await;
     let mut ids = Vec::new();
@@ -171,6 +172,10 @@ async fn answers_that_nobody_reads_take_no_more_than_their_share() {
     let is = async |status| stack.client.get(&first).await.status == status;
     eventually("there is no room left", || is(503)).await;
     stack.client.get(&first).await.assert_error(503);
+    let package = || stack.client.put("_/packages/p", "{}");
+    package().await.assert_error(503);
+    let registered = stack.client.get("_/packages/p").await;
+    registered.assert_error(404);
     // What has been executed is not lost, and small answers need no room.
     let body = format!(r#"{{"a":"{}"}}"#, "x".repeat(100_000));
     let path = "_/actions/echo?blocking=true&result=true";
@@ -181,6 +186,7 @@ async fn answers_that_nobody_reads_take_no_more_than_their_share() {
     assert_eq!(stack.client.get("_/activations?limit=1").await.status, 200);
     drop(idlers);
     eventually("there is room again", || is(200)).await;
+    assert_eq!(package().await.status, 200);
     let kept = stack
         .client
         .get(&format!("_/activations/{id}/result"))

@@ -221,6 +221,24 @@ async fn an_alias_binds_parameters_which_the_request_overrides_unless_they_are_f
 }
 
 #[tokio::test]
+async fn what_is_registered_is_bounded_in_bytes() {
+    let stack = Stack::with(|config| config.invoke.max_registered_bytes = 100_000).await;
+    let parameters = |bytes: usize| {
+        let value = "x".repeat(bytes);
+        json!({ "parameters": [{ "key": "k", "value": value }] }).to_string()
+    };
+    let put = async |path: &str, bytes| stack.client.put(path, parameters(bytes)).await;
+    assert_eq!(put("_/packages/a", 60_000).await.status, 200);
+    put("_/packages/b", 60_000).await.assert_error(429);
+    let larger = "_/packages/a?overwrite=true";
+    put(larger, 120_000).await.assert_error(429);
+    assert_eq!(put(larger, 30_000).await.status, 200);
+    assert_eq!(put("_/packages/b", 60_000).await.status, 200);
+    // Another namespace has as much for itself.
+    assert_eq!(put("alice/packages/b", 60_000).await.status, 200);
+}
+
+#[tokio::test]
 async fn code_is_refused_cleanly() {
     let stack = Stack::start().await;
     for kind in ["nodejs:default", "python:3.11", "blackbox"] {
