@@ -49,6 +49,8 @@ pub struct WhiskConfig {
     pub concurrent_invocations: usize,
     /// Records that are kept of one namespace; the oldest goes first.
     pub max_activations: usize,
+    /// Bytes of those, about.
+    pub max_activation_bytes: usize,
     /// What executes the actions.
     pub runtime: RuntimeConfig,
 }
@@ -65,6 +67,7 @@ impl Default for WhiskConfig {
             invocations_per_minute: 60,
             concurrent_invocations: 30,
             max_activations: 10_000,
+            max_activation_bytes: 64 << 20,
             runtime: RuntimeConfig::default(),
         }
     }

@@ -1,4 +1,4 @@
-//! Records of executions, the newest first, as many as are kept.
+//! Records of executions, the newest first, as many as are kept: bounded in number and bytes.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -8,6 +8,9 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::entities::KeyValue;
+
+/// Bytes of a record beside what it was given and has said, about.
+const AROUND: usize = 1024;
 
 /// What became of an execution.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,6 +56,12 @@ pub(super) struct Record {
 }
 
 impl Record {
+    /// Bytes that it takes, about.
+    fn size(&self) -> usize {
+        let logs: usize = self.logs.iter().map(String::len).sum();
+        AROUND + self.result.get().len() + logs
+    }
+
     /// What was returned, and how it went.
     pub(super) fn response(&self) -> Value {
         json!({
@@ -116,12 +125,24 @@ pub(super) struct Filter {
 #[derive(Debug, Default)]
 pub(super) struct Activations {
     records: VecDeque<Arc<Record>>,
+    bytes: usize,
+    /// When executions began and ended, the last first: a record may go before it has stopped
+    /// counting.
+    times: VecDeque<(u64, u64)>,
 }
 
 impl Activations {
-    pub(super) fn add(&mut self, record: Arc<Record>, max: usize) {
+    /// Keeps a record, and as many of those before it as there is room for.
+    pub(super) fn add(&mut self, record: Arc<Record>, max: usize, max_bytes: usize) {
+        self.times.push_front((record.start, record.end));
+        self.bytes += record.size();
         self.records.push_front(record);
-        self.records.truncate(max);
+        while self.records.len() > max || (self.bytes > max_bytes && self.records.len() > 1) {
+            let Some(gone) = self.records.pop_back() else {
+                return;
+            };
+            self.bytes -= gone.size();
+        }
     }
 
     pub(super) fn get(&self, id: &str) -> Option<Arc<Record>> {
@@ -148,13 +169,13 @@ impl Activations {
             .filter(move |record| record.name == name)
     }
 
-    /// How many have begun since.
-    pub(super) fn since(&self, millis: u64) -> usize {
-        let recent = self
-            .records
-            .iter()
-            .take_while(|record| record.end >= millis);
-        recent.filter(|record| record.start >= millis).count()
+    /// How many have begun since; nobody asks for what was before that any more.
+    pub(super) fn since(&mut self, millis: u64) -> usize {
+        while self.times.back().is_some_and(|(_, end)| *end < millis) {
+            self.times.pop_back();
+        }
+        let begun = self.times.iter().filter(|(start, _)| *start >= millis);
+        begun.count()
     }
 }
 
@@ -164,4 +185,59 @@ pub(super) fn millis_now() -> u64 {
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(at: u64, bytes: usize) -> Arc<Record> {
+        let result = RawValue::from_string(format!("\"{}\"", "x".repeat(bytes))).unwrap();
+        Arc::new(Record {
+            id: at.to_string(),
+            namespace: "guest".to_owned(),
+            path: "guest".to_owned(),
+            name: "f".to_owned(),
+            version: "0.0.1".to_owned(),
+            start: at,
+            end: at,
+            cause: None,
+            annotations: Vec::new(),
+            logs: vec!["x".repeat(bytes)],
+            outcome: Outcome::Success,
+            result,
+        })
+    }
+
+    fn kept(activations: &Activations) -> Vec<u64> {
+        let all = activations.matching(&Filter {
+            name: None,
+            since: None,
+            upto: None,
+        });
+        all.map(|record| record.start).collect()
+    }
+
+    #[test]
+    fn the_oldest_records_go_when_there_are_too_many_or_too_large_ones() {
+        let mut activations = Activations::default();
+        for at in 0..5 {
+            activations.add(record(at, 10), 3, 1 << 20);
+        }
+        assert_eq!(kept(&activations), [4, 3, 2]);
+        for at in 5..9 {
+            activations.add(record(at, 10_000), 100, 50_000);
+        }
+        assert_eq!(kept(&activations), [8, 7]);
+        // The last one stays whatever it takes.
+        activations.add(record(9, 1_000_000), 100, 50_000);
+        assert_eq!(kept(&activations), [9]);
+        activations.add(record(10, 1), 100, 50_000);
+        assert_eq!(kept(&activations), [10]);
+        assert_eq!(activations.bytes, AROUND + 4);
+        // All of them count, those that have gone, too.
+        assert_eq!(activations.since(0), 11);
+        assert_eq!(activations.since(7), 4);
+        assert_eq!(activations.times.len(), 4);
+    }
 }

@@ -16,7 +16,7 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::Platform;
-use super::activations::{Filter, millis_now};
+use super::activations::{Filter, Record, millis_now};
 use super::entities::{Action, ActionPut, Package, PackagePut};
 use super::invoke::{Call, find, invoke, new_id};
 use super::reply::{Refusal, Reply};
@@ -113,7 +113,7 @@ async fn route(platform: Arc<Platform>, request: Request<Incoming>) -> Result<Re
         [_, "actions", package, name] => asked.action(package, name).await,
         [_, "packages"] => asked.get(Asked::list_packages),
         [_, "packages", name] => asked.package(name).await,
-        [_, "triggers" | "rules"] => asked.get(|asked| asked.page("", Vec::new())),
+        [_, "triggers" | "rules"] => asked.get(|asked| asked.page("", Vec::new(), |none| none)),
         [_, "activations"] => asked.get(Asked::list_activations),
         [_, "activations", id] => asked.activation(id, None),
         [_, "activations", id, part] => asked.activation(id, Some(part)),
@@ -169,7 +169,12 @@ impl Asked {
     }
 
     /// The part of `all` that is asked for, or how many there are.
-    fn page(&self, collection: &str, all: Vec<Value>) -> Result<Value, Refusal> {
+    fn page<T>(
+        &self,
+        collection: &str,
+        all: Vec<T>,
+        show: impl Fn(T) -> Value,
+    ) -> Result<Value, Refusal> {
         let skip = self.number("skip")?.unwrap_or(0);
         let limit = self.number("limit")?.unwrap_or(DEFAULT_LIMIT as u64);
         if limit > MAX_LIMIT as u64 {
@@ -186,7 +191,7 @@ impl Asked {
         if self.flag("count")? {
             return Ok(json!({ collection: all.len().saturating_sub(skip) }));
         }
-        Ok(all.into_iter().skip(skip).take(limit).collect())
+        Ok(all.into_iter().skip(skip).take(limit).map(show).collect())
     }
 
     /// The latest change first.
@@ -204,7 +209,7 @@ impl Asked {
             actions.sort_by_key(|action| std::cmp::Reverse(action.updated));
             Ok(actions.into_iter().map(Action::summary).collect())
         })?;
-        self.page("actions", all)
+        self.page("actions", all, |action| action)
     }
 
     fn list_packages(&self) -> Result<Value, Refusal> {
@@ -216,7 +221,7 @@ impl Asked {
                 .map(Package::summary)
                 .collect()
         });
-        self.page("packages", all)
+        self.page("packages", all, |package| package)
     }
 
     fn list_activations(&self) -> Result<Value, Refusal> {
@@ -231,16 +236,17 @@ impl Asked {
             upto: self.number("upto")?,
         };
         let all = self.platform.with(&self.namespace, |space| {
-            let shown = space.activations.matching(&filter).map(|record| {
-                if docs {
-                    serde_json::from_str(&record.document()).unwrap_or_default()
-                } else {
-                    record.summary()
-                }
-            });
-            shown.collect()
+            let found = space.activations.matching(&filter);
+            found.cloned().collect()
         });
-        self.page("activations", all)
+        // Only of what is shown documents are made.
+        self.page("activations", all, |record: Arc<Record>| {
+            if docs {
+                serde_json::from_str(&record.document()).unwrap_or_default()
+            } else {
+                record.summary()
+            }
+        })
     }
 
     fn activation(&self, id: &str, part: Option<&str>) -> Result<Reply, Refusal> {

@@ -229,10 +229,12 @@ impl Execution {
                 outcome: ended.outcome,
                 result: ended.result,
             });
-            let max = self.platform.config.max_activations;
+            let config = &self.platform.config;
+            let (max, max_bytes) = (config.max_activations, config.max_activation_bytes);
             let kept = record.clone();
-            self.platform
-                .with(&self.namespace, |space| space.activations.add(kept, max));
+            self.platform.with(&self.namespace, |space| {
+                space.activations.add(kept, max, max_bytes);
+            });
             record
         }
         .boxed()
