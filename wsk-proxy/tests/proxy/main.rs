@@ -19,3 +19,4 @@ mod process;
 mod repeats;
 mod sequences;
 mod support;
+mod watching;

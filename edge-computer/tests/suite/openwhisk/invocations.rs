@@ -50,6 +50,25 @@ async fn a_packaged_action_is_called_by_its_full_and_its_short_name() {
 }
 
 #[tokio::test]
+async fn actions_of_several_namespaces_are_called_where_they_are() {
+    let stub = Stub::start(|_| Some((200, [].into(), activation(&json!({}))))).await;
+    let computer = computer(&stub.fronting("namespaces = ['_', 'alice']")).await;
+    for (name, namespace) in [("/alice/f", "alice"), ("/guest/f", "guest"), ("f", "guest")] {
+        serves(&computer, name).await;
+        assert_eq!(
+            ask(&computer, name, "").await.outcome(),
+            Outcome::Ok,
+            "{name}"
+        );
+        let last = stub.calls.lock().unwrap().last().cloned().unwrap();
+        let path = format!("/namespaces/{namespace}/actions/f?");
+        assert!(last.path.contains(&path), "{}", last.path);
+    }
+    let other = ask(&computer, "/bob/f", "").await;
+    assert_eq!(other.outcome(), Outcome::NotFound);
+}
+
+#[tokio::test]
 async fn outputs_round_trip_whatever_they_are() {
     let (platform, computer) = serving("function main({ value }) { return value; }", "").await;
     for value in [

@@ -180,7 +180,7 @@ pub(crate) struct Got {
     pub(crate) headers: HeaderMap,
 }
 
-/// A platform that has one action, `f`, and answers calls of it as a test wants.
+/// A platform that has one action in each namespace, `f`, and answers calls of it as a test wants.
 pub(crate) struct Stub {
     pub(crate) address: SocketAddr,
     pub(crate) calls: Arc<Mutex<Vec<Got>>>,
@@ -257,7 +257,9 @@ async fn stubbed<F: Fn(&Got) -> StubAnswer>(
     let listing = got.method == "GET" && got.path.contains("/actions?");
     let (status, headers, body) = if listing {
         noted.listings.fetch_add(1, Ordering::Relaxed);
-        let list = json!([{ "namespace": "guest", "name": "f", "version": "0.0.1" }]);
+        let named = got.path.split('/').nth(4).unwrap();
+        let namespace = if named == "_" { "guest" } else { named };
+        let list = json!([{ "namespace": namespace, "name": "f", "version": "0.0.1" }]);
         (200, HashMap::new(), list.to_string())
     } else {
         noted.calls.lock().unwrap().push(got.clone());

@@ -9,10 +9,11 @@ use edge_proto::rpc::computer_info::Container;
 use edge_proto::rpc::edge_controller_client::EdgeControllerClient;
 use edge_proto::rpc::{ComputerInfo, LambdaRequest, LambdaResponse, Outcome};
 use edge_transport::{
-    Core, Cores, Endpoint, LambdaHandler, Listener, Server, ServerHandle, Typed, TypedReply,
-    control,
+    Core, Cores, Endpoint, LambdaCall, LambdaHandler, LambdaReply, LambdaService, Listener, Peer,
+    Server, ServerHandle, Typed, TypedReply, control,
 };
 use tokio::sync::watch;
+use tonic::Status;
 use tonic::service::Routes;
 
 use super::{Client, PATIENCE};
@@ -52,6 +53,8 @@ pub(crate) struct Platform {
 struct Functions {
     /// What each lambda was called with.
     calls: Mutex<HashMap<String, Vec<String>>>,
+    /// The `traceparent` and `tracestate` of the last call.
+    trace: Mutex<(String, String)>,
     /// Calls of `slow` that were cancelled.
     cancelled: watch::Sender<usize>,
     running: watch::Sender<usize>,
@@ -64,6 +67,7 @@ impl Platform {
     pub(crate) fn start() -> Self {
         let functions = Arc::new(Functions {
             calls: Mutex::default(),
+            trace: Mutex::default(),
             cancelled: watch::Sender::new(0),
             running: watch::Sender::new(0),
             released: watch::Sender::new(false),
@@ -71,7 +75,7 @@ impl Platform {
         });
         let cores = Arc::new(Cores::start("platform", NonZeroUsize::MIN).unwrap());
         let listener = Listener::bind(&super::anywhere()).unwrap();
-        let handler = Arc::new(Typed(Handler(functions.clone())));
+        let handler = Arc::new(Traced(Typed(Handler(functions.clone()))));
         let server = Server::new(Routes::default())
             .with_lambda(handler)
             .serve(listener, &cores);
@@ -133,6 +137,11 @@ impl Platform {
         calls.get(lambda).cloned().unwrap_or_default()
     }
 
+    /// The `traceparent` and `tracestate` that the last call came with, empty without.
+    pub(crate) fn trace(&self) -> (String, String) {
+        self.functions.trace.lock().unwrap().clone()
+    }
+
     /// Waits until `count` calls of `slow` run.
     pub(crate) async fn wait_for_slow(&self, count: usize) {
         let mut running = self.functions.running.subscribe();
@@ -160,6 +169,18 @@ impl Platform {
 }
 
 struct Handler(Arc<Functions>);
+
+/// Notes which trace a call is part of.
+struct Traced(Typed<Handler>);
+
+impl LambdaService for Traced {
+    async fn run(&self, core: &Core, peer: Peer, call: LambdaCall) -> Result<LambdaReply, Status> {
+        let text = |name| call.metadata.text(name).unwrap_or_default().to_owned();
+        let Typed(Handler(functions)) = &self.0;
+        *functions.trace.lock().unwrap() = (text("traceparent"), text("tracestate"));
+        self.0.run(core, peer, call).await
+    }
+}
 
 impl Functions {
     fn called(&self, lambda: &str, input: &str) {
