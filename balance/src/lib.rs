@@ -50,7 +50,9 @@ mod report;
 mod request;
 mod retry_budget;
 mod route;
+mod routes;
 mod silence;
+mod sorted;
 mod stamp;
 mod table;
 mod terms;
@@ -76,5 +78,7 @@ pub use probe::{Answers, Probe, Probes};
 pub use report::Report;
 pub use request::Request;
 pub use retry_budget::{RetryBudget, Withdrawal};
-pub use table::{ForwardingTable, Occupancy, RouteChange, Rows, TableEntry, TableError};
+pub use table::{
+    Cleared, ForwardingTable, Listing, Occupancy, RouteChange, Rows, TableEntry, TableError,
+};
 pub use tried::Tried;

@@ -19,18 +19,20 @@
 //! | 3 | two of them | any |
 //! | n | less than half plus one | any |
 
-use crate::route::{Route, SharedRoute};
+use crate::route::Route;
+use crate::routes::Routes;
 
 /// How many times the long-term ratio of the others a ratio has to reach to stand out.
 const TIMES: f32 = 12.0;
 /// What stands out among destinations that never fail: less than a single failure of late.
 const LEAST: f32 = 0.03;
 
-/// Whether `route`, which just failed, stands out among `routes`.
-pub(crate) fn stands_out(route: &Route, routes: &[SharedRoute]) -> bool {
+/// Whether `route`, which just failed, stands out among `routes`; of many some stand for all.
+pub(crate) fn stands_out(route: &Route, routes: Routes<'_>) -> bool {
     let own = route.destination().id();
-    let (mut others, mut failing, mut aside) = (0_u32, 0.0_f32, 0_usize);
-    for other in routes {
+    let (mut seen, mut others, mut failing, mut aside) = (0_usize, 0_u32, 0.0_f32, 0_usize);
+    for other in routes.some(own) {
+        seen += 1;
         let destination = other.destination();
         if !destination.health().is_healthy() {
             aside += 1;
@@ -42,5 +44,5 @@ pub(crate) fn stands_out(route: &Route, routes: &[SharedRoute]) -> bool {
     }
     let usual = failing / others.max(1) as f32;
     let (late, _) = route.destination().health().failure_ratios();
-    late > LEAST + TIMES * usual && 2 * aside < routes.len().max(1)
+    late > LEAST + TIMES * usual && 2 * aside < seen.max(1)
 }

@@ -27,6 +27,7 @@ pub(crate) use shared::Policies;
 
 use crate::lambda_state::LambdaState;
 use crate::route::{Route, SharedRoute};
+use crate::routes::{Change, Routes};
 use crate::{Answers, Destinations, Nanos, Report, Request, Tried};
 use rand::Rng;
 use std::fmt;
@@ -42,8 +43,9 @@ pub(crate) trait Policy: Send + Sync + fmt::Debug {
         costs_of(scene, |route| (f64::from(route.weight()), Vec::new()))
     }
 
-    /// Routes came or went. Those that stayed are in the same order as before, new ones follow.
-    fn routes_changed(&self, _routes: &[SharedRoute], _now: Nanos) {}
+    /// Routes came or went; `routes` are those that there are now. Picks may wait for it, so that of
+    /// many it should not look at all.
+    fn routes_changed(&self, _change: &Change<'_>, _routes: Routes<'_>, _now: Nanos) {}
 
     /// The weight of a route was set, not necessarily to another value.
     fn weight_set(&self, _route: &SharedRoute, _now: Nanos) {}
@@ -159,7 +161,7 @@ fn costs_of(
 #[derive(Debug)]
 pub(crate) struct Scene<'a> {
     /// All routes of the lambda, candidates or not.
-    pub(crate) routes: &'a [SharedRoute],
+    pub(crate) routes: Routes<'a>,
     pub(crate) request: &'a Request<'a>,
     pub(crate) tried: &'a Tried,
     /// What destinations said about this very request; empty unless the policy inquired.

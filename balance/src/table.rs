@@ -3,12 +3,16 @@
 mod error;
 mod lambda;
 mod lambdas;
+mod listing;
+mod order;
 mod owners;
 mod rows;
 
 pub use error::TableError;
 pub(crate) use lambda::Lambda;
-use lambdas::Lambdas;
+use lambdas::{Lambdas, Part};
+pub use listing::Listing;
+use order::Order;
 pub use rows::{Rows, TableEntry};
 
 use crate::policy::Policies;
@@ -46,17 +50,17 @@ pub struct Occupancy {
 
 /// Routes of many lambdas, each lambda with its own state of the table's policy.
 ///
-/// Readers never wait: lambdas are in immutable snapshots, of which one is replaced when a lambda
-/// comes or goes, and so is the list of routes of each lambda, so that a change copies one lambda's
-/// list only.
-/// Writers that add or remove take turns. Weights are set in place.
+/// Picks never wait: lambdas are in immutable snapshots, of which one is replaced when a lambda
+/// comes or goes, and so are the routes of each lambda, in pieces where they are many, so that a change
+/// copies little. Writers that add or remove take turns. Weights are set in place.
 #[derive(Debug)]
 pub struct ForwardingTable {
     policy: Policies,
     exceptions: HashMap<String, Policies, FixedState>,
     destinations: Arc<Destinations>,
     lambdas: Lambdas,
-    writer: Mutex<()>,
+    /// Whoever adds or removes keeps the lock meanwhile; who shows the table copies it.
+    order: Mutex<Order>,
 }
 
 impl ForwardingTable {
@@ -68,7 +72,7 @@ impl ForwardingTable {
             exceptions: HashMap::default(),
             destinations,
             lambdas: Lambdas::default(),
-            writer: Mutex::new(()),
+            order: Mutex::default(),
         }
     }
 
@@ -146,14 +150,17 @@ impl ForwardingTable {
         if changes.is_empty() {
             return Ok(());
         }
-        let _turn = self.lock();
+        let mut order = self.lock();
         if let Some(known) = self.lambdas.look_for(lambda).get() {
-            known.change(changes, now);
+            if known.change(changes, now) {
+                order.update(known);
+            }
         } else {
             let policy = self.policies_of(lambda).next();
             let broker = Arc::clone(&self.destinations);
             let added = Arc::new(Lambda::new(lambda, policy, broker, now));
             added.change(changes, now);
+            order.update(&added);
             self.lambdas.insert(added);
         }
         Ok(())
@@ -210,12 +217,15 @@ impl ForwardingTable {
 
     /// Removes a route, and its lambda if it was the last one. Answers whether it existed.
     pub fn remove(&self, lambda: &str, destination: &str, now: Nanos) -> bool {
-        let _turn = self.lock();
+        let mut order = self.lock();
         let look = self.lambdas.look_for(lambda);
         let Some(known) = look.get() else {
             return false;
         };
         let removed = known.remove(destination, now);
+        if removed {
+            order.update(known);
+        }
         if known.is_empty() {
             self.lambdas.remove(lambda);
         }
@@ -224,22 +234,32 @@ impl ForwardingTable {
 
     /// Removes all routes of a lambda. Answers whether there were any.
     pub fn remove_lambda(&self, lambda: &str) -> bool {
-        let _turn = self.lock();
+        let mut order = self.lock();
+        let look = self.lambdas.look_for(lambda);
+        let Some(known) = look.get() else {
+            return false;
+        };
+        known.clear();
+        order.update(known);
         self.lambdas.remove(lambda)
     }
 
     /// Removes everything.
-    pub fn clear(&self) {
-        let _turn = self.lock();
-        self.lambdas.clear();
+    pub fn clear(&self) -> Cleared {
+        let mut order = self.lock();
+        Cleared {
+            order: std::mem::take(&mut *order),
+            _parts: self.lambdas.clear(),
+        }
     }
 
     /// The names of all lambdas, sorted.
     #[must_use]
     pub fn lambdas(&self) -> Vec<String> {
-        self.sorted()
-            .iter()
-            .map(|lambda| lambda.name().to_string())
+        let order = self.order();
+        order
+            .lambdas()
+            .map(|lambda| lambda.name().to_owned())
             .collect()
     }
 
@@ -253,7 +273,7 @@ impl ForwardingTable {
     /// The number of routes, over all lambdas.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.lambdas.all().iter().map(|lambda| lambda.len()).sum()
+        self.lock().routes()
     }
 
     /// Whether there is no route at all.
@@ -266,22 +286,13 @@ impl ForwardingTable {
     /// fit together as long as no route comes or goes between them.
     #[must_use]
     pub fn page(&self, offset: usize, limit: usize) -> Vec<TableEntry> {
-        let mut page = Vec::new();
-        let mut skip = offset;
-        for lambda in self.sorted() {
-            let wanted = limit - page.len();
-            if wanted == 0 {
-                break;
-            }
-            let size = lambda.len();
-            if skip >= size {
-                skip -= size;
-            } else {
-                page.extend(lambda.entries().into_iter().skip(skip).take(wanted));
-                skip = 0;
-            }
-        }
-        page
+        self.list(offset, limit).take(usize::MAX)
+    }
+
+    /// The same entries, to be taken in portions by those who have something else to do meanwhile.
+    #[must_use]
+    pub fn list(&self, offset: usize, limit: usize) -> Listing {
+        Listing::new(self.order(), offset, limit)
     }
 
     /// Chooses a destination for a request that has been to those in `tried` already.
@@ -391,14 +402,40 @@ impl ForwardingTable {
             .map_or_else(Probes::new, |known| known.probes(&request, now, rng))
     }
 
-    fn lock(&self) -> MutexGuard<'_, ()> {
-        self.writer.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Order> {
+        self.order.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn sorted(&self) -> Vec<Arc<Lambda>> {
-        let mut sorted = self.lambdas.all();
-        sorted.sort_unstable_by(|a, b| a.name().cmp(b.name()));
-        sorted
+    fn order(&self) -> Order {
+        self.lock().clone()
+    }
+}
+
+/// What a table held that was [cleared](ForwardingTable::clear). Dropping it takes longer the more it
+/// was, so where that matters it is dropped by a thread on which nothing waits.
+#[derive(Debug)]
+pub struct Cleared {
+    order: Order,
+    _parts: Vec<Arc<Part>>,
+}
+
+impl Cleared {
+    /// The number of routes, over all lambdas.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.order.routes()
+    }
+
+    /// Whether there was no route at all.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+impl Drop for Cleared {
+    fn drop(&mut self) {
+        self.order.lambdas().for_each(|lambda| lambda.clear());
     }
 }
 

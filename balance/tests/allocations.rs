@@ -79,3 +79,52 @@ fn picks_and_answers_of_no_policy_allocate_with_few_or_many_candidates() {
         }
     }
 }
+
+/// A table of one lambda with so many destinations.
+fn large(policy: PolicyConfig, destinations: usize) -> (ForwardingTable, Vec<String>) {
+    let table = ForwardingTable::new(policy, Arc::new(Destinations::new()));
+    let names: Vec<_> = (0..destinations).map(|i| format!("d{i}")).collect();
+    let route = |name| RouteChange {
+        destination: name,
+        weight: 1.0,
+        is_final: true,
+    };
+    let routes: Vec<_> = names.iter().map(|name| route(name)).collect();
+    let now = Nanos::from_secs(1);
+    table.change_many("f", &routes, now).expect("sound routes");
+    (table, names)
+}
+
+/// The bytes tell what is copied, and not how busy the machine is.
+#[test]
+fn a_change_among_ten_thousand_destinations_copies_few_of_them() {
+    for name in PolicyConfig::NAMES {
+        let keys = PolicyKeys {
+            alpha: Some(1.0),
+            beta: Some(1.0),
+            ..PolicyKeys::default()
+        };
+        let policy = PolicyConfig::from_name(name, &keys).expect("listed");
+        let (table, names) = large(policy, 10_000);
+        let now = Nanos::from_secs(2);
+        let change = |name: &str| {
+            assert!(table.remove("f", name, now));
+            table.change("f", name, 1.0, true, now).expect("sound");
+        };
+        // What lists have in reserve is there afterwards.
+        change(&names[0]);
+        for name in names[1..].iter().step_by(999) {
+            let bytes = measure(|| change(name)).bytes_total;
+            assert!(bytes < 64_000, "{policy}: {bytes} bytes");
+        }
+    }
+}
+
+#[test]
+fn a_page_of_a_large_table_takes_no_more_than_its_entries_do() {
+    let (table, _) = large(PolicyConfig::default(), 10_000);
+    for offset in [0, 5000, 9990] {
+        let bytes = measure(|| assert_eq!(table.page(offset, 10).len(), 10)).bytes_total;
+        assert!(bytes < 8_000, "{bytes} bytes");
+    }
+}

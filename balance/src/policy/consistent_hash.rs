@@ -7,10 +7,11 @@ mod ring;
 use super::{Choice, Cost, Policy, Scene, costs_of};
 use crate::Nanos;
 use crate::route::{Route, SharedRoute};
+use crate::routes::{Change, Routes};
 use arc_swap::ArcSwap;
 use rand::Rng;
 use rendezvous::Rank;
-use ring::Ring;
+use ring::{Ring, Spot};
 use std::sync::Arc;
 
 /// Ranks the destinations for each affinity of a [`Request`](crate::Request) by a hash of both and
@@ -72,20 +73,56 @@ fn capacity(route: &Route) -> f64 {
     1.0 / f64::from(route.weight())
 }
 
+/// Those that are ranked, side by side in a few places: a loop over each costs less than one over a
+/// chain of them.
+trait Ranked {
+    fn each<'a>(&'a self, look: impl FnMut(&'a SharedRoute));
+}
+
+impl Ranked for [SharedRoute] {
+    #[inline]
+    fn each<'a>(&'a self, look: impl FnMut(&'a SharedRoute)) {
+        self.iter().for_each(look);
+    }
+}
+
+impl Ranked for Routes<'_> {
+    fn each<'a>(&'a self, look: impl FnMut(&'a SharedRoute)) {
+        self.iter().for_each(look);
+    }
+}
+
+impl Ranked for [&[Spot]; 3] {
+    #[inline]
+    fn each<'a>(&'a self, mut look: impl FnMut(&'a SharedRoute)) {
+        for spots in self {
+            spots.iter().for_each(|spot| look(&spot.route));
+        }
+    }
+}
+
 /// The first of the candidates that suit.
-fn first<'a>(scene: &Scene<'a>, suits: impl Fn(&Route) -> bool) -> Option<&'a SharedRoute> {
+#[inline]
+fn first<'a, R: Ranked + ?Sized>(
+    ranked: &'a R,
+    scene: &Scene<'_>,
+    suits: impl Fn(&Route) -> bool,
+) -> Option<&'a SharedRoute> {
     let mut first = None;
     let mut smallest = f64::INFINITY;
-    for route in scene.routes.iter().filter(|route| scene.admits(route)) {
+    ranked.each(|route| {
+        if !scene.admits(route) {
+            return;
+        }
         let rank = Rank::of(route, scene.request.affinity);
         if rank.at_least() >= smallest || !suits(route) {
-            continue;
+            return;
         }
         let rank = rank.value();
         if rank < smallest {
             (first, smallest) = (Some(route), rank);
         }
-    }
+    });
     first
 }
 
@@ -97,20 +134,23 @@ impl ConsistentHash {
         }
     }
 
-    fn totals(scene: &Scene<'_>) -> Totals {
+    fn totals<R: Ranked + ?Sized>(ranked: &R, scene: &Scene<'_>) -> Totals {
         let mut totals = Totals::default();
-        let admitted = scene.routes.iter().filter(|route| scene.admits(route));
-        admitted.for_each(|route| totals.add(route));
+        ranked.each(|route| {
+            if scene.admits(route) {
+                totals.add(route);
+            }
+        });
         totals
     }
 
-    fn choose_of(&self, scene: &Scene<'_>) -> Option<Choice> {
-        let totals = Self::totals(scene);
+    fn choose_of<R: Ranked + ?Sized>(&self, ranked: &R, scene: &Scene<'_>) -> Option<Choice> {
+        let totals = Self::totals(ranked, scene);
         // A whole number is below a bound if it is below the bound rounded up.
         let has_room =
             |route: &Route| f64::from(route.destination().in_flight()) < self.bound(route, &totals);
         // Bounds add up to more than there is, but other cores send meanwhile.
-        let chosen = first(scene, has_room).or_else(|| first(scene, |_| true))?;
+        let chosen = first(ranked, scene, has_room).or_else(|| first(ranked, scene, |_| true))?;
         Some(Choice::from(SharedRoute::clone(chosen)))
     }
 
@@ -122,23 +162,24 @@ impl ConsistentHash {
 
 impl Policy for ConsistentHash {
     fn choose(&self, scene: &Scene<'_>, _rng: &mut dyn Rng) -> Option<Choice> {
-        let ring = self.ring.load();
-        let ranked = ring.after(scene.request.affinity);
-        if ranked.iter().any(|route| scene.admits(route)) {
-            return self.choose_of(&Scene {
-                routes: ranked,
-                ..*scene
-            });
+        if let Routes::Few(routes) = scene.routes {
+            return self.choose_of(routes, scene);
         }
-        self.choose_of(scene)
+        let ring = self.ring.load();
+        let chosen = self.choose_of(&ring::after(&ring, scene.request.affinity), scene);
+        chosen.or_else(|| self.choose_of(&scene.routes, scene))
     }
 
-    fn routes_changed(&self, routes: &[SharedRoute], _now: Nanos) {
-        self.ring.store(Arc::new(Ring::new(routes)));
+    fn routes_changed(&self, change: &Change<'_>, routes: Routes<'_>, _now: Nanos) {
+        let before = self.ring.load();
+        let after = ring::changed(&before, change, routes);
+        if !(before.is_empty() && after.is_empty()) {
+            self.ring.store(Arc::new(after));
+        }
     }
 
     fn costs(&self, scene: &Scene<'_>) -> Vec<Cost> {
-        let totals = Self::totals(scene);
+        let totals = Self::totals(&scene.routes, scene);
         costs_of(scene, |route| {
             let terms = vec![("bound", self.bound(route, &totals).ceil())];
             (Rank::of(route, scene.request.affinity).value(), terms)

@@ -77,11 +77,11 @@ impl Policy for PeakEwma {
         let (routes, now) = (scene.routes, Stamp::at(scene.now));
         let mut drawn = Drawn::new();
         draw(&mut drawn, routes.len(), 2, rng, |at| {
-            scene.admits(&routes[at])
+            scene.admits(routes.at(at))
         });
-        let costs = drawn.iter().map(|at| (*at, cost(&routes[*at], now)));
+        let costs = drawn.iter().map(|at| (*at, cost(routes.at(*at), now)));
         let (least, _) = costs.min_by(|a, b| a.1.total_cmp(&b.1))?;
-        Some(Choice::from(SharedRoute::clone(&routes[least])))
+        Some(Choice::from(SharedRoute::clone(routes.at(least))))
     }
 
     fn costs(&self, scene: &Scene<'_>) -> Vec<Cost> {

@@ -34,12 +34,12 @@ impl Policy for PowerOfD {
         let routes = scene.routes;
         let mut drawn = Drawn::new();
         draw(&mut drawn, routes.len(), self.choices, rng, |at| {
-            scene.admits(&routes[at])
+            scene.admits(routes.at(at))
         });
         let least = drawn
             .iter()
-            .min_by_key(|at| routes[**at].destination().in_flight())?;
-        Some(Choice::from(SharedRoute::clone(&routes[*least])))
+            .min_by_key(|at| routes.at(**at).destination().in_flight())?;
+        Some(Choice::from(SharedRoute::clone(routes.at(*least))))
     }
 
     fn costs(&self, scene: &Scene<'_>) -> Vec<Cost> {

@@ -4,11 +4,12 @@
 mod prediction;
 mod scan;
 
-use super::scan::{FULL_SCAN, draws, idlest, neglected, sampled};
+use super::scan::{draws, idlest, neglected, sampled};
 use super::{Choice, Cost, Policy, Scene, any_index, costs_of};
 use crate::average::sample;
 use crate::real::LANES;
 use crate::route::SharedRoute;
+use crate::routes::Routes;
 use crate::stamp::{Age, Stamp};
 use crate::{Nanos, Report};
 use prediction::{Means, Prediction};
@@ -96,15 +97,14 @@ impl Policy for PredictedCompletion {
         let means = Means::of(scene);
         let n = scene.routes.len();
         let mut scan = Scan::new(scene, means, now, any_index(n.max(LANES), rng));
-        if n <= FULL_SCAN {
-            scan.look_at_all();
-        } else {
-            scan.look_at_some(&sampled(scene, rng));
+        match scene.routes {
+            Routes::Few(routes) => scan.look_at_few(routes),
+            Routes::Many(many) => scan.look_at_some(&sampled(scene, rng), many),
         }
         let idle = neglected(scene, REQUESTS_TO_EXPLORE, WORTH_A_REQUEST, rng);
         let best = scan.best().or_else(|| scan.any_at_all());
         let (at, expected) = match (idle, &best) {
-            (Some(at), _) => (at, Prediction::of(&scene.routes[at], &means, now)),
+            (Some(at), _) => (at, Prediction::of(scene.routes.at(at), &means, now)),
             (None, Some(best)) => (best.at, best.expected),
             (None, None) => return None,
         };
@@ -115,7 +115,7 @@ impl Policy for PredictedCompletion {
             }
             _ => None,
         };
-        let chosen = &scene.routes[at];
+        let chosen = scene.routes.at(at);
         chosen.pair().picked(now);
         let Prediction {
             completion,
@@ -129,7 +129,7 @@ impl Policy for PredictedCompletion {
             predicted_wait: service.map(|service| completion - service),
             spare: best
                 .and_then(|best| best.needed)
-                .map(|at| SharedRoute::clone(&scene.routes[at])),
+                .map(|at| SharedRoute::clone(scene.routes.at(at))),
             explored: idle.is_some(),
             forecast: None,
         })
@@ -146,7 +146,7 @@ impl Policy for PredictedCompletion {
         if share <= 0.0 || !scene.lambda.probes().is_next(drawn, PROBES_APART, now) {
             return;
         }
-        let idle = idlest(scene, WORTH_A_PROBE, rng, now).map(|at| &scene.routes[at]);
+        let idle = idlest(scene, WORTH_A_PROBE, rng, now).map(|at| scene.routes.at(at));
         if let Some(route) = idle.filter(|route| route.is_final()) {
             ask(route);
         }

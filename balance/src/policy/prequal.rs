@@ -6,8 +6,9 @@ mod recent;
 use super::draw::{Drawn, draw};
 use super::{Choice, Cost, Policy, Scene, costs_of};
 use crate::route::SharedRoute;
+use crate::routes::{Change, Routes};
 use crate::{Nanos, Report};
-use pool::{MOST_PROBES, Pool};
+use pool::{MOST_PROBES, Pool, Probed};
 use rand::Rng;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -75,9 +76,9 @@ impl Policy for Prequal {
             let routes = scene.routes;
             let mut drawn = Drawn::new();
             draw(&mut drawn, routes.len(), 1, rng, |at| {
-                scene.admits(&routes[at])
+                scene.admits(routes.at(at))
             });
-            drawn.first().map(|at| SharedRoute::clone(&routes[*at]))
+            drawn.first().map(|at| SharedRoute::clone(routes.at(*at)))
         })?;
         Some(Choice::from(chosen))
     }
@@ -88,8 +89,8 @@ impl Policy for Prequal {
         pool.forget_old(scene.now);
         let order = pool.in_order();
         costs_of(scene, |route| {
-            let position = pool.position(route);
-            let place = order.iter().position(|probed| Some(probed.at) == position);
+            let is_it = |probed: &Probed| SharedRoute::ptr_eq(&probed.route, route);
+            let place = order.iter().position(is_it);
             let terms = place.map_or_else(Vec::new, |place| {
                 let probed = &order[place];
                 vec![
@@ -102,8 +103,8 @@ impl Policy for Prequal {
         })
     }
 
-    fn routes_changed(&self, routes: &[SharedRoute], _now: Nanos) {
-        self.pool().relist(routes);
+    fn routes_changed(&self, change: &Change<'_>, routes: Routes<'_>, _now: Nanos) {
+        self.pool().follow(change, routes.len());
     }
 
     fn probes(&self, scene: &Scene<'_>, rng: &mut dyn Rng, ask: &mut dyn FnMut(&SharedRoute)) {
@@ -114,10 +115,10 @@ impl Policy for Prequal {
         let routes = scene.routes;
         let mut drawn = Drawn::new();
         draw(&mut drawn, routes.len(), due.min(MOST_PROBES), rng, |at| {
-            let route = &routes[at];
+            let route = routes.at(at);
             route.is_final() && scene.admits(route)
         });
-        drawn.iter().for_each(|at| ask(&routes[*at]));
+        drawn.iter().for_each(|at| ask(routes.at(*at)));
     }
 
     fn probed(

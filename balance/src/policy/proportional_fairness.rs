@@ -4,6 +4,7 @@ use super::slots::Slots;
 use super::{Choice, Policy, Scene};
 use crate::Nanos;
 use crate::route::{Route, SharedRoute};
+use crate::routes::{Change, Routes};
 use rand::Rng;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -90,20 +91,24 @@ impl ProportionalFairness {
     }
 }
 
-/// The largest product of merit and power of t/c, the first among equals.
-fn largest<'a>(
+/// The largest product of merit and power of t/c, the one that was there first among equals; a few
+/// are in that order.
+fn largest<'a, const FEW: bool>(
     slots: &'a Slots<Served>,
     scene: &Scene<'_>,
     power: impl Fn(f64) -> f64,
 ) -> Option<&'a SharedRoute> {
-    let mut best = None;
+    let mut best: Option<&SharedRoute> = None;
     let mut largest = f64::NEG_INFINITY;
     for slot in slots.iter().filter(|slot| scene.admits(&slot.route)) {
         let served = &slot.state;
         // At least a nanosecond, so that counts matter even to picks of the same instant.
         let elapsed = scene.now.since(served.last).max(Nanos(1)).as_secs_f64();
         let score = served.merit * power(elapsed * served.share);
-        if score > largest || best.is_none() {
+        let was_there_first = |best: &Route| {
+            !FEW && score == largest && slot.route.destination().id() < best.destination().id()
+        };
+        if score > largest || best.is_none_or(|best| was_there_first(best)) {
             (best, largest) = (Some(&slot.route), score);
         }
     }
@@ -114,9 +119,10 @@ impl Policy for ProportionalFairness {
     fn choose(&self, scene: &Scene<'_>, _rng: &mut dyn Rng) -> Option<Choice> {
         let slots = self.slots();
         // The usual exponent makes a loop of its own.
-        let chosen = match self.beta {
-            Exponent::One => largest(&slots, scene, |base| base),
-            beta => largest(&slots, scene, |base| beta.of(base)),
+        let chosen = match (scene.routes, self.beta) {
+            (Routes::Few(_), Exponent::One) => largest::<true>(&slots, scene, |base| base),
+            (Routes::Few(_), beta) => largest::<true>(&slots, scene, |base| beta.of(base)),
+            (Routes::Many(_), beta) => largest::<false>(&slots, scene, |base| beta.of(base)),
         };
         chosen.map(|route| Choice::from(SharedRoute::clone(route)))
     }
@@ -125,9 +131,9 @@ impl Policy for ProportionalFairness {
         None
     }
 
-    fn routes_changed(&self, routes: &[SharedRoute], now: Nanos) {
+    fn routes_changed(&self, change: &Change<'_>, _routes: Routes<'_>, now: Nanos) {
         self.slots()
-            .follow(routes, |route| self.served(route, 1, now));
+            .follow(change, |route| self.served(route, 1, now));
     }
 
     fn weight_set(&self, route: &SharedRoute, now: Nanos) {

@@ -3,13 +3,12 @@
 use super::{Choice, Policy, Scene, any_index};
 use crate::Nanos;
 use crate::route::{Route, SharedRoute};
+use crate::routes::{Change, FEW, Many, Routes};
 use rand::{Rng, RngExt};
 use smallvec::SmallVec;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-/// So many shares are kept from the sum to the choice; more are computed again.
-const KEPT: usize = 128;
-/// Of more destinations than that, so many are drawn, one after the other, before all are summed up.
+/// Of many destinations, so many are drawn, one after the other, before all are summed up.
 const MOST_DRAWS: usize = 64;
 /// Draws that it may take on average.
 const DRAWS_WORTH_IT: f64 = 8.0;
@@ -26,26 +25,20 @@ const DRAWS_WORTH_IT: f64 = 8.0;
 /// few destinations only.
 #[derive(Debug, Default)]
 pub(super) struct Random {
-    /// What no share exceeds, `1/w_min` (f64); 0 where that is not known, infinite where shares
-    /// differ so much that drawing is no use.
+    /// What no share exceeds, `1/w_min` (f64); infinite where shares differ so much that drawing is no
+    /// use.
     largest: AtomicU64,
 }
 
 impl Random {
     /// One of many, unless the draw fails for too long.
     fn draw<'a>(&self, scene: &Scene<'a>, rng: &mut dyn Rng) -> Option<&'a SharedRoute> {
-        let largest = match f64::from_bits(self.largest.load(Relaxed)) {
-            0.0 => {
-                let shares = scene.routes.iter().map(|r| 1.0 / f64::from(r.weight()));
-                let largest = shares.fold(0.0, f64::max);
-                self.largest.store(largest.to_bits(), Relaxed);
-                largest
-            }
-            f64::INFINITY => return None,
-            known => known,
-        };
+        let largest = f64::from_bits(self.largest.load(Relaxed));
+        if largest == f64::INFINITY {
+            return None;
+        }
         for _ in 0..MOST_DRAWS {
-            let route = &scene.routes[any_index(scene.routes.len(), rng)];
+            let route = scene.routes.at(any_index(scene.routes.len(), rng));
             if rng.random::<f64>() * largest < share(scene, route) {
                 return Some(route);
             }
@@ -54,65 +47,85 @@ impl Random {
         None
     }
 
-    /// All shares were looked at: is drawing of use again?
-    fn seen(&self, shares: impl Iterator<Item = f64>, total: f64, n: usize) {
-        let largest = shares.fold(0.0, f64::max);
-        if total * DRAWS_WORTH_IT > n as f64 * largest {
+    /// One of many, all of which are looked at.
+    #[cold]
+    fn search<'a>(
+        &self,
+        scene: &Scene<'a>,
+        many: &'a Many,
+        rng: &mut dyn Rng,
+    ) -> Option<&'a SharedRoute> {
+        let shares = || (0..many.len()).map(|at| share(scene, many.at(at)));
+        let (total, largest) = shares().fold((0.0, 0.0), |(total, largest), share| {
+            (total + share, f64::max(largest, share))
+        });
+        // Those that are no candidates now may have the largest share.
+        if scene.admits_all() && total * DRAWS_WORTH_IT > many.len() as f64 * largest {
             self.largest.store(largest.to_bits(), Relaxed);
+        }
+        Some(many.at(by_share(total, shares(), rng)?))
+    }
+
+    /// No share exceeds the largest, nor this one.
+    fn raise(&self, route: &Route) {
+        let share = 1.0 / f64::from(route.weight());
+        // Shares are not negative, so that their bits are in the same order.
+        if share.to_bits() > self.largest.load(Relaxed) {
+            self.largest.fetch_max(share.to_bits(), Relaxed);
         }
     }
 }
 
+/// A position, with the probability of its share.
+#[inline]
+fn by_share(total: f64, shares: impl Iterator<Item = f64>, rng: &mut dyn Rng) -> Option<usize> {
+    if total <= 0.0 {
+        return None;
+    }
+    let mut left = rng.random_range(0.0..total);
+    let mut chosen = None;
+    // Should weights or health change meanwhile, the last one admitted takes what is left over.
+    for (at, share) in shares.enumerate() {
+        if share > 0.0 {
+            chosen = Some(at);
+        }
+        left -= share;
+        if left < 0.0 {
+            break;
+        }
+    }
+    chosen
+}
+
 impl Policy for Random {
     fn choose(&self, scene: &Scene<'_>, rng: &mut dyn Rng) -> Option<Choice> {
-        if scene.routes.len() > KEPT
-            && let Some(route) = self.draw(scene, rng)
-        {
-            return Some(Choice::from(SharedRoute::clone(route)));
-        }
-        let (first, others) = scene.routes.split_at(scene.routes.len().min(KEPT));
-        let mut shares = SmallVec::<[f64; KEPT]>::new();
-        shares.extend(first.iter().map(|route| share(scene, route)));
-        let others = || others.iter().map(|route| share(scene, route));
-        let shares = || shares.iter().copied().chain(others());
-        let total: f64 = shares().sum();
-        if total <= 0.0 {
-            return None;
-        }
-        if scene.routes.len() > KEPT && scene.admits_all() {
-            self.seen(shares(), total, scene.routes.len());
-        }
-        let mut left = rng.random_range(0.0..total);
-        let mut chosen = None;
-        // Should weights or health change meanwhile, the last one admitted takes what is left over.
-        for (at, share) in shares().enumerate() {
-            if share > 0.0 {
-                chosen = Some(at);
+        let chosen = match scene.routes {
+            Routes::Few(routes) => {
+                let mut shares = SmallVec::<[f64; FEW]>::new();
+                shares.extend(routes.iter().map(|route| share(scene, route)));
+                let total = shares.iter().sum();
+                &routes[by_share(total, shares.iter().copied(), rng)?]
             }
-            left -= share;
-            if left < 0.0 {
-                break;
-            }
-        }
-        chosen.map(|at| Choice::from(SharedRoute::clone(&scene.routes[at])))
+            Routes::Many(many) => match self.draw(scene, rng) {
+                Some(drawn) => drawn,
+                None => self.search(scene, many, rng)?,
+            },
+        };
+        Some(Choice::from(SharedRoute::clone(chosen)))
     }
 
     fn sample_weight(&self) -> Option<f32> {
         None
     }
 
-    fn routes_changed(&self, _routes: &[SharedRoute], _now: Nanos) {
-        self.largest.store(0, Relaxed);
+    fn routes_changed(&self, change: &Change<'_>, _routes: Routes<'_>, _now: Nanos) {
+        if let Change::Added(routes) = change {
+            routes.iter().for_each(|route| self.raise(route));
+        }
     }
 
     fn weight_set(&self, route: &SharedRoute, _now: Nanos) {
-        let share = 1.0 / f64::from(route.weight());
-        if share > f64::from_bits(self.largest.load(Relaxed)) {
-            // What is not known stays so.
-            let _ = self.largest.fetch_update(Relaxed, Relaxed, |known| {
-                (known != 0 && share > f64::from_bits(known)).then_some(share.to_bits())
-            });
-        }
+        self.raise(route);
     }
 }
 

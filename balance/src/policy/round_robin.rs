@@ -6,6 +6,7 @@ mod turn;
 use super::{Choice, Policy, Scene};
 use crate::Nanos;
 use crate::route::SharedRoute;
+use crate::routes::{Change, Routes};
 use rand::Rng;
 use rota::Rota;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -57,8 +58,8 @@ impl Policy for RoundRobin {
         None
     }
 
-    fn routes_changed(&self, routes: &[SharedRoute], now: Nanos) {
-        self.rota().relist(routes, now);
+    fn routes_changed(&self, change: &Change<'_>, routes: Routes<'_>, now: Nanos) {
+        self.rota().follow(change, routes, now);
     }
 
     fn weight_set(&self, route: &SharedRoute, now: Nanos) {

@@ -2,6 +2,7 @@
 
 use super::{Choice, Scene, any_index};
 use crate::route::{Route, SharedRoute};
+use crate::routes::Routes;
 use crate::stamp::{Age, Stamp};
 use rand::Rng;
 use std::hint::select_unpredictable;
@@ -13,9 +14,8 @@ const UNTOUCHED: Age = Age::from_millis(5_000);
 /// An exploration may come this long after the last one, however few requests there are.
 const EXPLORATIONS_APART: Age = Age::from_millis(30_000);
 
-/// Up to so many routes all are looked at by policies that compare them.
-pub(super) const FULL_SCAN: usize = 128;
-/// Beyond, so many drawn at random, and the last two winners.
+/// Of many routes policies that compare them look at so many drawn at random, and at the last two
+/// winners.
 pub(super) const DRAWN: usize = 8;
 
 /// Of more routes than these, so many are looked at to find one that has been idle.
@@ -40,31 +40,50 @@ pub(super) fn least<'a>(
     rng: &mut dyn Rng,
     cost: impl Fn(&Route) -> f32,
 ) -> Option<&'a SharedRoute> {
-    let routes = scene.routes;
-    if routes.len() > FULL_SCAN {
-        let looked_at = sampled(scene, rng);
-        let costs = looked_at.map(|at| {
-            let admitted = scene.admits(&routes[at]);
-            (
-                at,
-                if admitted {
-                    cost(&routes[at])
-                } else {
-                    f32::NAN
-                },
-            )
-        });
-        let known = costs.iter().filter(|(_, cost)| !cost.is_nan());
-        if let Some((at, _)) = known.min_by(|a, b| a.1.total_cmp(&b.1)) {
-            scene.lambda.won(*at);
-            return Some(&routes[*at]);
-        }
+    let Routes::Few(routes) = scene.routes else {
         // Where few are candidates, none may have been drawn.
-    }
+        return least_of_some(scene, rng, &cost).or_else(|| least_of_all(scene, rng, &cost));
+    };
+    let (before, after) = routes.split_at(any_index(routes.len(), rng));
+    least_of(after.iter().chain(before), scene, cost)
+}
+
+fn least_of_some<'a>(
+    scene: &Scene<'a>,
+    rng: &mut dyn Rng,
+    cost: impl Fn(&Route) -> f32,
+) -> Option<&'a SharedRoute> {
+    let looked_at = sampled(scene, rng);
+    let costs = looked_at.map(|at| {
+        let route = scene.routes.at(at);
+        let admitted = scene.admits(route);
+        (at, if admitted { cost(route) } else { f32::NAN })
+    });
+    let known = costs.iter().filter(|(_, cost)| !cost.is_nan());
+    let (at, _) = known.min_by(|a, b| a.1.total_cmp(&b.1))?;
+    scene.lambda.won(*at);
+    Some(scene.routes.at(*at))
+}
+
+#[cold]
+fn least_of_all<'a>(
+    scene: &Scene<'a>,
+    rng: &mut dyn Rng,
+    cost: impl Fn(&Route) -> f32,
+) -> Option<&'a SharedRoute> {
+    let first = any_index(scene.routes.len(), rng);
+    least_of(scene.routes.in_turn(first), scene, cost)
+}
+
+#[inline]
+fn least_of<'a>(
+    routes: impl Iterator<Item = &'a SharedRoute>,
+    scene: &Scene<'_>,
+    cost: impl Fn(&Route) -> f32,
+) -> Option<&'a SharedRoute> {
     let mut best = None;
     let mut least = f32::INFINITY;
-    let (before, after) = routes.split_at(any_index(routes.len(), rng));
-    for route in after.iter().chain(before) {
+    for route in routes {
         if scene.admits(route) {
             let cost = cost(route);
             // Nobody can foresee which is better, so there is no branch on it.
@@ -89,20 +108,21 @@ pub(super) fn idlest(scene: &Scene<'_>, long: Age, rng: &mut dyn Rng, now: Stamp
         let pair = route.pair();
         pair.untouched(pair.latency(now), now)
     };
-    let routes = scene.routes;
-    let first = match routes.len() {
-        0..=LOOKED_AT => 0,
-        many => any_index(many, rng),
+    let first = match scene.routes {
+        Routes::Few(_) => 0,
+        Routes::Many(many) => any_index(many.len(), rng),
     };
-    let in_turn = routes[first..].iter().chain(&routes[..first]);
-    in_turn
-        .take(LOOKED_AT)
-        .enumerate()
-        .filter(|(_, route)| scene.admits(route))
-        .map(|(at, route)| (at, untouched(route)))
-        .filter(|(_, age)| *age > long)
-        .max_by_key(|(_, age)| *age)
-        .map(|(at, _)| (first + at) % routes.len())
+    let (mut idlest, mut longest) = (None, long);
+    let found = scene.routes.find_map((first, LOOKED_AT), |at, route| {
+        if scene.admits(route) {
+            let age = untouched(route);
+            if age > longest {
+                (idlest, longest) = (Some(at), age);
+            }
+        }
+        None
+    });
+    found.or(idlest)
 }
 
 /// The same, in so many of all picks of the lambda on average, and where picks are rarer in one
@@ -128,7 +148,7 @@ pub(super) fn least_or_neglected(
     rng: &mut dyn Rng,
     cost: impl Fn(&Route) -> f32,
 ) -> Option<Choice> {
-    let idle = neglected(scene, REQUESTS_TO_EXPLORE, UNTOUCHED, rng).map(|at| &scene.routes[at]);
+    let idle = neglected(scene, REQUESTS_TO_EXPLORE, UNTOUCHED, rng).map(|at| scene.routes.at(at));
     let chosen = match idle {
         Some(route) => route,
         None => least(scene, rng, cost)?,

@@ -1,6 +1,8 @@
 //! What a stateful policy keeps about each route, found through the route itself.
 
 use crate::route::{Route, SharedRoute};
+use crate::routes::Change;
+use std::ops::Range;
 use std::sync::atomic::Ordering::Relaxed;
 
 /// A route and what a stateful policy keeps about it.
@@ -22,12 +24,25 @@ impl<S> Default for Slots<S> {
 }
 
 impl<S> Slots<S> {
-    /// Brings them in step with `routes`; those that stay keep their state.
-    pub(super) fn follow(&mut self, routes: &[SharedRoute], fresh: impl Fn(&Route) -> S) {
-        follow(&mut self.0, routes, fresh);
-        for (at, slot) in self.0.iter().enumerate() {
-            slot.route.scratch().store(at as u64, Relaxed);
-        }
+    /// Does what was done to the routes; those that stay keep their state.
+    pub(super) fn follow(&mut self, change: &Change<'_>, fresh: impl Fn(&Route) -> S) {
+        let before = self.0.len();
+        follow(&mut self.0, change, fresh);
+        let from = match change {
+            Change::Added(_) => before,
+            Change::Removed(at, _) => *at,
+            Change::Replaced(at, _) => {
+                self.number(*at..self.0.len().min(at + 1));
+                return;
+            }
+            Change::Listed(_) => 0,
+        };
+        self.number(from..self.0.len());
+    }
+
+    fn number(&self, positions: Range<usize>) {
+        let slots = positions.clone().zip(&self.0[positions]);
+        slots.for_each(|(at, slot)| slot.route.scratch().store(at as u64, Relaxed));
     }
 
     pub(super) fn iter(&self) -> std::slice::Iter<'_, Slot<S>> {
@@ -42,19 +57,15 @@ impl<S> Slots<S> {
     }
 }
 
-/// Brings `slots` in step with `routes`; those that stay, which are in the same order, keep their
-/// state.
+/// Does to `slots` what was done to the routes; those that stay keep their state.
 pub(super) fn follow<S>(
     slots: &mut Vec<Slot<S>>,
-    routes: &[SharedRoute],
+    change: &Change<'_>,
     fresh: impl Fn(&Route) -> S,
 ) {
-    let mut before = std::mem::take(slots).into_iter();
-    slots.extend(routes.iter().map(|route| {
-        let kept = before.find(|slot| SharedRoute::ptr_eq(&slot.route, route));
-        kept.unwrap_or_else(|| Slot {
-            route: SharedRoute::clone(route),
-            state: fresh(route),
-        })
-    }));
+    let slot = |route: &SharedRoute| Slot {
+        route: SharedRoute::clone(route),
+        state: fresh(route),
+    };
+    change.follow(slots, |slot| &slot.route, slot);
 }

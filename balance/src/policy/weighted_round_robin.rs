@@ -3,11 +3,11 @@
 
 mod turns;
 
-use super::scan::FULL_SCAN;
 use super::slots::{Slot, follow};
 use super::{Choice, Cost, Executed, Policy, Scene, any_index, costs_of};
 use crate::Nanos;
 use crate::route::{Route, SharedRoute};
+use crate::routes::{Change, FEW, Routes};
 use crate::stamp::pack;
 use rand::{Rng, RngExt};
 use std::sync::atomic::Ordering::Relaxed;
@@ -87,10 +87,10 @@ impl State {
 
     /// Those that are new take part from now on.
     fn enter(&mut self, rng: &mut dyn Rng) {
-        for slot in &mut self.slots {
-            self.turns.enter(&mut slot.state, || rng.random());
+        for at in self.turns.newcomers() {
+            self.turns
+                .enter(at, &mut self.slots[at].state, || rng.random());
         }
-        self.list();
     }
 
     fn list(&mut self) {
@@ -102,13 +102,11 @@ impl Policy for WeightedRoundRobin {
     fn choose(&self, scene: &Scene<'_>, rng: &mut dyn Rng) -> Option<Choice> {
         let mut state = self.state();
         state.update(self.penalty, scene.now);
-        if state.turns.any_new() {
-            state.enter(rng);
-        }
+        state.enter(rng);
         let State { slots, turns } = &mut *state;
         let admits = |at: usize| scene.admits(&slots[at].route);
         let n = slots.len();
-        let drawn = (n > FULL_SCAN)
+        let drawn = (n > FEW)
             .then(|| std::array::from_fn::<_, DRAWN, _>(|_| any_index(n, rng)))
             .and_then(|drawn| turns.first(drawn, admits));
         // Of many some are enough: who is passed over is overdue, and first among the next.
@@ -120,10 +118,12 @@ impl Policy for WeightedRoundRobin {
     /// The cost is the period between turns, relative to the mean.
     fn costs(&self, scene: &Scene<'_>) -> Vec<Cost> {
         let state = self.state();
-        // Both are in the same order.
-        let mut slots = state.slots.iter();
+        let of = |slot: &Slot<Turn>| SharedRoute::as_ptr(&slot.route);
+        // A few are in the same order, and of many those that are asked for are not many.
+        let mut slots = state.slots.iter().cycle();
         costs_of(scene, |route| {
-            let slot = slots.find(|slot| SharedRoute::ptr_eq(&slot.route, route));
+            let mut left = slots.by_ref().take(state.slots.len());
+            let slot = left.find(|slot| of(slot) == SharedRoute::as_ptr(route));
             slot.map_or((1.0, Vec::new()), |slot| {
                 let weight = slot.state.weight(scene.now);
                 let terms = weight.map(|weight| ("requests_per_second_at_full_use", weight));
@@ -136,10 +136,13 @@ impl Policy for WeightedRoundRobin {
         None
     }
 
-    fn routes_changed(&self, routes: &[SharedRoute], _now: Nanos) {
+    fn routes_changed(&self, change: &Change<'_>, _routes: Routes<'_>, _now: Nanos) {
         let mut state = self.state();
-        follow(&mut state.slots, routes, |_| Turn::default());
-        state.list();
+        follow(&mut state.slots, change, |_| Turn::default());
+        match change {
+            Change::Listed(_) => state.list(),
+            change => state.turns.follow(change),
+        }
     }
 
     fn learnt(&self, route: &Route, executed: &Executed<'_>) {

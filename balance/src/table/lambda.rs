@@ -1,5 +1,6 @@
 //! One lambda of a table: its routes as a snapshot, and the state of the policy among them.
 
+mod index;
 mod owner;
 
 use super::{Occupancy, RouteChange, TableEntry, TableError};
@@ -10,6 +11,8 @@ use crate::lambda_state::LambdaState;
 use crate::policy::{Executed, Policy, Scene, any_index};
 use crate::probe::{Probe, Probes};
 use crate::route::{Route, SharedRoute};
+use crate::routes::{Change, FEW, Routes, Snapshot, publish, snapshot};
+use crate::sorted::Sorted;
 use crate::stamp::Stamp;
 use crate::terms::LambdaTicket;
 use crate::{
@@ -17,26 +20,15 @@ use crate::{
 };
 use arc_swap::ArcSwapAny;
 use foldhash::fast::FixedState;
+use index::Index;
+pub(super) use index::Named;
 use rand::Rng;
 use smol_str::SmolStr;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use triomphe::ThinArc;
 
-/// Up to so many routes one is found by looking at all of them: an index would take more memory than
-/// the routes.
-const FOUND_WITHOUT_INDEX: usize = 128;
-
-/// Of more routes than these only some are looked at, others each time: so many for how busy all are,
-const MOST_LOOKED_AT: usize = 128;
-/// and so many by each pick for one whose trial is due.
+/// Of many routes each pick looks at so many for one whose trial is due.
 const LOOKED_AT_FOR_TRIALS: usize = 32;
-
-/// The routes by what [`Destination::id`] says, where there are many.
-type Index = HashMap<u64, SharedRoute, FixedState>;
-
-/// The routes in the order of insertion, beside their count: one step away from the lambda.
-type Routes = ThinArc<(), SharedRoute>;
 
 /// Where there are many thousands nothing of one is in the cache when its turn comes, so what a pick
 /// looks at lies together, and as little as possible elsewhere.
@@ -44,11 +36,11 @@ type Routes = ThinArc<(), SharedRoute>;
 #[repr(C)]
 pub(crate) struct Lambda {
     name: SmolStr,
-    routes: ArcSwapAny<Routes>,
+    routes: ArcSwapAny<Snapshot>,
     policy: Arc<dyn Policy>,
     broker: Arc<Destinations>,
     state: LambdaState,
-    /// The same routes by destination, or nothing where they are few. Picks do not look at it.
+    /// Whoever adds or removes routes keeps the lock meanwhile. Picks do not look at it.
     index: Mutex<Index>,
 }
 
@@ -61,7 +53,7 @@ impl Lambda {
     ) -> Self {
         Lambda {
             name: name.into(),
-            routes: ArcSwapAny::new(all(Vec::new())),
+            routes: ArcSwapAny::new(snapshot(Vec::new())),
             policy,
             broker,
             state: LambdaState::new(now),
@@ -90,28 +82,32 @@ impl Lambda {
     }
 
     pub(super) fn len(&self) -> usize {
-        self.routes.load().slice.len()
+        Routes::of(&self.routes.load()).len()
     }
 
     pub(super) fn holds(&self, destination: &str) -> bool {
-        self.route_to_named(&self.index(), destination).is_some()
+        self.route_to(&self.index(), destination).is_some()
     }
 
     pub(super) fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Sets weight and finality of the routes that exist and adds the others.
-    pub(super) fn change(&self, changes: &[RouteChange<'_>], now: Nanos) {
+    /// Sets weight and finality of the routes that exist and adds the others. Answers whether there
+    /// were any others.
+    pub(super) fn change(&self, changes: &[RouteChange<'_>], now: Nanos) -> bool {
         let mut index = self.index();
+        let before = self.routes.load();
+        let known = Routes::of(&before);
         let mut added: Vec<SharedRoute> = Vec::new();
         // One may come twice in a call.
         let mut added_at = HashMap::<u64, usize, FixedState>::default();
         for change in changes {
             let destination = self.broker.intern(change.destination);
             let id = destination.id();
+            let found = index.find(known, &destination).map(|(route, _)| route);
             let in_added = || added_at.get(&id).map(|at| added[*at].clone());
-            if let Some(route) = self.route_to(&index, id).or_else(in_added) {
+            if let Some(route) = found.or_else(in_added) {
                 route.set_weight(change.weight);
                 route.set_final(change.is_final);
                 self.policy.weight_set(&route, now);
@@ -122,13 +118,16 @@ impl Lambda {
             added_at.insert(id, added.len());
             added.push(SharedRoute::new(route));
         }
-        if !added.is_empty() {
-            let known = self.routes.load();
-            let mut more = Vec::with_capacity(known.slice.len() + added.len());
-            more.extend(known.slice.iter().cloned());
-            more.append(&mut added);
-            self.store(more, &mut index, now);
+        if added.is_empty() {
+            return false;
         }
+        let next = match known {
+            Routes::Few(few) => snapshot([few, &added].concat()),
+            Routes::Many(many) => publish(many.with(&added)),
+        };
+        index.added(added.len(), Routes::of(&next));
+        self.publish(next, &[Change::Added(&added)], now);
+        true
     }
 
     /// Applies `set`, which changes the weight, to a route that exists.
@@ -138,7 +137,7 @@ impl Lambda {
         now: Nanos,
         set: impl FnOnce(&Route),
     ) -> Result<(), TableError> {
-        let Some(route) = self.route_to_named(&self.index(), destination) else {
+        let Some((route, _)) = self.route_to(&self.index(), destination) else {
             return Err(TableError::NoDestinations {
                 destination: Some(destination.to_owned()),
             });
@@ -156,41 +155,70 @@ impl Lambda {
     /// Answers whether the route existed.
     pub(super) fn remove(&self, destination: &str, now: Nanos) -> bool {
         let mut index = self.index();
-        let Some(removed) = self.route_to_named(&index, destination) else {
+        let Some((gone, at)) = self.route_to(&index, destination) else {
             return false;
         };
-        let known = self.routes.load();
-        let rest = known
-            .slice
-            .iter()
-            .filter(|route| !SharedRoute::ptr_eq(route, &removed));
-        if removed.terms().retire() {
+        if gone.terms().retire() {
             self.state.one_opened();
         }
-        index.remove(&removed.destination().id());
-        self.store(rest.cloned().collect(), &mut index, now);
+        let before = self.routes.load();
+        let many = match Routes::of(&before) {
+            Routes::Few(few) => {
+                let rest = [&few[..at], &few[at + 1..]].concat();
+                self.publish(snapshot(rest), &[Change::Removed(at, &gone)], now);
+                return true;
+            }
+            Routes::Many(many) => many,
+        };
+        let (next, replaced) = (many.without(at), Change::Replaced(at, &gone));
+        if next.len() > FEW {
+            let last = (at < next.len()).then(|| many.at(next.len()));
+            index.replaced(gone.destination(), at, last);
+            self.publish(publish(next), &[replaced], now);
+        } else {
+            index.drop_names();
+            let mut few: Vec<_> = (0..next.len()).map(|at| next.at(at).clone()).collect();
+            few.sort_unstable_by_key(|route| route.destination().id());
+            let changes = [replaced, Change::Listed(&few)];
+            self.publish(snapshot(few.clone()), &changes, now);
+        }
         true
     }
 
-    /// Sorted by destination.
-    pub(super) fn entries(&self) -> Vec<TableEntry> {
-        let snapshot = self.routes.load();
-        let routes = &snapshot.slice;
-        let entry = |route: &SharedRoute| TableEntry {
+    /// Removes all routes. Requests that are under way may keep the lambda for a while, and would have
+    /// to tidy up after it else.
+    pub(super) fn clear(&self) {
+        let mut index = self.index();
+        index.drop_names();
+        self.publish(snapshot(Vec::new()), &[Change::Listed(&[])], Nanos::ZERO);
+    }
+
+    /// As the table shows it.
+    pub(super) fn entry(&self, route: &Route) -> TableEntry {
+        TableEntry {
             lambda: self.name.to_string(),
             destination: route.destination().name().to_owned(),
             weight: route.shown_weight(),
             is_final: route.is_final(),
             owner: route.owner(),
-        };
-        let mut entries: Vec<_> = routes.iter().map(entry).collect();
-        entries.sort_unstable_by(|a, b| a.destination.cmp(&b.destination));
-        entries
+        }
+    }
+
+    /// All routes by the names of their destinations, if they are many.
+    pub(super) fn by_name(&self) -> Option<Sorted<Named>> {
+        self.index().by_name()
+    }
+
+    /// The same if they are few.
+    pub(super) fn few_by_name(&self) -> Vec<SharedRoute> {
+        let mut few: Vec<_> = Routes::of(&self.routes.load()).iter().cloned().collect();
+        few.sort_unstable_by(|a, b| a.destination().name().cmp(b.destination().name()));
+        few
     }
 
     /// Looks at the routes.
-    pub(crate) fn with_routes<T>(&self, look: impl FnOnce(&[SharedRoute]) -> T) -> T {
-        look(&self.routes.load().slice)
+    pub(crate) fn with_routes<T>(&self, look: impl FnOnce(Routes<'_>) -> T) -> T {
+        look(Routes::of(&self.routes.load()))
     }
 
     /// Chooses, while so many destinations of the broker are set aside.
@@ -204,32 +232,32 @@ impl Lambda {
         rng: &mut dyn Rng,
     ) -> Result<Pick, NoDestination> {
         let snapshot = self.routes.load();
-        let routes = &snapshot.slice;
+        let routes = Routes::of(&snapshot);
         let (mut any_healthy, mut any_busy) = (true, false);
         let aside = aside.saturating_add(self.state.closed());
         if aside > 0 {
             // Not even all of those that are set aside or were tried are so many.
             any_healthy = routes.len() > aside.saturating_add(tried.len());
-            let (first, looked_at) = match routes.len() {
-                many if any_healthy && many > MOST_LOOKED_AT => {
-                    (any_index(many, rng), LOOKED_AT_FOR_TRIALS)
+            let (first, looked_at) = match routes {
+                Routes::Many(many) if any_healthy => {
+                    (any_index(many.len(), rng), LOOKED_AT_FOR_TRIALS)
                 }
-                all => (0, all),
+                _ => (0, routes.len()),
             };
-            let in_turn = routes[first..].iter().chain(&routes[..first]);
-            for route in in_turn
-                .take(looked_at)
-                .filter(|r| !tried.contains(r.destination().id()))
-            {
-                match route.obstacle() {
-                    None => any_healthy = true,
-                    Some(obstacle) => {
-                        if let Some(trial) = Pick::trial(self, request, route, now) {
-                            return Ok(trial);
-                        }
-                        any_busy |= obstacle == Obstacle::Busy;
-                    }
+            let trial = routes.find_map((first, looked_at), |_, route| {
+                if tried.contains(route.destination().id()) {
+                    return None;
                 }
+                let Some(obstacle) = route.obstacle() else {
+                    any_healthy = true;
+                    return None;
+                };
+                let trial = Pick::trial(self, request, route, now);
+                any_busy |= trial.is_none() && obstacle == Obstacle::Busy;
+                trial
+            });
+            if let Some(trial) = trial {
+                return Ok(trial);
             }
         }
         let mut scene = self.scene(routes, request, tried, answers, now);
@@ -265,20 +293,22 @@ impl Lambda {
     pub(super) fn has_room(&self, tried: &Tried, now: Nanos) -> bool {
         let mut any_busy = false;
         let snapshot = self.routes.load();
-        let is_new = |route: &&SharedRoute| !tried.contains(route.destination().id());
-        for route in snapshot.slice.iter().filter(is_new) {
-            match route.obstacle() {
-                None => return true,
-                Some(_) if route.is_trial_due(now) => return true,
-                Some(obstacle) => any_busy |= obstacle == Obstacle::Busy,
+        let is_new = |route: &SharedRoute| !tried.contains(route.destination().id());
+        let routes = Routes::of(&snapshot);
+        let room = routes.find_map((0, routes.len()), |_, route| {
+            if !is_new(route) {
+                return None;
             }
-        }
-        !any_busy
+            let obstacle = route.obstacle().filter(|_| !route.is_trial_due(now));
+            any_busy |= obstacle == Some(Obstacle::Busy);
+            obstacle.is_none().then_some(())
+        });
+        room.is_some() || !any_busy
     }
 
     fn scene<'a>(
         &'a self,
-        routes: &'a [SharedRoute],
+        routes: Routes<'a>,
         request: &'a Request<'a>,
         tried: &'a Tried,
         answers: &'a Answers,
@@ -300,9 +330,9 @@ impl Lambda {
     /// some, evenly spread, and others each time.
     pub(super) fn occupancy(&self, now: Nanos) -> Occupancy {
         let snapshot = self.routes.load();
-        let routes = &snapshot.slice;
-        let seen = Lambda::occupancy_of(some_of(routes, now), now);
-        let apart = u32::try_from(apart(routes)).unwrap_or(u32::MAX);
+        let routes = Routes::of(&snapshot);
+        let seen = Lambda::occupancy_of(routes.some(now.0), now);
+        let apart = u32::try_from(routes.apart()).unwrap_or(u32::MAX);
         let times = |count: u32| count.saturating_mul(apart);
         Occupancy {
             in_flight: times(seen.in_flight),
@@ -329,18 +359,13 @@ impl Lambda {
     /// What the policy thinks of every destination that this request has not been to.
     pub(super) fn explain(&self, request: &Request<'_>, tried: &Tried, now: Nanos) -> Explanation {
         let snapshot = self.routes.load();
-        let all = &snapshot.slice;
-        let some: Vec<SharedRoute>;
-        let routes = if all.len() <= MOST_LOOKED_AT {
-            all
-        } else {
-            some = some_of(all, now).cloned().collect();
-            &some
-        };
+        let all = Routes::of(&snapshot);
+        let some: Vec<_> = all.some(now.0).cloned().collect();
+        let routes = Routes::Few(&some);
         let scene = self.scene(routes, request, tried, Answers::NONE, now);
         let costs = self.policy.costs(&scene);
         let total = match costs.len() {
-            few if routes.len() == all.len() => few,
+            few if some.len() == all.len() => few,
             _ => all.len().saturating_sub(tried.len()),
         };
         Explanation::new(costs, total, now)
@@ -355,7 +380,7 @@ impl Lambda {
         rng: &mut dyn Rng,
     ) -> Probes {
         let snapshot = self.routes.load();
-        let routes = &snapshot.slice;
+        let routes = Routes::of(&snapshot);
         let tried = Tried::new();
         let mut scene = self.scene(routes, request, &tried, Answers::NONE, now);
         scene.healthy_only = true;
@@ -375,7 +400,7 @@ impl Lambda {
         rng: &mut dyn Rng,
     ) -> Vec<Probe> {
         let snapshot = self.routes.load();
-        let routes = &snapshot.slice;
+        let routes = Routes::of(&snapshot);
         let mut scene = self.scene(routes, request, tried, Answers::NONE, now);
         scene.healthy_only = true;
         let wanted = self.policy.inquire(&scene, rng);
@@ -478,51 +503,21 @@ impl Lambda {
         self.policy.unanswered(route, asked);
     }
 
-    fn store(&self, routes: Vec<SharedRoute>, index: &mut Index, now: Nanos) {
-        self.policy.routes_changed(&routes, now);
-        if routes.len() <= FOUND_WITHOUT_INDEX {
-            *index = Index::default();
-        } else {
-            // Those that the index holds already come first.
-            let new = routes.iter().rev().take(routes.len() - index.len());
-            index.extend(new.map(|route| (route.destination().id(), SharedRoute::clone(route))));
+    fn publish(&self, next: Snapshot, changes: &[Change<'_>], now: Nanos) {
+        let routes = Routes::of(&next);
+        for change in changes {
+            self.policy.routes_changed(change, routes, now);
         }
-        self.routes.store(all(routes));
+        self.routes.store(next);
     }
 
-    /// The route to the destination of that name.
-    fn route_to_named(&self, index: &Index, destination: &str) -> Option<SharedRoute> {
-        self.route_to(index, self.broker.find(destination)?.id())
-    }
-
-    /// The route to the destination with that id.
-    fn route_to(&self, index: &Index, id: u64) -> Option<SharedRoute> {
-        if !index.is_empty() {
-            return index.get(&id).cloned();
-        }
-        let snapshot = self.routes.load();
-        let routes = &snapshot.slice;
-        let is_it = |route: &&SharedRoute| route.destination().id() == id;
-        routes.iter().find(is_it).cloned()
+    /// The route to the destination of that name, and its position.
+    fn route_to(&self, index: &Index, destination: &str) -> Option<(SharedRoute, usize)> {
+        let destination = self.broker.find(destination)?;
+        index.find(Routes::of(&self.routes.load()), &destination)
     }
 
     fn index(&self) -> MutexGuard<'_, Index> {
         self.index.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// From one of those that are looked at to the next, where it is about all.
-fn apart(routes: &[SharedRoute]) -> usize {
-    routes.len().div_ceil(MOST_LOOKED_AT).max(1)
-}
-
-/// At most [`MOST_LOOKED_AT`] of them, evenly spread, others each time.
-fn some_of(routes: &[SharedRoute], now: Nanos) -> impl Iterator<Item = &SharedRoute> {
-    let apart = apart(routes);
-    let first = (now.0 % apart as u64) as usize;
-    routes.iter().skip(first).step_by(apart)
-}
-
-fn all(routes: Vec<SharedRoute>) -> Routes {
-    ThinArc::from_header_and_iter((), routes.into_iter())
 }

@@ -8,7 +8,7 @@ use std::hash::BuildHasher;
 use std::sync::Arc;
 
 /// Some of the lambdas, by the hash of their names.
-type Part = HashTable<Arc<Lambda>>;
+pub(super) type Part = HashTable<Arc<Lambda>>;
 
 /// So many that with 100,000 lambdas the copy of one takes some ten microseconds.
 const PARTS: usize = 256;
@@ -89,19 +89,9 @@ impl Lambdas {
         true
     }
 
-    /// Removes all.
-    pub(super) fn clear(&self) {
-        for part in &self.parts {
-            part.store(Arc::default());
-        }
-    }
-
-    /// All, in no order.
-    pub(super) fn all(&self) -> Vec<Arc<Lambda>> {
-        let mut all = Vec::new();
-        for part in &self.parts {
-            all.extend(part.load().iter().cloned());
-        }
-        all
+    /// Removes all, and hands out what held them.
+    pub(super) fn clear(&self) -> Vec<Arc<Part>> {
+        let clear = |part: &ArcSwap<Part>| part.swap(Arc::default());
+        self.parts.iter().map(clear).collect()
     }
 }

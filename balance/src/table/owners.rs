@@ -23,7 +23,8 @@ impl ForwardingTable {
     #[must_use]
     pub fn owners(&self) -> HashSet<Owner> {
         let mut owners = HashSet::new();
-        for lambda in self.lambdas.all() {
+        let order = self.lock().clone();
+        for lambda in order.lambdas() {
             lambda.with_routes(|routes| owners.extend(routes.iter().map(|route| route.owner())));
         }
         owners

@@ -26,6 +26,7 @@ mod properties;
 mod push_back;
 mod queues;
 mod retry_budget;
+mod table_listing;
 mod weighted_round_robin;
 
 use edge_balance::{

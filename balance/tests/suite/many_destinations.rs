@@ -230,3 +230,21 @@ fn how_busy_all_are_is_estimated_from_some() {
         assert_eq!(occupancy.in_flight, 2 * 300);
     }
 }
+
+#[test]
+fn a_request_that_is_under_way_keeps_nothing_but_its_destination() {
+    for policy in all_policies() {
+        let mut bench = Bench::new(policy);
+        (0..MANY).for_each(|number| bench.add(&name(number), 1.0));
+        let pick = bench.pick();
+        assert_eq!(bench.table.clear().len(), MANY);
+        let left = bench.table.destinations().in_use();
+        assert_eq!(left.len(), 1, "{policy}");
+        assert_eq!(left[0].name(), pick.destination().name(), "{policy}");
+        (0..MANY).for_each(|number| bench.add(&name(number), 1.0));
+        let again = bench.pick();
+        assert!(bench.table.remove_lambda(L) && bench.table.is_empty());
+        assert!(bench.table.destinations().in_use().len() <= 2, "{policy}");
+        drop((pick, again));
+    }
+}

@@ -1,42 +1,63 @@
 //! Many destinations on a ring, so that few have to be ranked for an affinity.
 
-use super::super::scan::FULL_SCAN;
 use super::rendezvous::{mixed, name_hash};
 use crate::route::SharedRoute;
+use crate::routes::{Change, Routes};
+use crate::sorted::Sorted;
 
 /// So many that follow each other on the ring are ranked.
 const RANKED: usize = 64;
 
 /// In the order of the hashes of their names; empty where they are so few that all are ranked.
-#[derive(Debug, Default)]
-pub(super) struct Ring {
-    places: Vec<u64>,
-    /// The first ones again behind the last, so that all that follow a place lie side by side.
-    routes: Vec<SharedRoute>,
+pub(super) type Ring = Sorted<Spot>;
+
+/// A destination on the ring.
+#[derive(Clone, Debug)]
+pub(super) struct Spot {
+    /// The hash of its name, and its number among the destinations: two may have the same hash.
+    at: (u64, u64),
+    pub(super) route: SharedRoute,
 }
 
-impl Ring {
-    pub(super) fn new(routes: &[SharedRoute]) -> Self {
-        if routes.len() <= FULL_SCAN {
-            return Ring::default();
-        }
-        let placed = routes.iter().map(|route| (name_hash(route), route));
-        let mut placed: Vec<_> = placed.collect();
-        placed.sort_unstable_by_key(|(place, _)| *place);
-        let in_turn = placed.iter().chain(placed.iter().take(RANKED));
-        Ring {
-            places: placed.iter().map(|(place, _)| *place).collect(),
-            routes: in_turn
-                .map(|(_, route)| SharedRoute::clone(route))
-                .collect(),
+impl Spot {
+    fn of(route: &SharedRoute) -> Self {
+        Spot {
+            at: (name_hash(route), route.destination().id()),
+            route: SharedRoute::clone(route),
         }
     }
+}
 
-    /// Those that follow the affinity.
-    pub(super) fn after(&self, affinity: u64) -> &[SharedRoute] {
-        let place = mixed(affinity);
-        let first = self.places.partition_point(|at| *at < place);
-        let last = self.routes.len().min(first + RANKED);
-        &self.routes[first..last]
+/// The ring of `routes`, after a change, where it was `before`.
+pub(super) fn changed(before: &Ring, change: &Change<'_>, routes: Routes<'_>) -> Ring {
+    let Routes::Many(_) = routes else {
+        return Ring::default();
+    };
+    let mut ring = before.clone();
+    match change {
+        Change::Added(added) if !ring.is_empty() && added.len() < routes.len() / 8 => {
+            for spot in added.iter().map(Spot::of) {
+                let (Ok(place) | Err(place)) = ring.find(|other| other.at.cmp(&spot.at));
+                ring.insert(place, spot);
+            }
+        }
+        Change::Replaced(_, gone) => {
+            let spot = Spot::of(gone);
+            if let Ok(place) = ring.find(|other| other.at.cmp(&spot.at)) {
+                ring.remove(place);
+            }
+        }
+        _ => {
+            let mut spots: Vec<_> = routes.iter().map(Spot::of).collect();
+            spots.sort_unstable_by_key(|spot| spot.at);
+            ring = Ring::of(&spots);
+        }
     }
+    ring
+}
+
+/// Those that are ranked for an affinity, which follow it on the ring.
+pub(super) fn after(ring: &Ring, affinity: u64) -> [&[Spot]; 3] {
+    let place = mixed(affinity);
+    ring.following(|spot| spot.at.cmp(&(place, 0)), RANKED)
 }

@@ -7,6 +7,7 @@ use super::{EstimatorConfig, Forecast};
 use crate::policy::slots::{Slot, follow};
 use crate::policy::{Choice, Cost, Executed, Policy, Scene, any_index};
 use crate::route::{Route, SharedRoute};
+use crate::routes::{Change, Routes};
 use crate::stamp::{Age, Stamp};
 use crate::{Destination, Nanos};
 use rand::Rng;
@@ -221,8 +222,8 @@ impl Policy for Predicting {
         spread::explained(&candidates)
     }
 
-    fn routes_changed(&self, routes: &[SharedRoute], _now: Nanos) {
-        follow(&mut self.state().slots, routes, |_| Model::default());
+    fn routes_changed(&self, change: &Change<'_>, _routes: Routes<'_>, _now: Nanos) {
+        follow(&mut self.state().slots, change, |_| Model::default());
     }
 
     fn sample_weight(&self) -> Option<f32> {

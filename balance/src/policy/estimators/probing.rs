@@ -5,6 +5,7 @@ use super::spread::{self, Candidate, Candidates};
 use crate::policy::slots::{Slot, follow};
 use crate::policy::{Choice, Cost, Policy, Scene, any_index};
 use crate::route::SharedRoute;
+use crate::routes::{Change, Routes};
 use crate::{Nanos, Report};
 use rand::Rng;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -122,8 +123,8 @@ impl Policy for Probing {
         spread::explained(&candidates(&mut self.slots(), scene))
     }
 
-    fn routes_changed(&self, routes: &[SharedRoute], _now: Nanos) {
-        follow(&mut self.slots(), routes, |_| Asked::default());
+    fn routes_changed(&self, change: &Change<'_>, _routes: Routes<'_>, _now: Nanos) {
+        follow(&mut self.slots(), change, |_| Asked::default());
     }
 
     fn sample_weight(&self) -> Option<f32> {

@@ -4,6 +4,7 @@ use super::super::Scene;
 use super::prediction::{Means, Prediction, Predictions};
 use crate::real::{LANES, Lanes, numbers};
 use crate::route::SharedRoute;
+use crate::routes::Many;
 use crate::stamp::Stamp;
 use std::hint::select_unpredictable;
 use wide::u32x4;
@@ -62,11 +63,10 @@ impl<'a> Scan<'a> {
         }
     }
 
-    /// Looks at all candidates.
-    pub(super) fn look_at_all(&mut self) {
-        let Scene { routes, tried, .. } = *self.scene;
-        if !tried.is_empty() {
-            return self.look_at(&mut (0..routes.len()));
+    /// Looks at all candidates, which are those among a few routes.
+    pub(super) fn look_at_few(&mut self, routes: &'a [SharedRoute]) {
+        if !self.scene.tried.is_empty() {
+            return self.look_at(&mut routes.iter().enumerate());
         }
         let (blocks, rest) = routes.as_chunks();
         // Begins at any block, since the first of equals wins; the rest is one that is not full.
@@ -86,25 +86,27 @@ impl<'a> Scan<'a> {
     }
 
     /// Looks at the candidates at some positions.
-    pub(super) fn look_at_some(&mut self, positions: &[usize]) {
+    pub(super) fn look_at_some(&mut self, positions: &[usize], many: &'a Many) {
         let once = |nth: &usize| !positions[..*nth].contains(&positions[*nth]);
-        self.look_at(&mut (0..positions.len()).filter(once).map(|nth| positions[nth]));
+        let candidate = |nth: usize| (positions[nth], many.at(positions[nth]));
+        self.look_at(&mut (0..positions.len()).filter(once).map(candidate));
     }
 
-    /// Looks at the candidates at these positions, none of which comes twice.
-    fn look_at(&mut self, positions: &mut dyn Iterator<Item = usize>) {
-        let Scene { routes, tried, .. } = *self.scene;
-        let mut untried = positions.filter(|at| !tried.contains(routes[*at].destination().id()));
+    /// Looks at these candidates with their positions, none of which comes twice.
+    fn look_at(&mut self, candidates: &mut dyn Iterator<Item = (usize, &'a SharedRoute)>) {
+        let tried = self.scene.tried;
+        let is_untried = |route: &SharedRoute| !tried.contains(route.destination().id());
+        let mut untried = candidates.filter(|(_, route)| is_untried(route));
         while let Some(first) = untried.next() {
             let mut block = [first; LANES];
             let mut filled = 1;
-            for (slot, at) in block[1..].iter_mut().zip(&mut untried) {
-                *slot = at;
+            for (slot, candidate) in block[1..].iter_mut().zip(&mut untried) {
+                *slot = candidate;
                 filled += 1;
             }
             // There are less than 2^32 routes.
-            let positions = block.map(|at| at as u32).into();
-            self.judge_some(block.map(|at| &routes[at]), positions, filled);
+            let positions = block.map(|(at, _)| at as u32).into();
+            self.judge_some(block.map(|(_, route)| route), positions, filled);
         }
     }
 
@@ -186,12 +188,12 @@ impl<'a> Scan<'a> {
     #[cold]
     pub(super) fn any_at_all(&mut self) -> Option<Best> {
         let routes = self.scene.routes;
-        self.look_at_all();
+        self.look_at(&mut routes.iter().enumerate());
         self.best().or_else(|| {
             let at = routes.iter().position(|route| self.scene.admits(route))?;
             Some(Best {
                 at,
-                expected: Prediction::of(&routes[at], &self.means, self.now),
+                expected: Prediction::of(routes.at(at), &self.means, self.now),
                 second: f32::INFINITY,
                 needed: None,
             })

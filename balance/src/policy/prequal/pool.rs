@@ -3,6 +3,7 @@
 use super::recent::Recent;
 use crate::Nanos;
 use crate::route::{Route, SharedRoute};
+use crate::routes::Change;
 use std::sync::atomic::Ordering::Relaxed;
 
 /// Probes that a pool holds.
@@ -18,17 +19,25 @@ const REMOVED_SHARE: f64 = 1.0 / 3.0;
 const MOST_USES: f64 = 4.0;
 const NET_GROWTH: f64 = 2.0;
 
+/// In the scratch of the routes that there are.
+const LISTED: u64 = 1;
+
 /// The answer to a probe.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Probed {
-    /// Position of its route.
-    pub(super) at: usize,
+    pub(super) route: SharedRoute,
     /// As it told, and requests that were sent on the strength of it.
     pub(super) in_flight: u32,
     /// What a request would take now.
     pub(super) seconds: f32,
     answered: Nanos,
     uses: u32,
+}
+
+impl Probed {
+    fn is_of(&self, route: &SharedRoute) -> bool {
+        SharedRoute::ptr_eq(&self.route, route)
+    }
 }
 
 /// Hands out whole numbers that add up to a fraction per time.
@@ -53,8 +62,6 @@ pub(super) struct Pool {
     probes_per_request: f64,
     probed: Vec<Probed>,
     recent: Recent,
-    /// Each carries its position in its scratch.
-    routes: Vec<SharedRoute>,
     /// Probes that are kept, and how often each may be used: both follow from the number of routes.
     capacity: usize,
     reuse: f64,
@@ -97,7 +104,6 @@ impl Pool {
             probes_per_request,
             probed: Vec::with_capacity(LARGEST),
             recent: Recent::new(),
-            routes: Vec::new(),
             capacity: 0,
             reuse: MOST_USES,
             remove_oldest: false,
@@ -107,28 +113,29 @@ impl Pool {
         }
     }
 
-    /// These are the routes now; what is known of others is forgotten.
-    pub(super) fn relist(&mut self, routes: &[SharedRoute]) {
-        for (at, route) in routes.iter().enumerate() {
-            route.scratch().store(at as u64, Relaxed);
+    /// Does what was done to the routes, of which there are so many now; what is known of those that
+    /// went is forgotten.
+    pub(super) fn follow(&mut self, change: &Change<'_>, destinations: usize) {
+        match change {
+            Change::Added(routes) => {
+                for route in *routes {
+                    route.scratch().store(LISTED, Relaxed);
+                }
+            }
+            Change::Removed(_, gone) | Change::Replaced(_, gone) => {
+                gone.scratch().store(0, Relaxed);
+                self.probed.retain(|probed| !probed.is_of(gone));
+            }
+            Change::Listed(routes) => self
+                .probed
+                .retain(|probed| routes.iter().any(|route| probed.is_of(route))),
         }
-        let before = std::mem::replace(&mut self.routes, routes.to_vec());
-        let mut probed = std::mem::take(&mut self.probed);
-        probed.retain_mut(|probed| {
-            let now_at = self.position(&before[probed.at]);
-            probed.at = now_at.unwrap_or(probed.at);
-            now_at.is_some()
-        });
-        self.probed = probed;
-        self.capacity = capacity(routes.len());
-        self.reuse = reuse(self.probes_per_request, routes.len());
+        self.capacity = capacity(destinations);
+        self.reuse = reuse(self.probes_per_request, destinations);
     }
 
-    /// None if there is no such route, any more or yet.
-    pub(super) fn position(&self, route: &Route) -> Option<usize> {
-        let at = route.scratch().load(Relaxed) as usize;
-        let listed = self.routes.get(at)?;
-        std::ptr::eq(SharedRoute::as_ptr(listed), route).then_some(at)
+    fn position(&self, route: &SharedRoute) -> Option<usize> {
+        self.probed.iter().position(|probed| probed.is_of(route))
     }
 
     pub(super) fn forget_old(&mut self, now: Nanos) {
@@ -158,7 +165,7 @@ impl Pool {
     pub(super) fn ranked(&self, admits: impl Fn(&Route) -> bool) -> Ranked {
         let (mut best, mut least, mut count) = (None, u64::MAX, 0);
         for (at, probed) in self.probed.iter().enumerate() {
-            if !admits(&self.routes[probed.at]) {
+            if !admits(&probed.route) {
                 continue;
             }
             count += 1;
@@ -180,7 +187,7 @@ impl Pool {
     /// A request goes where the probe at this position says.
     pub(super) fn used(&mut self, at: usize) -> SharedRoute {
         let probed = &mut self.probed[at];
-        let route = SharedRoute::clone(&self.routes[probed.at]);
+        let route = SharedRoute::clone(&probed.route);
         probed.in_flight = probed.in_flight.saturating_add(1);
         probed.uses -= 1;
         if probed.uses == 0 {
@@ -212,13 +219,13 @@ impl Pool {
     }
 
     /// A probe was answered.
-    pub(super) fn add(&mut self, route: &Route, in_flight: u32, seconds: f32, now: Nanos) {
-        let Some(position) = self.position(route) else {
+    pub(super) fn add(&mut self, route: &SharedRoute, in_flight: u32, seconds: f32, now: Nanos) {
+        // There is no such route, any more or yet.
+        if route.scratch().load(Relaxed) != LISTED {
             return;
-        };
+        }
         self.recent.tell(in_flight);
-        let known = self.probed.iter().position(|probed| probed.at == position);
-        if let Some(at) = known {
+        if let Some(at) = self.position(route) {
             self.probed.swap_remove(at);
         }
         while self.probed.len() >= self.capacity {
@@ -227,7 +234,7 @@ impl Pool {
         }
         let uses = self.uses.next(self.reuse).max(1);
         self.probed.push(Probed {
-            at: position,
+            route: SharedRoute::clone(route),
             in_flight,
             seconds,
             answered: now,
@@ -253,14 +260,14 @@ mod tests {
 
     fn pool(probes: f64, routes: &[SharedRoute]) -> Pool {
         let mut pool = Pool::new(probes);
-        pool.relist(routes);
+        pool.follow(&Change::Added(routes), routes.len());
         pool
     }
 
-    fn names(pool: &Pool) -> Vec<&str> {
+    fn names(pool: &Pool) -> Vec<String> {
         pool.in_order()
             .into_iter()
-            .map(|probed| pool.routes[probed.at].destination().name())
+            .map(|probed| probed.route.destination().name().to_owned())
             .collect()
     }
 
@@ -327,7 +334,9 @@ mod tests {
         for (at, route) in routes.iter().enumerate().take(4) {
             pool.add(route, 1, 0.1 * (at + 1) as f32, Nanos::ZERO);
         }
-        pool.relist(&routes[2..]);
+        for (left, gone) in routes[..2].iter().enumerate() {
+            pool.follow(&Change::Removed(0, gone), 7 - left);
+        }
         assert_eq!(names(&pool), ["d2", "d3"]);
         pool.add(&routes[0], 1, 0.1, Nanos::ZERO);
         pool.add(&routes[5], 1, 0.1, Nanos::ZERO);

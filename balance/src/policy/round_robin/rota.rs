@@ -3,6 +3,7 @@
 use super::turn::Turn;
 use crate::Nanos;
 use crate::route::{Route, SharedRoute};
+use crate::routes::{Change, Routes};
 use std::sync::atomic::Ordering::Relaxed;
 
 /// Good is what weighs at most so many times the smallest weight.
@@ -46,8 +47,63 @@ impl Default for Rota {
 }
 
 impl Rota {
+    /// Does what was done to `routes`. A few are kept by name; of many those that come are behind those
+    /// that were there, since picks wait meanwhile.
+    pub(super) fn follow(&mut self, change: &Change<'_>, routes: Routes<'_>, now: Nanos) {
+        match (routes, change) {
+            (Routes::Few(routes), _) => self.relist(routes, now),
+            (Routes::Many(_), Change::Added(added)) => self.add(added, now),
+            (Routes::Many(_), Change::Removed(_, gone) | Change::Replaced(_, gone)) => {
+                self.remove(gone, now);
+            }
+            // Of many all other changes are these.
+            (Routes::Many(_), Change::Listed(_)) => {}
+        }
+    }
+
+    fn add(&mut self, added: &[SharedRoute], now: Nanos) {
+        if self.first_level().is_none() {
+            self.level();
+        }
+        let mut by_name = added.to_vec();
+        by_name.sort_unstable_by(|a, b| a.destination().name().cmp(b.destination().name()));
+        let mut smallest = f32::INFINITY;
+        for route in by_name {
+            // They take part, since their weights were never updated.
+            self.deficits.push(0.0);
+            self.set_aside.push(0.0);
+            self.weights.push(route.weight());
+            self.turns.push(Turn::new());
+            smallest = smallest.min(route.weight());
+            route.scratch().store(self.routes.len() as u64, Relaxed);
+            self.routes.push(route);
+        }
+        if smallest < self.smallest_weight {
+            self.refresh(now);
+        }
+    }
+
+    /// The last one takes its place.
+    fn remove(&mut self, gone: &Route, now: Nanos) {
+        let Some(at) = self.position(gone) else {
+            return;
+        };
+        self.deficits.swap_remove(at);
+        self.set_aside.swap_remove(at);
+        self.turns.swap_remove(at);
+        let weight = self.weights.swap_remove(at);
+        self.routes.swap_remove(at);
+        if let Some(moved) = self.routes.get(at) {
+            moved.scratch().store(at as u64, Relaxed);
+        }
+        self.cursor = self.cursor.min(at);
+        if weight <= self.smallest_weight && !self.weights.contains(&self.smallest_weight) {
+            self.refresh(now);
+        }
+    }
+
     /// Brings it in step with `routes`. Newcomers start level with the one whose turn it is.
-    pub(super) fn relist(&mut self, routes: &[SharedRoute], now: Nanos) {
+    fn relist(&mut self, routes: &[SharedRoute], now: Nanos) {
         self.refresh(now);
         let mut by_name = routes.to_vec();
         by_name.sort_unstable_by(|a, b| a.destination().name().cmp(b.destination().name()));

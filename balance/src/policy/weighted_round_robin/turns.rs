@@ -1,7 +1,9 @@
 //! Whose turn it is, and how often it comes: earliest due time first.
 
 use crate::Nanos;
+use crate::routes::Change;
 use crate::stamp::unpack;
+use std::ops::Range;
 
 /// Weights are computed so often.
 const UPDATE: Nanos = Nanos::from_secs(1);
@@ -113,7 +115,8 @@ pub(super) struct Turns {
     updated: Nanos,
     /// When each destination is due, side by side for the pick; NaN for those that take no part yet.
     dues: Vec<f64>,
-    any_new: bool,
+    /// Before this position all take part.
+    new_from: usize,
 }
 
 impl Turns {
@@ -143,14 +146,14 @@ impl Turns {
         }
     }
 
-    /// One that is new begins somewhere (`at`, from 0 to 1) in its period.
-    pub(super) fn enter(&self, turn: &mut Turn, at: impl FnOnce() -> f64) {
-        if turn.schedule.is_none() {
-            turn.schedule = Some(Schedule {
-                due: self.now + at(),
-                period: 1.0,
-            });
-        }
+    /// The one at this position, if it is new, begins somewhere (`start`, from 0 to 1) in its period.
+    pub(super) fn enter(&mut self, at: usize, turn: &mut Turn, start: impl FnOnce() -> f64) {
+        let schedule = turn.schedule.get_or_insert_with(|| Schedule {
+            due: self.now + start(),
+            period: 1.0,
+        });
+        self.dues[at] = schedule.due;
+        self.new_from = self.new_from.max(at + 1);
     }
 
     /// Takes over when each is due, after any of it was changed.
@@ -158,12 +161,33 @@ impl Turns {
         self.dues.clear();
         let due = |turn: &Turn| turn.schedule.map_or(f64::NAN, |schedule| schedule.due);
         self.dues.extend(turns.map(due));
-        self.any_new = self.dues.iter().any(|due| due.is_nan());
+        let new = self.dues.iter().position(|due| due.is_nan());
+        self.new_from = new.unwrap_or(self.dues.len());
     }
 
-    /// Whether there is one that takes no part yet.
-    pub(super) fn any_new(&self) -> bool {
-        self.any_new
+    /// Does what was done to the routes; not for those that have other positions now.
+    pub(super) fn follow(&mut self, change: &Change<'_>) {
+        match change {
+            Change::Added(routes) => self.dues.resize(self.dues.len() + routes.len(), f64::NAN),
+            Change::Removed(at, _) => {
+                self.dues.remove(*at);
+                self.new_from -= usize::from(*at < self.new_from);
+            }
+            Change::Replaced(at, _) => {
+                self.dues.swap_remove(*at);
+                if self.new_from > self.dues.len() {
+                    self.new_from = self.dues.len();
+                } else {
+                    self.new_from = self.new_from.min(*at);
+                }
+            }
+            Change::Listed(_) => {}
+        }
+    }
+
+    /// From the first that takes no part yet.
+    pub(super) fn newcomers(&self) -> Range<usize> {
+        self.new_from..self.dues.len()
     }
 
     /// The position of the one that is due first, among those at the positions `among`.

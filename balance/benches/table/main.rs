@@ -1,0 +1,134 @@
+//! What large tables cost: changes, pages and picks, beside those of small ones in the same run.
+//!
+//! `cargo bench -p edge-balance --bench table` prints microseconds, which differ from machine to
+//! machine and hour to hour, and ratios, which do so less.
+#![allow(
+    clippy::print_stdout,
+    reason = "printing is what a program that measures does"
+)]
+
+#[path = "../pick/workload.rs"]
+mod workload;
+
+use edge_balance::{
+    Destinations, ForwardingTable, Nanos, PolicyConfig, PolicyKeys, RouteChange, Tried,
+};
+use rand::RngExt;
+use rand_pcg::Pcg32;
+use rand_pcg::rand_core::SeedableRng;
+use std::hint::black_box;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use workload::Workload;
+
+const NOW: Nanos = Nanos::from_secs(1);
+/// One measurement takes so long.
+const SPAN: Duration = Duration::from_millis(150);
+const PAGE: usize = 1000;
+
+/// Microseconds that `once` takes, in the median and 99 times of 100.
+fn micros(mut once: impl FnMut()) -> (f64, f64) {
+    let started = Instant::now();
+    let mut times = Vec::new();
+    while started.elapsed() < SPAN || times.len() < 16 {
+        let before = Instant::now();
+        once();
+        times.push(before.elapsed().as_secs_f64() * 1e6);
+    }
+    times.sort_unstable_by(f64::total_cmp);
+    (times[times.len() / 2], times[times.len() * 99 / 100])
+}
+
+fn table(policy: &str, lambdas: usize, destinations: usize) -> ForwardingTable {
+    let keys = PolicyKeys {
+        alpha: Some(1.0),
+        beta: Some(1.0),
+        ..PolicyKeys::default()
+    };
+    let policy = PolicyConfig::from_name(policy, &keys).expect("the names are those listed");
+    let table = ForwardingTable::new(policy, Arc::new(Destinations::new()));
+    let names: Vec<_> = (0..destinations).map(name).collect();
+    let routes: Vec<_> = names
+        .iter()
+        .map(|name| RouteChange {
+            destination: name,
+            weight: 1.0,
+            is_final: true,
+        })
+        .collect();
+    for lambda in 0..lambdas {
+        let lambda = format!("lambda-{lambda}");
+        table
+            .change_many(&lambda, &routes, NOW)
+            .expect("the routes are acceptable");
+    }
+    table
+}
+
+fn name(number: usize) -> String {
+    format!("10.{}.{}.1:{number}", number / 256, number % 256)
+}
+
+/// One destination goes and comes back, and a request is picked after each, which counts too: some
+/// policies put work off until then.
+fn changes(policy: &str, destinations: usize) -> (f64, f64) {
+    let table = table(policy, 1, destinations);
+    let mut rng = Pcg32::seed_from_u64(1);
+    let pick = |rng: &mut Pcg32| {
+        let pick = table.pick("lambda-0", &Tried::new(), NOW, rng);
+        drop(black_box(pick));
+    };
+    pick(&mut rng);
+    let (median, most) = micros(|| {
+        let name = name(rng.random_range(0..destinations));
+        assert!(table.remove("lambda-0", &name, NOW));
+        pick(&mut rng);
+        table
+            .change("lambda-0", &name, 1.0, true, NOW)
+            .expect("it was there");
+        pick(&mut rng);
+    });
+    (median / 2.0, most / 2.0)
+}
+
+fn pages(lambdas: usize, destinations: usize) -> (f64, f64) {
+    let table = table("predicted-completion", lambdas, destinations);
+    let total = lambdas * destinations;
+    let mut offset = 0;
+    micros(|| {
+        black_box(table.page(offset, PAGE));
+        offset = (offset + 7 * PAGE) % total;
+    })
+}
+
+fn main() {
+    println!("pages of {PAGE} entries, us (99 % below)");
+    let (few, most_few) = pages(16, 64);
+    println!("   16 x 64      {few:>9.1} ({most_few:.0})");
+    for (lambdas, destinations) in [(1, 65_000), (10_000, 64)] {
+        let (many, most) = pages(lambdas, destinations);
+        let times = many / few;
+        println!("{lambdas:>5} x {destinations:<6} {many:>9.1} ({most:.0}), {times:.1} times");
+    }
+    println!("a change and a pick after it, us (99 % below)");
+    let sizes = [64, 10_000, 65_000];
+    for policy in PolicyConfig::NAMES {
+        print!("{policy:<22}");
+        for (median, most) in sizes.map(|destinations| changes(policy, destinations)) {
+            print!(" {median:>9.1} ({most:>6.0})");
+        }
+        println!();
+    }
+    println!("a request (pick and answer), ns, and times that of 64");
+    for policy in PolicyConfig::NAMES {
+        print!("{policy:<22}");
+        let mut few = None;
+        for destinations in [64, 1000, 10_000] {
+            let mut workload = Workload::new(policy, destinations);
+            let (hundred, _) = micros(|| (0..100).for_each(|_| workload.request()));
+            let few = *few.get_or_insert(hundred);
+            print!(" {:>8.0} ({:.2})", 10.0 * hundred, hundred / few);
+        }
+        println!();
+    }
+}
