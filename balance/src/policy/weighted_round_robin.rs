@@ -72,10 +72,14 @@ impl State {
         let Some(span) = self.turns.begin_update(now) else {
             return;
         };
-        for slot in &mut self.slots {
+        for slot in self.slots.iter_mut().filter(|s| s.state.is_awaited()) {
             let counts = slot.route.scratch().swap(0, Relaxed);
             let report = slot.route.second_scratch().swap(0, Relaxed);
             slot.state.observe(counts, report, span, penalty, now);
+            // An answer is counted soon after it has come.
+            if counts == 0 && slot.route.destination().in_flight() == 0 {
+                slot.state.settled();
+            }
         }
         let weights = self.slots.iter().map(|slot| slot.state.weight(now));
         let mean = turns::mean(weights);

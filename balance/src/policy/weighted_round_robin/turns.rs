@@ -33,6 +33,9 @@ pub(super) struct Turn {
     computed: f64,
     /// When it is due, and how long until the next time; none until it takes part.
     schedule: Option<Schedule>,
+    /// Whether a request was sent there and something may be counted, so that of many destinations
+    /// those are left in peace to which nothing goes.
+    awaited: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -68,6 +71,7 @@ impl Turn {
             _ => {
                 *self = Turn {
                     schedule: self.schedule,
+                    awaited: self.awaited,
                     ..Turn::default()
                 };
                 now
@@ -83,6 +87,16 @@ impl Turn {
         let rate = self.requests / self.seconds;
         let errors = self.failures / self.seconds;
         self.computed = rate / (self.busy_seconds / self.seconds + penalty * errors / rate);
+    }
+
+    /// Whether there may be counts to observe.
+    pub(super) fn is_awaited(&self) -> bool {
+        self.awaited
+    }
+
+    /// There are not going to be any until the next turn.
+    pub(super) fn settled(&mut self) {
+        self.awaited = false;
     }
 
     /// The weight, as long as it counts.
@@ -217,6 +231,7 @@ impl Turns {
     /// It is the turn of the one at this position now.
     pub(super) fn take(&mut self, at: usize, turn: &mut Turn) {
         self.now = self.due(at);
+        turn.awaited = true;
         if let Some(schedule) = &mut turn.schedule {
             schedule.due = self.now + schedule.period;
             self.dues[at] = schedule.due;
