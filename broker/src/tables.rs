@@ -45,6 +45,9 @@ struct Entries {
     owners: Owners,
 }
 
+/// To free the memory of more entries takes a core longer than its requests should wait.
+const SOON_FREED: usize = 1000;
+
 /// Why an entry was not added or changed.
 #[derive(Debug, thiserror::Error)]
 pub enum ChangeError {
@@ -233,10 +236,13 @@ impl Tables {
     /// Removes everything from all tables.
     pub fn flush(&self) {
         let mut entries = self.entries();
-        for learning in self.all() {
-            learning.table.clear();
-        }
+        let cleared: Vec<_> = self.all().map(|l| l.table.clear()).collect();
         *entries = Entries::default();
+        drop(entries);
+        if cleared.iter().any(|cleared| cleared.len() > SOON_FREED) {
+            // Where no thread is to be had it is dropped here.
+            let _ = std::thread::Builder::new().spawn(move || drop(cleared));
+        }
     }
 
     /// Those whom entries belong to, as of now.
