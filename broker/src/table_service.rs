@@ -17,6 +17,9 @@ use crate::clock::Clock;
 use crate::configure::{Weights, configure};
 use crate::tables::Tables;
 
+/// Entries of a table that are listed at a time, before requests have their turn.
+const PORTION: usize = 500;
+
 /// Serves the tables of a broker.
 #[derive(Debug, Clone)]
 pub(crate) struct TableService {
@@ -109,19 +112,21 @@ impl EdgeRouter for TableService {
             id.limit as usize
         };
         let owners = self.tables.owners();
-        let entries = table
-            .page(offset, limit)
-            .into_iter()
-            .map(|entry| forwarding_table::Entry {
+        let mut listing = table.list(offset, limit);
+        let paged = id.offset != 0 || id.limit != 0;
+        let total = if paged { listing.total() as u64 } else { 0 };
+        let mut entries = Vec::with_capacity(listing.left());
+        while listing.left() > 0 {
+            let portion = listing.take(PORTION).into_iter();
+            entries.extend(portion.map(|entry| forwarding_table::Entry {
                 lambda: entry.lambda,
                 destination: entry.destination,
                 weight: entry.weight,
                 r#final: entry.is_final,
                 owner: owners.name(entry.owner).to_owned(),
-            });
-        let entries = entries.collect();
-        let paged = id.offset != 0 || id.limit != 0;
-        let total = if paged { table.len() as u64 } else { 0 };
+            }));
+            tokio::task::yield_now().await;
+        }
         Ok(Response::new(ForwardingTable {
             entries,
             total,
