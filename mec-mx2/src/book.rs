@@ -6,6 +6,7 @@
 
 mod binding;
 mod context;
+mod fits;
 mod outbox;
 mod places;
 mod record;
@@ -124,7 +125,7 @@ pub(crate) struct Book {
     /// Measured round trips in milliseconds.
     latencies: HashMap<String, u32>,
     routes: Routes,
-    places: BTreeMap<String, Place>,
+    places: fits::Places,
     contexts: HashMap<ContextId, Context>,
     by_app: HashMap<Arc<str>, HashSet<ContextId>>,
     by_owner: HashMap<Arc<str>, usize>,

@@ -4,6 +4,7 @@
 //! names every fault by JSON pointer. What is written depends on the [`Profile`].
 
 mod app;
+mod area;
 mod availability;
 mod context;
 mod filter;
@@ -15,11 +16,12 @@ mod reader;
 mod uri;
 
 pub use app::{AppInfo, Characteristics, LAMBDA_PROVIDER, LAMBDA_VERSION, VendorExtension};
+pub use area::{Area, Ring};
 pub use availability::AvailabilityRequest;
 pub use context::{ContextRequest, Instance, InstanceRequest, Profile, Reply, Update};
 pub use filter::AppFilter;
 pub use list::app_list;
-pub use location::{CivicElement, LocationConstraints, Ring};
+pub use location::{CivicElement, LocationConstraints};
 pub use notification::{InvalidNotification, Notification};
 pub use problem::{Fault, Problem};
 pub use uri::{CallbackUri, Reference};

@@ -1,8 +1,9 @@
 //! Which instance of a context is reached where, and who has to be told when that changes.
 
 use super::context::Context;
+use super::fits::Fits;
 use super::outbox::Message;
-use super::{Book, ContextId};
+use super::{Book, ContextId, Place};
 use crate::model::{Profile, Reference};
 
 impl Book {
@@ -59,21 +60,26 @@ impl Book {
         ];
         let clients = clients.into_iter().flatten();
         let route = self.routes.best(clients, &context.app).cloned();
-        for instance in &mut context.instances {
-            instance.reference = match &instance.location {
-                None => route.clone(),
-                Some(wanted) => {
-                    let places = self.places_of(&context.app);
-                    let fits: Vec<_> = places
-                        .filter(|place| wanted.admits(&place.location))
-                        .map(|place| &place.reference)
-                        .collect();
-                    let there = |r: &Reference| fits.iter().any(|f| f.endpoint() == r.endpoint());
-                    let stays = instance.reference.clone().filter(&there);
-                    let routed = route.clone().filter(&there);
-                    routed.or(stays).or_else(|| fits.first().copied().cloned())
-                }
+        let app = &*context.app;
+        let serves = |endpoint: &str, place: &Place| self.serves(app, endpoint, place);
+        for (instance, fits) in context.instances.iter_mut().zip(&mut context.fits) {
+            let Some(wanted) = &instance.location else {
+                instance.reference = route.clone();
+                continue;
             };
+            let fits = fits.get_or_insert_with(|| Fits::find(&self.places, app, wanted));
+            let there = |reference: &Reference| {
+                let endpoint = reference.endpoint();
+                self.places.get(endpoint).is_some_and(|place| {
+                    serves(endpoint, place) && fits.has(endpoint, place, wanted)
+                })
+            };
+            let stays = || instance.reference.clone().filter(there);
+            let any = || fits.first(&self.places, wanted, serves);
+            let routed = route.clone().filter(there);
+            instance.reference = routed
+                .or_else(stays)
+                .or_else(|| any().map(|place| place.reference.clone()));
         }
     }
 }

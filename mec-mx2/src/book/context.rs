@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use super::fits::Fits;
 use super::outbox::Message;
-use super::{Book, ContextId, ContextView, Effects, Event, Record};
+use super::{Book, ContextId, ContextView, Effects, Event, Place, Record};
 use crate::model::{
     AppInfo, ContextRequest, Fault, Instance, InstanceRequest, Problem, Profile, Update,
 };
@@ -34,6 +35,8 @@ pub(crate) struct Context {
     pub(crate) request: ContextRequest,
     pub(crate) instances: Vec<Instance>,
     pub(crate) caller: Caller,
+    /// Of each instance that wants a place, where it may run, once that was found out.
+    pub(super) fits: Vec<Option<Fits>>,
     pub(super) app: Arc<str>,
     pub(super) device_app: Arc<str>,
     /// Bytes that it counts for.
@@ -54,6 +57,19 @@ pub(crate) struct Context {
 impl Context {
     pub(super) fn is_bound(&self) -> bool {
         self.instances.iter().any(|i| i.reference.is_some())
+    }
+
+    /// Takes note of what has become of the computer at `endpoint`, which may serve the application
+    /// if it is at a `place`.
+    pub(super) fn note_place(&mut self, endpoint: &Arc<str>, place: Option<&Place>) {
+        for (instance, known) in self.instances.iter().zip(&mut self.fits) {
+            if let (Some(fits), Some(wanted)) = (known.as_mut(), &instance.location) {
+                let is_there = place.is_some_and(|place| wanted.admits(&place.location));
+                if !fits.note(endpoint, is_there) {
+                    *known = None;
+                }
+            }
+        }
     }
 
     pub(super) fn view(&self, id: ContextId) -> ContextView {
@@ -97,7 +113,7 @@ impl Book {
         };
         let app: Arc<str> = app.name.as_str().into();
         let (id, instances) = (ContextId::random(), request.instances.iter());
-        let instances = instances
+        let instances: Vec<_> = instances
             .map(|instance| Instance {
                 id: ContextId::random().to_string(),
                 location: instance.location.clone(),
@@ -106,6 +122,7 @@ impl Book {
             .collect();
         let mut context = Context {
             device_app: request.device_app.as_str().into(),
+            fits: instances.iter().map(|_| None).collect(),
             instances,
             caller,
             app,
@@ -253,8 +270,11 @@ impl Book {
             context.request.callback = Some(callback);
         }
         for (target, instance) in targets.into_iter().zip(update.instances) {
-            if let Some(location) = instance.location {
-                context.instances[target].location = Some(location);
+            if instance.location.is_some()
+                && context.instances[target].location != instance.location
+            {
+                context.instances[target].location = instance.location;
+                context.fits[target] = None;
             }
         }
         self.bytes += growth;

@@ -1,6 +1,7 @@
 //! Where computers are, and which applications can run there.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
+use std::sync::Arc;
 
 use super::outbox::Message;
 use super::{Book, MAX_PLACES, Record};
@@ -17,6 +18,13 @@ pub struct Place {
     pub apps: Vec<String>,
 }
 
+impl Place {
+    /// Whether it serves `app`, or would if a route led there.
+    pub(super) fn may_serve(&self, app: &str) -> bool {
+        self.apps.is_empty() || self.apps.iter().any(|served| served == app)
+    }
+}
+
 /// Applications that one place may name.
 const MAX_APPS_OF_PLACE: usize = 1024;
 
@@ -29,7 +37,7 @@ impl Book {
                 "a computer may serve at most 1024 applications",
             ));
         }
-        let endpoint = place.reference.endpoint().to_owned();
+        let endpoint: Arc<str> = place.reference.endpoint().into();
         match self.places.get(&endpoint) {
             Some(known) if *known == place => return Ok(()),
             None if self.places.len() >= MAX_PLACES => {
@@ -41,14 +49,14 @@ impl Book {
         let before = self.available_of(&apps);
         self.effects.records.push(Record::Place(place.clone()));
         let new = place.clone();
-        let known = self.places.insert(endpoint, place);
+        let known = self.places.insert(endpoint.clone(), place);
         for (app, before) in apps.iter().zip(before) {
             let after = self.available(app);
             if after != before {
                 self.announce(app, &before, &after);
             }
-            let served = |place: &Place| place.apps.is_empty() || place.apps.contains(app);
-            if served(&new) || known.as_ref().is_some_and(served) {
+            if new.may_serve(app) || known.as_ref().is_some_and(|known| known.may_serve(app)) {
+                self.note_place(&endpoint, app);
                 self.rebind_app(app, now_ms);
             }
         }
@@ -64,12 +72,25 @@ impl Book {
             .records
             .push(Record::NoPlace(endpoint.to_owned()));
         let apps: Vec<_> = self.by_app.keys().cloned().collect();
+        let endpoint: Arc<str> = endpoint.into();
         for app in apps {
-            if place.apps.is_empty() || place.apps.iter().any(|served| **served == *app) {
+            if place.may_serve(&app) {
+                self.note_place(&endpoint, &app);
                 self.rebind_app(&app, now_ms);
             }
         }
         true
+    }
+
+    /// Tells the contexts of an application what has become of the computer at `endpoint`.
+    fn note_place(&mut self, endpoint: &Arc<str>, app: &str) {
+        let place = self.places.get(endpoint);
+        let place = place.filter(|place| place.may_serve(app));
+        for id in self.by_app.get(app).into_iter().flatten() {
+            if let Some(context) = self.contexts.get_mut(id) {
+                context.note_place(endpoint, place);
+            }
+        }
     }
 
     pub(crate) fn places(&self) -> impl Iterator<Item = &Place> {
@@ -78,25 +99,23 @@ impl Book {
 
     /// The places at which `app` can run, each once.
     pub(crate) fn available(&self, app: &str) -> Vec<LocationConstraints> {
-        let mut places: Vec<LocationConstraints> = Vec::new();
-        for place in self.places_of(app) {
-            if !places.contains(&place.location) {
-                places.push(place.location.clone());
-            }
-        }
+        // Compared as text, since each with each takes too long where they are many.
+        let mut known = HashSet::new();
+        let places = self.places.iter();
         places
+            .filter(|(endpoint, place)| self.serves(app, endpoint, place))
+            .filter(|(_, place)| known.insert(place.location.to_json().to_string()))
+            .map(|(_, place)| place.location.clone())
+            .collect()
     }
 
-    /// The computers that serve `app` and of which is known where they are.
-    pub(super) fn places_of(&self, app: &str) -> impl Iterator<Item = &Place> {
-        self.places.iter().filter_map(move |(endpoint, place)| {
-            let serves = if place.apps.is_empty() {
-                self.routes.leads_to(app, endpoint)
-            } else {
-                place.apps.iter().any(|served| served == app)
-            };
-            serves.then_some(place)
-        })
+    /// Whether the computer at `endpoint`, which is at `place`, serves `app`.
+    pub(super) fn serves(&self, app: &str, endpoint: &str, place: &Place) -> bool {
+        if place.apps.is_empty() {
+            self.routes.leads_to(app, endpoint)
+        } else {
+            place.may_serve(app)
+        }
     }
 
     fn available_of(&self, apps: &BTreeSet<String>) -> Vec<Vec<LocationConstraints>> {

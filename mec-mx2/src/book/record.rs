@@ -211,6 +211,7 @@ fn context(value: &Value) -> Option<Context> {
         seen_ms: value.get("seen")?.as_u64()?,
         standing: Standing::Reachable,
         held: false,
+        fits: instances.iter().map(|_| None).collect(),
         instances,
         request,
     })

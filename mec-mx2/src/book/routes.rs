@@ -1,6 +1,6 @@
 //! Which client reaches which application where.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::{Book, MAX_ROUTES, Record};
 use crate::model::Reference;
@@ -44,6 +44,8 @@ const MAX_BYTES: usize = 300;
 #[derive(Debug, Default)]
 pub(crate) struct Routes {
     by_app: BTreeMap<String, BTreeMap<String, Reference>>,
+    /// How many lead where, of each application.
+    ends: HashMap<String, HashMap<String, usize>>,
     count: usize,
 }
 
@@ -71,8 +73,8 @@ impl Routes {
 
     /// Whether anybody reaches `app` there.
     pub(super) fn leads_to(&self, app: &str, endpoint: &str) -> bool {
-        let routes = self.by_app.get(app);
-        routes.is_some_and(|routes| routes.values().any(|r| r.endpoint() == endpoint))
+        let ends = self.ends.get(app);
+        ends.is_some_and(|ends| ends.contains_key(endpoint))
     }
 
     pub(crate) fn all(&self) -> impl Iterator<Item = Route> {
@@ -86,22 +88,45 @@ impl Routes {
     }
 
     fn set(&mut self, client: &str, app: &str, reference: Reference) -> Option<Reference> {
+        let ends = self.ends.entry(app.to_owned()).or_default();
+        *ends.entry(reference.endpoint().to_owned()).or_default() += 1;
         let routes = self.by_app.entry(app.to_owned()).or_default();
         let before = routes.insert(client.to_owned(), reference);
-        self.count += usize::from(before.is_none());
+        match &before {
+            Some(before) => self.leads_no_more(app, before),
+            None => self.count += 1,
+        }
         before
+    }
+
+    fn leads_no_more(&mut self, app: &str, reference: &Reference) {
+        let Some(ends) = self.ends.get_mut(app) else {
+            return;
+        };
+        if let Some(count) = ends.get_mut(reference.endpoint()) {
+            *count -= 1;
+            if *count == 0 {
+                ends.remove(reference.endpoint());
+            }
+        }
+        if ends.is_empty() {
+            self.ends.remove(app);
+        }
     }
 
     fn remove(&mut self, client: &str, app: &str) -> bool {
         let Some(routes) = self.by_app.get_mut(app) else {
             return false;
         };
-        let known = routes.remove(client).is_some();
+        let known = routes.remove(client);
         if routes.is_empty() {
             self.by_app.remove(app);
         }
-        self.count -= usize::from(known);
-        known
+        if let Some(reference) = &known {
+            self.leads_no_more(app, reference);
+            self.count -= 1;
+        }
+        known.is_some()
     }
 }
 

@@ -1,5 +1,7 @@
 //! The book by example: who is told what, in which order, and what a restart keeps.
 
+mod areas;
+
 use serde_json::json;
 
 use super::*;

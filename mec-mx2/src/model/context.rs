@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::location::LocationConstraints;
+use super::location::{LocationConstraints, MAX_POINTS};
 use super::problem::{Fault, Problem};
 use super::reader::{Faults, Object, parse_object};
 use super::uri::{CallbackUri, Reference};
@@ -321,7 +321,14 @@ fn instances(info: &Object<'_>, faults: &mut Faults) -> Vec<InstanceRequest> {
             location,
         }
     });
-    read.collect()
+    let read: Vec<_> = read.collect();
+    let points = read
+        .iter()
+        .filter_map(|instance| instance.location.as_ref());
+    if points.map(LocationConstraints::num_points).sum::<usize>() > MAX_POINTS {
+        faults.add(at, "must have areas of at most 1024 points, all together");
+    }
+    read
 }
 
 impl Instance {

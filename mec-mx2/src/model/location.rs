@@ -2,12 +2,13 @@
 
 use serde_json::{Map, Value, json};
 
+use super::area::{Area, Ring};
 use super::reader::{Faults, Object};
 
 /// Civic address elements that a place may have.
 const MAX_CIVIC: usize = 32;
-/// Points that an area may have.
-const MAX_POINTS: usize = 1024;
+/// Points that an area may have, and all areas of a request together.
+pub(super) const MAX_POINTS: usize = 1024;
 const MAX_RINGS: usize = 16;
 /// Longest civic value, in characters.
 const MAX_CIVIC_CHARS: usize = 255;
@@ -21,9 +22,6 @@ pub struct CivicElement {
     pub ca_value: String,
 }
 
-/// A closed line of longitudes and latitudes; first and last point are the same.
-pub type Ring = Vec<[f64; 2]>;
-
 /// A place. At least one member is there; address and area exclude each other.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct LocationConstraints {
@@ -31,8 +29,8 @@ pub struct LocationConstraints {
     pub country: Option<String>,
     /// Within that country.
     pub civic: Vec<CivicElement>,
-    /// A polygon as in RFC 7946: its outline, then its holes.
-    pub area: Vec<Ring>,
+    /// A polygon.
+    pub area: Option<Area>,
 }
 
 impl LocationConstraints {
@@ -45,10 +43,8 @@ impl LocationConstraints {
             faults.add(object.at("countryCode"), "must be two capital letters");
         }
         let civic = civic(object, faults);
-        let area = match object.object("area", faults) {
-            Some(area) => polygon(&area, faults),
-            None => Vec::new(),
-        };
+        let area = object.object("area", faults);
+        let area = area.and_then(|area| polygon(&area, faults));
         if country.is_none() && object.get("area").is_none() {
             faults.add(
                 object.at("countryCode"),
@@ -95,8 +91,8 @@ impl LocationConstraints {
             let civic = civic.map(|e| json!({"caType": e.ca_type, "caValue": e.ca_value}));
             object.insert("civicAddressElement".to_owned(), civic.collect());
         }
-        if !self.area.is_empty() {
-            let area = json!({"type": "Polygon", "coordinates": self.area});
+        if let Some(area) = &self.area {
+            let area = json!({"type": "Polygon", "coordinates": area.rings()});
             object.insert("area".to_owned(), area);
         }
         Value::Object(object)
@@ -110,34 +106,34 @@ impl LocationConstraints {
             (None, _) => true,
             (Some(wanted), Some(there)) => wanted == there,
             // An area without a country says where it is well enough.
-            (Some(_), None) => !self.area.is_empty() && !place.area.is_empty(),
+            (Some(_), None) => self.area.is_some() && place.area.is_some(),
         };
-        let civic = self.civic.iter().all(|wanted| {
-            let mut there = place.civic.iter();
-            there.any(|e| {
-                e.ca_type == wanted.ca_type
-                    && e.ca_value.to_lowercase() == wanted.ca_value.to_lowercase()
+        country
+            && self.civic.iter().all(|wanted| {
+                let mut there = place.civic.iter();
+                there.any(|e| e.ca_type == wanted.ca_type && same(&e.ca_value, &wanted.ca_value))
             })
-        });
-        country && civic && (self.area.is_empty() || self.contains_area(place))
+            && match (&self.area, &place.area) {
+                (None, _) => true,
+                (Some(_), None) => false,
+                (Some(wanted), Some(there)) => wanted.contains(there),
+            }
     }
 
-    /// Every corner of the other area lies in this one, and no corner of this one's holes
-    /// in the other.
-    fn contains_area(&self, place: &Self) -> bool {
-        let Some(outline) = place.area.first() else {
-            return false;
-        };
-        let corners = outline.iter().all(|point| contains(&self.area, *point));
-        let holes = self.area.iter().skip(1).flatten();
-        let crossing = edges(outline).any(|edge| {
-            self.area
-                .iter()
-                .flat_map(edges)
-                .any(|other| cross(edge, other))
-        });
-        corners && !crossing && !holes.into_iter().any(|p| inside(outline, *p))
+    /// How many points its area is of.
+    pub(super) fn num_points(&self) -> usize {
+        self.area.as_ref().map_or(0, Area::num_points)
     }
+}
+
+/// Whether two texts differ in case alone.
+fn same(one: &str, other: &str) -> bool {
+    // By way of capitals, since some letters have two small ones.
+    fn folded(text: &str) -> impl Iterator<Item = char> {
+        let capitals = text.chars().flat_map(char::to_uppercase);
+        capitals.flat_map(char::to_lowercase)
+    }
+    folded(one).eq(folded(other))
 }
 
 fn civic(object: &Object<'_>, faults: &mut Faults) -> Vec<CivicElement> {
@@ -165,7 +161,7 @@ fn civic(object: &Object<'_>, faults: &mut Faults) -> Vec<CivicElement> {
     read.collect()
 }
 
-fn polygon(area: &Object<'_>, faults: &mut Faults) -> Vec<Ring> {
+fn polygon(area: &Object<'_>, faults: &mut Faults) -> Option<Area> {
     if let Some(kind) = area.text("type", 32, faults)
         && kind != "Polygon"
     {
@@ -176,11 +172,19 @@ fn polygon(area: &Object<'_>, faults: &mut Faults) -> Vec<Ring> {
         if area.get("coordinates").is_none() {
             faults.add(at, "is required");
         }
-        return Vec::new();
+        return None;
     };
     if rings.is_empty() || rings.len() > MAX_RINGS {
         faults.add(at, "must have from 1 to 16 rings");
-        return Vec::new();
+        return None;
+    }
+    let points = rings.iter().filter_map(Value::as_array).map(Vec::len);
+    if points.sum::<usize>() > MAX_POINTS {
+        faults.add(
+            at,
+            "must have at most 1024 points, those of all rings together",
+        );
+        return None;
     }
     let mut read = Vec::with_capacity(rings.len());
     for (index, ring) in rings.iter().enumerate() {
@@ -189,13 +193,13 @@ fn polygon(area: &Object<'_>, faults: &mut Faults) -> Vec<Ring> {
             Err(reason) => faults.add(format!("{at}/{index}"), reason),
         }
     }
-    read
+    Area::new(read)
 }
 
 fn ring(value: &Value) -> Result<Ring, &'static str> {
     let points = value.as_array().ok_or("must be an array of points")?;
-    if points.len() < 4 || points.len() > MAX_POINTS {
-        return Err("must have from 4 to 1024 points");
+    if points.len() < 4 {
+        return Err("must have at least 4 points");
     }
     let ring: Ring = points.iter().map(point).collect::<Option<_>>().ok_or(
         "must be of points, each an array of a longitude from -180 to 180 and a latitude from -90 to 90",
@@ -216,50 +220,6 @@ fn point(value: &Value) -> Option<[f64; 2]> {
     (x.abs() <= 180.0 && y.abs() <= 90.0).then_some([x, y])
 }
 
-/// In the outline, and in none of the holes; the border counts as inside.
-fn contains(area: &[Ring], point: [f64; 2]) -> bool {
-    match area.split_first() {
-        Some((outline, holes)) => {
-            (on_border(outline, point) || inside(outline, point))
-                && !holes
-                    .iter()
-                    .any(|hole| inside(hole, point) && !on_border(hole, point))
-        }
-        None => false,
-    }
-}
-
-/// By the number of edges to the right of the point (even-odd rule).
-fn inside(ring: &Ring, [x, y]: [f64; 2]) -> bool {
-    let crossings = edges(ring).filter(|([x1, y1], [x2, y2])| {
-        (*y1 > y) != (*y2 > y) && x < (x2 - x1) * (y - y1) / (y2 - y1) + x1
-    });
-    crossings.count() % 2 == 1
-}
-
-fn on_border(ring: &Ring, point: [f64; 2]) -> bool {
-    edges(ring).any(|(a, b)| {
-        side(a, b, point) == 0.0
-            && (a[0].min(b[0])..=a[0].max(b[0])).contains(&point[0])
-            && (a[1].min(b[1])..=a[1].max(b[1])).contains(&point[1])
-    })
-}
-
-/// Whether two edges cross in a point that is an end of neither.
-fn cross((a, b): ([f64; 2], [f64; 2]), (c, d): ([f64; 2], [f64; 2])) -> bool {
-    let opposite = |x: f64, y: f64| (x > 0.0 && y < 0.0) || (x < 0.0 && y > 0.0);
-    opposite(side(a, b, c), side(a, b, d)) && opposite(side(c, d, a), side(c, d, b))
-}
-
-/// On which side of the line from `a` to `b` the point is; 0 on it.
-fn side(a: [f64; 2], b: [f64; 2], p: [f64; 2]) -> f64 {
-    (b[0] - a[0]) * (p[1] - a[1]) - (b[1] - a[1]) * (p[0] - a[0])
-}
-
-fn edges(ring: &Ring) -> impl Iterator<Item = ([f64; 2], [f64; 2])> {
-    ring.windows(2).map(|pair| (pair[0], pair[1]))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -276,6 +236,12 @@ mod tests {
             [x, size],
             [x, 0.0]
         ])
+    }
+
+    #[test]
+    fn names_match_whatever_their_case() {
+        assert!(same("PISA", "Pisa") && same("ΟΔΟΣ", "οδος") && same("Οδός", "οδόσ"));
+        assert!(!same("Pisa", "Pis") && !same("", "P"));
     }
 
     #[test]
@@ -321,6 +287,10 @@ mod tests {
             (
                 json!({"area": {"coordinates": [[[0, 0]]]}}),
                 "/area/coordinates/0",
+            ),
+            (
+                json!({"area": {"coordinates": vec![vec![[0, 0]; 600]; 2]}}),
+                "/area/coordinates",
             ),
             (
                 json!({"countryCode": "IT", "civicAddressElement": [{"caType": 1}]}),
