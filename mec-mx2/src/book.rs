@@ -64,7 +64,7 @@ pub(crate) struct Bounds {
     pub(crate) contexts: usize,
     /// Of all contexts' requests together.
     pub(crate) bytes: usize,
-    /// Of one owner that says who it is.
+    /// Of one owner, or of one address where nobody says who it is.
     pub(crate) contexts_per_owner: usize,
     /// Notifications that wait for one context.
     pub(crate) queue: usize,
@@ -128,7 +128,9 @@ pub(crate) struct Book {
     places: fits::Places,
     contexts: HashMap<ContextId, Context>,
     by_app: HashMap<Arc<str>, HashSet<ContextId>>,
-    by_owner: HashMap<Arc<str>, usize>,
+    by_owner: HashMap<context::Owner, usize>,
+    /// Those of the older interface.
+    by_device: HashMap<context::Named, HashSet<ContextId>>,
     bytes: usize,
     outboxes: HashMap<ContextId, outbox::Outbox>,
     effects: Effects,
@@ -146,6 +148,7 @@ impl Book {
             contexts: HashMap::new(),
             by_app: HashMap::new(),
             by_owner: HashMap::new(),
+            by_device: HashMap::new(),
             bytes: 0,
             outboxes: HashMap::new(),
             effects: Effects::default(),

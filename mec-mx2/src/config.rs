@@ -108,7 +108,8 @@ pub struct ContextsConfig {
     pub max: usize,
     /// Bytes of the requests of all of them together.
     pub max_bytes: usize,
-    /// Contexts of one owner, where clients say who they are.
+    /// Contexts of one owner or, where clients do not say who they are, of one address that is not
+    /// the loopback.
     pub max_per_owner: usize,
     /// How long a context is kept that no computer serves.
     #[serde(with = "duration")]

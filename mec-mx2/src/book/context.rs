@@ -1,5 +1,6 @@
 //! The life of a context: created, changed, deleted by its owner or by the system.
 
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -18,6 +19,52 @@ pub(crate) struct Caller {
     pub(crate) address: Arc<str>,
     /// Who it is, if clients have to say so.
     pub(crate) subject: Option<Arc<str>>,
+}
+
+/// Whose contexts are counted together.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) enum Owner {
+    Subject(Arc<str>),
+    /// The network that one host has to itself.
+    Address(IpAddr),
+}
+
+impl Caller {
+    /// `None`: those on this machine, who do not say who they are.
+    fn owner(&self) -> Option<Owner> {
+        if let Some(subject) = &self.subject {
+            return Some(Owner::Subject(subject.clone()));
+        }
+        let address = self.address.parse::<IpAddr>().ok()?.to_canonical();
+        let network = match address {
+            IpAddr::V4(_) => address,
+            IpAddr::V6(address) => {
+                let [a, b, c, d, ..] = address.segments();
+                Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0).into()
+            }
+        };
+        (!address.is_loopback()).then_some(Owner::Address(network))
+    }
+}
+
+/// Whom the older interface takes for the same device application: who says so, and is the same
+/// subject or, where nobody says who it is, asks from the same address.
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub(super) struct Named {
+    subject: Option<Arc<str>>,
+    address: Option<Arc<str>>,
+    device_app: Arc<str>,
+}
+
+impl Named {
+    fn new(caller: &Caller, device_app: &Arc<str>) -> Self {
+        let address = caller.subject.is_none().then(|| caller.address.clone());
+        Self {
+            subject: caller.subject.clone(),
+            address,
+            device_app: device_app.clone(),
+        }
+    }
 }
 
 /// Whether a context's device application can be told things.
@@ -160,7 +207,7 @@ impl Book {
         if self.contexts.len() >= self.bounds.contexts || self.bytes + charge > self.bounds.bytes {
             return Err(Problem::overloaded("there are too many contexts", 60));
         }
-        let own = caller.subject.as_ref().and_then(|s| self.by_owner.get(s));
+        let own = caller.owner().and_then(|owner| self.by_owner.get(&owner));
         if own.is_some_and(|own| *own >= self.bounds.contexts_per_owner) {
             return Err(Problem::forbidden("you have too many contexts"));
         }
@@ -198,8 +245,12 @@ impl Book {
             .entry(context.app.clone())
             .or_default()
             .insert(id);
-        if let Some(owner) = &context.caller.subject {
-            *self.by_owner.entry(owner.clone()).or_default() += 1;
+        if let Some(owner) = context.caller.owner() {
+            *self.by_owner.entry(owner).or_default() += 1;
+        }
+        if context.request.profile == Profile::Legacy {
+            let named = Named::new(&context.caller, &context.device_app);
+            self.by_device.entry(named).or_default().insert(id);
         }
         self.contexts.insert(id, context);
     }
@@ -223,13 +274,12 @@ impl Book {
         self.own(id, caller).is_some()
     }
 
-    /// The context that the caller made last for that device application.
+    /// The context of the older interface that the caller made last for that device application.
     pub(crate) fn of_device_app(&self, device_app: &str, caller: &Caller) -> Option<ContextId> {
-        let own = self.contexts.iter().filter(|(_, context)| {
-            context.request.device_app == device_app && context.caller.subject == caller.subject
-        });
-        own.max_by_key(|(_, context)| context.seen_ms)
-            .map(|(id, _)| *id)
+        let named = Named::new(caller, &device_app.into());
+        let own = self.by_device.get(&named).into_iter().flatten();
+        own.copied()
+            .max_by_key(|id| self.contexts.get(id).map(|context| context.seen_ms))
     }
 
     /// What `request` would change of a context and cannot.
@@ -328,12 +378,19 @@ impl Book {
                 self.by_app.remove(&context.app);
             }
         }
-        if let Some(owner) = &context.caller.subject
-            && let Some(count) = self.by_owner.get_mut(owner)
+        if let Some(owner) = context.caller.owner()
+            && let Some(count) = self.by_owner.get_mut(&owner)
         {
             *count -= 1;
             if *count == 0 {
-                self.by_owner.remove(owner);
+                self.by_owner.remove(&owner);
+            }
+        }
+        let named = Named::new(&context.caller, &context.device_app);
+        if let Some(others) = self.by_device.get_mut(&named) {
+            others.remove(&id);
+            if others.is_empty() {
+                self.by_device.remove(&named);
             }
         }
         let Effects {

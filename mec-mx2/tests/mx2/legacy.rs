@@ -161,3 +161,36 @@ async fn an_update_goes_by_the_device_application_where_the_path_names_nothing()
         (403, None)
     );
 }
+
+#[tokio::test]
+async fn an_update_by_device_application_reaches_no_context_of_others() {
+    let server = server(|config| {
+        config.auth.trusted_proxies = vec!["127.0.0.0/8".parse().unwrap()];
+    })
+    .await;
+    let state = server.state();
+    state.add_app(AppInfo::lambda("a").unwrap()).unwrap();
+    state.associate("", "a", "h:1").unwrap();
+    let put = async |address: &str, ue_app: &str| {
+        let headers = [("X-Forwarded-For", address)];
+        let path = format!("{CONTEXTS}/anything");
+        let body = body(ue_app, "a", "").to_string();
+        crate::support::send(&server, "PUT", &path, &headers, body)
+            .await
+            .status
+    };
+    let headers = [("X-Forwarded-For", "10.0.0.1")];
+    let own = body("ue-1", "a", "").to_string();
+    let made = crate::support::send(&server, "POST", CONTEXTS, &headers, own).await;
+    assert_eq!(made.status, 201);
+    assert_eq!(put("10.0.0.2", "ue-1").await, 403);
+    assert_eq!(put("10.0.0.1", "ue-1").await, 204);
+    // Nor one of the standard's, which has an identifier that nobody else knows.
+    let standard = crate::support::context("http://10.0.0.1/").to_string();
+    let path = "/dev_app/v1/app_contexts";
+    state.add_app(AppInfo::lambda("clambda0").unwrap()).unwrap();
+    state.associate("", "clambda0", "h:1").unwrap();
+    let made = crate::support::send(&server, "POST", path, &headers, standard).await;
+    assert_eq!(made.status, 201);
+    assert_eq!(put("10.0.0.1", "dev-1").await, 403);
+}
