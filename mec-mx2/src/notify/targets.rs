@@ -6,7 +6,7 @@ use ipnet::IpNet;
 
 /// Which addresses may be called back: public ones, those listed, and the address that a
 /// context was created from. Never those that are no single host; and the loopback only if
-/// the server itself is there, or it is listed.
+/// the server itself is there and the context was created from there, or it is listed.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Targets {
     pub(crate) loopback: bool,
@@ -25,7 +25,9 @@ impl Targets {
             return true;
         }
         if address.is_loopback() {
-            return self.loopback;
+            // Behind a proxy of this machine, the server is there and its clients are not.
+            return self.loopback
+                && creator.is_some_and(|creator| creator.to_canonical().is_loopback());
         }
         creator.is_some_and(|creator| creator.to_canonical() == address) || is_public(address)
     }
@@ -119,11 +121,14 @@ mod tests {
             loopback: true,
             allow: Vec::new(),
         };
-        assert!(
-            admits(&local, "127.0.0.1")
-                && admits(&local, "::1")
-                && admits(&local, "::ffff:127.0.0.1")
-        );
+        for creator in ["127.0.0.1", "::1", "::ffff:127.0.0.9"] {
+            for here in ["127.0.0.1", "::1", "::ffff:127.0.0.1"] {
+                assert!(local.admit(here.parse().unwrap(), creator.parse().ok()));
+            }
+        }
+        for creator in [None, "8.8.8.8".parse().ok()] {
+            assert!(!local.admit("127.0.0.1".parse().unwrap(), creator));
+        }
         assert!(!admits(&local, "10.0.0.1"));
         let listed = Targets {
             loopback: false,

@@ -287,6 +287,22 @@ async fn nobody_reaches_inside_a_network_through_the_server() {
 }
 
 #[tokio::test]
+async fn a_client_behind_a_proxy_does_not_reach_the_machine_of_the_server() {
+    let server = server(|config| {
+        config.auth.trusted_proxies = vec!["127.0.0.0/8".parse().unwrap()];
+    })
+    .await;
+    serve(&server);
+    let body = context("http://127.0.0.1:1/").to_string();
+    for (address, status) in [("8.8.8.8", 400), ("127.0.0.1", 201)] {
+        let headers = [("X-Forwarded-For", address)];
+        let path = "/dev_app/v1/app_contexts";
+        let answer = crate::support::send(&server, "POST", path, &headers, body.clone()).await;
+        assert_eq!(answer.status, status, "{answer:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_server_for_everybody_does_not_call_its_own_machine() {
     let server = server(|config| config.api.root = "http://0.0.0.0:0".parse().unwrap()).await;
     serve(&server);
