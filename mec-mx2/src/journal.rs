@@ -19,7 +19,8 @@ use tokio::sync::watch;
 
 use crate::book::{Book, Bounds, Record};
 
-/// Bytes that wait to be written beyond which nothing new is accepted.
+/// Bytes that wait to be written beyond which nothing new is accepted. What changes all the same
+/// while the disk takes nothing is written down by writing down everything, once it does.
 const MAX_WAITING: usize = 16 << 20;
 
 /// Why the folder cannot be used.
@@ -54,7 +55,40 @@ struct Waiting {
     /// Changes so far.
     number: u64,
     stop: bool,
+    /// The thread writes, or tries to.
+    busy: bool,
     failing: bool,
+    /// Lines were left out: everything has to be written down anew.
+    lost: bool,
+}
+
+impl Waiting {
+    fn append(&mut self, records: &[Record]) -> u64 {
+        self.number += 1;
+        if self.busy && self.lines.len() > MAX_WAITING {
+            self.lost = true;
+            self.lines = Vec::new();
+        }
+        if !self.lost {
+            self.add(records);
+        }
+        self.number
+    }
+
+    fn add(&mut self, records: &[Record]) {
+        for record in records {
+            self.lines.extend_from_slice(record.to_line().as_bytes());
+        }
+    }
+
+    /// Puts all that there is behind what was written before, in place of it.
+    fn begin_anew(&mut self, all: &[Record]) {
+        self.lost = false;
+        self.number += 1;
+        self.lines = fold::ANEW.into();
+        self.add(all);
+        self.lines.extend_from_slice(fold::THAT_IS_ALL);
+    }
 }
 
 impl Journal {
@@ -108,11 +142,7 @@ impl Journal {
     /// Puts changes behind those that wait. Returns the number of the last.
     pub(crate) fn append(&self, records: &[Record]) -> u64 {
         let mut waiting = self.shared.lock();
-        for record in records {
-            waiting.lines.extend_from_slice(record.to_line().as_bytes());
-        }
-        waiting.number += 1;
-        let number = waiting.number;
+        let number = waiting.append(records);
         drop(waiting);
         self.shared.wake.notify_one();
         number
@@ -121,7 +151,20 @@ impl Journal {
     /// Whether changes cannot be written, or not as fast as they come.
     pub(crate) fn is_behind(&self) -> bool {
         let waiting = self.shared.lock();
-        waiting.failing || waiting.lines.len() > MAX_WAITING
+        waiting.failing || waiting.lost || waiting.lines.len() > MAX_WAITING
+    }
+
+    /// Whether changes are missing, and the disk takes something again: then
+    /// [`Self::begin_anew`] has to follow before any other change.
+    pub(crate) fn is_incomplete(&self) -> bool {
+        let waiting = self.shared.lock();
+        waiting.lost && !waiting.busy
+    }
+
+    /// Puts all that there is behind what was written before, in place of it.
+    pub(crate) fn begin_anew(&self, all: &[Record]) {
+        self.shared.lock().begin_anew(all);
+        self.shared.wake.notify_one();
     }
 
     /// Waits until a change is written, at most for `patience`. Returns whether it is.
@@ -147,5 +190,74 @@ impl Drop for Journal {
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, Waiting> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::AppInfo;
+
+    const BOUNDS: Bounds = Bounds {
+        contexts: 100,
+        bytes: 1 << 20,
+        contexts_per_owner: 10,
+        queue: 8,
+    };
+
+    fn app(name: &str) -> Record {
+        Record::App(AppInfo::lambda(name).unwrap())
+    }
+
+    #[test]
+    fn what_waits_for_a_disk_that_takes_nothing_is_bounded() {
+        let mut waiting = Waiting {
+            busy: true,
+            lines: vec![b'\n'; MAX_WAITING],
+            ..Waiting::default()
+        };
+        for number in 1..=100 {
+            assert_eq!(waiting.append(&[app("some")]), number);
+        }
+        assert!(waiting.lost && waiting.lines.is_empty());
+        waiting.begin_anew(&[app("all")]);
+        assert!(!waiting.lost);
+        assert_eq!(waiting.append(&[app("more")]), 102);
+        let text = String::from_utf8(waiting.lines).unwrap();
+        assert_eq!(text.lines().count(), 4);
+    }
+
+    #[tokio::test]
+    async fn what_was_left_out_is_there_after_beginning_anew() {
+        let folder = tempfile::tempdir().unwrap();
+        let names = |book: &Book| {
+            let all = crate::model::AppFilter::default();
+            book.apps(&all)
+                .map(|(app, _)| app.name.clone())
+                .collect::<Vec<_>>()
+        };
+        let written = async |journal: &Journal, number| {
+            assert!(journal.written(number, Duration::from_secs(60)).await);
+        };
+        let (journal, _) = Journal::open(folder.path(), false, BOUNDS, 0).unwrap();
+        let number = journal.append(&[app("old")]);
+        written(&journal, number).await;
+        journal.shared.lock().lost = true;
+        assert!(journal.is_behind() && journal.is_incomplete());
+        journal.append(&[app("lost")]);
+        journal.begin_anew(&[app("kept")]);
+        assert!(!journal.is_incomplete());
+        let number = journal.append(&[app("new")]);
+        written(&journal, number).await;
+        drop(journal);
+        let (journal, book) = Journal::open(folder.path(), false, BOUNDS, 0).unwrap();
+        assert_eq!(names(&book), ["kept", "new"]);
+        // As if the power had gone in the middle of it.
+        let mut cut = fold::ANEW.to_vec();
+        cut.extend_from_slice(app("cut").to_line().as_bytes());
+        drop(journal);
+        std::fs::write(folder.path().join("log.99"), cut).unwrap();
+        let (_journal, book) = Journal::open(folder.path(), false, BOUNDS, 0).unwrap();
+        assert_eq!(names(&book), ["kept", "new"]);
     }
 }

@@ -66,6 +66,10 @@ fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
+fn behind() -> Problem {
+    Problem::overloaded("contexts cannot be written down fast enough", 5)
+}
+
 /// A new context whose creator does not know it yet. Dropped before it is written down,
 /// it never was; dropped later, what happened to it in the meantime may be told.
 #[derive(Debug)]
@@ -176,6 +180,7 @@ impl Mx2 {
 
     /// Writes what waits and lets go of the folder.
     pub(crate) fn close(&self) {
+        self.begin_anew_if_due();
         let journal = self.journal_slot().take();
         drop(journal);
     }
@@ -290,11 +295,7 @@ impl Mx2 {
         caller: Caller,
         charge: usize,
     ) -> Result<(Held, Value), Problem> {
-        let behind = || Problem::overloaded("contexts cannot be written down fast enough", 5);
-        let journal = self.journal();
-        if journal.as_ref().is_some_and(|journal| journal.is_behind()) {
-            return Err(behind());
-        }
+        let journal = self.writable()?;
         let (created, number) =
             self.change(|book, now| book.create(request, caller, charge, &self.0.scheme, now));
         let (id, answer) = created?;
@@ -337,6 +338,7 @@ impl Mx2 {
         caller: &Caller,
         charge: usize,
     ) -> Result<(), Problem> {
+        self.writable()?;
         let update = request.into_update();
         let (done, number) = self.change(|book, now| book.update(id, update, caller, charge, now));
         done?;
@@ -347,6 +349,26 @@ impl Mx2 {
         let (done, number) = self.change(|book, _| book.delete(id, caller));
         done?;
         self.written(number).await
+    }
+
+    /// The journal, if it is not behind.
+    fn writable(&self) -> Result<Option<Arc<Journal>>, Problem> {
+        let journal = self.journal();
+        match journal {
+            Some(journal) if journal.is_behind() => Err(behind()),
+            journal => Ok(journal),
+        }
+    }
+
+    /// Writes everything down if changes are missing.
+    fn begin_anew_if_due(&self) {
+        let book = self.book();
+        let journal = self.journal_slot();
+        if let Some(journal) = journal.as_ref()
+            && journal.is_incomplete()
+        {
+            journal.begin_anew(&book.snapshot());
+        }
     }
 
     async fn written(&self, number: u64) -> Result<(), Problem> {
@@ -367,6 +389,7 @@ impl Mx2 {
     }
 
     pub(crate) fn sweep(&self, ages: Ages) {
+        self.begin_anew_if_due();
         self.change(|book, now| book.sweep(ages, now));
         let book = self.book();
         let (bytes, waiting) = book.weight();

@@ -10,6 +10,11 @@ use crate::book::{Book, Bounds};
 /// Longest line read, in bytes: a context with all that one request can bring.
 const MAX_LINE: u64 = 4 << 20;
 
+/// Lines around all that there is, which takes the place of everything before. Without the second
+/// the machine has stopped in between, and the first counts for nothing.
+pub(super) const ANEW: &[u8] = b"{\"anew\":true}\n";
+pub(super) const THAT_IS_ALL: &[u8] = b"{\"anew\":false}\n";
+
 /// The folder. Clones are the same.
 #[derive(Debug, Clone)]
 pub(super) struct Files(Arc<Path>);
@@ -48,9 +53,9 @@ impl Files {
 
     fn read(&self, logs: &[u64], bounds: Bounds, now_ms: u64) -> io::Result<Book> {
         let mut book = Book::new(bounds);
-        replay(&mut book, &self.snapshot(), now_ms)?;
+        replay(&mut book, &self.snapshot(), bounds, now_ms)?;
         for number in logs {
-            replay(&mut book, &self.log(*number), now_ms)?;
+            replay(&mut book, &self.log(*number), bounds, now_ms)?;
         }
         Ok(book)
     }
@@ -80,7 +85,7 @@ impl Files {
 
 /// Applies the lines of a file, if it is there. A line that says nothing is skipped: the
 /// last one may have been cut off.
-fn replay(book: &mut Book, path: &Path, now_ms: u64) -> io::Result<()> {
+fn replay(book: &mut Book, path: &Path, bounds: Bounds, now_ms: u64) -> io::Result<()> {
     let file = match File::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
@@ -89,14 +94,25 @@ fn replay(book: &mut Book, path: &Path, now_ms: u64) -> io::Result<()> {
     let mut file = BufReader::new(file);
     let mut line = Vec::new();
     let mut skipped = 0_u64;
+    let mut anew = None;
     loop {
         line.clear();
         let read = io::Read::take(&mut file, MAX_LINE).read_until(b'\n', &mut line)?;
         if read == 0 {
             break;
         }
+        if line == ANEW {
+            anew = Some(Book::new(bounds));
+            continue;
+        }
+        if line == THAT_IS_ALL {
+            if let Some(all) = anew.take() {
+                *book = all;
+            }
+            continue;
+        }
         let text = std::str::from_utf8(&line).unwrap_or_default();
-        if !book.replay(text, now_ms) {
+        if !anew.as_mut().unwrap_or(&mut *book).replay(text, now_ms) {
             skipped += 1;
         }
     }

@@ -70,6 +70,7 @@ pub(super) fn run(shared: &Shared, mut log: Log, files: &Files, bounds: Bounds) 
                 waiting = woken.unwrap_or_else(PoisonError::into_inner);
             }
             std::mem::swap(&mut lines, &mut waiting.lines);
+            waiting.busy = true;
             (waiting.number, waiting.stop)
         };
         let written = write(shared, &mut log, &lines);
@@ -111,7 +112,9 @@ fn write(shared: &Shared, log: &mut Log, lines: &[u8]) -> bool {
         drop(waiting);
         std::thread::sleep(PAUSE);
     }
-    shared.lock().failing = false;
+    let mut waiting = shared.lock();
+    waiting.failing = false;
+    waiting.busy = false;
     true
 }
 
