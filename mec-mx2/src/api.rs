@@ -80,15 +80,15 @@ fn is_legacy(api: &Api, request: &Request) -> bool {
 
 /// Ends what takes too long, and counts.
 async fn within_limits(State(api): State<Arc<Api>>, request: Request, next: Next) -> Response {
-    let interface = if is_legacy(&api, &request) {
-        "mx2"
+    let (interface, problem): (_, fn(&Problem) -> Response) = if is_legacy(&api, &request) {
+        ("mx2", legacy::problem)
     } else {
-        "dev_app"
+        ("dev_app", exchange::problem)
     };
     let response = tokio::time::timeout(REQUEST_LIMIT, next.run(request)).await;
     let response = response.unwrap_or_else(|_| {
         let detail = "the request took too long";
-        exchange::problem(&Problem::new(StatusCode::REQUEST_TIMEOUT, detail))
+        problem(&Problem::new(StatusCode::REQUEST_TIMEOUT, detail))
     });
     api.state
         .metrics()

@@ -180,6 +180,9 @@ impl Book {
         let known = self.apps.remove(&key).is_some();
         if known {
             self.effects.records.push(Record::NoApp(key));
+            if !self.apps.values().any(|app| app.name == name) {
+                self.latencies.remove(name);
+            }
         }
         known
     }

@@ -15,6 +15,8 @@ use tonic::transport::Channel;
 pub enum Answer {
     /// To be printed.
     Text(String),
+    /// What was asked for was not done, for this reason.
+    Failure(String),
     /// Nothing.
     Silence,
     /// The end was asked for.
@@ -58,7 +60,7 @@ impl Commands {
     pub async fn run(&mut self, line: &str) -> Answer {
         match self.carry_out(line).await {
             Ok(answer) => answer,
-            Err(status) => Answer::Text(format!("error: {}", control::explain(&status))),
+            Err(status) => Answer::Failure(format!("error: {}", control::explain(&status))),
         }
     }
 

@@ -49,6 +49,7 @@ async fn serve(server: &Endpoint, tls: Option<Arc<ClientConfig>>) -> anyhow::Res
         server.clone()
     };
     let mut commands = Commands::new(control::channel(&server, tls, TIMEOUT));
+    let mut failures = 0_usize;
     for line in std::io::stdin().lock().lines() {
         match commands.run(&line?).await {
             Answer::Silence => {}
@@ -58,7 +59,12 @@ async fn serve(server: &Endpoint, tls: Option<Arc<ClientConfig>>) -> anyhow::Res
                 writeln!(out, "{text}")?;
                 out.flush()?;
             }
+            Answer::Failure(text) => {
+                failures += 1;
+                writeln!(std::io::stderr(), "{text}")?;
+            }
         }
     }
+    anyhow::ensure!(failures == 0, "{failures} commands failed");
     Ok(())
 }

@@ -186,7 +186,7 @@ async fn line_commands_answer_as_those_of_the_reference() {
         commands.run(&format!("delete {id}")).await,
         Answer::Text("OK".to_owned())
     );
-    let Answer::Text(error) = commands.run("delete x").await else {
+    let Answer::Failure(error) = commands.run("delete x").await else {
         panic!()
     };
     assert!(error.contains("no such context"), "{error}");

@@ -75,3 +75,25 @@ async fn the_command_line_tools_show_and_manage_a_server() {
     assert_eq!(lines, ["OK", "* clambda0 h:7", "Invalid command"]);
     assert!(client.wait().unwrap().success());
 }
+
+#[test]
+fn commands_that_fail_are_complained_about_and_fail_the_program() {
+    // Nobody listens there any more.
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let endpoint = free.local_addr().unwrap().to_string();
+    drop(free);
+    let mut client = Command::new(cargo_bin("ueapplcmproxyclient"))
+        .args(["--server-endpoint", &endpoint])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut input = client.stdin.take().unwrap();
+    input.write_all(b"num-contexts\ntable\n").unwrap();
+    drop(input);
+    let output = client.wait_with_output().unwrap();
+    assert_eq!((output.status.code(), &*output.stdout), (Some(1), &b""[..]));
+    let complaints = String::from_utf8(output.stderr).unwrap();
+    assert!(complaints.matches("error: ").count() >= 2, "{complaints}");
+}
