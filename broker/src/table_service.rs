@@ -144,6 +144,45 @@ impl EdgeRouter for TableService {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use edge_balance::{OptimizerConfig, PolicyConfig, RouteChange};
+    use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+    /// Tasks of one thread.
+    #[tokio::test]
+    async fn others_have_their_turn_while_a_large_table_is_listed() {
+        let clock = Clock::start();
+        let tables = Tables::new(&PolicyConfig::default(), &[], &OptimizerConfig::None, None);
+        let names: Vec<_> = (0..4 * PORTION).map(|n| format!("10.0.0.1:{n}")).collect();
+        let routes: Vec<_> = names
+            .iter()
+            .map(|destination| RouteChange {
+                destination,
+                weight: 1.0,
+                is_final: true,
+            })
+            .collect();
+        tables.preload("f", &routes, clock.now()).unwrap();
+        let service = TableService {
+            tables: Arc::new(tables),
+            clock,
+            weights: Weights::Costs,
+            refused: Arc::default(),
+        };
+        let turns = Arc::new(AtomicUsize::new(0));
+        let other = tokio::spawn({
+            let turns = turns.clone();
+            async move {
+                loop {
+                    turns.fetch_add(1, Relaxed);
+                    tokio::task::yield_now().await;
+                }
+            }
+        });
+        let table = service.get_table(Request::new(TableId::default())).await;
+        assert_eq!(table.unwrap().into_inner().entries.len(), names.len());
+        assert!(turns.load(Relaxed) >= 3);
+        other.abort();
+    }
 
     #[test]
     fn a_long_text_is_cut_between_characters() {
