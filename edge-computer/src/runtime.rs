@@ -5,26 +5,33 @@
 //! as a cold start. A process that is cancelled, takes too long, or fails in any way that leaves
 //! doubt about it is killed with everything that it has started.
 
+mod activate;
 mod config;
 mod container;
+mod endpoints;
 mod execution;
 mod function;
+mod line;
 mod logs;
+mod places;
 mod pool;
 mod process;
 mod protocol;
+mod upkeep;
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use edge_proto::rpc::{Utilization, computer_info};
-use futures_util::future::join_all;
-use tokio::sync::{Semaphore, broadcast, watch};
+use tokio::sync::{broadcast, watch};
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
 pub use self::config::{FunctionConfig, FunctionError, KindConfig, RuntimeConfig};
 pub use self::function::{Code, Function, Kind, Limits};
+use self::places::Places;
 pub use self::pool::Pool;
 use self::pool::Site;
 use self::process::Workshop;
@@ -42,8 +49,6 @@ use crate::turns::Bounds;
 const NODEJS: &str = include_str!("runtime/nodejs.mjs");
 /// What the pool of processes is called where processors are named.
 const PROCESSOR: &str = "runtime";
-/// How often idle containers are looked for, and functions out of service are tried.
-const SWEEP_EVERY: Duration = Duration::from_secs(1);
 /// How long the end of killed processes is waited for.
 const GONE_WITHIN: Duration = Duration::from_secs(5);
 
@@ -69,7 +74,7 @@ pub struct Runtimes {
     mapping: Mapping,
     pools: Arc<RwLock<BTreeMap<String, Arc<Pool>>>>,
     sampler: Sampler,
-    _sweeper: AbortOnDropHandle<()>,
+    _upkeep: AbortOnDropHandle<()>,
 }
 
 impl Runtimes {
@@ -95,14 +100,16 @@ impl Runtimes {
         let site = Arc::new(Site {
             workshop,
             home: tokio::runtime::Handle::current(),
-            places: Arc::new(Semaphore::new(config.max_containers.max(1) as usize)),
+            places: Places::new(config.max_containers.max(1)),
             pools: Mutex::default(),
+            next_pool: AtomicU64::new(0),
             changes: watch::Sender::new(0),
+            closing: CancellationToken::new(),
         });
         let pools: Arc<RwLock<BTreeMap<String, Arc<Pool>>>> = Arc::default();
         let sampled = pools.clone();
         let sampler = Sampler::start(move |now, period| shares(&sampled, now, period));
-        let sweeper = AbortOnDropHandle::new(tokio::spawn(sweep(site.clone(), config.idle)));
+        let upkeep = tokio::spawn(upkeep::keep_up(site.clone(), config.idle));
         let runtimes = Self {
             site,
             bounds: Bounds {
@@ -113,7 +120,7 @@ impl Runtimes {
             mapping: config.mapping.clone(),
             pools,
             sampler,
-            _sweeper: sweeper,
+            _upkeep: AbortOnDropHandle::new(upkeep),
         };
         for function in functions {
             runtimes.deploy(function);
@@ -184,22 +191,6 @@ fn shares(pools: &RwLock<BTreeMap<String, Arc<Pool>>>, now: Instant, period: Dur
     }
 }
 
-/// Gives up idle containers, and tries functions that are out of service.
-async fn sweep(site: Arc<Site>, idle: Duration) {
-    loop {
-        tokio::time::sleep(SWEEP_EVERY.min(idle)).await;
-        let pools: Vec<_> = {
-            let pools = site.pools.lock().unwrap_or_else(PoisonError::into_inner);
-            pools.iter().filter_map(Weak::upgrade).collect()
-        };
-        for pool in &pools {
-            pool.expire(idle);
-        }
-        let ill = pools.iter().filter(|pool| !pool.health.is_healthy());
-        join_all(ill.map(Pool::probe)).await;
-    }
-}
-
 impl Executor for Runtimes {
     async fn run(
         &self,
@@ -264,7 +255,9 @@ impl Executor for Runtimes {
     }
 
     fn admits(&self, terms: Terms<'_>) -> Result<(), ExecutionError> {
-        self.find(terms.lambda)?.turns.admits(0, &terms)
+        let pool = self.find(terms.lambda)?;
+        pool.in_service()?;
+        pool.turns.admits(0, &terms)
     }
 
     fn estimate(&self, lambda: &str, _: usize) -> Result<Duration, ExecutionError> {
@@ -275,7 +268,7 @@ impl Executor for Runtimes {
         let pool = self.pool(lambda)?;
         Some(Standing {
             in_flight: pool.turns.in_system(),
-            workers: pool.turns.workers(),
+            workers: pool.workers(),
             loads: self.sampler.of_lambda(lambda),
         })
     }
@@ -288,7 +281,7 @@ impl Executor for Runtimes {
                 name: pool.function.name.clone(),
                 processor: PROCESSOR.to_owned(),
                 lambda: pool.function.name.clone(),
-                num_workers: pool.turns.workers(),
+                num_workers: pool.workers(),
             })
             .collect()
     }
@@ -305,7 +298,7 @@ impl Executor for Runtimes {
                 name: pool.function.name.clone(),
                 processor: PROCESSOR.to_owned(),
                 lambda: pool.function.name.clone(),
-                workers: pool.turns.workers(),
+                workers: pool.workers(),
                 active,
                 pending,
             }
@@ -334,6 +327,7 @@ impl Executor for Runtimes {
     }
 
     async fn close(&self) {
+        self.site.closing.cancel();
         for pool in self.all() {
             pool.close();
         }

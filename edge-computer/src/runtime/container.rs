@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::PoisonError;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::process::Process;
 
@@ -20,6 +20,8 @@ pub(super) enum Host {
 #[derive(Debug)]
 pub(super) struct Container {
     pub(super) host: Host,
+    /// How long it took to start.
+    pub(super) launch: Duration,
     state: Mutex<State>,
 }
 
@@ -32,12 +34,13 @@ struct State {
 }
 
 impl Container {
-    /// Used by whoever has started it.
-    pub(super) fn new(host: Host) -> Arc<Self> {
+    /// A new one, which nobody uses yet: whoever does first has it initialised.
+    pub(super) fn new(host: Host, launch: Duration) -> Arc<Self> {
         Arc::new(Self {
             host,
+            launch,
             state: Mutex::new(State {
-                active: 1,
+                active: 0,
                 ready: false,
                 retired: false,
                 last_used: Instant::now(),
@@ -50,6 +53,16 @@ impl Container {
             Host::Process(process) => &process.url,
             Host::Endpoint(_, url) => url,
         }
+    }
+
+    /// Its URL for others to see, without the credentials that it may have.
+    pub(super) fn shown_url(&self) -> String {
+        let Ok(mut url) = reqwest::Url::parse(self.url()) else {
+            return "its server".to_owned();
+        };
+        // An error means that such a URL has none.
+        let _none = (url.set_username(""), url.set_password(None));
+        url.as_str().trim_end_matches('/').to_owned()
     }
 
     pub(super) fn secret(&self) -> Option<&str> {
@@ -69,6 +82,20 @@ impl Container {
             state.active += u32::from(free);
             free
         })
+    }
+
+    /// Takes it in order to initialise it, if nobody has done so.
+    pub(super) fn enter_new(&self) -> bool {
+        self.with(|state| {
+            let free = !state.ready && !state.retired && state.active == 0;
+            state.active += u32::from(free);
+            free
+        })
+    }
+
+    /// Whether somebody is initialising it, or may do so.
+    pub(super) fn is_coming(&self) -> bool {
+        self.with(|state| !state.ready && !state.retired)
     }
 
     /// It has been initialised: others may use it, too.

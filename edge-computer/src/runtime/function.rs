@@ -75,17 +75,16 @@ impl Default for Limits {
 }
 
 impl Function {
-    /// Executions at the same time.
-    pub(super) fn workers(&self) -> u32 {
-        self.containers()
-            .saturating_mul(self.limits.concurrency.max(1))
+    /// Executions at the same time in so many containers.
+    pub(super) fn workers(&self, containers: u32) -> u32 {
+        containers.saturating_mul(self.limits.concurrency.max(1))
     }
 
-    /// Containers at the same time.
-    pub(super) fn containers(&self) -> u32 {
+    /// Containers at the same time, where there are `places` for processes.
+    pub(super) fn containers(&self, places: u32) -> u32 {
         match &self.kind {
             Kind::Endpoints(urls) => u32::try_from(urls.len()).unwrap_or(u32::MAX),
-            Kind::NodeJs | Kind::Command(_) => self.limits.max_containers.max(1),
+            Kind::NodeJs | Kind::Command(_) => self.limits.max_containers.clamp(1, places),
         }
     }
 }

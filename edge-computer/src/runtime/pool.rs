@@ -1,26 +1,29 @@
 //! The containers of one function: warm ones are used again, others are started, and given up when
-//! they have been idle for long.
+//! they have been idle for long or somebody else needs their place.
 
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
-use tokio::time::timeout_at;
-use tokio_util::task::AbortOnDropHandle;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
 use super::container::{Container, Host};
+use super::endpoints::{Endpoints, Pick};
 use super::function::{Function, Kind};
+use super::places::Places;
 use super::process::Workshop;
-use super::protocol::{Activated, Activation};
-use crate::executor::{ExecutionError, Terms};
+use crate::executor::ExecutionError;
 use crate::health::{Health, Turn};
 use crate::turns::{Bounds, Turns};
 
-/// Containers that cannot be started, in a row, before the function is no longer announced.
-const MAX_FAILURES: u32 = 3;
-/// Warm containers that turn out to be gone before a request is given up.
-const MAX_GONE: usize = 3;
+/// Faults in a row before what fails is no longer used, or no longer announced.
+pub(super) const MAX_FAILURES: u32 = 3;
+/// How long a function that is never idle may keep its containers from others that need a place:
+/// long enough that what they take to start does not become most of the work.
+const FAIR_AFTER: Duration = Duration::from_millis(500);
 
 /// What all pools share.
 #[derive(Debug)]
@@ -29,10 +32,13 @@ pub(super) struct Site {
     /// Where processes are started and watched.
     pub(super) home: Handle,
     /// One for each process that there may be.
-    pub(super) places: Arc<Semaphore>,
+    pub(super) places: Arc<Places>,
     pub(super) pools: Mutex<Vec<Weak<Pool>>>,
+    pub(super) next_pool: AtomicU64,
     /// What is announced has changed.
     pub(super) changes: watch::Sender<u64>,
+    /// Cancelled when all ends.
+    pub(super) closing: CancellationToken,
 }
 
 /// A deployed function and its containers.
@@ -42,17 +48,28 @@ pub struct Pool {
     pub(super) turns: Arc<Turns>,
     pub(super) health: Health,
     pub(super) site: Arc<Site>,
+    pub(super) number: u64,
+    /// How long a request may wait for a container.
+    pub(super) max_wait: Duration,
     slots: Mutex<Slots>,
-    /// Somebody may get a container.
-    changed: watch::Sender<()>,
+    /// Somebody may get a container, or an error.
+    pub(super) changed: watch::Sender<()>,
 }
 
 #[derive(Debug, Default)]
-struct Slots {
+pub(super) struct Slots {
     containers: Vec<Arc<Container>>,
-    starting: u32,
-    /// The server that is taken next, if servers are there anyhow.
-    next_endpoint: usize,
+    /// Containers that are being started, or for which a place is waited for.
+    pub(super) starting: u32,
+    /// Those of them that have their place.
+    pub(super) launching: u32,
+    /// Who waits for a container, by number, in the order of their arrival.
+    pub(super) line: BTreeSet<u64>,
+    pub(super) next_in_line: u64,
+    pub(super) endpoints: Endpoints,
+    /// When a function that is out of service was tried for the last time.
+    pub(super) tried: Option<Instant>,
+    closed: bool,
 }
 
 /// A use of a container. Unless it ends well, the container is not used again.
@@ -60,36 +77,69 @@ struct Slots {
 pub(super) struct Lease {
     pub(super) pool: Arc<Pool>,
     pub(super) container: Arc<Container>,
-    /// How long it took to start, if it is new.
+    /// How long it was waited for its start, if it is new.
     pub(super) started: Option<Duration>,
-    clean: bool,
+    pub(super) clean: bool,
 }
 
 /// Where a request gets a container from.
-enum Found {
-    Warm(Arc<Container>),
-    New(Arc<Container>),
+pub(super) enum Found {
+    Container(Arc<Container>),
+    /// One has to be started.
     Start(Starting),
-    Wait,
+    /// It has to wait; whether for a container that is about to be ready.
+    Wait {
+        coming: bool,
+    },
 }
 
 /// A container that is being started.
-struct Starting(Arc<Pool>);
+pub(super) struct Starting {
+    pub(super) pool: Arc<Pool>,
+    launching: bool,
+}
+
+impl Starting {
+    /// To be called with the lock of `slots`.
+    pub(super) fn new(pool: &Arc<Pool>, slots: &mut Slots) -> Self {
+        slots.starting += 1;
+        Self {
+            pool: pool.clone(),
+            launching: false,
+        }
+    }
+
+    /// It has its place.
+    pub(super) fn launches(&mut self) {
+        self.launching = true;
+        self.pool.slots().launching += 1;
+        self.pool.changed.send_replace(());
+    }
+}
 
 impl Drop for Starting {
     fn drop(&mut self) {
-        self.0.slots().starting -= 1;
-        self.0.changed.send_replace(());
+        let mut slots = self.pool.slots();
+        slots.starting -= 1;
+        slots.launching -= u32::from(self.launching);
+        drop(slots);
+        self.pool.changed.send_replace(());
     }
 }
 
 impl Pool {
     pub(super) fn new(function: Function, site: Arc<Site>, bounds: Bounds) -> Arc<Self> {
-        let workers = function.workers();
+        let workers = function.workers(function.containers(site.places.max()));
+        let mut slots = Slots::default();
+        if let Kind::Endpoints(urls) = &function.kind {
+            slots.endpoints = Endpoints::new(urls);
+        }
         let pool = Arc::new(Self {
             turns: Arc::new(Turns::new(Bounds { workers, ..bounds })),
             health: Health::new(true, MAX_FAILURES),
-            slots: Mutex::default(),
+            number: site.next_pool.fetch_add(1, Ordering::Relaxed),
+            max_wait: bounds.max_wait,
+            slots: Mutex::new(slots),
             changed: watch::Sender::new(()),
             function,
             site,
@@ -106,154 +156,119 @@ impl Pool {
         &self.function
     }
 
-    /// Executes the function once.
+    /// Requests that are executed at the same time, by those containers that work.
+    pub(super) fn workers(&self) -> u32 {
+        match &self.function.kind {
+            Kind::Endpoints(_) => {
+                let good = u32::try_from(self.slots().endpoints.good()).unwrap_or(u32::MAX);
+                self.function.workers(good.max(1))
+            }
+            Kind::NodeJs | Kind::Command(_) => self.turns.workers(),
+        }
+    }
+
+    /// Whether there is anything that could execute a request, now or soon.
     ///
     /// # Errors
-    /// If it was not executed, or the platform failed. What the function does wrong is no error
-    /// but an [`Activated`] that says so.
-    pub async fn activate(
-        self: &Arc<Self>,
-        activation: Activation,
-        terms: &Terms<'_>,
-    ) -> Result<Activated, ExecutionError> {
-        let arrived = Instant::now();
-        let turn = self.turns.enter(0, terms).await?;
-        let deadline = terms.deadline;
-        for _ in 0..MAX_GONE {
-            let lease = self.lease(deadline).await?;
-            let waited = arrived.elapsed();
-            let whole = matches!(lease.container.host, Host::Endpoint(..));
-            if whole {
-                // It cannot be told to stop: it is busy until it answers, whoever waits.
-                let pool = self.clone();
-                let executing = tokio::spawn(async move {
-                    let activated = lease.execute(&activation, waited, pool.latest()).await;
-                    if let Ok(Some(activated)) = &activated {
-                        turn.executed(activated.run);
-                    }
-                    activated
-                });
-                let executed = timeout_at(deadline.into(), executing).await;
-                let executed = executed.map_err(|_| self.late())?;
-                let executed = executed.unwrap_or_else(|_| Err(self.cut_off()))?;
-                return executed.ok_or_else(|| self.cut_off());
-            }
-            let latest = deadline.min(self.latest());
-            let executed = lease.execute(&activation, waited, latest);
-            let executed = timeout_at(deadline.into(), executed).await;
-            if let Some(activated) = executed.map_err(|_| self.late())?? {
-                turn.executed(activated.run);
-                return Ok(activated);
+    /// Why there is not.
+    pub(super) fn in_service(&self) -> Result<(), ExecutionError> {
+        let slots = self.slots();
+        match &self.function.kind {
+            Kind::Endpoints(_) => match slots.endpoints.all_aside() {
+                Some(fault) => Err(self.unavailable(fault)),
+                None => Ok(()),
+            },
+            Kind::NodeJs | Kind::Command(_) => {
+                if slots.containers.is_empty() && !self.health.is_healthy() {
+                    return Err(self.out_of_service());
+                }
+                Ok(())
             }
         }
-        Err(ExecutionError::Unavailable {
-            text: format!(
-                "lambda {}: its containers end by themselves",
-                self.function.name
-            ),
+    }
+
+    fn out_of_service(&self) -> ExecutionError {
+        self.unavailable(&format!("it is out of service: {}", self.health.faults().1))
+    }
+
+    /// It was not executed, because of `fault`.
+    pub(super) fn unavailable(&self, fault: &str) -> ExecutionError {
+        ExecutionError::Unavailable {
+            text: format!("lambda {}: {fault}", self.function.name),
             begun: false,
-        })
-    }
-
-    /// When an execution that begins now has to be done.
-    fn latest(&self) -> Instant {
-        Instant::now() + self.function.limits.timeout
-    }
-
-    fn late(&self) -> ExecutionError {
-        let lambda = self.function.name.clone();
-        ExecutionError::Deadline { lambda }
-    }
-
-    fn cut_off(&self) -> ExecutionError {
-        let lambda = self.function.name.clone();
-        ExecutionError::CutOff { lambda }
-    }
-
-    /// Waits for a container, or starts one.
-    async fn lease(self: &Arc<Self>, deadline: Instant) -> Result<Lease, ExecutionError> {
-        let lease = |container, started| Lease {
-            pool: self.clone(),
-            container,
-            started,
-            clean: false,
-        };
-        let mut changed = self.changed.subscribe();
-        loop {
-            changed.mark_unchanged();
-            match self.find() {
-                Found::Warm(container) => return Ok(lease(container, None)),
-                Found::New(container) => return Ok(lease(container, Some(Duration::ZERO))),
-                Found::Start(starting) => {
-                    let begun = Instant::now();
-                    let container = self.start(deadline).await?;
-                    self.slots().containers.push(container.clone());
-                    drop(starting);
-                    return Ok(lease(container, Some(begun.elapsed())));
-                }
-                Found::Wait => {
-                    let change = timeout_at(deadline.into(), changed.changed()).await;
-                    change.map_err(|_| self.late())?.ok();
-                }
-            }
         }
     }
 
-    fn find(self: &Arc<Self>) -> Found {
-        let concurrency = self.function.limits.concurrency.max(1);
+    /// Looks for a container on behalf of the request number `waiter` in the line, or of one that
+    /// has just come, and lets it start one unless it does so already (`starts`).
+    pub(super) fn find(
+        self: &Arc<Self>,
+        waiter: Option<u64>,
+        starts: bool,
+    ) -> Result<Found, ExecutionError> {
         let mut slots = self.slots();
-        // The latest first, so that the others become idle.
-        let warm = slots.containers.iter().rev().find(|c| c.enter(concurrency));
-        if let Some(warm) = warm {
-            return Found::Warm(warm.clone());
+        if slots.closed {
+            let lambda = self.function.name.clone();
+            return Err(ExecutionError::Stopping { lambda });
+        }
+        let first = slots.line.first();
+        let is_first = first.is_none_or(|first| waiter == Some(*first));
+        if is_first && let Some(free) = slots.free(self.function.limits.concurrency.max(1)) {
+            return Ok(Found::Container(free));
         }
         // Those that were found to have ended leave their places.
         slots.tidy();
-        let there = slots.containers.len() + slots.starting as usize;
-        if there >= self.function.containers() as usize {
-            return Found::Wait;
+        if matches!(self.function.kind, Kind::Endpoints(_)) {
+            return self.find_endpoint(&mut slots, is_first);
         }
-        if let Kind::Endpoints(urls) = &self.function.kind {
-            let container = slots.endpoint(urls);
-            slots.containers.push(container.clone());
-            return Found::New(container);
+        if !self.health.is_healthy() {
+            return Err(self.out_of_service());
         }
-        slots.starting += 1;
-        Found::Start(Starting(self.clone()))
+        let most = self.function.containers(self.site.places.max()) as usize;
+        if starts || slots.containers.len() + slots.starting as usize >= most {
+            let coming = slots.launching > 0 || slots.is_coming();
+            return Ok(Found::Wait { coming });
+        }
+        Ok(Found::Start(Starting::new(self, &mut slots)))
     }
 
-    /// Starts a process.
-    async fn start(self: &Arc<Self>, deadline: Instant) -> Result<Arc<Container>, ExecutionError> {
-        let place = self.place(deadline).await?;
-        let pool = self.clone();
-        let launching = self.site.home.spawn(async move {
-            let launched = pool.site.workshop.launch(&pool.function, place).await;
-            pool.judge(launched.as_ref().err().map(|error| error as _));
-            launched
-        });
-        let launching = AbortOnDropHandle::new(launching);
-        let launched = timeout_at(deadline.into(), launching).await;
-        let launched = launched.map_err(|_| self.late())?;
-        let launched = launched.map_err(|_| self.cut_off())?;
-        let process = launched.map_err(|error| ExecutionError::Unavailable {
-            text: format!("lambda {}: {error}", self.function.name),
-            begun: false,
-        })?;
-        Ok(Container::new(Host::Process(process)))
+    fn find_endpoint(&self, slots: &mut Slots, is_first: bool) -> Result<Found, ExecutionError> {
+        let wait = Found::Wait {
+            coming: slots.is_coming(),
+        };
+        if !is_first {
+            return Ok(wait);
+        }
+        let containers = &slots.containers;
+        let taken = |number| {
+            let mut hosts = containers.iter().map(|container| &container.host);
+            hosts.any(|host| matches!(host, Host::Endpoint(taken, _) if *taken == number))
+        };
+        match slots.endpoints.pick(taken) {
+            Pick::Server(number, url) => {
+                let container = Container::new(Host::Endpoint(number, url), Duration::ZERO);
+                let entered = container.enter_new();
+                debug_assert!(entered, "nobody else knows of it");
+                slots.containers.push(container.clone());
+                Ok(Found::Container(container))
+            }
+            Pick::Busy => Ok(wait),
+            Pick::Nobody(fault) => Err(self.unavailable(&fault)),
+        }
     }
 
-    /// Waits until there may be one more process, at the expense of one that is idle.
-    async fn place(&self, deadline: Instant) -> Result<OwnedSemaphorePermit, ExecutionError> {
-        let places = &self.site.places;
-        if let Ok(place) = places.clone().try_acquire_owned() {
-            return Ok(place);
+    /// There is a new container.
+    pub(super) fn add(&self, container: Arc<Container>) {
+        let mut slots = self.slots();
+        if !slots.closed {
+            slots.containers.push(container);
         }
-        self.site.evict();
-        let place = timeout_at(deadline.into(), places.clone().acquire_owned()).await;
-        place.map_err(|_| self.late())?.map_err(|_| {
-            let lambda = self.function.name.clone();
-            ExecutionError::Stopping { lambda }
-        })
+        let is_wanted = !slots.line.is_empty();
+        drop(slots);
+        self.changed.send_replace(());
+        if !is_wanted {
+            self.site.make_room();
+        }
     }
 
     /// Notes that the platform of the function works, or why it does not.
@@ -270,26 +285,13 @@ impl Pool {
             }
             _ => tracing::info!(lambda, "the function is in service again"),
         }
-        self.site.changes.send_modify(|changes| *changes += 1);
+        self.announce();
     }
 
-    /// Finds out whether its platform works again.
-    pub(super) async fn probe(self: &Arc<Self>) {
-        match &self.function.kind {
-            Kind::Endpoints(urls) => {
-                for url in urls {
-                    if self.site.workshop.client.answers(url).await {
-                        return self.judge(None);
-                    }
-                }
-            }
-            Kind::NodeJs | Kind::Command(_) => {
-                if let Ok(place) = self.site.places.clone().try_acquire_owned() {
-                    let launched = self.site.workshop.launch(&self.function, place).await;
-                    self.judge(launched.as_ref().err().map(|error| error as _));
-                }
-            }
-        }
+    /// Something else is to be announced, and those who wait may have to know.
+    pub(super) fn announce(&self) {
+        self.changed.send_replace(());
+        self.site.changes.send_modify(|changes| *changes += 1);
     }
 
     /// Gives up containers that nobody has used for `idle`.
@@ -302,9 +304,13 @@ impl Pool {
         });
     }
 
-    /// Since when the container is idle that has been so for the longest time.
+    /// Since when the process is idle that has been so for the longest time, if nobody is about to
+    /// use it.
     fn idle_since(&self) -> Option<Instant> {
         let slots = self.slots();
+        if !slots.line.is_empty() {
+            return None;
+        }
         let processes = slots
             .containers
             .iter()
@@ -312,6 +318,15 @@ impl Pool {
         processes
             .filter_map(|container| container.idle_since())
             .min()
+    }
+
+    /// Whether another function needs the place of a container more than this one.
+    fn yields(&self) -> bool {
+        let Some(waited) = self.site.places.wanted(Some(self.number)) else {
+            return false;
+        };
+        let waiting = !self.slots().line.is_empty() || self.turns.of_lambda(0).1 > 0;
+        !waiting || waited >= FAIR_AFTER
     }
 
     /// Containers that there are.
@@ -322,29 +337,36 @@ impl Pool {
     /// Takes nobody any more, and lets all containers go.
     pub(super) fn close(&self) {
         self.turns.close();
-        self.slots().containers.clear();
+        let mut slots = self.slots();
+        slots.closed = true;
+        slots.containers.clear();
+        drop(slots);
+        self.changed.send_replace(());
     }
 
-    fn slots(&self) -> MutexGuard<'_, Slots> {
+    pub(super) fn slots(&self) -> MutexGuard<'_, Slots> {
         lock(&self.slots)
     }
 }
 
 impl Slots {
-    fn tidy(&mut self) {
-        self.containers.retain(|container| !container.is_over());
+    /// One that can be used: if possible one that is warm, and of those the latest, so that the
+    /// others become idle.
+    fn free(&self, concurrency: u32) -> Option<Arc<Container>> {
+        let mut latest = self.containers.iter().rev();
+        let warm = latest.find(|container| container.enter(concurrency));
+        let mut new = self.containers.iter();
+        let free = warm.or_else(|| new.find(|container| container.enter_new()));
+        free.cloned()
     }
 
-    /// A server that nobody uses.
-    fn endpoint(&mut self, urls: &[String]) -> Arc<Container> {
-        let taken = |number: &usize| {
-            let mut hosts = self.containers.iter().map(|container| &container.host);
-            hosts.any(|host| matches!(host, Host::Endpoint(taken, _) if taken == number))
-        };
-        let order = (0..urls.len()).map(|offset| (self.next_endpoint + offset) % urls.len());
-        let number = order.into_iter().find(|number| !taken(number)).unwrap_or(0);
-        self.next_endpoint = number + 1;
-        Container::new(Host::Endpoint(number, urls[number].clone()))
+    fn is_coming(&self) -> bool {
+        let mut containers = self.containers.iter();
+        containers.any(|container| container.is_coming())
+    }
+
+    fn tidy(&mut self) {
+        self.containers.retain(|container| !container.is_over());
     }
 }
 
@@ -363,7 +385,8 @@ impl Lease {
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        if !self.clean {
+        let is_process = matches!(self.container.host, Host::Process(_));
+        if !self.clean || (is_process && self.pool.yields()) {
             self.container.retire();
         }
         self.container.leave();
@@ -373,23 +396,31 @@ impl Drop for Lease {
 }
 
 impl Site {
-    /// Gives up the process that has been idle for the longest time.
-    fn evict(&self) {
+    /// Gives up processes that have been idle for the longest time, while somebody needs their
+    /// places.
+    pub(super) fn make_room(&self) {
+        while self.places.wanted(None).is_some() && self.evict() {}
+    }
+
+    fn evict(&self) -> bool {
         let pools: Vec<_> = lock(&self.pools).iter().filter_map(Weak::upgrade).collect();
         let idle = pools
             .iter()
             .filter_map(|pool| Some((pool.idle_since()?, pool)));
-        if let Some((since, pool)) = idle.min_by_key(|(since, _)| *since) {
-            let mut slots = pool.slots();
-            let oldest = slots
-                .containers
-                .iter()
-                .position(|c| c.idle_since() == Some(since));
-            oldest.map(|index| slots.containers.remove(index));
-        }
+        let Some((since, pool)) = idle.min_by_key(|(since, _)| *since) else {
+            return false;
+        };
+        let mut slots = pool.slots();
+        let oldest = slots
+            .containers
+            .iter()
+            .position(|c| matches!(c.host, Host::Process(_)) && c.idle_since() == Some(since));
+        let evicted = oldest.map(|index| slots.containers.remove(index));
+        drop(slots);
+        evicted.is_some()
     }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -10,13 +10,13 @@ use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, wa
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
 use tokio::process::{Child, Command};
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
 use super::function::{Function, Kind};
 use super::logs::{Log, Stream};
+use super::places::{Claim, Place};
 use super::protocol::Client;
 
 /// How often it is tried whether a command serves already.
@@ -59,6 +59,7 @@ pub(super) struct Process {
     pub(super) ended: CancellationToken,
     id: Option<Pid>,
     _kill: DropGuard,
+    _claim: Claim,
 }
 
 impl Process {
@@ -99,7 +100,7 @@ impl Workshop {
     pub(super) async fn launch(
         &self,
         function: &Function,
-        place: OwnedSemaphorePermit,
+        place: Place,
     ) -> Result<Process, LaunchError> {
         let ours = function.kind == Kind::NodeJs;
         let secret = ours.then(|| uuid::Uuid::new_v4().simple().to_string());
@@ -140,6 +141,7 @@ impl Workshop {
         let stderr = child.stderr.take().expect("its errors are piped");
         let reading = tokio::spawn(log.clone().collect(Stream::Stderr, stderr));
         let id = process_id(&child);
+        let claim = place.claim();
         let supervised = Supervised {
             child,
             folder,
@@ -152,6 +154,7 @@ impl Workshop {
             ended: ended.clone(),
             id,
             _kill: kill.clone().drop_guard(),
+            _claim: claim,
         };
         self.supervisors
             .spawn(supervised.watch(kill, ended.clone()));
@@ -243,7 +246,7 @@ async fn told_port(stdout: &mut (impl tokio::io::AsyncBufRead + Unpin)) -> Optio
 struct Supervised {
     child: Child,
     folder: TempDir,
-    place: OwnedSemaphorePermit,
+    place: Place,
 }
 
 impl Supervised {

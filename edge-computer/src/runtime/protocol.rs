@@ -68,8 +68,8 @@ pub enum Status {
 pub(super) enum Answer {
     /// With this status and text.
     Said(StatusCode, String),
-    /// With more than so many bytes.
-    TooLong(usize),
+    /// With this status, and more than so many bytes.
+    TooLong(StatusCode, usize),
     /// Not in time.
     Late,
     /// It was never reached.
@@ -211,7 +211,7 @@ impl Client {
                 Err(error) => return failed(error),
             }
             if bytes.len() > function.limits.result_bytes {
-                return Answer::TooLong(function.limits.result_bytes);
+                return Answer::TooLong(status, function.limits.result_bytes);
             }
         }
         Answer::Said(status, String::from_utf8_lossy(&bytes).into_owned())

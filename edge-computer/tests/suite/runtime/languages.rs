@@ -4,32 +4,7 @@ use std::time::Instant;
 
 use edge_computer::executor::{ExecutionError, Executor as _};
 
-use super::support::{PATIENCE, failure, invocation, javascript, output, run, runtimes};
-
-/// A server of the protocol in Python, which says what it is asked.
-const PYTHON: &str = r#"
-import http.server, json, os, sys
-
-class Runtime(http.server.BaseHTTPRequestHandler):
-    initialised = 0
-    def log_message(self, *_): pass
-    def do_GET(self): self.answer(404, {})
-    def do_POST(self):
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        if self.path == "/init":
-            Runtime.initialised += 1
-            return self.answer(200 if Runtime.initialised == 1 else 403, {})
-        if body["value"].get("crash"): os._exit(1)
-        self.answer(200, {"value": body["value"], "name": body["action_name"]})
-    def answer(self, status, value):
-        text = json.dumps(value).encode()
-        self.send_response(status)
-        self.send_header("Content-Length", str(len(text)))
-        self.end_headers()
-        self.wfile.write(text)
-
-http.server.ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Runtime).serve_forever()
-"#;
+use super::support::{PATIENCE, failure, invocation, javascript, output, python, run, runtimes};
 
 #[tokio::test]
 async fn common_js_and_ecmascript_modules_and_other_names_of_main() {
@@ -85,12 +60,6 @@ with zipfile.ZipFile(sys.argv[1], "w", int(sys.argv[2])) as archive:
     let (text, _) = failure(&broken, "{}").await;
     assert!(text.contains("Initialization has failed"), "{text}");
     broken.close().await;
-}
-
-fn python(folder: &std::path::Path) -> String {
-    let script = folder.join("runtime.py");
-    std::fs::write(&script, PYTHON).unwrap();
-    script.display().to_string()
 }
 
 #[tokio::test]

@@ -3,4 +3,5 @@
 mod containers;
 mod languages;
 mod outcomes;
+mod places;
 mod support;
