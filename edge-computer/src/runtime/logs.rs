@@ -6,14 +6,20 @@ use std::time::{Duration, SystemTime};
 
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
 /// The line that ends what an execution prints, as OpenWhisk's runtimes have it.
 const MARKER: &str = "XXX_THE_END_OF_A_WHISK_ACTIVATION_XXX";
 /// Longest line; the rest of it is dropped.
 const MAX_LINE: usize = 16 << 10;
+/// What a line costs beside its bytes.
+const PER_LINE: usize = size_of::<String>();
 /// How long markers are waited for once the answer is there. Runtimes that print none are not
 /// waited for again.
 const MARKED_WITHIN: Duration = Duration::from_millis(500);
+
+/// How long what a process has printed is read once it has ended: others may hold its streams.
+pub(super) const READ_WITHIN: Duration = Duration::from_millis(500);
 
 /// The two streams of a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,16 +58,33 @@ impl Log {
     }
 
     /// A line has come in.
-    fn line(&self, stream: Stream, line: &[u8]) {
-        let text = String::from_utf8_lossy(line);
+    pub(super) fn line(&self, stream: Stream, line: &[u8]) {
+        // What was printed last need not have ended its line.
+        let (line, marked) = match line.strip_suffix(MARKER.as_bytes()) {
+            Some(line) => (line, true),
+            None => (line, false),
+        };
+        let line = &line[..line.len().min(MAX_LINE)];
         let mut inner = self.lock();
-        if text == MARKER {
+        if !(marked && line.is_empty()) {
+            self.keep(&mut inner, stream, &String::from_utf8_lossy(line));
+        }
+        if marked {
             inner.markers[stream as usize] += 1;
             let both = inner.markers[0].min(inner.markers[1]);
             self.marked.send_replace(both);
-            return;
         }
-        if inner.bytes + text.len() > self.max_bytes {
+    }
+
+    fn keep(&self, inner: &mut Inner, stream: Stream, text: &str) {
+        let name = match stream {
+            Stream::Stdout => "stdout",
+            Stream::Stderr => "stderr",
+        };
+        let line = stamped(name, text);
+        // Lines without a text take memory, too.
+        let bytes = inner.bytes + line.len() + PER_LINE;
+        if bytes > self.max_bytes {
             if !inner.truncated {
                 inner.truncated = true;
                 let text = format!(
@@ -72,12 +95,8 @@ impl Log {
             }
             return;
         }
-        inner.bytes += text.len();
-        let name = match stream {
-            Stream::Stdout => "stdout",
-            Stream::Stderr => "stderr",
-        };
-        inner.lines.push_back(stamped(name, &text));
+        inner.bytes = bytes;
+        inner.lines.push_back(line);
     }
 
     /// What was printed since the last time, by an execution that has no end of its own.
@@ -106,15 +125,25 @@ impl Log {
         self.rest()
     }
 
-    /// Collects what comes in on `stream` until it ends.
+    /// Collects what comes in on `stream` until it ends, or soon after the process has `ended`.
     pub(super) async fn collect(
         self: Arc<Self>,
         stream: Stream,
         mut source: impl AsyncRead + Unpin,
+        ended: CancellationToken,
     ) {
+        let over = async {
+            ended.cancelled().await;
+            tokio::time::sleep(READ_WITHIN).await;
+        };
+        let mut over = std::pin::pin!(over);
         let mut lines = Lines::default();
         let mut chunk = vec![0; 8 << 10];
-        while let Ok(length) = source.read(&mut chunk).await {
+        loop {
+            let length = tokio::select! {
+                read = source.read(&mut chunk) => read.unwrap_or_default(),
+                () = &mut over => 0,
+            };
             if length == 0 {
                 break;
             }
@@ -159,16 +188,25 @@ impl Lines {
         }
     }
 
+    /// Of a line that is too long the end is kept beside the beginning: a marker may be there.
     fn append(&mut self, bytes: &[u8]) {
-        let room = MAX_LINE.saturating_sub(self.begun.len());
-        self.begun
-            .extend_from_slice(&bytes[..bytes.len().min(room)]);
+        self.begun.extend_from_slice(bytes);
+        if let Some(end) = self.begun.len().checked_sub(MARKER.len() + 1)
+            && end > MAX_LINE
+        {
+            self.begun.drain(MAX_LINE..end);
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    async fn print(log: &Arc<Log>, stream: Stream, text: &str) {
+        let running = CancellationToken::new();
+        log.clone().collect(stream, text.as_bytes(), running).await;
+    }
 
     #[test]
     fn lines_are_cut_wherever_the_pieces_end_and_long_ones_are_bounded() {
@@ -178,23 +216,45 @@ mod tests {
             lines.feed(piece, |line| seen.push(line.len()));
         }
         lines.end(|line| seen.push(line.len()));
-        assert_eq!(seen, [1, 2, 0, MAX_LINE]);
+        assert_eq!(seen, [1, 2, 0, MAX_LINE + MARKER.len() + 1]);
+    }
+
+    #[tokio::test]
+    async fn a_marker_is_found_at_the_end_of_a_line_however_long_it_is() {
+        for length in [1, MAX_LINE - 1, MAX_LINE, MAX_LINE + 1, 3 * MAX_LINE] {
+            let log = Arc::new(Log::new(1 << 20));
+            for stream in [Stream::Stdout, Stream::Stderr] {
+                let printed = format!("{}{MARKER}\n", "x".repeat(length));
+                print(&log, stream, &printed).await;
+            }
+            let lines = log.take().await;
+            assert!(!log.lock().unmarked, "{length}");
+            assert_eq!(lines.len(), 2);
+            let kept = lines[0].bytes().filter(|&byte| byte == b'x').count();
+            assert_eq!(kept, length.min(MAX_LINE));
+        }
+    }
+
+    #[tokio::test]
+    async fn empty_lines_count_with_what_they_take() {
+        let log = Arc::new(Log::new(10_000));
+        let printed = "\n".repeat(1 << 16);
+        print(&log, Stream::Stdout, &printed).await;
+        let lines = log.rest();
+        let taken: usize = lines.iter().map(|line| line.len() + PER_LINE).sum();
+        assert!(taken < 10_000 + 200, "{taken}");
     }
 
     #[tokio::test]
     async fn the_lines_of_an_execution_end_at_its_markers_and_are_bounded() {
-        let log = Arc::new(Log::new(10));
+        let log = Arc::new(Log::new(140));
         let printed = format!("one\n{}\n{MARKER}\n", "y".repeat(20));
-        log.clone()
-            .collect(Stream::Stdout, printed.as_bytes())
-            .await;
-        log.clone()
-            .collect(Stream::Stderr, format!("two\n{MARKER}\n").as_bytes())
-            .await;
+        print(&log, Stream::Stdout, &printed).await;
+        print(&log, Stream::Stderr, &format!("two\n{MARKER}\n")).await;
         let lines = log.take().await;
         let ends = |line: &String, end: &str| assert!(line.ends_with(end), "{line}");
         ends(&lines[0], " stdout: one");
-        ends(&lines[1], "because they exceed 10 bytes.");
+        ends(&lines[1], "because they exceed 140 bytes.");
         ends(&lines[2], " stderr: two");
         assert_eq!(lines.len(), 3);
     }
@@ -202,11 +262,19 @@ mod tests {
     #[tokio::test]
     async fn runtimes_without_markers_are_waited_for_once() {
         let log = Arc::new(Log::new(100));
-        log.clone()
-            .collect(Stream::Stdout, &b"no marker\n"[..])
-            .await;
+        print(&log, Stream::Stdout, "no marker\n").await;
         assert_eq!(log.take().await.len(), 1);
         assert!(log.lock().unmarked);
         assert_eq!(log.take().await.len(), 0);
+    }
+
+    #[tokio::test]
+    async fn streams_that_others_hold_are_left_once_the_process_has_ended() {
+        let (held, stream) = tokio::io::duplex(64);
+        let ended = CancellationToken::new();
+        ended.cancel();
+        let log = Arc::new(Log::new(1 << 10));
+        log.clone().collect(Stream::Stdout, stream, ended).await;
+        drop(held);
     }
 }

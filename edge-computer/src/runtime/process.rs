@@ -8,21 +8,19 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 use tempfile::TempDir;
-use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
+use tokio::io::{AsyncBufRead, AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
 use tokio::process::{Child, Command};
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
 use super::function::{Function, Kind};
-use super::logs::{Log, Stream};
+use super::logs::{Log, READ_WITHIN, Stream};
 use super::places::{Claim, Place};
 use super::protocol::Client;
 
 /// How often it is tried whether a command serves already.
 const POLL_EVERY: Duration = Duration::from_millis(20);
-/// How long what a process has printed is read once it has ended: others may hold its streams.
-const READ_WITHIN: Duration = Duration::from_millis(500);
 
 /// Why a runtime process does not serve.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -139,7 +137,8 @@ impl Workshop {
         let (ended, kill) = (CancellationToken::new(), CancellationToken::new());
         let mut stdout = stdout.expect("its output is piped");
         let stderr = child.stderr.take().expect("its errors are piped");
-        let reading = tokio::spawn(log.clone().collect(Stream::Stderr, stderr));
+        let collect_stderr = log.clone().collect(Stream::Stderr, stderr, ended.clone());
+        let stderr = tokio::spawn(collect_stderr);
         let id = process_id(&child);
         let claim = place.claim();
         let supervised = Supervised {
@@ -158,23 +157,30 @@ impl Workshop {
         };
         self.supervisors
             .spawn(supervised.watch(kill, ended.clone()));
-        let port = if ours {
-            let told = timeout_at(deadline, told_port(&mut stdout)).await;
-            told.map(|told| told.map(Some))
+        // Our runtime tells its port first. What others print is read at once, lest they wait for it.
+        let told = if ours {
+            timeout_at(deadline, told_port(&mut stdout, &log)).await
         } else {
-            let serves = self.serves(&process.url, &ended);
-            let serves = timeout_at(deadline, serves).await;
-            serves.map(|serves| serves.then_some(None))
+            Ok(Some(port))
         };
-        match port {
-            Ok(Some(told)) => {
-                tokio::spawn(log.collect(Stream::Stdout, stdout));
-                let url = told.map(|port| format!("http://127.0.0.1:{port}"));
-                let url = url.unwrap_or_else(|| process.url.clone());
-                Ok(Process { url, ..process })
+        let collect_stdout = log.clone().collect(Stream::Stdout, stdout, ended.clone());
+        let stdout = tokio::spawn(collect_stdout);
+        let served = match told {
+            Ok(Some(port)) if !ours => {
+                let serves = self.serves(&process.url, &ended);
+                let serves = timeout_at(deadline, serves).await;
+                serves.map(|serves| serves.then_some(port))
             }
+            told => told,
+        };
+        match served {
+            Ok(Some(port)) => Ok(Process {
+                url: format!("http://127.0.0.1:{port}"),
+                ..process
+            }),
             Ok(None) => {
-                let _read = tokio::time::timeout(READ_WITHIN, reading).await;
+                let read = async { (stdout.await, stderr.await) };
+                let _read = tokio::time::timeout(READ_WITHIN, read).await;
                 Err(LaunchError::Ended {
                     command: name(),
                     said: log.rest().join("; ").chars().take(500).collect(),
@@ -235,11 +241,19 @@ fn free_port() -> std::io::Result<u16> {
     Ok(probe.local_addr()?.port())
 }
 
-/// The port of our runtime, from its first line.
-async fn told_port(stdout: &mut (impl tokio::io::AsyncBufRead + Unpin)) -> Option<u16> {
-    let mut line = String::new();
-    stdout.take(64).read_line(&mut line).await.ok()?;
-    line.trim().strip_prefix("listening ")?.parse().ok()
+/// The port of our runtime, from its first line; anything else is what it has to say.
+async fn told_port(stdout: &mut (impl AsyncBufRead + Unpin), log: &Log) -> Option<u16> {
+    let mut line = Vec::new();
+    let first = stdout.take(64).read_until(b'\n', &mut line).await;
+    let line = line.trim_ascii_end();
+    let text = str::from_utf8(line).unwrap_or_default();
+    let port = text
+        .strip_prefix("listening ")
+        .and_then(|port| port.parse().ok());
+    if port.is_none() && first.is_ok() && !line.is_empty() {
+        log.line(Stream::Stdout, line);
+    }
+    port
 }
 
 /// A process, and what it holds until it has ended.
