@@ -3,6 +3,7 @@
 pub mod config;
 pub mod executor;
 pub mod flags;
+pub mod hangup;
 pub mod health;
 pub mod openwhisk;
 pub mod params;

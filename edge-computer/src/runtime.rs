@@ -11,6 +11,7 @@ mod container;
 mod endpoints;
 mod execution;
 mod function;
+mod guard;
 mod line;
 mod logs;
 mod places;
@@ -31,6 +32,7 @@ use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
 pub use self::config::{FunctionConfig, FunctionError, KindConfig, RuntimeConfig};
 pub use self::function::{Code, Function, Kind, Limits};
+use self::guard::Guard;
 use self::places::Places;
 pub use self::pool::Pool;
 use self::pool::Site;
@@ -89,11 +91,16 @@ impl Runtimes {
         max_wait: Duration,
     ) -> Result<Self, RuntimeError> {
         let functions = config.functions()?;
+        let folder = tempfile::Builder::new().prefix("edge-runtime-").tempdir()?;
+        let guard = Guard::start(folder.path()).inspect_err(|error| {
+            tracing::warn!(%error, "runtime processes may outlive this computer if it is killed");
+        });
         let workshop = Workshop {
             node: config::located(&config.node),
             start_within: config.start_within,
-            folder: tempfile::Builder::new().prefix("edge-runtime-").tempdir()?,
+            folder,
             client: protocol::Client::new()?,
+            guard: guard.ok(),
             supervisors: TaskTracker::new(),
         };
         std::fs::write(workshop.script(), NODEJS)?;

@@ -3,8 +3,8 @@
 use std::process::ExitCode;
 
 use edge_computer::config::{ComputerType, Config};
-use edge_computer::flags;
 use edge_computer::server::{EdgeComputer, Handle, RuntimeComputer};
+use edge_computer::{flags, hangup};
 use edge_daemon::lifecycle::DrainConfig;
 use edge_daemon::log::LogConfig;
 use edge_daemon::{run, serve};
@@ -20,7 +20,11 @@ fn main() -> ExitCode {
         match loaded.config.computer.kind {
             ComputerType::Sim => serve(loaded, sections, EdgeComputer::start, Handle::shutdown),
             ComputerType::Runtime => {
-                serve(loaded, sections, RuntimeComputer::start, Handle::shutdown)
+                let start = async |config| {
+                    hangup::terminates()?;
+                    anyhow::Ok(RuntimeComputer::start(config).await?)
+                };
+                serve(loaded, sections, start, Handle::shutdown)
             }
         }
     })

@@ -15,6 +15,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
 use super::function::{Function, Kind};
+use super::guard::{Guard, Guarded};
 use super::logs::{Log, READ_WITHIN, Stream};
 use super::places::{Claim, Place};
 use super::protocol::Client;
@@ -43,6 +44,8 @@ pub(super) struct Workshop {
     /// Where the runtime lies, and the folders of the processes.
     pub(super) folder: TempDir,
     pub(super) client: Client,
+    /// Who ends them if this computer cannot; `None` where there is no shell.
+    pub(super) guard: Option<Arc<Guard>>,
     /// All of them, so that their end can be waited for.
     pub(super) supervisors: TaskTracker,
 }
@@ -141,8 +144,14 @@ impl Workshop {
         let stderr = tokio::spawn(collect_stderr);
         let id = process_id(&child);
         let claim = place.claim();
+        let guarded = self
+            .guard
+            .as_ref()
+            .zip(id)
+            .map(|(guard, id)| guard.watch(id));
         let supervised = Supervised {
             child,
+            guarded,
             folder,
             place,
         };
@@ -259,6 +268,7 @@ async fn told_port(stdout: &mut (impl AsyncBufRead + Unpin), log: &Log) -> Optio
 /// A process, and what it holds until it has ended.
 struct Supervised {
     child: Child,
+    guarded: Option<Guarded>,
     folder: TempDir,
     place: Place,
 }
@@ -278,6 +288,7 @@ impl Supervised {
         if !by_itself && let Err(error) = self.child.wait().await {
             tracing::error!(%error, "a runtime process cannot be waited for");
         }
+        drop(self.guarded);
         ended.cancel();
         drop(self.place);
         if let Err(error) = self.folder.close() {

@@ -6,7 +6,9 @@ use edge_proto::rpc::{LambdaRequest, Outcome};
 use edge_transport::{Endpoint, Listener};
 
 use super::peer::Peer;
-use super::support::{Computer, Controller, Said, free_port, output, text, with_own_ports};
+use super::support::{
+    Computer, Controller, PATIENCE, Said, free_port, output, text, with_own_ports,
+};
 
 #[test]
 fn v3_v4_both_signals_deregister_what_was_announced_with_its_workers() {
@@ -181,4 +183,85 @@ fn a_second_signal_ends_a_drain_at_once() {
     computer.signal("TERM");
     computer.wait_for("SIGTERM again: ending at once");
     assert_eq!(computer.wait().code(), Some(1));
+}
+
+/// Whether the process `pid` lives.
+fn lives(pid: &str) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    !stat.is_empty() && !stat.contains(") Z ")
+}
+
+#[test]
+fn real_functions_end_with_the_computer_however_it_ends() {
+    for signals in [&["KILL"][..], &["INT", "INT"]] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().display();
+        let programs = std::env::var("PATH").unwrap();
+        let toml = format!(
+            "[computer]
+             type = 'runtime'
+             [[runtime.lambda]]
+             name = 'busy'
+             env = {{ PATH = '{programs}' }}
+             code = '''function main() {{
+               require('fs').writeFileSync('{path}/pid', String(process.pid));
+               for (;;);
+             }}'''
+             [[runtime.lambda]]
+             name = 'idle'
+             kind = 'command'
+             env = {{ PATH = '{programs}' }}
+             command = ['sh', '-c', 'echo -n $$ > {path}/pid; exec sleep 1000']"
+        );
+        let file = folder.path().join("computer.toml");
+        std::fs::write(&file, toml).unwrap();
+        for lambda in ["busy", "idle"] {
+            let controller = Controller::start(free_port());
+            let mut computer = Computer::start(&[
+                &format!("--conf={}", file.display()),
+                &format!("--controller-endpoint={}", controller.endpoint),
+            ]);
+            let _peer = peer_of(&controller, lambda);
+            let told = folder.path().join("pid");
+            let deadline = std::time::Instant::now() + PATIENCE;
+            let pid = loop {
+                let pid = std::fs::read_to_string(&told).unwrap_or_default();
+                if !pid.is_empty() {
+                    break pid;
+                }
+                assert!(std::time::Instant::now() < deadline, "it never runs");
+                std::thread::sleep(std::time::Duration::from_millis(5));
+            };
+            for signal in signals {
+                computer.signal(signal);
+                if *signal == "INT" {
+                    // The second one is no use before the first one is heard.
+                    computer.wait_for("SIGINT");
+                }
+            }
+            computer.wait();
+            while lives(&pid) {
+                assert!(std::time::Instant::now() < deadline, "{lambda} lives on");
+                std::thread::sleep(std::time::Duration::from_millis(5));
+            }
+            std::fs::remove_file(told).unwrap();
+        }
+    }
+}
+
+#[test]
+fn the_end_of_a_terminal_lets_real_functions_finish() {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    if mask.is_some_and(|mask| u64::from_str_radix(mask.trim(), 16).unwrap() & 1 == 1) {
+        // Run by `nohup`, which the computer respects.
+        return;
+    }
+    let controller = Controller::start(free_port());
+    let option = format!("--controller-endpoint={}", controller.endpoint);
+    let mut computer = Computer::start(&["--computer-type=runtime", &option]);
+    controller.next();
+    computer.signal("HUP");
+    computer.wait_for("draining");
+    assert_eq!(computer.wait().code(), Some(0));
 }
