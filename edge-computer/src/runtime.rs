@@ -33,6 +33,7 @@ use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 pub use self::config::{FunctionConfig, FunctionError, KindConfig, RuntimeConfig};
 pub use self::function::{Code, Function, Kind, Limits};
 use self::guard::Guard;
+use self::logs::printable;
 use self::places::Places;
 pub use self::pool::Pool;
 use self::pool::Site;
@@ -47,8 +48,6 @@ use crate::params::{Mapping, failure};
 use crate::sampler::{Sampler, Shares, share};
 use crate::turns::Bounds;
 
-/// Our runtime for JavaScript.
-const NODEJS: &str = include_str!("runtime/nodejs.mjs");
 /// What the pool of processes is called where processors are named.
 const PROCESSOR: &str = "runtime";
 /// How long the end of killed processes is waited for.
@@ -103,7 +102,7 @@ impl Runtimes {
             guard: guard.ok(),
             supervisors: TaskTracker::new(),
         };
-        std::fs::write(workshop.script(), NODEJS)?;
+        workshop.restore()?;
         let site = Arc::new(Site {
             workshop,
             home: tokio::runtime::Handle::current(),

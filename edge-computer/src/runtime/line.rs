@@ -117,7 +117,10 @@ pub(super) fn launch(mut starting: Starting, place: Place) -> JoinHandle<Result<
     home.spawn(async move {
         let pool = &starting.pool;
         let begun = Instant::now();
-        let launching = pool.site.workshop.launch(&pool.function, place);
+        let launching = pool
+            .site
+            .workshop
+            .launch(&pool.function, place, &pool.unmarked);
         let Some(launched) = pool.site.closing.run_until_cancelled(launching).await else {
             return Ok(());
         };

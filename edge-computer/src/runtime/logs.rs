@@ -1,6 +1,7 @@
 //! What a function prints: lines of both streams, bounded, up to the markers that end an execution.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -32,6 +33,8 @@ pub(super) enum Stream {
 #[derive(Debug)]
 pub(super) struct Log {
     max_bytes: usize,
+    /// The runtime prints no markers, as far as is known.
+    unmarked: Arc<AtomicBool>,
     inner: Mutex<Inner>,
     /// Markers that have come in on both streams.
     marked: watch::Sender<u64>,
@@ -45,13 +48,14 @@ struct Inner {
     markers: [u64; 2],
     /// Executions whose markers have been waited for.
     taken: u64,
-    unmarked: bool,
 }
 
 impl Log {
-    pub(super) fn new(max_bytes: usize) -> Self {
+    /// Containers of one function may share what is known of their runtime.
+    pub(super) fn new(max_bytes: usize, unmarked: Arc<AtomicBool>) -> Self {
         Self {
             max_bytes,
+            unmarked,
             inner: Mutex::default(),
             marked: watch::Sender::new(0),
         }
@@ -72,7 +76,9 @@ impl Log {
         if marked {
             inner.markers[stream as usize] += 1;
             let both = inner.markers[0].min(inner.markers[1]);
-            self.marked.send_replace(both);
+            if self.marked.send_replace(both) < both {
+                self.unmarked.store(false, Ordering::Relaxed);
+            }
         }
     }
 
@@ -113,13 +119,13 @@ impl Log {
         let (wanted, waits) = {
             let mut inner = self.lock();
             inner.taken += 1;
-            (inner.taken, !inner.unmarked)
+            (inner.taken, !self.unmarked.load(Ordering::Relaxed))
         };
         if waits {
             let mut marked = self.marked.subscribe();
             let come = marked.wait_for(|both| *both >= wanted);
             if tokio::time::timeout(MARKED_WITHIN, come).await.is_err() {
-                self.lock().unmarked = true;
+                self.unmarked.store(true, Ordering::Relaxed);
             }
         }
         self.rest()
@@ -155,6 +161,19 @@ impl Log {
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// `line` without control characters, for logs that others write to.
+pub(super) fn printable(line: &str) -> String {
+    let mut shown = String::with_capacity(line.len());
+    for part in line.chars() {
+        if part.is_control() {
+            shown.extend(part.escape_default());
+        } else {
+            shown.push(part);
+        }
+    }
+    shown
 }
 
 /// A line as OpenWhisk has it: when, from which stream, what.
@@ -222,13 +241,13 @@ mod tests {
     #[tokio::test]
     async fn a_marker_is_found_at_the_end_of_a_line_however_long_it_is() {
         for length in [1, MAX_LINE - 1, MAX_LINE, MAX_LINE + 1, 3 * MAX_LINE] {
-            let log = Arc::new(Log::new(1 << 20));
+            let log = Arc::new(Log::new(1 << 20, Arc::default()));
             for stream in [Stream::Stdout, Stream::Stderr] {
                 let printed = format!("{}{MARKER}\n", "x".repeat(length));
                 print(&log, stream, &printed).await;
             }
             let lines = log.take().await;
-            assert!(!log.lock().unmarked, "{length}");
+            assert!(!log.unmarked.load(Ordering::Relaxed), "{length}");
             assert_eq!(lines.len(), 2);
             let kept = lines[0].bytes().filter(|&byte| byte == b'x').count();
             assert_eq!(kept, length.min(MAX_LINE));
@@ -237,7 +256,7 @@ mod tests {
 
     #[tokio::test]
     async fn empty_lines_count_with_what_they_take() {
-        let log = Arc::new(Log::new(10_000));
+        let log = Arc::new(Log::new(10_000, Arc::default()));
         let printed = "\n".repeat(1 << 16);
         print(&log, Stream::Stdout, &printed).await;
         let lines = log.rest();
@@ -247,7 +266,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_lines_of_an_execution_end_at_its_markers_and_are_bounded() {
-        let log = Arc::new(Log::new(140));
+        let log = Arc::new(Log::new(140, Arc::default()));
         let printed = format!("one\n{}\n{MARKER}\n", "y".repeat(20));
         print(&log, Stream::Stdout, &printed).await;
         print(&log, Stream::Stderr, &format!("two\n{MARKER}\n")).await;
@@ -261,11 +280,26 @@ mod tests {
 
     #[tokio::test]
     async fn runtimes_without_markers_are_waited_for_once() {
-        let log = Arc::new(Log::new(100));
+        let log = Arc::new(Log::new(100, Arc::default()));
         print(&log, Stream::Stdout, "no marker\n").await;
         assert_eq!(log.take().await.len(), 1);
-        assert!(log.lock().unmarked);
+        assert!(log.unmarked.load(Ordering::Relaxed));
         assert_eq!(log.take().await.len(), 0);
+        // Nor are those that another container has of it.
+        let other = Arc::new(Log::new(100, log.unmarked.clone()));
+        assert_eq!(other.take().await.len(), 0);
+        for stream in [Stream::Stdout, Stream::Stderr] {
+            print(&other, stream, &format!("{MARKER}\n")).await;
+        }
+        assert!(!log.unmarked.load(Ordering::Relaxed));
+    }
+
+    #[test]
+    fn control_characters_of_functions_do_not_reach_our_log() {
+        assert_eq!(
+            printable("a\r\0\u{1b}[1mü \"b\""),
+            "a\\r\\u{0}\\u{1b}[1mü \"b\""
+        );
     }
 
     #[tokio::test]
@@ -273,7 +307,7 @@ mod tests {
         let (held, stream) = tokio::io::duplex(64);
         let ended = CancellationToken::new();
         ended.cancel();
-        let log = Arc::new(Log::new(1 << 10));
+        let log = Arc::new(Log::new(1 << 10, Arc::default()));
         log.clone().collect(Stream::Stdout, stream, ended).await;
         drop(held);
     }

@@ -2,7 +2,7 @@
 //! they have been idle for long or somebody else needs their place.
 
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
@@ -51,6 +51,8 @@ pub struct Pool {
     pub(super) number: u64,
     /// How long a request may wait for a container.
     pub(super) max_wait: Duration,
+    /// Its processes print no markers, as far as is known.
+    pub(super) unmarked: Arc<AtomicBool>,
     slots: Mutex<Slots>,
     /// Somebody may get a container, or an error.
     pub(super) changed: watch::Sender<()>,
@@ -139,6 +141,7 @@ impl Pool {
             health: Health::new(true, MAX_FAILURES),
             number: site.next_pool.fetch_add(1, Ordering::Relaxed),
             max_wait: bounds.max_wait,
+            unmarked: Arc::default(),
             slots: Mutex::new(slots),
             changed: watch::Sender::new(()),
             function,
@@ -298,6 +301,10 @@ impl Pool {
     pub(super) fn expire(&self, idle: Duration) {
         let mut slots = self.slots();
         slots.tidy();
+        if !slots.line.is_empty() {
+            // Somebody is about to use them.
+            return;
+        }
         slots.containers.retain(|container| {
             let since = container.idle_since();
             since.is_none_or(|since| since.elapsed() < idle)

@@ -1,12 +1,15 @@
 //! Runtime processes: how they are started, where they listen, and that none is left behind.
 
 use std::collections::BTreeMap;
+use std::fs::DirBuilder;
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, geteuid, kill_process_group, waitid};
 use tempfile::TempDir;
 use tokio::io::{AsyncBufRead, AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
 use tokio::process::{Child, Command};
@@ -20,6 +23,8 @@ use super::logs::{Log, READ_WITHIN, Stream};
 use super::places::{Claim, Place};
 use super::protocol::Client;
 
+/// Our runtime for JavaScript.
+const NODEJS: &str = include_str!("nodejs.mjs");
 /// How often it is tried whether a command serves already.
 const POLL_EVERY: Duration = Duration::from_millis(20);
 
@@ -79,6 +84,23 @@ impl Workshop {
         self.folder.path().join("nodejs.mjs")
     }
 
+    /// Writes our runtime to its folder, anew if somebody has tidied up there.
+    pub(super) fn restore(&self) -> std::io::Result<()> {
+        let script = self.script();
+        if script.exists() {
+            return Ok(());
+        }
+        let folder = self.folder.path();
+        if let Err(error) = DirBuilder::new().mode(0o700).create(folder) {
+            let found = folder.symlink_metadata()?;
+            // Somebody else who took its name could replace what is executed.
+            if !found.is_dir() || found.uid() != geteuid().as_raw() {
+                return Err(error);
+            }
+        }
+        std::fs::write(script, NODEJS)
+    }
+
     fn command(&self, function: &Function, port: u16) -> Vec<String> {
         match &function.kind {
             Kind::Command(words) => {
@@ -97,11 +119,12 @@ impl Workshop {
     }
 
     /// Starts a process for `function`, and waits until it serves. It holds `place` until it has
-    /// ended. To be called on the runtime that all processes belong to.
+    /// ended. Whether such processes print no markers is learnt in `unmarked`. To be called on the runtime that all processes belong to.
     pub(super) async fn launch(
         &self,
         function: &Function,
         place: Place,
+        unmarked: &Arc<AtomicBool>,
     ) -> Result<Process, LaunchError> {
         let ours = function.kind == Kind::NodeJs;
         let secret = ours.then(|| uuid::Uuid::new_v4().simple().to_string());
@@ -119,6 +142,7 @@ impl Workshop {
         } else {
             free_port().map_err(|e| spawn_error(&e))?
         };
+        self.restore().map_err(|e| spawn_error(&e))?;
         let folder = tempfile::tempdir_in(self.folder.path()).map_err(|e| spawn_error(&e))?;
         let words = self.command(function, port);
         let env = environment(function, &folder, port, secret.as_deref());
@@ -135,7 +159,13 @@ impl Workshop {
             .spawn()
             .map_err(|error| spawn_error(&error))?;
         let stdout = child.stdout.take().map(BufReader::new);
-        let log = Arc::new(Log::new(function.limits.log_bytes));
+        // Ours prints markers, be it late.
+        let unmarked = if ours {
+            Arc::default()
+        } else {
+            unmarked.clone()
+        };
+        let log = Arc::new(Log::new(function.limits.log_bytes, unmarked));
         let deadline = Instant::now() + self.start_within;
         let (ended, kill) = (CancellationToken::new(), CancellationToken::new());
         let mut stdout = stdout.expect("its output is piped");

@@ -181,3 +181,18 @@ async fn another_version_of_a_function_replaces_it_at_once() {
     ));
     function.close().await;
 }
+
+#[tokio::test]
+async fn who_removes_the_folder_of_the_runtimes_does_not_end_the_functions() {
+    let code = "function main({ exit }) {
+        if (exit) process.exit(0);
+        return { folder: process.cwd() };
+    }";
+    let function = javascript(code, "max-containers = 1");
+    let answer: Value = serde_json::from_str(&output(&function, "{}").await).unwrap();
+    let folder = std::path::Path::new(answer["folder"].as_str().unwrap());
+    std::fs::remove_dir_all(folder.parent().unwrap()).unwrap();
+    assert!(run(&function, r#"{"exit":true}"#).await.is_err());
+    assert!(run(&function, "{}").await.is_ok());
+    function.close().await;
+}
