@@ -19,6 +19,7 @@ pub mod quic;
 pub mod services;
 pub mod states;
 pub mod tls;
+pub mod turn;
 pub mod unexecuted;
 
 mod client;

@@ -1,7 +1,5 @@
 //! Connections of clients: accepted, encrypted or not, HTTP/1.1 or HTTP/2, ended gracefully.
 
-mod turn;
-
 use std::future::{Future as _, poll_fn};
 use std::net::{SocketAddr, TcpListener};
 use std::pin::pin;
@@ -9,6 +7,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
+use edge_transport::turn::{Turn, Watched};
 use http::Request;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -21,13 +20,14 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use self::turn::{Turn, Watched};
 use crate::lane::Lane;
 use crate::rest;
 use crate::shared::Counted;
 
 /// How long a TLS handshake may take.
 const HANDSHAKE_WITHIN: Duration = Duration::from_secs(5);
+/// How long the head of a request may take, in seconds, and how long an idle connection is kept.
+const PATIENCE: u32 = 60;
 /// Largest head of a request, in bytes.
 const MAX_HEAD: usize = 32 << 10;
 /// Requests of one connection of HTTP/2 at the same time.
@@ -123,7 +123,7 @@ impl Door {
         peer: SocketAddr,
     ) {
         let builder = builder();
-        let turn = Arc::new(Turn::new(lane.shared.clock.clone()));
+        let turn = Arc::new(Turn::new(lane.shared.clock.clone(), PATIENCE));
         let stream = TokioIo::new(Watched::new(stream, turn.clone()));
         let its_turn = turn.clone();
         let service = service_fn(move |request: Request<Incoming>| {

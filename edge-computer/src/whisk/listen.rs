@@ -2,9 +2,11 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
 use std::time::Duration;
 
 use bytes::Bytes;
+use edge_transport::turn::{self, Turn, Watched};
 use http::{Request, Response};
 use http_body_util::Full;
 use hyper::body::Incoming;
@@ -22,8 +24,11 @@ use super::{Platform, api};
 
 /// Connections at the same time.
 const MAX_CONNECTIONS: usize = 10_000;
-/// How long the beginning of a connection may take.
+/// How long a TLS handshake may take.
 const HANDSHAKE_WITHIN: Duration = Duration::from_secs(5);
+/// How long the head of a request may take, in seconds, an idle connection is kept, and nothing of an
+/// answer may be read.
+const PATIENCE: u32 = 60;
 /// How long it is not accepted once that has failed, for want of file descriptors perhaps.
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -37,6 +42,8 @@ pub(super) async fn serve(
     let tls = tls.map(TlsAcceptor::from);
     let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let mut connections = JoinSet::new();
+    let clock = Arc::<AtomicU32>::default();
+    connections.spawn(turn::tick(Arc::downgrade(&clock)));
     loop {
         while connections.try_join_next().is_some() {}
         let Some(accepted) = stop.run_until_cancelled(listener.accept()).await else {
@@ -48,7 +55,14 @@ pub(super) async fn serve(
         };
         // Beyond the limit it is closed at once.
         if let Ok(place) = places.clone().try_acquire_owned() {
-            connections.spawn(connection(stream, tls.clone(), platform.clone(), place));
+            let turn = Turn::new(clock.clone(), PATIENCE);
+            connections.spawn(connection(
+                stream,
+                tls.clone(),
+                platform.clone(),
+                turn,
+                place,
+            ));
         }
     }
     connections.shutdown().await;
@@ -58,34 +72,43 @@ async fn connection(
     stream: TcpStream,
     tls: Option<TlsAcceptor>,
     platform: Arc<Platform>,
+    turn: Turn,
     _place: OwnedSemaphorePermit,
 ) {
     // Answers are short; an error only makes them slower.
     let _set = stream.set_nodelay(true);
     let Some(tls) = tls else {
-        return http(stream, platform).await;
+        return http(stream, platform, turn).await;
     };
     let handshake = tokio::time::timeout(HANDSHAKE_WITHIN, tls.accept(stream)).await;
     if let Ok(Ok(stream)) = handshake {
-        http(stream, platform).await;
+        http(stream, platform, turn).await;
     }
 }
 
 async fn http(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     platform: Arc<Platform>,
+    turn: Turn,
 ) {
+    let turn = Arc::new(turn);
+    let io = TokioIo::new(Watched::new(stream, turn.clone()));
+    let its_turn = turn.clone();
     let service = service_fn(move |request: Request<Incoming>| {
-        let platform = platform.clone();
-        async move { Ok::<Response<Full<Bytes>>, Infallible>(api::answer(platform, request).await) }
+        let (platform, turn) = (platform.clone(), its_turn.clone());
+        async move {
+            turn.is_ours(request.version());
+            let answer = api::answer(platform, request).await;
+            turn.is_theirs();
+            Ok::<Response<Full<Bytes>>, Infallible>(answer)
+        }
     });
-    let mut builder = Builder::new(TokioExecutor::new());
-    builder
-        .http1()
-        .timer(hyper_util::rt::TokioTimer::new())
-        .header_read_timeout(HANDSHAKE_WITHIN * 12);
-    // An error is the end of the connection, which the peer has brought about.
-    let _ended = builder
-        .serve_connection(TokioIo::new(stream), service)
-        .await;
+    let mut builder = Builder::new(TokioExecutor::new()).http1_only();
+    // That begins with the first byte only; `Turn` sees to it.
+    builder.http1().header_read_timeout(None);
+    tokio::select! {
+        // An error is the end of the connection, which the peer has brought about.
+        _ended = builder.serve_connection(io, service) => {}
+        () = turn.over() => {}
+    }
 }

@@ -3,16 +3,18 @@
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
 use edge_transport::Cores;
+use edge_transport::turn::{self, Turn, Watched};
 use http::Request;
 use hyper::body::Incoming;
-use hyper::rt::{Read, Write};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_rustls::TlsAcceptor;
@@ -25,8 +27,11 @@ use crate::auth::Peer;
 
 /// How long a TLS handshake may take.
 const HANDSHAKE_LIMIT: Duration = Duration::from_secs(5);
-/// How long a client may take to send the head of a request, and be silent between two.
-const HEAD_LIMIT: Duration = Duration::from_secs(30);
+/// How long a client of HTTP/1.1 may take to send the head of a request, be silent between two, and
+/// read nothing of its answer, in seconds.
+const PATIENCE: u32 = 30;
+/// Silence after which a client of HTTP/2 is asked for a sign of life.
+const PING_AFTER: Duration = Duration::from_secs(30);
 /// Largest head, in bytes.
 const HEAD_SIZE: usize = 32 << 10;
 /// Requests at a time of one HTTP/2 connection.
@@ -64,7 +69,15 @@ impl Serving {
             kill: serving.kill.clone(),
             tasks: serving.tasks.clone(),
             cores: cores.clone(),
+            clock: Arc::default(),
+            patience: PATIENCE,
         };
+        let clock = Arc::downgrade(&shared.clock);
+        let ticks = serving.kill.clone();
+        let ticks = ticks.run_until_cancelled_owned(turn::tick(clock));
+        cores.all()[0].spawn(async move {
+            ticks.await;
+        });
         let accept = serving.tasks.track_future(accept(socket, shared));
         cores.all()[0].spawn(accept);
         serving
@@ -98,6 +111,9 @@ struct Shared {
     kill: CancellationToken,
     tasks: TaskTracker,
     cores: Arc<Cores>,
+    /// Seconds that have passed.
+    clock: Arc<AtomicU32>,
+    patience: u32,
 }
 
 async fn accept(socket: std::net::TcpListener, shared: Shared) {
@@ -151,7 +167,7 @@ async fn connection(stream: std::net::TcpStream, peer: SocketAddr, shared: Share
             address,
             certificate: None,
         };
-        return exchange(TokioIo::new(stream), peer, &shared).await;
+        return exchange(stream, peer, &shared).await;
     };
     match tokio::time::timeout(HANDSHAKE_LIMIT, acceptor.accept(stream)).await {
         Ok(Ok(stream)) => {
@@ -161,41 +177,98 @@ async fn connection(stream: std::net::TcpStream, peer: SocketAddr, shared: Share
                 address,
                 certificate,
             };
-            exchange(TokioIo::new(stream), peer, &shared).await;
+            exchange(stream, peer, &shared).await;
         }
         Ok(Err(error)) => tracing::debug!(%peer, %error, "no TLS"),
         Err(_) => tracing::debug!(%peer, "no TLS in time"),
     }
 }
 
-async fn exchange<I: Read + Write + Unpin + Send + 'static>(io: I, peer: Peer, shared: &Shared) {
+async fn exchange<S>(stream: S, peer: Peer, shared: &Shared)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     let mut builder = Builder::new(TokioExecutor::new());
     builder
         .http1()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_LIMIT)
+        // That begins with the first byte only; `Turn` sees to it.
+        .header_read_timeout(None)
         .max_buf_size(HEAD_SIZE);
     builder
         .http2()
         .timer(TokioTimer::new())
         .max_concurrent_streams(MAX_STREAMS)
         .max_header_list_size(16 << 10)
-        .keep_alive_interval(HEAD_LIMIT);
-    let router = shared.router.clone();
+        .keep_alive_interval(PING_AFTER);
+    let turn = Arc::new(Turn::new(shared.clock.clone(), shared.patience));
+    let io = TokioIo::new(Watched::new(stream, turn.clone()));
+    let (router, its_turn) = (shared.router.clone(), turn.clone());
     let service = hyper::service::service_fn(move |request: Request<Incoming>| {
+        let (router, turn) = (router.clone(), its_turn.clone());
+        turn.is_ours(request.version());
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(peer.clone());
-        router.clone().oneshot(request)
+        async move {
+            let answer = router.oneshot(request).await;
+            turn.is_theirs();
+            answer
+        }
     });
     let mut connection = pin!(builder.serve_connection(io, service));
-    let served = tokio::select! {
-        served = &mut connection => served,
-        () = shared.drain.cancelled() => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
+    let serving = async {
+        tokio::select! {
+            served = &mut connection => served,
+            () = shared.drain.cancelled() => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
         }
     };
-    if let Err(error) = served {
-        tracing::debug!(%error, "connection of a device application failed");
+    tokio::select! {
+        served = serving => if let Err(error) = served {
+            tracing::debug!(%error, "connection of a device application failed");
+        },
+        () = turn.over() => tracing::debug!("a device application was silent for too long"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroUsize;
+
+    use axum::routing::get;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn who_sends_no_request_or_reads_no_answer_is_left() {
+        let long = || std::future::ready("x".repeat(1000));
+        let cores = Arc::new(Cores::start("test", NonZeroUsize::MIN).unwrap());
+        let shared = Shared {
+            router: Router::new().route("/", get(long)),
+            tls: None,
+            slots: Arc::new(Semaphore::new(1)),
+            drain: CancellationToken::new(),
+            kill: CancellationToken::new(),
+            tasks: TaskTracker::new(),
+            cores: cores.clone(),
+            clock: Arc::default(),
+            patience: 0,
+        };
+        tokio::spawn(turn::tick(Arc::downgrade(&shared.clock)));
+        let request = "GET / HTTP/1.1\r\nhost: x\r\n\r\n";
+        for sent in ["", "PRI * HT", "PRI * HTTP/2.0\r\n", "GET / HT", request] {
+            let (near, mut far) = duplex(128);
+            far.write_all(sent.as_bytes()).await.unwrap();
+            let peer = Peer {
+                address: "127.0.0.1".parse().unwrap(),
+                certificate: None,
+            };
+            exchange(near, peer, &shared).await;
+            let answered = far.read(&mut [0; 128]).await.unwrap() == 128;
+            assert_eq!(answered, sent == request, "{sent}");
+        }
+        cores.join().await;
     }
 }

@@ -6,16 +6,14 @@
 
 use std::io::IoSlice;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use http::Version;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// How long the head of a request may take, in seconds, and how long an idle connection is kept.
-const PATIENCE: u32 = 60;
 /// What a connection of HTTP/2 begins with. Only once all of it has come does anybody ask for signs
 /// of life.
 const HTTP2: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -27,21 +25,39 @@ const NOBODYS: u32 = u32::MAX - 1;
 
 /// Whose turn it is, and since when.
 #[derive(Debug)]
-pub(super) struct Turn {
+pub struct Turn {
     /// Seconds that have passed.
     clock: Arc<AtomicU32>,
     since: AtomicU32,
+    /// How many of them the client may take.
+    patience: u32,
+}
+
+/// Moves a clock of whole seconds on, as long as anybody else has it.
+pub async fn tick(clock: Weak<AtomicU32>) {
+    loop {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let Some(clock) = clock.upgrade() else { return };
+        clock.fetch_add(1, Ordering::Relaxed);
+    }
 }
 
 impl Turn {
-    /// The client begins.
-    pub(super) fn new(clock: Arc<AtomicU32>) -> Self {
+    /// The client begins. `patience` is how many seconds the head of a request may take, how long an
+    /// idle connection is kept, and how long a client may read nothing of its answer. Seconds are
+    /// those of `clock`.
+    pub fn new(clock: Arc<AtomicU32>, patience: u32) -> Self {
         let since = AtomicU32::new(clock.load(Ordering::Relaxed));
-        Self { clock, since }
+        Self {
+            clock,
+            since,
+            patience,
+        }
     }
 
     /// There is a request, which is to be answered.
-    pub(super) fn is_ours(&self, version: Version) {
+    #[inline]
+    pub fn is_ours(&self, version: Version) {
         let since = if version < Version::HTTP_2 {
             OURS
         } else {
@@ -51,7 +67,8 @@ impl Turn {
     }
 
     /// The answer is there.
-    pub(super) fn is_theirs(&self) {
+    #[inline]
+    pub fn is_theirs(&self) {
         if self.since.load(Ordering::Relaxed) != NOBODYS {
             let now = self.clock.load(Ordering::Relaxed);
             self.since.store(now, Ordering::Relaxed);
@@ -59,6 +76,7 @@ impl Turn {
     }
 
     /// The client takes something of its answer.
+    #[inline]
     fn goes_on(&self) {
         if self.since.load(Ordering::Relaxed) < NOBODYS {
             self.is_theirs();
@@ -66,23 +84,31 @@ impl Turn {
     }
 
     /// How long to wait before this is asked again; `None`: it has taken too long.
-    pub(super) fn left(&self) -> Option<Duration> {
+    #[inline]
+    pub fn left(&self) -> Option<Duration> {
         let since = self.since.load(Ordering::Relaxed);
         let waited = match since {
             OURS | NOBODYS => 0,
             since => self.clock.load(Ordering::Relaxed).wrapping_sub(since),
         };
         // The second in which it began was not a whole one.
-        let left = (PATIENCE + 1)
+        let left = (self.patience + 1)
             .checked_sub(waited)
             .filter(|left| *left > 0)?;
         Some(Duration::from_secs(left.into()))
+    }
+
+    /// Waits until it has taken too long.
+    pub async fn over(&self) {
+        while let Some(left) = self.left() {
+            tokio::time::sleep(left).await;
+        }
     }
 }
 
 /// A connection of which is watched whether its client reads, and what it speaks.
 #[derive(Debug)]
-pub(super) struct Watched<S> {
+pub struct Watched<S> {
     stream: S,
     turn: Arc<Turn>,
     /// How much of [`HTTP2`] has come; `None` once it is something else.
@@ -90,7 +116,8 @@ pub(super) struct Watched<S> {
 }
 
 impl<S> Watched<S> {
-    pub(super) fn new(stream: S, turn: Arc<Turn>) -> Self {
+    /// Of which `turn` is told.
+    pub fn new(stream: S, turn: Arc<Turn>) -> Self {
         let begun = Some(0);
         Self {
             stream,
@@ -176,7 +203,7 @@ mod tests {
 
     fn turn() -> (Arc<Turn>, Arc<AtomicU32>) {
         let clock = Arc::new(AtomicU32::new(7));
-        (Arc::new(Turn::new(clock.clone())), clock)
+        (Arc::new(Turn::new(clock.clone(), 60)), clock)
     }
 
     fn seconds(turn: &Turn) -> Option<u64> {
