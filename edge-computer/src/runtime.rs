@@ -234,9 +234,7 @@ impl Executor for Runtimes {
         let id = activation.id.clone();
         let activated = pool.activate(activation, &terms).await?;
         for line in &activated.logs {
-            // What functions print does not end the line, nor the text.
-            let line = || line.replace(char::is_control, "\u{fffd}");
-            tracing::debug!(lambda, activation = id, "{}", line());
+            tracing::debug!(lambda, activation = id, "{}", printable(line));
         }
         let cold_start = activated.start.unwrap_or_default() + activated.init.unwrap_or_default();
         let outputs = self.mapping.outputs(&activated.result);
