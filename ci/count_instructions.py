@@ -69,7 +69,9 @@ def build() -> pathlib.Path:
         "overflow-checks": "false",
     }
     for ours in ("proto", "balance", "transport", "daemon", "broker", "computer"):
-        for key, value in optimised.items():
+        # As a whole, as in releases: in parts, a count depends on how it happens to be divided.
+        whole = {"codegen-units": 1} if ours == "balance" else {}
+        for key, value in (optimised | whole).items():
             command += ["--config", f"profile.dev.package.edge-{ours}.{key}={value}"]
     environment = {**os.environ, "CARGO_INCREMENTAL": "0"}
     subprocess.run(command, cwd=ROOT, check=True, env=environment)
