@@ -325,8 +325,8 @@ async fn a_disk_that_hangs_does_not_hold_up_the_end_for_long() {
     let path = folder.path().join("trace");
     let made = std::process::Command::new("mkfifo").arg(&path).status();
     assert!(made.unwrap().success());
-    // A pipe that nobody reads takes 64 KiB; it is open in both directions, which does not wait for
-    // another end.
+    // A pipe that nobody reads takes 16 pages, more or less filled, as the pieces are that are written;
+    // it is open in both directions, which does not wait for another end.
     let pipe = std::fs::File::options().read(true).write(true).open(&path);
     let mut pipe = pipe.unwrap();
     let computer = Computer::echo();
@@ -340,5 +340,5 @@ async fn a_disk_that_hangs_does_not_hold_up_the_end_for_long() {
     let end = running.router.shutdown(PATIENCE);
     assert!(tokio::time::timeout(PATIENCE, end).await.unwrap());
     let taken = pipe.read(&mut [0; 1 << 16]).unwrap();
-    assert!(taken > 50_000, "it did hang: {taken}");
+    assert!(taken > 32 << 10, "it did hang: {taken}");
 }

@@ -65,15 +65,9 @@ async fn early_requests_that_the_server_does_not_take_are_sent_again() {
         (name == "CERT_DIR").then(|| place.folder.path().to_owned())
     });
     let config = files.unwrap().server_config().unwrap();
-    let address = Endpoint::new("127.0.0.1", port);
-    let mut listener = Listener::bind_for(&address, Listens::Udp);
-    let deadline = Instant::now() + PATIENCE;
-    while listener.is_err() && Instant::now() < deadline {
-        // The last words of the first server hold its port for a moment.
-        tokio::time::sleep(Duration::from_millis(5)).await;
-        listener = Listener::bind_for(&address, Listens::Udp);
-    }
-    let second = serve_on(listener.unwrap(), |server| {
+    // The last words of the first server hold its port for a moment.
+    let listener = bound(port, Listens::Udp).await;
+    let second = serve_on(listener, |server| {
         server.with_quic(Some(config), Congestion::Cubic)
     });
     let answer = ask(&client, &endpoint, &dry("shout", true)).await.unwrap();
@@ -81,6 +75,20 @@ async fn early_requests_that_the_server_does_not_take_are_sent_again() {
     assert_eq!(counters.early_rejected(), 1);
     assert_eq!(second.handle.quic().early_offered(), 0);
     assert_eq!(second.handle.quic().tickets_refused(), 1);
+}
+
+/// A listener on that port as soon as it is free.
+async fn bound(port: u16, listens: Listens) -> Listener {
+    let address = Endpoint::new("127.0.0.1", port);
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match Listener::bind_for(&address, listens) {
+            Err(_) if Instant::now() < deadline => {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            bound => return bound.unwrap(),
+        }
+    }
 }
 
 #[tokio::test]
@@ -103,7 +111,8 @@ async fn who_comes_back_where_only_tcp_is_left_is_answered_over_tcp() {
         let offered = counters.early_offered();
         let port = place.server.handle.local_addr().port();
         place.server.handle.kill().await;
-        let tcp = Listener::bind_for(&Endpoint::new("127.0.0.1", port), Listens::Tcp).unwrap();
+        // A connection that somebody else has made may have the port by chance.
+        let tcp = bound(port, Listens::Tcp).await;
         let _tcp = serve_on(tcp, |server| server);
         // The tickets are there, but nobody who would answer.
         for call in 0..3 {
