@@ -53,6 +53,16 @@ fn allocations(policy: PolicyConfig, destinations: usize) -> u64 {
     measure(|| requests(100)).count_total
 }
 
+/// The policy of that name.
+fn policy(name: &str) -> PolicyConfig {
+    let keys = PolicyKeys {
+        alpha: Some(1.0),
+        beta: Some(1.0),
+        ..PolicyKeys::default()
+    };
+    PolicyConfig::from_name(name, &keys).expect("listed")
+}
+
 #[test]
 fn the_counter_counts() {
     assert_eq!(
@@ -64,12 +74,7 @@ fn the_counter_counts() {
 #[test]
 fn picks_and_answers_of_no_policy_allocate_with_few_or_many_candidates() {
     for name in PolicyConfig::NAMES {
-        let keys = PolicyKeys {
-            alpha: Some(1.0),
-            beta: Some(1.0),
-            ..PolicyKeys::default()
-        };
-        let policy = PolicyConfig::from_name(name, &keys).expect("listed");
+        let policy = policy(name);
         for destinations in [2, 64, 500] {
             assert_eq!(
                 allocations(policy, destinations),
@@ -99,12 +104,7 @@ fn large(policy: PolicyConfig, destinations: usize) -> (ForwardingTable, Vec<Str
 #[test]
 fn a_change_among_ten_thousand_destinations_copies_few_of_them() {
     for name in PolicyConfig::NAMES {
-        let keys = PolicyKeys {
-            alpha: Some(1.0),
-            beta: Some(1.0),
-            ..PolicyKeys::default()
-        };
-        let policy = PolicyConfig::from_name(name, &keys).expect("listed");
+        let policy = policy(name);
         let (table, names) = large(policy, 10_000);
         let now = Nanos::from_secs(2);
         let change = |name: &str| {

@@ -1,9 +1,10 @@
 //! One lambda of a table: its routes as a snapshot, and the state of the policy among them.
 
+mod changes;
 mod index;
 mod owner;
 
-use super::{Occupancy, RouteChange, TableEntry, TableError};
+use super::{Occupancy, TableEntry};
 use crate::average::sample;
 use crate::explanation::Explanation;
 use crate::health::Obstacle;
@@ -11,7 +12,7 @@ use crate::lambda_state::LambdaState;
 use crate::policy::{Executed, Policy, Scene, any_index};
 use crate::probe::{Probe, Probes};
 use crate::route::{Route, SharedRoute};
-use crate::routes::{Change, FEW, Routes, Snapshot, publish, snapshot};
+use crate::routes::{Routes, Snapshot, snapshot};
 use crate::sorted::Sorted;
 use crate::stamp::Stamp;
 use crate::terms::LambdaTicket;
@@ -19,12 +20,10 @@ use crate::{
     Answers, Destinations, HedgeDelay, Nanos, NoDestination, Pick, Report, Request, Tried,
 };
 use arc_swap::ArcSwapAny;
-use foldhash::fast::FixedState;
 use index::Index;
 pub(super) use index::Named;
 use rand::Rng;
 use smol_str::SmolStr;
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Of many routes each pick looks at so many for one whose trial is due.
@@ -93,104 +92,9 @@ impl Lambda {
         self.len() == 0
     }
 
-    /// Sets weight and finality of the routes that exist and adds the others. Answers whether there
-    /// were any others.
-    pub(super) fn change(&self, changes: &[RouteChange<'_>], now: Nanos) -> bool {
-        let mut index = self.index();
-        let before = self.routes.load();
-        let known = Routes::of(&before);
-        let mut added: Vec<SharedRoute> = Vec::new();
-        // One may come twice in a call.
-        let mut added_at = HashMap::<u64, usize, FixedState>::default();
-        for change in changes {
-            let destination = self.broker.intern(change.destination);
-            let id = destination.id();
-            let found = index.find(known, &destination).map(|(route, _)| route);
-            let in_added = || added_at.get(&id).map(|at| added[*at].clone());
-            if let Some(route) = found.or_else(in_added) {
-                route.set_weight(change.weight);
-                route.set_final(change.is_final);
-                self.policy.weight_set(&route, now);
-                continue;
-            }
-            let route = Route::new(destination, change.weight, change.is_final, now);
-            route.destination().serves(&self.name);
-            added_at.insert(id, added.len());
-            added.push(SharedRoute::new(route));
-        }
-        if added.is_empty() {
-            return false;
-        }
-        let next = match known {
-            Routes::Few(few) => snapshot([few, &added].concat()),
-            Routes::Many(many) => publish(many.with(&added)),
-        };
-        index.added(added.len(), Routes::of(&next));
-        self.publish(next, &[Change::Added(&added)], now);
-        true
-    }
-
-    /// Applies `set`, which changes the weight, to a route that exists.
-    pub(super) fn with_route(
-        &self,
-        destination: &str,
-        now: Nanos,
-        set: impl FnOnce(&Route),
-    ) -> Result<(), TableError> {
-        let Some((route, _)) = self.route_to(&self.index(), destination) else {
-            return Err(TableError::NoDestinations {
-                destination: Some(destination.to_owned()),
-            });
-        };
-        set(&route);
-        self.weight_set(&route, now);
-        Ok(())
-    }
-
     /// Tells the policy of another weight.
     pub(crate) fn weight_set(&self, route: &SharedRoute, now: Nanos) {
         self.policy.weight_set(route, now);
-    }
-
-    /// Answers whether the route existed.
-    pub(super) fn remove(&self, destination: &str, now: Nanos) -> bool {
-        let mut index = self.index();
-        let Some((gone, at)) = self.route_to(&index, destination) else {
-            return false;
-        };
-        if gone.terms().retire() {
-            self.state.one_opened();
-        }
-        let before = self.routes.load();
-        let many = match Routes::of(&before) {
-            Routes::Few(few) => {
-                let rest = [&few[..at], &few[at + 1..]].concat();
-                self.publish(snapshot(rest), &[Change::Removed(at, &gone)], now);
-                return true;
-            }
-            Routes::Many(many) => many,
-        };
-        let (next, replaced) = (many.without(at), Change::Replaced(at, &gone));
-        if next.len() > FEW {
-            let last = (at < next.len()).then(|| many.at(next.len()));
-            index.replaced(gone.destination(), at, last);
-            self.publish(publish(next), &[replaced], now);
-        } else {
-            index.drop_names();
-            let mut few: Vec<_> = (0..next.len()).map(|at| next.at(at).clone()).collect();
-            few.sort_unstable_by_key(|route| route.destination().id());
-            let changes = [replaced, Change::Listed(&few)];
-            self.publish(snapshot(few.clone()), &changes, now);
-        }
-        true
-    }
-
-    /// Removes all routes. Requests that are under way may keep the lambda for a while, and would have
-    /// to tidy up after it else.
-    pub(super) fn clear(&self) {
-        let mut index = self.index();
-        index.drop_names();
-        self.publish(snapshot(Vec::new()), &[Change::Listed(&[])], Nanos::ZERO);
     }
 
     /// As the table shows it.
@@ -501,14 +405,6 @@ impl Lambda {
     /// Tells the policy of a probe that was lost.
     pub(crate) fn unanswered(&self, route: &SharedRoute, asked: Nanos) {
         self.policy.unanswered(route, asked);
-    }
-
-    fn publish(&self, next: Snapshot, changes: &[Change<'_>], now: Nanos) {
-        let routes = Routes::of(&next);
-        for change in changes {
-            self.policy.routes_changed(change, routes, now);
-        }
-        self.routes.store(next);
     }
 
     /// The route to the destination of that name, and its position.

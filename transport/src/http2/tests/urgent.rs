@@ -12,8 +12,8 @@ fn write(connection: &mut Connection, most: usize, bytes: &mut Vec<u8>) {
     connection.wrote(bytes.len() - before);
 }
 
-/// A server that has written the beginning of a large answer when `frames` come; what it says.
-fn amid_an_answer(frames: &[Vec<u8>]) -> Vec<(Head, Vec<u8>)> {
+/// A server that has an answer of so many bytes to write, which its client would take at once.
+fn with_an_answer(bytes: usize) -> Served {
     let mut served = Served::new(&limits());
     served.tell(&word(Kind::WindowUpdate, 0, 1 << 20));
     served.tell(
@@ -25,7 +25,13 @@ fn amid_an_answer(frames: &[Vec<u8>]) -> Vec<(Head, Vec<u8>)> {
         .concat(),
     );
     assert_eq!(served.requests().len(), 1);
-    served.answer(1, &vec![7; 500_000]);
+    served.answer(1, &vec![7; bytes]);
+    served
+}
+
+/// A server that has written the beginning of a large answer when `frames` come; what it says.
+fn amid_an_answer(frames: &[Vec<u8>]) -> Vec<(Head, Vec<u8>)> {
+    let mut served = with_an_answer(500_000);
     let mut bytes = Vec::new();
     write(&mut served.server, 100, &mut bytes);
     frames.iter().for_each(|frame| served.tell(frame));
@@ -82,18 +88,7 @@ fn settings_that_allow_less_are_confirmed_behind_what_may_break_them() {
 
 #[test]
 fn answers_that_went_first_do_not_count_as_unread() {
-    let mut served = Served::new(&limits());
-    served.tell(&word(Kind::WindowUpdate, 0, 1 << 20));
-    served.tell(
-        &[
-            request_head(1),
-            word(Kind::WindowUpdate, 1, 1 << 20),
-            data(1, b"x"),
-        ]
-        .concat(),
-    );
-    assert_eq!(served.requests().len(), 1);
-    served.answer(1, &vec![7; 1 << 20]);
+    let mut served = with_an_answer(1 << 20);
     // The answer never leaves as a whole, and still all of these do, with as many bytes of it.
     let mut bytes = Vec::new();
     for count in 0..20_000 {
