@@ -15,6 +15,7 @@ pub(crate) mod budget;
 mod connection;
 mod fields;
 mod frame;
+pub(crate) mod head;
 pub mod hpack;
 pub(crate) mod message;
 mod output;

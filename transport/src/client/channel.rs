@@ -160,8 +160,7 @@ impl Channel {
         for _ in 0..ATTEMPTS {
             let called = match &*live {
                 Live::Native(native) => native.call(message, metadata, now, deadline).await,
-                // In a box, as it is much larger.
-                Live::Http3(http3) => Box::pin(http3.call(message, metadata, deadline)).await,
+                Live::Http3(http3) => http3.call(message, metadata, now, deadline).await,
                 Live::Tcp(_) => Err(NotBegun),
             };
             match called {

@@ -34,7 +34,7 @@ pub struct Field<'a> {
 }
 
 impl Fields {
-    /// Room for fields of `limit` bytes altogether, counted as RFC 9113, section 6.5.2, does.
+    /// Room for fields of `limit` bytes altogether, counted as RFC 9113, section 6.5.2, and RFC 9114, section 4.2.2, do.
     pub fn new(limit: usize) -> Self {
         Self {
             limit,
@@ -72,16 +72,16 @@ impl Fields {
         self.size > self.limit
     }
 
-    /// Whether the fields break a rule of HTTP/2 that concerns each by itself or their order.
+    /// Whether the fields break a rule of HTTP/2, and HTTP/3, that concerns each by itself or their order.
     pub fn is_malformed(&self) -> bool {
         self.is_malformed
     }
 
-    pub(super) fn has_pseudo(&self) -> bool {
+    pub(crate) fn has_pseudo(&self) -> bool {
         self.pseudo != 0
     }
 
-    pub(super) fn add(&mut self, field: Known<'_>) {
+    pub(crate) fn add(&mut self, field: Known<'_>) {
         self.size += field.name.len() + field.value.len() + OVERHEAD;
         self.is_malformed |= !field.is_valid;
         if field.kind.is_pseudo() {

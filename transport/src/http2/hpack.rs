@@ -1,9 +1,9 @@
 //! Header compression (RFC 7541): a complete decoder, and an encoder for what is sent again and again.
 
-mod decoder;
+pub(crate) mod decoder;
 mod encoder;
-mod huffman;
-mod integer;
+pub(crate) mod huffman;
+pub(crate) mod integer;
 mod names;
 mod table;
 #[cfg(test)]
@@ -13,4 +13,4 @@ pub use decoder::{Decoder, Malformed};
 pub(super) use encoder::{Encoder, Template};
 pub use names::Name;
 pub(crate) use names::is_valid;
-pub(super) use table::{Known, OVERHEAD};
+pub(crate) use table::{Known, OVERHEAD};

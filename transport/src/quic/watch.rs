@@ -167,6 +167,11 @@ impl Watched {
             }
         }
         self.leave();
+        self.until_idle().await;
+    }
+
+    /// Ends when nothing is under way any more.
+    pub(super) async fn until_idle(&self) {
         while !self.is_idle() {
             sleep(LOOK_EVERY).await;
         }

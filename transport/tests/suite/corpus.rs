@@ -4,6 +4,8 @@
 mod connection;
 #[path = "../fuzzed/hpack.rs"]
 mod hpack;
+#[path = "../fuzzed/http3.rs"]
+mod http3;
 
 fn replay(target: &str, check: fn(&[u8])) {
     let folder = format!("{}/../fuzz/corpus/{target}", env!("CARGO_MANIFEST_DIR"));
@@ -25,4 +27,9 @@ fn header_blocks_are_decoded_within_their_limit() {
 #[test]
 fn a_connection_stands_whatever_its_client_sends() {
     replay("connection", connection::check);
+}
+
+#[test]
+fn streams_of_http_3_are_read_within_their_limits_however_they_come() {
+    replay("http3", http3::check);
 }

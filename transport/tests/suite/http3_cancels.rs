@@ -32,7 +32,7 @@ impl Place {
         Self::with(Limits::default())
     }
 
-    fn with(limits: Limits) -> Self {
+    pub(super) fn with(limits: Limits) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let files = certificates(folder.path(), &["localhost"]);
         let tls = files.server_config().unwrap();
@@ -63,7 +63,7 @@ impl Place {
         }))
     }
 
-    async fn waits_for(&self, requests: usize) {
+    pub(super) async fn waits_for(&self, requests: usize) {
         let waiting = &self.server.waiting;
         eventually("so many requests are worked on", || {
             waiting.load(Ordering::SeqCst) == requests

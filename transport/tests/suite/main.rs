@@ -5,6 +5,8 @@ mod client;
 mod corpus;
 mod http3_cancels;
 mod http3_frames;
+mod http3_servers;
+mod http3_strict;
 mod interop;
 mod patience;
 mod quic;

@@ -5,14 +5,14 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use http::StatusCode;
-use tonic::{Code, Status};
+use tonic::Status;
 
 use super::Connection;
-use super::requests::{announced, metadata};
 use super::send::{Then, put_headers, put_metadata};
+use crate::http2::Reason;
+use crate::http2::head::{announced, grpc_status, metadata, status_code};
 use crate::http2::hpack::Name;
 use crate::http2::stream::{Call, End, Role, Stream};
-use crate::http2::{Fields, Reason};
 use crate::{LambdaReply, Metadata, timeout};
 
 /// Streams from this one on are left to a fresh connection.
@@ -373,17 +373,4 @@ impl Connection {
             self.finish(id, Err(failure));
         }
     }
-}
-
-fn status_code(text: &[u8]) -> Option<StatusCode> {
-    StatusCode::from_bytes(text).ok()
-}
-
-/// The gRPC status in `fields`, unless it is OK or absent.
-fn grpc_status(fields: &Fields) -> Option<Status> {
-    if matches!(fields.get(Name::GrpcStatus), None | Some(b"0")) {
-        return None;
-    }
-    let status = Status::from_header_map(&super::others::header_map(fields))?;
-    (status.code() != Code::Ok).then_some(status)
 }

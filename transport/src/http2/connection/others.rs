@@ -3,14 +3,14 @@
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, uri};
+use http::HeaderMap;
 
 use super::Connection;
 use super::send::Then;
 use crate::Metadata;
-use crate::http2::hpack::Name;
+use crate::http2::Reason;
+use crate::http2::head::{header_map, request};
 use crate::http2::stream::{End, Other, Role, Stream};
-use crate::http2::{Fields, Reason};
 
 use super::requests::Event;
 
@@ -193,34 +193,4 @@ impl Connection {
             _ => None,
         }
     }
-}
-
-/// Regular fields as other crates want them.
-pub(super) fn header_map(fields: &Fields) -> HeaderMap {
-    let mut headers = HeaderMap::new();
-    for field in fields.iter().filter(|field| !field.kind.is_pseudo()) {
-        let name = HeaderName::from_bytes(field.name);
-        if let (Ok(name), Ok(value)) = (name, HeaderValue::from_bytes(field.value)) {
-            headers.append(name, value);
-        }
-    }
-    headers
-}
-
-/// A request as other crates want it; `None` if it is none.
-fn request(fields: &Fields) -> Option<Request<()>> {
-    let mut uri = Uri::builder().path_and_query(fields.get(Name::Path)?);
-    if let Some(authority) = fields.get(Name::Authority) {
-        let scheme = match fields.get(Name::Scheme)? {
-            b"https" => uri::Scheme::HTTPS,
-            _ => uri::Scheme::HTTP,
-        };
-        uri = uri.scheme(scheme).authority(authority);
-    }
-    let mut request = Request::new(());
-    *request.method_mut() = Method::from_bytes(fields.get(Name::Method)?).ok()?;
-    *request.uri_mut() = uri.build().ok()?;
-    *request.version_mut() = http::Version::HTTP_2;
-    *request.headers_mut() = header_map(fields);
-    Some(request)
 }

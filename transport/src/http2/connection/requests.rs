@@ -7,10 +7,11 @@ use tonic::Status;
 
 use super::send::Then;
 use super::{Connection, Farewell};
+use crate::http2::Reason;
+use crate::http2::head::{announced, check, metadata};
 use crate::http2::hpack::Name;
 use crate::http2::message::Message;
 use crate::http2::stream::{End, Request, Role, Stream};
-use crate::http2::{Fields, Reason};
 use crate::limits::{LARGE_MESSAGE, MESSAGES_HELD};
 use crate::{DEFAULT_DEADLINE, LambdaCall, LambdaReply, Metadata, timeout};
 
@@ -257,38 +258,4 @@ impl Connection {
         }
         self.count_answer();
     }
-}
-
-/// What the gRPC specification asks of every request.
-fn check(fields: &Fields) -> Result<(), StatusCode> {
-    if fields.get(Name::Method) != Some(b"POST") {
-        return Err(StatusCode::METHOD_NOT_ALLOWED);
-    }
-    let kind = fields.get(Name::ContentType).unwrap_or_default();
-    if !kind.starts_with(b"application/grpc") {
-        return Err(StatusCode::UNSUPPORTED_MEDIA_TYPE);
-    }
-    Ok(())
-}
-
-/// The bytes that the peer says it is going to send.
-pub(super) fn announced(fields: &Fields) -> Result<Option<u64>, ()> {
-    let Some(text) = fields.get(Name::ContentLength) else {
-        return Ok(None);
-    };
-    let is_number = !text.is_empty() && text.iter().all(u8::is_ascii_digit);
-    let number = std::str::from_utf8(text).ok().filter(|_| is_number);
-    number
-        .and_then(|text| text.parse().ok())
-        .map(Some)
-        .ok_or(())
-}
-
-/// Metadata that travels on: all but what belongs to one hop or to the frame.
-pub(super) fn metadata(fields: &Fields) -> Metadata {
-    let mut metadata = Metadata::new();
-    for field in fields.iter().filter(|field| field.kind == Name::Other) {
-        metadata.push(field.name, field.value);
-    }
-    metadata
 }

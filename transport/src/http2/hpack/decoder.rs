@@ -95,15 +95,15 @@ impl Decoder {
         } = self;
         if !is_remembered {
             let (kind, name) = match number {
-                0 => of_text(string(rest, name_room)?),
+                0 => of_text(string(rest, 7, name_room)?),
                 _ => table.get(number).ok_or(Malformed::Index)?.kind_and_name(),
             };
-            let value = string(rest, value_room)?;
+            let value = string(rest, 7, value_room)?;
             fields.add(Known::of_kind(kind, name, value));
             return Ok(());
         }
         let (kind, name) = match number {
-            0 => of_text(string(rest, name_room)?),
+            0 => of_text(string(rest, 7, name_room)?),
             _ => {
                 let (kind, name) = table.get(number).ok_or(Malformed::Index)?.kind_and_name();
                 // The entry may be forgotten for the sake of the new one.
@@ -112,7 +112,7 @@ impl Decoder {
                 (kind, &name_room[..])
             }
         };
-        let field = Known::of_kind(kind, name, string(rest, value_room)?);
+        let field = Known::of_kind(kind, name, string(rest, 7, value_room)?);
         fields.add(field);
         table.insert(field);
         Ok(())
@@ -123,10 +123,17 @@ fn of_text(name: &[u8]) -> (Name, &[u8]) {
     (Name::of(name), name)
 }
 
-/// Takes a string off the front of `bytes`, with the help of `room` if it is coded.
-fn string<'a, 'b: 'a>(bytes: &mut &'b [u8], room: &'a mut Vec<u8>) -> Result<&'a [u8], Malformed> {
-    let is_coded = bytes.first().is_some_and(|first| first & 0x80 != 0);
-    let length = integer::take(bytes, 7)?;
+/// Takes a string off the front of `bytes`, whose first byte has `prefix` bits of its length, with the
+/// help of `room` if it is coded.
+pub(crate) fn string<'a, 'b: 'a>(
+    bytes: &mut &'b [u8],
+    prefix: u32,
+    room: &'a mut Vec<u8>,
+) -> Result<&'a [u8], Malformed> {
+    let is_coded = bytes
+        .first()
+        .is_some_and(|first| first & (1 << prefix) != 0);
+    let length = integer::take(bytes, prefix)?;
     let (text, rest) = bytes.split_at_checked(length).ok_or(Malformed::CutShort)?;
     *bytes = rest;
     if !is_coded {

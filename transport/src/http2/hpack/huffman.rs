@@ -172,12 +172,12 @@ pub(super) fn decode(coded: &[u8], out: &mut Vec<u8>) -> Result<(), Malformed> {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use super::*;
     use proptest::prelude::*;
 
     /// The other direction, which only tests need: our own strings leave as they are.
-    pub(in super::super) fn encode(text: &[u8]) -> Vec<u8> {
+    pub(crate) fn encode(text: &[u8]) -> Vec<u8> {
         let codes = codes();
         let (mut bits, mut open, mut out) = (0u64, 0u32, Vec::new());
         for &byte in text {

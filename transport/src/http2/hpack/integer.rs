@@ -6,7 +6,7 @@ use super::Malformed;
 const LARGEST: usize = 1 << 28;
 
 /// Takes an integer off the front of `bytes`, whose first byte has `prefix` bits of it.
-pub(super) fn take(bytes: &mut &[u8], prefix: u32) -> Result<usize, Malformed> {
+pub(crate) fn take(bytes: &mut &[u8], prefix: u32) -> Result<usize, Malformed> {
     let (&first, mut rest) = bytes.split_first().ok_or(Malformed::CutShort)?;
     let most = (1usize << prefix) - 1;
     let mut value = usize::from(first) & most;
@@ -33,7 +33,7 @@ pub(super) fn take(bytes: &mut &[u8], prefix: u32) -> Result<usize, Malformed> {
 }
 
 /// Appends `value` with `prefix` bits of it in the first byte, whose other bits are `pattern`.
-pub(super) fn put(out: &mut Vec<u8>, pattern: u8, prefix: u32, mut value: usize) {
+pub(crate) fn put(out: &mut Vec<u8>, pattern: u8, prefix: u32, mut value: usize) {
     let most = (1usize << prefix) - 1;
     if value < most {
         out.push(pattern | low_byte(value));

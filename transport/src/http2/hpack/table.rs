@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use super::names::{self, Name};
 
 /// What a field costs beside its text (RFC 7541, section 4.1).
-pub(in crate::http2) const OVERHEAD: usize = 32;
+pub(crate) const OVERHEAD: usize = 32;
 
 /// The table that every connection begins with, from number 1.
 pub(super) const STATIC: [(&str, &str); 61] = [
@@ -74,15 +74,15 @@ pub(super) const STATIC: [(&str, &str); 61] = [
 
 /// A field as the table knows it.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::http2) struct Known<'a> {
-    pub(in crate::http2) kind: Name,
-    pub(in crate::http2) name: &'a [u8],
-    pub(in crate::http2) value: &'a [u8],
-    pub(in crate::http2) is_valid: bool,
+pub(crate) struct Known<'a> {
+    pub(crate) kind: Name,
+    pub(crate) name: &'a [u8],
+    pub(crate) value: &'a [u8],
+    pub(crate) is_valid: bool,
 }
 
 impl<'a> Known<'a> {
-    pub(super) fn of_kind(kind: Name, name: &'a [u8], value: &'a [u8]) -> Self {
+    pub(crate) fn of_kind(kind: Name, name: &'a [u8], value: &'a [u8]) -> Self {
         Self {
             kind,
             name,

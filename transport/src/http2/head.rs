@@ -1,0 +1,86 @@
+//! What the header fields of a request or an answer say, whatever carried them.
+
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri, uri};
+use tonic::{Code, Status};
+
+use super::Fields;
+use super::hpack::Name;
+use crate::Metadata;
+
+/// What the gRPC specification asks of every request.
+pub(crate) fn check(fields: &Fields) -> Result<(), StatusCode> {
+    if fields.get(Name::Method) != Some(b"POST") {
+        return Err(StatusCode::METHOD_NOT_ALLOWED);
+    }
+    let kind = fields.get(Name::ContentType).unwrap_or_default();
+    if !kind.starts_with(b"application/grpc") {
+        return Err(StatusCode::UNSUPPORTED_MEDIA_TYPE);
+    }
+    Ok(())
+}
+
+/// The bytes that the peer says it is going to send.
+pub(crate) fn announced(fields: &Fields) -> Result<Option<u64>, ()> {
+    let Some(text) = fields.get(Name::ContentLength) else {
+        return Ok(None);
+    };
+    let is_number = !text.is_empty() && text.iter().all(u8::is_ascii_digit);
+    let number = std::str::from_utf8(text).ok().filter(|_| is_number);
+    number
+        .and_then(|text| text.parse().ok())
+        .map(Some)
+        .ok_or(())
+}
+
+/// Metadata that travels on: all but what belongs to one hop or to the frame.
+pub(crate) fn metadata(fields: &Fields) -> Metadata {
+    let mut metadata = Metadata::new();
+    for field in fields.iter().filter(|field| field.kind == Name::Other) {
+        metadata.push(field.name, field.value);
+    }
+    metadata
+}
+
+/// Regular fields as other crates want them.
+pub(crate) fn header_map(fields: &Fields) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    for field in fields.iter().filter(|field| !field.kind.is_pseudo()) {
+        let name = HeaderName::from_bytes(field.name);
+        if let (Ok(name), Ok(value)) = (name, HeaderValue::from_bytes(field.value)) {
+            headers.append(name, value);
+        }
+    }
+    headers
+}
+
+/// A request as other crates want it; `None` if it is none.
+pub(crate) fn request(fields: &Fields) -> Option<Request<()>> {
+    let mut uri = Uri::builder().path_and_query(fields.get(Name::Path)?);
+    if let Some(authority) = fields.get(Name::Authority) {
+        let scheme = match fields.get(Name::Scheme)? {
+            b"https" => uri::Scheme::HTTPS,
+            _ => uri::Scheme::HTTP,
+        };
+        uri = uri.scheme(scheme).authority(authority);
+    }
+    let mut request = Request::new(());
+    *request.method_mut() = Method::from_bytes(fields.get(Name::Method)?).ok()?;
+    *request.uri_mut() = uri.build().ok()?;
+    *request.version_mut() = http::Version::HTTP_2;
+    *request.headers_mut() = header_map(fields);
+    Some(request)
+}
+
+/// The status of an answer.
+pub(crate) fn status_code(text: &[u8]) -> Option<StatusCode> {
+    StatusCode::from_bytes(text).ok()
+}
+
+/// The gRPC status in `fields`, unless it is OK or absent.
+pub(crate) fn grpc_status(fields: &Fields) -> Option<Status> {
+    if matches!(fields.get(Name::GrpcStatus), None | Some(b"0")) {
+        return None;
+    }
+    let status = Status::from_header_map(&header_map(fields))?;
+    (status.code() != Code::Ok).then_some(status)
+}
