@@ -1,17 +1,19 @@
-//! What QUIC runs on: tokio, with a socket that is read in fewer calls.
+//! What QUIC runs on: tokio, with a socket that is read in fewer calls and wakes nobody in vain.
 
 use std::fmt;
 use std::future::Future;
 use std::io::{self, ErrorKind, IoSliceMut};
 use std::net::{SocketAddr, UdpSocket};
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
 use quinn::udp::{BATCH_SIZE, RecvMeta, Transmit, UdpSocketState};
 use quinn::{AsyncTimer, AsyncUdpSocket, TokioRuntime, UdpPoller};
 use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
 
 /// Tokio.
 #[derive(Debug)]
@@ -29,7 +31,8 @@ impl quinn::Runtime for Runtime {
     fn wrap_udp_socket(&self, socket: UdpSocket) -> io::Result<Arc<dyn AsyncUdpSocket>> {
         Ok(Arc::new(Socket {
             state: UdpSocketState::new((&socket).into())?,
-            io: tokio::net::UdpSocket::from_std(socket)?,
+            io: watch(socket, Interest::READABLE)?,
+            is_full: AtomicBool::new(false),
         }))
     }
 
@@ -38,12 +41,27 @@ impl quinn::Runtime for Runtime {
     }
 }
 
+/// Waits for what `interest` says of a socket.
+#[expect(
+    deprecated,
+    reason = "what is to come in its place is unsafe, as it takes anything that has a number; a socket that \
+              is owned is what it says it is"
+)]
+fn watch(socket: UdpSocket, interest: Interest) -> io::Result<AsyncFd<UdpSocket>> {
+    AsyncFd::with_interest(socket, interest)
+}
+
 /// A socket that is not asked again where it has just said that there is no more: it gives fewer
 /// datagrams than there is room for.
+///
+/// It is watched for datagrams only. A UDP socket tells of room for each datagram that its peer takes,
+/// however much there has been before: one wake-up for each that leaves, while there is nothing to do.
 #[derive(Debug)]
 struct Socket {
-    io: tokio::net::UdpSocket,
+    io: AsyncFd<UdpSocket>,
     state: UdpSocketState,
+    /// It took nothing when it was asked last.
+    is_full: AtomicBool,
 }
 
 impl AsyncUdpSocket for Socket {
@@ -55,9 +73,12 @@ impl AsyncUdpSocket for Socket {
     }
 
     fn try_send(&self, transmit: &Transmit<'_>) -> io::Result<()> {
-        self.io.try_io(Interest::WRITABLE, || {
-            self.state.send((&self.io).into(), transmit)
-        })
+        let sent = self.state.send(self.io.get_ref().into(), transmit);
+        let is_full = matches!(&sent, Err(error) if error.kind() == ErrorKind::WouldBlock);
+        if is_full || self.is_full.load(Ordering::Relaxed) {
+            self.is_full.store(is_full, Ordering::Relaxed);
+        }
+        sent
     }
 
     fn poll_recv(
@@ -67,28 +88,27 @@ impl AsyncUdpSocket for Socket {
         metas: &mut [RecvMeta],
     ) -> Poll<io::Result<usize>> {
         loop {
-            ready!(self.io.poll_recv_ready(cx))?;
-            let mut received = None;
+            let mut readable = ready!(self.io.poll_read_ready(cx))?;
             let most = buffers.len().min(BATCH_SIZE);
+            let received = self.state.recv(self.io.get_ref().into(), buffers, metas);
             // It fails where nothing has arrived, or by what a peer's computer said of an earlier
             // datagram, which concerns nobody.
-            let _cleared = self.io.try_io(Interest::READABLE, || {
-                let count = self.state.recv((&self.io).into(), buffers, metas)?;
-                received = Some(count);
-                match count < most {
-                    // What arrives from now on is told anew: tokio forgets only what it knew before.
-                    true => Err(ErrorKind::WouldBlock.into()),
-                    false => Ok(()),
+            match received {
+                Ok(count) => {
+                    if count < most {
+                        // What arrives from now on is told anew: tokio forgets only what it knew before.
+                        readable.clear_ready();
+                    }
+                    return Poll::Ready(Ok(count));
                 }
-            });
-            if let Some(count) = received {
-                return Poll::Ready(Ok(count));
+                Err(error) if error.kind() == ErrorKind::WouldBlock => readable.clear_ready(),
+                Err(_) => {}
             }
         }
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.io.local_addr()
+        self.io.get_ref().local_addr()
     }
 
     fn may_fragment(&self) -> bool {
@@ -121,11 +141,12 @@ impl fmt::Debug for Writable {
 impl UdpPoller for Writable {
     fn poll_writable(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.waiting.is_none() {
-            if let Poll::Ready(ready) = pin!(self.socket.io.writable()).poll(cx) {
-                return Poll::Ready(ready);
+            if !self.socket.is_full.load(Ordering::Relaxed) {
+                return Poll::Ready(Ok(()));
             }
-            let socket = self.socket.clone();
-            self.waiting = Some(Box::pin(async move { socket.io.writable().await }));
+            // Seldom: only for as long as there is no room.
+            let socket = watch(self.socket.io.get_ref().try_clone()?, Interest::WRITABLE)?;
+            self.waiting = Some(Box::pin(async move { socket.writable().await.map(drop) }));
         }
         let waiting = self.waiting.as_mut().expect("it has just been made");
         let ready = ready!(waiting.as_mut().poll(cx));
