@@ -9,6 +9,7 @@
 
 mod accept;
 mod calls;
+mod congestion;
 mod counters;
 mod dial;
 mod heard;
@@ -30,13 +31,13 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use quinn::congestion::{BbrConfig, CubicConfig};
 use quinn::{EndpointConfig, IdleTimeout, MtuDiscoveryConfig, TransportConfig, VarInt};
 use serde::{Deserialize, Serialize};
 use tokio::time::timeout_at;
 
 pub(crate) use self::accept::accept;
 pub(crate) use self::calls::{Native, NotBegun, Proof};
+pub use self::congestion::Congestion;
 pub use self::counters::{Count, Counters};
 pub(crate) use self::dial::{Acquaintance, Dialed, Dialer, Ready, Speaks};
 pub(crate) use self::http3::Http3;
@@ -70,17 +71,6 @@ mod code {
 
 /// What stands on the only stream that a native server opens: "I am leaving, go elsewhere".
 const LEAVING: u8 = 1;
-
-/// How fast data is sent.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Congestion {
-    /// By losses (RFC 9438): as TCP does on most machines.
-    #[default]
-    Cubic,
-    /// By a model of the path: for links that lose what is not due to congestion.
-    Bbr,
-}
 
 /// How a client uses QUIC.
 #[derive(Debug, Clone, Default)]
@@ -138,10 +128,10 @@ const ONE_WAY_STREAMS: u32 = 16;
 const DATAGRAMS: usize = 2 << 10;
 
 /// Largest datagram that is tried and taken, in bytes of its payload. Connections begin with 1200 and
-/// find out what their path carries (RFC 8899); a message of 10 kB takes two datagrams instead of seven
-/// where that is a jumbo frame. No more than this, as ten of them leave in one go and a system takes
-/// 65,507 bytes at once: what is more it refuses, which would look like loss.
-const LARGEST_DATAGRAM: u16 = 65_507 / 10;
+/// find out what their path carries (RFC 8899). Where that is as much, as within a machine, a message of
+/// 10 kB takes one datagram instead of seven, and the answer acknowledges it: two would have to be
+/// acknowledged at once. Four of them leave in one go.
+const LARGEST_DATAGRAM: u16 = 65_507 / 4;
 
 /// What holds for all connections of a socket.
 fn endpoint() -> EndpointConfig {
@@ -165,17 +155,10 @@ fn transport(limits: &Limits, congestion: Congestion) -> TransportConfig {
         .send_window(limits.connection_window_bytes.into())
         .datagram_receive_buffer_size(Some(DATAGRAMS))
         .datagram_send_buffer_size(DATAGRAMS)
+        .congestion_controller_factory(congestion.controllers())
         .max_idle_timeout(Some(IdleTimeout::from(VarInt::from_u32(
             IDLE.as_millis() as u32
         ))));
-    match congestion {
-        Congestion::Cubic => {
-            config.congestion_controller_factory(Arc::new(CubicConfig::default()));
-        }
-        Congestion::Bbr => {
-            config.congestion_controller_factory(Arc::new(BbrConfig::default()));
-        }
-    }
     config
 }
 

@@ -15,6 +15,11 @@ use quinn::{AsyncTimer, AsyncUdpSocket, TokioRuntime, UdpPoller};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
+use super::LARGEST_DATAGRAM;
+
+/// Bytes that a system takes or gives at once; what is more it refuses, which would look like loss.
+const AT_ONCE: usize = 65_507;
+
 /// Tokio.
 #[derive(Debug)]
 pub(super) struct Runtime;
@@ -73,7 +78,7 @@ impl AsyncUdpSocket for Socket {
     }
 
     fn try_send(&self, transmit: &Transmit<'_>) -> io::Result<()> {
-        let sent = self.state.send(self.io.get_ref().into(), transmit);
+        let sent = self.send(transmit);
         let is_full = matches!(&sent, Err(error) if error.kind() == ErrorKind::WouldBlock);
         if is_full || self.is_full.load(Ordering::Relaxed) {
             self.is_full.store(is_full, Ordering::Relaxed);
@@ -120,7 +125,38 @@ impl AsyncUdpSocket for Socket {
     }
 
     fn max_receive_segments(&self) -> usize {
-        self.state.gro_segments()
+        // No more than fit into what is given at once, or the buffers are larger by what is never used.
+        let fit = (AT_ONCE + 1).div_ceil(LARGEST_DATAGRAM.into());
+        self.state.gro_segments().min(fit)
+    }
+}
+
+impl Socket {
+    /// Sends datagrams in as few calls as the system allows.
+    fn send(&self, transmit: &Transmit<'_>) -> io::Result<()> {
+        let socket = || self.io.get_ref().into();
+        let Some(size) = transmit
+            .segment_size
+            .filter(|_| transmit.contents.len() > AT_ONCE)
+        else {
+            return self.state.send(socket(), transmit);
+        };
+        // Where there is no room for all, those that have left do so again, which does no harm.
+        transmit
+            .contents
+            .chunks((AT_ONCE / size).max(1) * size)
+            .try_for_each(|contents| {
+                self.state.send(
+                    socket(),
+                    &Transmit {
+                        contents,
+                        destination: transmit.destination,
+                        ecn: transmit.ecn,
+                        segment_size: Some(size),
+                        src_ip: transmit.src_ip,
+                    },
+                )
+            })
     }
 }
 
