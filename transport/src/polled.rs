@@ -108,6 +108,11 @@ impl<F: Future> Polled<F> {
         self.look(number);
     }
 
+    /// Looks at a request that has not been woken, if there is one under this number.
+    pub(crate) fn again(&mut self, number: u32) {
+        self.look(number);
+    }
+
     /// Looks at the requests that have been woken.
     pub(crate) fn poll(&mut self) {
         let mut turn = std::mem::take(&mut self.turn);

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::{Code, Status};
 
 use super::held::Held;
-use super::read::{Comes, Reader, Unread};
+use super::read::{Reader, Unread};
 use super::watch::Watched;
 use super::{code, wire};
 use crate::http2::Failure;
@@ -237,7 +237,7 @@ impl Native {
             stream: &mut stream.receive,
             max_message: self.max_message,
             deadline,
-            comes: Comes::Later,
+            deadlines: &self.watched.deadlines,
         };
         let head = |bytes: &[u8]| wire::read_answer(bytes, self.max_header);
         let read = reader.read(&self.held, head, |_| None).await;

@@ -15,9 +15,11 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
+use super::deadlines::Deadlines;
 use super::heard::until_heard;
 use super::held::Held;
-use super::read::{Comes, Reader, Unread};
+use super::lasting::{Lasting, Ticks};
+use super::read::{Reader, Unread};
 use super::seen::Seen;
 use super::unheard::{Stream, Unheard};
 use super::wire::{Malformed, RequestHead};
@@ -45,6 +47,8 @@ struct Place<S> {
     established: CancellationToken,
     counters: Arc<Counters>,
     held: Held,
+    deadlines: Deadlines,
+    ticks: Ticks,
     max_message: usize,
     max_header: usize,
     /// Requests that are being answered.
@@ -88,6 +92,8 @@ pub(super) async fn serve<S: LambdaService>(
         established: CancellationToken::new(),
         counters: shared.server.quic_counters.clone(),
         held: Held::new(limits),
+        deadlines: Deadlines::default(),
+        ticks: Ticks::default(),
         max_message: limits.max_message_bytes,
         max_header: limits.max_header_bytes as usize,
         running: AtomicUsize::new(0),
@@ -105,6 +111,7 @@ pub(super) async fn serve<S: LambdaService>(
         () = requests(connection, &place, limits.max_concurrent_streams) => {}
         () = leave(connection, &place, &shared.drain) => connection.close(code::DONE, b""),
         () = shaken => {}
+        () = place.deadlines.mind() => {}
     }
 }
 
@@ -115,6 +122,7 @@ async fn requests<S: LambdaService>(
     max_streams: u32,
 ) {
     let mut lambdas = Polled::new();
+    let mut lasting = Lasting::new();
     let most_given_up = max_streams.max(LEAST_GIVEN_UP);
     let mut given_up = Budget::new(most_given_up, Instant::now());
     let mut next = Box::pin(connection.accept_bi());
@@ -135,7 +143,7 @@ async fn requests<S: LambdaService>(
             next.set(connection.accept_bi());
             let stream = Stream {
                 send,
-                receive,
+                receive: Some(receive),
                 is_over: false,
             };
             if place.is_closed.load(Ordering::Relaxed) {
@@ -148,8 +156,10 @@ async fn requests<S: LambdaService>(
             });
             let number = lambdas.reserve();
             lambdas.begin(number, 0, answer(place.clone(), stream, now));
+            lasting.begin(number, &place.ticks);
         }
         lambdas.poll();
+        lasting.poll(cx, &place.ticks, |number| lambdas.again(number));
         for (_, end) in lambdas.answers().drain(..) {
             if end == Some(End::GivenUp) && !given_up.take(Instant::now()) {
                 connection.close(code::EXCESS, b"too many requests are given up");
@@ -182,11 +192,16 @@ async fn leave<S>(connection: &Connection, place: &Place<S>, drain: &Cancellatio
 
 /// Reads, executes and answers the request of one stream.
 async fn answer<S: LambdaService>(place: Arc<Place<S>>, mut stream: Stream, now: Instant) -> End {
+    let begun = place.ticks.begin();
+    let Some(receive) = &mut stream.receive else {
+        return End::Said;
+    };
+    let is_early = receive.is_0rtt();
     let reader = Reader {
-        stream: &mut stream.receive,
+        stream: receive,
         max_message: place.max_message,
         deadline: now + DEFAULT_DEADLINE,
-        comes: Comes::Now,
+        deadlines: &place.deadlines,
     };
     let head = |bytes: &[u8]| wire::read_request(bytes, place.max_header);
     let seen = |head: &RequestHead| Some(now + patience(head));
@@ -199,8 +214,9 @@ async fn answer<S: LambdaService>(place: Arc<Place<S>>, mut stream: Stream, now:
         Err(Unread::Stream(_)) => return End::Said,
         Err(unread) => return place.say(stream, &status(&unread)).await,
     };
+    stream.receive = None;
     let deadline = now + patience(&head);
-    if stream.receive.is_0rtt() && !place.may_run_early(&head, &message, deadline).await {
+    if is_early && !place.may_run_early(&head, &message, deadline).await {
         stream.end(code::NOT_TAKEN);
         return End::Said;
     }
@@ -220,13 +236,13 @@ async fn answer<S: LambdaService>(place: Arc<Place<S>>, mut stream: Stream, now:
             if let Poll::Ready(answered) = running.as_mut().poll(cx) {
                 return Poll::Ready(Some(answered));
             }
-            // Whoever has an answer at once need not know whether anybody wants it.
-            if stopped.is_none() {
+            if stopped.is_none() && place.ticks.lasts(begun) {
                 stopped.set(Some(stream.send.stopped()));
             }
-            let stopped = stopped.as_mut().as_pin_mut();
-            let stopped = stopped.expect("it has just been made");
-            stopped.poll(cx).map(|_| None)
+            match stopped.as_mut().as_pin_mut() {
+                Some(stopped) => stopped.poll(cx).map(|_| None),
+                None => Poll::Pending,
+            }
         })
         .await
     };
@@ -277,7 +293,9 @@ impl<S> Place<S> {
         stream.is_over = true;
         // They fail where the peer has lost interest, or where all has been read.
         stream.send.finish().ok();
-        stream.receive.stop(code::DONE).ok();
+        if let Some(mut receive) = stream.receive.take() {
+            receive.stop(code::DONE).ok();
+        }
         self.unheard.add(stream);
         End::Said
     }

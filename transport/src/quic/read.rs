@@ -1,13 +1,14 @@
 //! Reads one side of a native stream: a head, and the message behind it until the end.
 
+use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::task::Poll;
 use std::time::Instant;
 
 use bytes::Bytes;
 use quinn::{ReadError, RecvStream};
-use tokio::time::timeout_at;
 
+use super::deadlines::Deadlines;
 use super::held::{Booked, Held};
 use super::wire::{Malformed, Read};
 
@@ -41,17 +42,8 @@ pub(super) struct Reader<'a> {
     pub(super) max_message: usize,
     /// When nobody waits for it any more.
     pub(super) deadline: Instant,
-    /// When it comes.
-    pub(super) comes: Comes,
-}
-
-/// When the first of a message comes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Comes {
-    /// It is there almost always.
-    Now,
-    /// It cannot be there yet.
-    Later,
+    /// Those of the connection.
+    pub(super) deadlines: &'a Deadlines,
 }
 
 impl Reader<'_> {
@@ -128,18 +120,15 @@ impl Reader<'_> {
         self.deadline = deadline.map_or(self.deadline, |earlier| earlier.min(self.deadline));
     }
 
-    /// Reads what there is; a timer is made only where there is nothing.
+    /// Reads what there is, or comes until the deadline.
     async fn pieces(&mut self, pieces: &mut [Bytes]) -> Result<Option<usize>, Unread> {
-        let comes = std::mem::replace(&mut self.comes, Comes::Now);
         let mut reading = pin!(self.stream.read_chunks(pieces));
-        if comes == Comes::Now
-            && let Poll::Ready(read) = futures_util::poll!(reading.as_mut())
-        {
-            return Ok(read?);
-        }
-        match timeout_at(self.deadline.into(), reading).await {
-            Ok(read) => Ok(read?),
-            Err(_) => Err(Unread::Late),
-        }
+        let mut until = self.deadlines.until(self.deadline);
+        poll_fn(|cx| match reading.as_mut().poll(cx) {
+            Poll::Ready(read) => Poll::Ready(Ok(read?)),
+            Poll::Pending if until.is_over(cx) => Poll::Ready(Err(Unread::Late)),
+            Poll::Pending => Poll::Pending,
+        })
+        .await
     }
 }

@@ -12,7 +12,8 @@ use super::code;
 #[derive(Debug)]
 pub(super) struct Stream {
     pub(super) send: SendStream,
-    pub(super) receive: RecvStream,
+    /// None once all of it has been read.
+    pub(super) receive: Option<RecvStream>,
     pub(super) is_over: bool,
 }
 
@@ -26,7 +27,9 @@ impl Stream {
         self.is_over = true;
         // They fail where the stream has ended, which is all that is asked for.
         self.send.reset(code).ok();
-        self.receive.stop(code).ok();
+        if let Some(receive) = &mut self.receive {
+            receive.stop(code).ok();
+        }
     }
 }
 
@@ -68,7 +71,7 @@ impl Answered {
     /// has caught up. Where it has not, there is no use in looking soon.
     fn forget_some(&mut self) {
         for _ in 0..2 {
-            if !self.streams.front().is_some_and(is_heard) {
+            if !self.streams.front().is_some_and(has_all) {
                 self.most = 2 * self.streams.len();
                 return;
             }
@@ -101,6 +104,11 @@ impl Unheard {
     fn lock(&self) -> std::sync::MutexGuard<'_, Answered> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Whether the peer has all that was said on this stream: the cheapest question that fails then.
+fn has_all(stream: &Stream) -> bool {
+    stream.send.priority().is_err()
 }
 
 /// Whether the peer has all that was said on this stream, or wants no more of it.

@@ -10,6 +10,7 @@ use quinn::{Connection, SendDatagramError};
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep};
 
+use super::deadlines::Deadlines;
 use super::{ALPN_NATIVE, LEAVING, code};
 
 /// Pause between two looks.
@@ -22,6 +23,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(50);
 pub(super) struct Watched {
     /// Calls that are under way.
     calls: AtomicUsize,
+    /// When they are given up.
+    pub(super) deadlines: Deadlines,
     /// Somebody looks whether the server answers.
     is_watched: AtomicBool,
     wanted: Notify,
@@ -48,7 +51,8 @@ impl Watched {
         if self.is_leaving() {
             return None;
         }
-        if !self.is_watched.swap(true, Ordering::SeqCst) {
+        if !self.is_watched.load(Ordering::SeqCst) && !self.is_watched.swap(true, Ordering::SeqCst)
+        {
             self.wanted.notify_one();
         }
         Some(under_way)
@@ -97,6 +101,7 @@ impl Watched {
                 connection.close(code::SILENT, given.as_bytes());
             }
             () = until_left => connection.close(code::DONE, b""),
+            () = self.deadlines.mind() => {}
         }
     }
 

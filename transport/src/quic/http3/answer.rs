@@ -99,7 +99,7 @@ pub(super) async fn answer<S: LambdaService>(
     receiving.stop(code::NO_ERROR);
     place.unheard.add(Stream {
         send: sending.into_stream(),
-        receive: receiving.into_stream(),
+        receive: Some(receiving.into_stream()),
         is_over: true,
     });
     End::Said
