@@ -99,12 +99,14 @@ impl<F: Future> Polled<F> {
         self.free.push(number);
     }
 
-    /// Begins to answer the request of `stream` under a number that was reserved for it.
-    pub(crate) fn begin(&mut self, number: u32, stream: u32, request: F) {
+    /// Begins to answer the request of `stream`, which `request` makes, under a number that was reserved
+    /// for it. It has some kilobytes, which are moved once.
+    #[inline]
+    pub(crate) fn begin(&mut self, number: u32, stream: u32, request: impl FnOnce() -> F) {
         let place = &mut self.places[number as usize];
         place.stream = stream;
         let room = place.request.get_or_insert_with(|| Box::pin(None));
-        room.set(Some(request));
+        room.set(Some(request()));
         self.look(number);
     }
 

@@ -155,7 +155,7 @@ async fn requests<S: LambdaService>(
                 Instant::now()
             });
             let number = lambdas.reserve();
-            lambdas.begin(number, 0, answer(place.clone(), stream, now));
+            lambdas.begin(number, 0, || answer(place.clone(), stream, now));
             lasting.begin(number, &place.ticks);
         }
         lambdas.poll();

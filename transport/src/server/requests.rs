@@ -28,7 +28,7 @@ impl<F: Future<Output = Answer>> Requests<F> {
     pub(super) fn begin(&mut self, link: &Shared, stream: u32, request: F) {
         let number = self.0.reserve();
         if link.lock().serve(stream, number) {
-            self.0.begin(number, stream, request);
+            self.0.begin(number, stream, || request);
         } else {
             self.0.release(number);
         }

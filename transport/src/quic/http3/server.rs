@@ -189,8 +189,9 @@ async fn requests<S: LambdaService>(place: &Arc<Place<S>>) {
                 Instant::now()
             });
             let number = lambdas.reserve();
-            let answering = answer(place.clone(), sending, receiving, now);
-            lambdas.begin(number, 0, answering);
+            lambdas.begin(number, 0, || {
+                answer(place.clone(), sending, receiving, now)
+            });
         }
         lambdas.poll();
         for (_, end) in lambdas.answers().drain(..) {
