@@ -30,20 +30,24 @@ impl LeastRequest {
 
     #[inline]
     fn cost(&self, route: &Route) -> f32 {
-        let load = route.destination().in_flight() as f32 + 1.0;
-        // The usual bias needs no power.
-        let pressure = if self.bias == 1.0 {
-            load
-        } else {
-            load.powf(self.bias)
-        };
-        route.weight() * pressure
+        route.weight() * load(route).powf(self.bias)
     }
+}
+
+/// Requests of this broker there with one more.
+#[inline]
+fn load(route: &Route) -> f32 {
+    route.destination().in_flight() as f32 + 1.0
 }
 
 impl Policy for LeastRequest {
     fn choose(&self, scene: &Scene<'_>, rng: &mut dyn Rng) -> Option<Choice> {
-        let chosen = scan::least(scene, rng, |route| self.cost(route))?;
+        // The usual bias needs no power.
+        let chosen = if self.bias == 1.0 {
+            scan::least(scene, rng, |route| route.weight() * load(route))
+        } else {
+            scan::least(scene, rng, |route| self.cost(route))
+        }?;
         Some(Choice::from(SharedRoute::clone(chosen)))
     }
 

@@ -45,7 +45,35 @@ pub(super) fn least<'a>(
         return least_of_some(scene, rng, &cost).or_else(|| least_of_all(scene, rng, &cost));
     };
     let (before, after) = routes.split_at(any_index(routes.len(), rng));
+    if scene.admits_all() {
+        let (first, rest) = after.split_first()?;
+        let mut best = Least::new(first, f32::INFINITY.min(cost(first)));
+        // A loop for each costs less than one over both.
+        rest.iter().for_each(|route| best.or(route, cost(route)));
+        before.iter().for_each(|route| best.or(route, cost(route)));
+        return Some(best.route);
+    }
     least_of(after.iter().chain(before), scene, cost)
+}
+
+/// The first of those that cost least, so far.
+struct Least<'a> {
+    route: &'a SharedRoute,
+    cost: f32,
+}
+
+impl<'a> Least<'a> {
+    fn new(route: &'a SharedRoute, cost: f32) -> Self {
+        Least { route, cost }
+    }
+
+    /// Nobody can foresee which is better, so there is no branch on it.
+    #[inline(always)]
+    fn or(&mut self, route: &'a SharedRoute, cost: f32) {
+        let better = cost < self.cost;
+        self.route = select_unpredictable(better, route, self.route);
+        self.cost = select_unpredictable(better, cost, self.cost);
+    }
 }
 
 fn least_of_some<'a>(
@@ -81,19 +109,11 @@ fn least_of<'a>(
     scene: &Scene<'_>,
     cost: impl Fn(&Route) -> f32,
 ) -> Option<&'a SharedRoute> {
-    let mut best = None;
-    let mut least = f32::INFINITY;
-    for route in routes {
-        if scene.admits(route) {
-            let cost = cost(route);
-            // Nobody can foresee which is better, so there is no branch on it.
-            let better = cost < least;
-            let known = best.unwrap_or(route);
-            best = Some(select_unpredictable(better, route, known));
-            least = select_unpredictable(better, cost, least);
-        }
-    }
-    best
+    let mut admitted = routes.filter(|route| scene.admits(route));
+    let first = admitted.next()?;
+    let mut best = Least::new(first, f32::INFINITY.min(cost(first)));
+    admitted.for_each(|route| best.or(route, cost(route)));
+    Some(best.route)
 }
 
 /// True with this probability.
