@@ -4,6 +4,7 @@ mod antagonists;
 mod arrivals;
 mod chooser;
 mod contender;
+mod course;
 #[cfg(test)]
 mod determinism;
 mod engine;

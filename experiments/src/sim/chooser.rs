@@ -22,6 +22,7 @@ use super::topology::{Neighbour, Topology};
 #[derive(Debug)]
 pub(super) struct Chooser {
     kind: Kind,
+    /// By router; none where nothing can fail, so that nobody asks.
     budgets: Vec<RetryBudget>,
 }
 
@@ -95,6 +96,7 @@ impl Chooser {
         Chooser {
             kind,
             budgets: all
+                .filter(|_| !scenario.antagonists.is_empty())
                 .map(|_| RetryBudget::new(ratio, reserve, window))
                 .collect(),
         }
@@ -102,12 +104,15 @@ impl Chooser {
 
     /// Notes that a new request has come to a router.
     pub(super) fn welcome(&self, router: u32, now: u64) {
-        self.budgets[router as usize].deposit(Nanos(now));
+        if let Some(budget) = self.budgets.get(router as usize) {
+            budget.deposit(Nanos(now));
+        }
     }
 
     /// Whether the router may send a request again that failed.
     pub(super) fn may_retry(&self, router: u32, now: u64) -> bool {
-        self.budgets[router as usize].try_withdraw(Nanos(now))
+        let budget = self.budgets.get(router as usize);
+        budget.is_none_or(|budget| budget.try_withdraw(Nanos(now)))
     }
 
     /// Gives the request a destination that it was not sent to before, if there is one, and answers
@@ -256,6 +261,9 @@ fn probes(policy: &PolicyConfig) -> bool {
 fn uniform(known: usize, tried: &Tried, random: &mut Pcg64Mcg) -> Option<usize> {
     let left = known.checked_sub(tried.len()).filter(|left| *left > 0)?;
     let nth = random.random_range(..left);
+    if tried.is_empty() {
+        return Some(nth);
+    }
     (0..known)
         .filter(|position| !tried.contains(*position as u64))
         .nth(nth)

@@ -91,6 +91,18 @@ impl Contender {
         Ok(Contender::Policy { config, optimizer })
     }
 
+    /// Whether it makes anything of the share of its processors that an executor reports as busy.
+    pub(super) fn looks_at_utilisation(&self) -> bool {
+        let config = match self {
+            Contender::Policy { config, .. } => config,
+            Contender::Oracle | Contender::OracleWork | Contender::Uniform => return false,
+        };
+        matches!(
+            config,
+            PolicyConfig::WeightedRoundRobin { .. } | PolicyConfig::Estimator(_)
+        )
+    }
+
     /// For tables and the command line.
     pub(crate) fn name(&self) -> &'static str {
         match self {

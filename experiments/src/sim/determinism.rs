@@ -2,6 +2,8 @@
 
 use edge_balance::PolicyConfig;
 
+use super::course::Course;
+use super::engine::run_on;
 use super::scenario::{Antagonist, Disturbance, Network, Scenario};
 use super::{Contender, run};
 
@@ -62,6 +64,16 @@ fn the_same_seed_gives_the_same_outcome_again_and_on_other_threads() {
             }
         });
         assert_ne!(first, run(&scenario, &contender, 8), "{}", contender.name());
+    }
+}
+
+#[test]
+fn contenders_that_share_a_course_do_as_they_would_alone() {
+    let scenario = eventful();
+    let course = Course::new(&scenario, 7);
+    for contender in contenders() {
+        let alone = run(&scenario, &contender, 7);
+        assert_eq!(run_on(&course, &contender), alone, "{}", contender.name());
     }
 }
 

@@ -3,8 +3,9 @@
 use edge_balance::{Nanos, Pick, Report};
 
 use super::antagonists::Antagonists;
-use super::arrivals::{Arrival, ArrivalStream};
+use super::arrivals::Arrival;
 use super::chooser::{Chooser, World};
+use super::course::{Course, Draw, Request, requests};
 use super::events::{Event, Events};
 use super::executor::Executor;
 use super::job::{Jobs, Verdict};
@@ -22,10 +23,23 @@ const FAILS_WITHIN: u64 = 200_000;
 /// Number of the first draw that belongs to probes, after those of all attempts.
 const PROBES: u64 = 4 * (MOST_ATTEMPTS as u64 + 1);
 
+/// Events of a request: it reaches an executor, is done, and the answer is there.
+const EVENTS: f64 = 3.0;
+/// What is going to happen happens within so many mean services, nearly always.
+const SOON: f64 = 10.0;
+
 /// Runs a scenario. The same arguments give the same outcome, bit for bit, and all contenders of
 /// a seed meet the same requests, delays and antagonists.
 pub(crate) fn run(scenario: &Scenario, contender: &Contender, seed: u64) -> Outcome {
-    Engine::new(scenario, contender, seed).run(|_| ())
+    let topology = Topology::new(scenario, seed);
+    let engine = Engine::new(scenario, &topology, contender, seed);
+    engine.run(requests(scenario, &topology, seed), |_| ())
+}
+
+/// The same with what was made before, for one contender after the other.
+pub(crate) fn run_on(course: &Course<'_>, contender: &Contender) -> Outcome {
+    let engine = Engine::new(course.scenario, &course.topology, contender, course.seed);
+    engine.run(course.requests.iter().copied(), |_| ())
 }
 
 /// How often the progress of a run is told, in requests; a power of two.
@@ -34,8 +48,7 @@ const TOLD_EVERY: usize = 1 << 16;
 /// A run, ready to go.
 pub(super) struct Engine<'a> {
     scenario: &'a Scenario,
-    topology: Topology,
-    arrivals: ArrivalStream,
+    topology: &'a Topology,
     antagonists: Antagonists<'a>,
     executors: Vec<Executor>,
     chooser: Chooser,
@@ -46,31 +59,29 @@ pub(super) struct Engine<'a> {
     tally: Tally,
 }
 
-/// What the messages and draws of an attempt are numbered by.
-#[derive(Clone, Copy)]
-enum Draw {
-    There = 0,
-    Back = 1,
-    Failure = 2,
-}
-
 impl<'a> Engine<'a> {
-    pub(super) fn new(scenario: &'a Scenario, contender: &Contender, seed: u64) -> Self {
-        let topology = Topology::new(scenario, seed);
+    pub(super) fn new(
+        scenario: &'a Scenario,
+        topology: &'a Topology,
+        contender: &Contender,
+        seed: u64,
+    ) -> Self {
         let antagonists = Antagonists::new(scenario);
-        let mut events = Events::default();
+        let mut events = Events::new(EVENTS * scenario.rate(), SOON * scenario.mean_work());
         for (at, number) in antagonists.schedule() {
             events.push(at, Event::Disturb(number));
         }
-        let executors = 0..scenario.speeds.len();
+        let mut executors: Vec<_> = (0..scenario.speeds.len())
+            .map(|executor| Executor::new(scenario, executor))
+            .collect();
+        if contender.looks_at_utilisation() {
+            executors.iter_mut().for_each(Executor::tell_utilisation);
+        }
         Engine {
             scenario,
-            arrivals: ArrivalStream::new(scenario, seed),
             antagonists,
-            executors: executors
-                .map(|executor| Executor::new(scenario, executor))
-                .collect(),
-            chooser: Chooser::new(scenario, contender, &topology, seed),
+            executors,
+            chooser: Chooser::new(scenario, contender, topology, seed),
             topology,
             jobs: Jobs::default(),
             probing: Probing::new(scenario.routers),
@@ -80,32 +91,35 @@ impl<'a> Engine<'a> {
         }
     }
 
-    /// Pairs of a router and an executor that it knows.
-    pub(super) fn pairs(&self) -> usize {
-        self.topology.len()
-    }
-
-    /// Runs to the end; `progress` gets the number of requests so far, now and then.
-    pub(super) fn run(self, progress: impl Fn(usize)) -> Outcome {
-        self.tally(progress).outcome()
+    /// Runs to the end of the scenario; `requests` are at least as many as that has, and `progress`
+    /// gets the number of those so far, now and then.
+    pub(super) fn run(
+        self,
+        requests: impl Iterator<Item = Request>,
+        progress: impl Fn(usize),
+    ) -> Outcome {
+        self.tally(requests, progress).outcome()
     }
 
     /// The same, for those who want to know more.
-    pub(super) fn tally(mut self, progress: impl Fn(usize)) -> Tally {
-        let requests = self.scenario.requests;
-        let uncounted = (self.scenario.warm_up * requests as f64) as usize;
-        for number in 0..requests {
-            let arrival = self.arrivals.next();
-            while let Some((at, event)) = self.events.pop_due(arrival.at) {
+    pub(super) fn tally(
+        mut self,
+        requests: impl Iterator<Item = Request>,
+        progress: impl Fn(usize),
+    ) -> Tally {
+        let count = self.scenario.requests;
+        let uncounted = (self.scenario.warm_up * count as f64) as usize;
+        for (number, request) in requests.take(count).enumerate() {
+            while let Some((at, event)) = self.events.pop_due(request.arrival.at) {
                 self.step(at, event);
             }
-            self.now = arrival.at;
-            self.arrive(arrival, number >= uncounted);
+            self.now = request.arrival.at;
+            self.arrive(&request, number >= uncounted);
             if number.is_multiple_of(TOLD_EVERY) {
                 progress(number);
             }
         }
-        while self.tally.answered() < requests {
+        while self.tally.answered() < count {
             let next = self.events.pop_due(u64::MAX);
             let (at, event) = next.expect("antagonists end, so every request comes to an end too");
             self.step(at, event);
@@ -128,12 +142,13 @@ impl<'a> Engine<'a> {
         }
     }
 
-    fn arrive(&mut self, arrival: Arrival, counts: bool) {
+    fn arrive(&mut self, request: &Request, counts: bool) {
+        let arrival = &request.arrival;
         self.probing.hear(arrival.router, self.now);
         self.chooser.welcome(arrival.router, self.now);
-        let id = self.jobs.add(arrival, counts);
+        let id = self.jobs.add(request, counts);
         self.dispatch(id);
-        self.probe(&arrival);
+        self.probe(arrival);
     }
 
     /// Sends the probes that the router wants at the occasion of a request.
@@ -177,7 +192,7 @@ impl<'a> Engine<'a> {
     /// Sends a request to an executor, or gives it up.
     fn dispatch(&mut self, id: u32) {
         let world = World {
-            topology: &self.topology,
+            topology: self.topology,
             executors: &self.executors,
             now: self.now,
         };
@@ -204,7 +219,7 @@ impl<'a> Engine<'a> {
             return self.answer(id, Verdict::Failed, 0);
         }
         if executor.fails() > 0.0 {
-            let number = draw_number(job.attempts, Draw::Failure);
+            let number = Draw::Failure.number(job.attempts);
             if drawn(job.request.key, number) <= executor.fails() {
                 return self.answer(id, Verdict::Failed, FAILS_WITHIN);
             }
@@ -305,11 +320,13 @@ impl<'a> Engine<'a> {
     /// Nanoseconds of a message of the current attempt.
     fn delay(&self, id: u32, draw: Draw) -> u64 {
         let job = &self.jobs[id];
-        let number = draw_number(job.attempts, draw);
-        self.topology.delay(job.to, job.request.key, number)
+        match (job.attempts, draw) {
+            (1, Draw::There) => job.to.delay(job.there),
+            (1, Draw::Back) => job.to.delay(job.back),
+            (attempt, _) => {
+                let (key, number) = (job.request.key, draw.number(attempt));
+                self.topology.delay(job.to, key, number)
+            }
+        }
     }
-}
-
-fn draw_number(attempt: u32, draw: Draw) -> u64 {
-    4 * u64::from(attempt) + draw as u64
 }

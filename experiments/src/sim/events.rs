@@ -24,11 +24,13 @@ pub(super) enum Event {
     Ask(u32),
 }
 
-/// Time in nanoseconds and the event in a word: 16 bytes, so that many fit into the cache.
+/// Time in nanoseconds and the event in a word: small, so that many fit into the cache.
 #[derive(Clone, Copy, Debug)]
 struct Entry {
     at: u64,
     word: u64,
+    /// The next one on the same day, or the next place that is free.
+    next: u32,
 }
 
 /// Of a word, beside 3 bits of kind and 32 of index.
@@ -81,36 +83,154 @@ impl Ord for Entry {
     }
 }
 
+/// No entry.
+const NONE: u32 = u32::MAX;
+/// Days of a calendar, at the least and at the most.
+const DAYS: (usize, usize) = (256, 1 << 20);
+/// So many events of a day are kept in their order; others wait with those that are far off.
+const CROWD: usize = 32;
+
 /// The events to come. Which of several at the same nanosecond comes first is fixed by what was
 /// done before, so that runs repeat, and otherwise of no importance.
-#[derive(Debug, Default)]
+///
+/// A calendar, after Brown, "Calendar queues: a fast O(1) priority queue implementation for the
+/// simulation event set problem" (1988): a day is so short that it usually has one event or none.
+/// How often events come is known beforehand and does not change, so that neither do the days. A
+/// heap has what is beyond the last day, which is little.
+#[derive(Debug)]
 pub(super) struct Events {
-    heap: QuaternaryHeap<Reverse<Entry>>,
-    /// The first one has been taken: most events lead to another, which can have its place.
-    taken: bool,
+    /// The first entry of each day of a year, from [`Events::today`] on. A power of two.
+    days: Box<[u32]>,
+    entries: Vec<Entry>,
+    /// The first entry that is free.
+    free: u32,
+    /// Entries of the days.
+    near: usize,
+    /// A day is this power of two in nanoseconds.
+    day_shift: u32,
+    /// Counted from the start; there is nothing on the days before.
+    today: u64,
+    far: QuaternaryHeap<Reverse<Entry>>,
+    /// When the first of those is, and the end of time if there is none.
+    far_at: u64,
 }
 
 impl Events {
-    pub(super) fn push(&mut self, at: u64, event: Event) {
-        let word = event.pack();
-        let entry = Reverse(Entry { at, word });
-        if self.taken {
-            self.taken = false;
-            *self.heap.peek_mut().expect("what was taken is there") = entry;
-        } else {
-            self.heap.push(entry);
+    /// For so many events per second, nearly all of which come within `span` seconds of their
+    /// cause.
+    pub(super) fn new(per_second: f64, span: f64) -> Self {
+        let day = (1e9 / per_second).clamp(1.0, 1e12) as u64;
+        let (fewest, most) = DAYS;
+        let days = (per_second * span).clamp(fewest as f64, most as f64) as usize;
+        Events {
+            days: vec![NONE; days.next_power_of_two()].into(),
+            entries: Vec::new(),
+            free: NONE,
+            near: 0,
+            day_shift: day.ilog2(),
+            today: 0,
+            far: QuaternaryHeap::new(),
+            far_at: u64::MAX,
         }
     }
 
-    /// The next one, with its time, unless that is after `limit`. Nanoseconds.
-    pub(super) fn pop_due(&mut self, limit: u64) -> Option<(u64, Event)> {
-        if self.taken {
-            self.taken = false;
-            self.heap.pop();
+    #[inline]
+    fn day(&self, day: u64) -> usize {
+        day as usize & (self.days.len() - 1)
+    }
+
+    pub(super) fn push(&mut self, at: u64, event: Event) {
+        let word = event.pack();
+        let day = (at >> self.day_shift).max(self.today);
+        if day - self.today >= self.days.len() as u64 {
+            return self.push_far(at, word);
         }
-        let Reverse(entry) = self.heap.peek().filter(|entry| entry.0.at <= limit)?;
-        self.taken = true;
+        let day = self.day(day);
+        let first = self.days[day];
+        if first == NONE || at < self.entries[first as usize].at {
+            self.days[day] = self.entry(at, word, first);
+            return;
+        }
+        let mut before = first;
+        for _ in 0..CROWD {
+            let after = self.entries[before as usize].next;
+            if after == NONE || at < self.entries[after as usize].at {
+                let entry = self.entry(at, word, after);
+                self.entries[before as usize].next = entry;
+                return;
+            }
+            before = after;
+        }
+        self.push_far(at, word);
+    }
+
+    #[inline]
+    fn entry(&mut self, at: u64, word: u64, next: u32) -> u32 {
+        self.near += 1;
+        let entry = Entry { at, word, next };
+        let place = self.free;
+        if let Some(free) = self.entries.get_mut(place as usize) {
+            self.free = free.next;
+            *free = entry;
+            return place;
+        }
+        self.entries.push(entry);
+        self.entries.len() as u32 - 1
+    }
+
+    #[cold]
+    fn push_far(&mut self, at: u64, word: u64) {
+        let next = NONE;
+        self.far.push(Reverse(Entry { at, word, next }));
+        self.far_at = self.far_at.min(at);
+    }
+
+    /// The next one, with its time, unless that is after `limit`. Nanoseconds.
+    #[inline]
+    pub(super) fn pop_due(&mut self, limit: u64) -> Option<(u64, Event)> {
+        let until = limit.min(self.far_at);
+        let last = until >> self.day_shift;
+        while self.near > 0 {
+            let day = self.day(self.today);
+            let first = self.days[day];
+            if let Some(entry) = self.entries.get_mut(first as usize) {
+                let Entry { at, word, next } = *entry;
+                if at > until {
+                    return self.pop_far(limit);
+                }
+                self.days[day] = next;
+                entry.next = self.free;
+                self.free = first;
+                self.near -= 1;
+                return Some((at, Event::unpack(word)));
+            }
+            if self.today >= last {
+                return self.pop_far(limit);
+            }
+            self.today += 1;
+        }
+        if until < u64::MAX {
+            self.today = self.today.max(last);
+        }
+        self.pop_far(limit)
+    }
+
+    /// The next one of those that are far off.
+    #[inline]
+    fn pop_far(&mut self, limit: u64) -> Option<(u64, Event)> {
+        if self.far_at > limit || self.far.is_empty() {
+            return None;
+        }
+        let Reverse(entry) = self.far.pop()?;
+        self.far_at = self.far.peek().map_or(u64::MAX, |next| next.0.at);
         Some((entry.at, Event::unpack(entry.word)))
+    }
+}
+
+#[cfg(test)]
+impl Default for Events {
+    fn default() -> Self {
+        Events::new(1e6, 1e-3)
     }
 }
 
@@ -158,6 +278,41 @@ mod tests {
             }
         }
         assert_eq!(times, [10, 20, 25, 35, 40, 40, 50]);
+    }
+
+    #[test]
+    fn few_or_many_near_or_far_they_come_in_order_of_time() {
+        use rand::RngExt as _;
+        use rand_pcg::Pcg32;
+        use rand_pcg::rand_core::SeedableRng as _;
+
+        let mut random = Pcg32::seed_from_u64(1);
+        // Days of 16 ns: most events are within the year, crowds at some moments, others far off.
+        let mut events = Events::new(5e7, 1e-6);
+        let mut expected = Vec::new();
+        let mut now = 0;
+        for step in 0..20_000_u32 {
+            let at = now
+                + match step % 1000 {
+                    0..100 => 5_000,
+                    100..110 => random.random_range(..1_000_000),
+                    _ => random.random_range(..200),
+                };
+            events.push(at, Event::Reply(step));
+            expected.push(at);
+            if step % 3 > 0 {
+                let limit = now + random.random_range(..30_u64);
+                expected.sort_unstable();
+                while let Some((at, _)) = events.pop_due(limit) {
+                    assert_eq!(at, expected.remove(0));
+                }
+                assert!(expected.first().is_none_or(|next| *next > limit));
+                now = limit;
+            }
+        }
+        let rest: Vec<_> = std::iter::from_fn(|| events.pop_due(u64::MAX)).collect();
+        expected.sort_unstable();
+        assert_eq!(rest.iter().map(|(at, _)| *at).collect::<Vec<_>>(), expected);
     }
 
     #[test]

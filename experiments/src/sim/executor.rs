@@ -27,7 +27,8 @@ pub(super) struct Executor {
     acceptance: Acceptance,
     foresight: Foresight,
     silent: bool,
-    utilisation: Utilisation,
+    /// None where nobody asks.
+    utilisation: Option<Utilisation>,
     at_work: AtWork,
 }
 
@@ -89,7 +90,7 @@ impl Executor {
             acceptance: Acceptance::new(scenario.workers_of(executor)),
             foresight: scenario.foresight,
             silent: scenario.is_silent(executor),
-            utilisation: Utilisation::default(),
+            utilisation: None,
             at_work: match scenario.discipline {
                 Discipline::Fifo => AtWork::Fifo {
                     running: Vec::new(),
@@ -98,6 +99,11 @@ impl Executor {
                 Discipline::Sharing => AtWork::Sharing(Sharing::default()),
             },
         }
+    }
+
+    /// Keeps account of how busy it is, and tells with its answers.
+    pub(super) fn tell_utilisation(&mut self) {
+        self.utilisation = Some(Utilisation::default());
     }
 
     /// Speed of a worker for a lambda, now.
@@ -195,7 +201,7 @@ impl Executor {
         Report {
             in_flight: Some(self.in_flight()),
             workers: Some(self.workers()),
-            utilization: Some(self.utilisation.share()),
+            utilization: self.utilisation(),
             ..Report::default()
         }
     }
@@ -222,12 +228,14 @@ impl Executor {
     /// Before requests come or go: so far things were as they are.
     fn note(&mut self, now: u64) {
         let busy = self.workers.min(self.in_flight() as usize);
-        self.utilisation.note(busy, self.workers, now);
+        if let Some(utilisation) = &mut self.utilisation {
+            utilisation.note(busy, self.workers, now);
+        }
     }
 
     /// How busy it has been lately, from 0 to 1.
-    pub(super) fn utilisation(&self) -> f32 {
-        self.utilisation.share()
+    pub(super) fn utilisation(&self) -> Option<f32> {
+        self.utilisation.as_ref().map(Utilisation::share)
     }
 
     /// Takes a request in.

@@ -3,6 +3,7 @@
 use edge_balance::{Nanos, Pick, Report, Tried};
 
 use super::arrivals::Arrival;
+use super::course::Request;
 use super::events::GENERATION_BITS;
 use super::topology::Neighbour;
 
@@ -42,6 +43,9 @@ pub(super) struct Job {
     /// How long it was at its executor.
     pub(super) residence: Nanos,
     pub(super) to: Neighbour,
+    /// How slow the messages of the first attempt are.
+    pub(super) there: f64,
+    pub(super) back: f64,
     /// What identifies the executor to the router.
     pub(super) destination: u64,
     pub(super) sent: u64,
@@ -61,12 +65,12 @@ impl Job {
     }
 
     /// What the answer says of an executor with so many workers, of which so many were busy.
-    pub(super) fn report(&self, workers: u32, utilisation: f32) -> Report {
+    pub(super) fn report(&self, workers: u32, utilisation: Option<f32>) -> Report {
         let executed = self.verdict == Verdict::Done;
         Report {
             in_flight: Some(self.in_flight),
             workers: Some(workers),
-            utilization: Some(utilisation),
+            utilization: utilisation,
             service: executed.then_some(self.service),
             residence: executed.then_some(self.residence),
             ..Report::default()
@@ -91,16 +95,24 @@ pub(super) struct Jobs {
 }
 
 impl Jobs {
-    pub(super) fn add(&mut self, request: Arrival, counts: bool) -> u32 {
+    pub(super) fn add(&mut self, request: &Request, counts: bool) -> u32 {
+        let Request {
+            arrival: request,
+            there,
+            back,
+        } = *request;
         if let Some(id) = self.free.pop() {
             let job = &mut self.slots[id as usize];
             job.request = request;
+            (job.there, job.back) = (there, back);
             job.counts = counts;
             job.attempts = 0;
             return id;
         }
         self.slots.push(Job {
             request,
+            there,
+            back,
             counts,
             attempts: 0,
             sent: 0,

@@ -1,7 +1,6 @@
 //! Probes under way: questions of routers to executors that no request waits for.
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::VecDeque;
 
 use edge_balance::{Nanos, Probe, Report};
 
@@ -32,9 +31,9 @@ pub(super) struct Probing {
     slots: Vec<Question>,
     free: Vec<u32>,
     under_way: Vec<u32>,
-    /// By router: when answers reach it, and whose they are. Nobody but the router notices, so they
-    /// need not be events: it hears of them before whatever it does next.
-    answers: Vec<BinaryHeap<Reverse<(u64, u32)>>>,
+    /// By router: when answers reach it, and whose they are, the first one first. Nobody but the
+    /// router notices, so they need not be events: it hears of them before whatever it does next.
+    answers: Vec<VecDeque<(u64, u32)>>,
 }
 
 impl Probing {
@@ -43,7 +42,7 @@ impl Probing {
             slots: Vec::new(),
             free: Vec::new(),
             under_way: vec![0; routers],
-            answers: vec![BinaryHeap::new(); routers],
+            answers: vec![VecDeque::new(); routers],
         }
     }
 
@@ -81,16 +80,19 @@ impl Probing {
     /// The answer, if there is one, reaches the router then.
     pub(super) fn answer(&mut self, id: u32, at: u64) {
         let router = self.slots[id as usize].router as usize;
-        self.answers[router].push(Reverse((at, id)));
+        let answers = &mut self.answers[router];
+        let earlier = answers.iter().rev().position(|known| *known < (at, id));
+        let place = earlier.map_or(0, |later| answers.len() - later);
+        answers.insert(place, (at, id));
     }
 
     /// The router hears of the answers that have reached it, in their order.
     #[inline]
     pub(super) fn hear(&mut self, router: u32, now: u64) {
-        while let Some(Reverse((at, id))) = self.answers[router as usize].peek().copied()
+        while let Some((at, id)) = self.answers[router as usize].front().copied()
             && at <= now
         {
-            self.answers[router as usize].pop();
+            self.answers[router as usize].pop_front();
             self.end(id, at);
         }
     }

@@ -8,9 +8,11 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
+use super::course::requests;
 use super::engine::Engine;
 use super::scenario::{Network, Scenario, Service};
 use super::single::{check, contender, within};
+use super::topology::Topology;
 
 /// Options of `lab sim scale`.
 #[derive(Debug, Args)]
@@ -92,11 +94,13 @@ pub(crate) fn execute(flags: &Flags) -> anyhow::Result<()> {
         bar.reset();
         bar.enable_steady_tick(Duration::from_millis(200));
         let started = Instant::now();
-        let engine = Engine::new(&scenario, &contender, flags.seed);
-        let pairs = engine.pairs();
+        let topology = Topology::new(&scenario, flags.seed);
+        let engine = Engine::new(&scenario, &topology, &contender, flags.seed);
+        let pairs = topology.len();
         let set_up_seconds = started.elapsed().as_secs_f64();
         let started = Instant::now();
-        let outcome = engine.run(|done| bar.set_position(done as u64));
+        let requests = requests(&scenario, &topology, flags.seed);
+        let outcome = engine.run(requests, |done| bar.set_position(done as u64));
         let run_seconds = started.elapsed().as_secs_f64();
         all.push(Measured {
             routers: scenario.routers,

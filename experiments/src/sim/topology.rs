@@ -15,6 +15,15 @@ pub(super) struct Neighbour {
     pub(super) half: f32,
 }
 
+impl Neighbour {
+    /// Nanoseconds that a message takes there, or from there, if it takes so many times longer than
+    /// usual.
+    #[inline]
+    pub(super) fn delay(self, stretch: f64) -> u64 {
+        (f64::from(self.half) * 1e9 * stretch) as u64
+    }
+}
+
 /// The network of a run.
 #[derive(Debug)]
 pub(super) struct Topology {
@@ -62,14 +71,19 @@ impl Topology {
         &self.neighbours[self.starts[router]..self.starts[router + 1]]
     }
 
+    /// How many times longer than half the round trip message number `n` of a request takes,
+    /// wherever it goes.
+    pub(super) fn stretch(&self, key: u64, n: u64) -> f64 {
+        if self.stretched {
+            1.0 - STRETCH * drawn(key, n).ln()
+        } else {
+            1.0
+        }
+    }
+
     /// Nanoseconds that message number `n` of a request takes to or from a neighbour.
     pub(super) fn delay(&self, neighbour: Neighbour, key: u64, n: u64) -> u64 {
-        let half = f64::from(neighbour.half) * 1e9;
-        if self.stretched {
-            (half * (1.0 - STRETCH * drawn(key, n).ln())) as u64
-        } else {
-            half as u64
-        }
+        neighbour.delay(self.stretch(key, n))
     }
 }
 

@@ -9,9 +9,11 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
+use super::course::requests;
 use super::engine::Engine;
 use super::scenario::{Foresight, Network, Scenario, Service};
 use super::single::contender;
+use super::topology::Topology;
 use host::{LoadAverage, load_average};
 use load::Measured;
 use world::World;
@@ -122,7 +124,9 @@ async fn point(scenario: Scenario, seed: u64, bar: &ProgressBar) -> anyhow::Resu
 
 fn simulated(scenario: &Scenario, seed: u64) -> anyhow::Result<Measured> {
     let contender = contender("predicted-completion")?;
-    let mut tally = Engine::new(scenario, &contender, seed).tally(|_| ());
+    let topology = Topology::new(scenario, seed);
+    let engine = Engine::new(scenario, &topology, &contender, seed);
+    let mut tally = engine.tally(requests(scenario, &topology, seed), |_| ());
     Ok(Measured {
         p95: tally.percentile(0.95),
         mean: tally.outcome().mean,

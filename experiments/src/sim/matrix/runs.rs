@@ -10,6 +10,7 @@ use super::design;
 use super::factor::Levels;
 use super::lineup::Entry;
 use crate::sim::Outcome;
+use crate::sim::course::Course;
 use crate::sim::engine;
 
 /// What is to be run: the product of its three lists.
@@ -79,57 +80,69 @@ impl Plan {
         after_each: impl Fn() + Sync,
     ) -> anyhow::Result<Option<Runs>> {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(jobs).build()?;
-        let finished: Option<Vec<(Outcome, Cost)>> = pool.install(|| {
-            (0..self.run_count())
+        let courses = self.scenarios.len() * self.seed_count();
+        let finished: Option<Vec<Vec<(Outcome, Cost)>>> = pool.install(|| {
+            (0..courses)
                 .into_par_iter()
                 .with_max_len(1)
-                .map(|run| {
-                    if stop.load(Ordering::Relaxed) {
-                        return None;
-                    }
-                    let result = self.simulate(run);
-                    after_each();
-                    Some(result)
-                })
+                .map(|course| self.simulate(course, stop, &after_each))
                 .collect()
         });
-        Ok(finished.map(|finished| {
-            let mut costs = vec![Cost::default(); self.entries.len()];
-            let outcomes = finished
-                .into_iter()
-                .enumerate()
-                .map(|(run, (outcome, cost))| {
-                    let cost_of_entry = &mut costs[self.entry_of(run)];
-                    *cost_of_entry = *cost_of_entry + cost;
-                    outcome
-                })
-                .collect();
-            Runs {
-                plan: self,
-                outcomes,
-                costs,
-            }
-        }))
+        Ok(finished.map(|finished| self.sorted(&finished)))
     }
 
-    /// Which entry a run is of; runs are counted with seeds innermost and scenarios outermost.
-    fn entry_of(&self, run: usize) -> usize {
-        run / self.seed_count() % self.entries.len()
-    }
-
-    fn simulate(&self, run: usize) -> (Outcome, Cost) {
+    /// Scenario and seed of a course; these are counted with seeds innermost.
+    fn course(&self, course: usize) -> (usize, u64) {
         let seeds = self.seed_count();
-        let seed = self.seeds.start() + (run % seeds) as u64;
-        let entry = &self.entries[self.entry_of(run)];
-        let levels = Levels::of(self.scenarios[run / seeds / self.entries.len()]);
-        let scenario = design::scenario(&levels, seed);
+        let seed = self.seeds.start() + (course % seeds) as u64;
+        (self.scenarios[course / seeds], seed)
+    }
+
+    /// All entries on one course, whose making they share. `None` if it was stopped.
+    fn simulate(
+        &self,
+        course: usize,
+        stop: &AtomicBool,
+        after_each: impl Fn(),
+    ) -> Option<Vec<(Outcome, Cost)>> {
+        let (scenario, seed) = self.course(course);
+        let scenario = design::scenario(&Levels::of(scenario), seed);
         let before = thread_seconds();
-        let outcome = engine::run(&scenario, &entry.contender, seed);
-        let cost = Cost {
-            requests: scenario.requests as u64,
-            cpu_seconds: thread_seconds() - before,
+        let course = Course::new(&scenario, seed);
+        let making = (thread_seconds() - before) / self.entries.len() as f64;
+        let simulate = |entry: &Entry| {
+            if stop.load(Ordering::Relaxed) {
+                return None;
+            }
+            let before = thread_seconds();
+            let outcome = engine::run_on(&course, &entry.contender);
+            let cost = Cost {
+                requests: scenario.requests as u64,
+                cpu_seconds: thread_seconds() - before + making,
+            };
+            after_each();
+            Some((outcome, cost))
         };
-        (outcome, cost)
+        self.entries.iter().map(simulate).collect()
+    }
+
+    /// What came of each course, in the order of [`Runs::outcomes`].
+    fn sorted(self, finished: &[Vec<(Outcome, Cost)>]) -> Runs {
+        let mut costs = vec![Cost::default(); self.entries.len()];
+        let mut outcomes = Vec::with_capacity(self.run_count());
+        for seeds in finished.chunks(self.seed_count()) {
+            for (entry, cost_of_entry) in costs.iter_mut().enumerate() {
+                for (outcome, cost) in seeds.iter().map(|entries| &entries[entry]) {
+                    outcomes.push(outcome.clone());
+                    *cost_of_entry = *cost_of_entry + *cost;
+                }
+            }
+        }
+        Runs {
+            plan: self,
+            outcomes,
+            costs,
+        }
     }
 }
 

@@ -135,7 +135,7 @@ impl Oracle {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sim::arrivals::ArrivalStream;
+    use crate::sim::course::requests;
     use crate::sim::events::Events;
     use crate::sim::job::Jobs;
 
@@ -154,9 +154,11 @@ mod tests {
                 ..Scenario::default()
             };
             let mut jobs = Jobs::default();
-            jobs.add(ArrivalStream::new(&scenario, 1).next(), true);
+            let topology = Topology::new(&scenario, 1);
+            let request = requests(&scenario, &topology, 1).next();
+            jobs.add(&request.expect("there is no end of them"), true);
             World {
-                oracle: Oracle::new(&scenario, &Topology::new(&scenario, 1)),
+                oracle: Oracle::new(&scenario, &topology),
                 executors: (0..3).map(|n| Executor::new(&scenario, n)).collect(),
                 jobs,
                 events: Events::default(),
