@@ -7,6 +7,9 @@ use tonic::Status;
 pub(crate) const PREFIX: usize = 5;
 /// Room behind a message, so that a field can be added to it in its place.
 const ROOM_BEHIND: usize = 128;
+/// Messages up to this size have no room behind them: what holds the room costs more than to copy them
+/// once more.
+const SMALL: usize = 1 << 10;
 /// Room that is made for a message on its word alone.
 const ROOM_ON_CREDIT: usize = 256 << 10;
 
@@ -31,7 +34,9 @@ impl Message {
     /// If it is not part of a single, uncompressed message of at most `limit` bytes.
     pub(crate) fn add(&mut self, mut data: &[u8], limit: usize) -> Result<(), Status> {
         // The common case: all of it at once.
-        if let (Self::None, Some((prefix, message))) = (&self, data.split_first_chunk()) {
+        if let (Self::None, Some((prefix, message))) = (&self, data.split_first_chunk())
+            && message.len() <= SMALL
+        {
             let length = length(*prefix, limit)?;
             if message.len() == length {
                 *self = Self::Whole(Bytes::copy_from_slice(message));
@@ -159,6 +164,15 @@ mod tests {
             let read = read(&parts, 1000).unwrap();
             prop_assert_eq!(read.as_deref(), Some(&message[..]));
         }
+    }
+
+    #[test]
+    fn a_field_fits_behind_a_large_message_in_its_place() {
+        let message = vec![7; 10_000];
+        let whole = [&prefix(message.len())[..], &message].concat();
+        let read = read(&[&whole], 20_000).unwrap().unwrap();
+        let read = read.try_into_mut().expect("nobody else holds it");
+        assert!(read.capacity() - read.len() >= ROOM_BEHIND);
     }
 
     #[test]
