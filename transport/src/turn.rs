@@ -1,36 +1,53 @@
-//! Whose turn it is on a connection of HTTP/1.1: a client that keeps us waiting for the head of a
-//! request for too long is left.
+//! Whose turn it is on a connection of a client: one that keeps us waiting for a request for too long
+//! is left.
 //!
-//! hyper has a timer for that, which is made anew for each request, and looks for the next one twice;
-//! this one is moved when it fires only.
+//! Over HTTP/1.1 it may take so long for the head of a request, and to read some of an answer. Over
+//! HTTP/2, where it is asked for signs of life, what counts is that none of its requests is being
+//! answered: it is told to go (GOAWAY), so that nothing that it sends meanwhile is lost.
+//!
+//! hyper has a timer for the first, which is made anew for each request, and looks for the next one
+//! twice; this one is moved when it fires only.
+
+mod attend;
 
 use std::io::IoSlice;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use http::Version;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// What a connection of HTTP/2 begins with. Only once all of it has come does anybody ask for signs
-/// of life.
-const HTTP2: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+pub use self::attend::attend;
 
-/// Instead of the time since which it is the client's turn: it is ours.
-const OURS: u32 = u32::MAX;
-/// HTTP/2, whose clients are asked for signs of life.
-const NOBODYS: u32 = u32::MAX - 1;
+/// What a connection of HTTP/2 begins with.
+const HTTP2: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// Whose turn it is, and since when.
 #[derive(Debug)]
 pub struct Turn {
     /// Seconds that have passed.
     clock: Arc<AtomicU32>,
+    /// When the client's turn began, if it is not ours.
     since: AtomicU32,
-    /// How many of them the client may take.
+    /// Requests that are being answered.
+    ours: AtomicU32,
+    is_http2: AtomicBool,
+    /// How many seconds the client may take.
     patience: u32,
+}
+
+/// A request is being answered; dropped, it is, or nobody wants to know any more.
+#[derive(Debug)]
+pub struct Ours<'a>(&'a Turn);
+
+impl Drop for Ours<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        self.0.it_is_theirs();
+        self.0.ours.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// Moves a clock of whole seconds on, as long as anybody else has it.
@@ -44,52 +61,55 @@ pub async fn tick(clock: Weak<AtomicU32>) {
 
 impl Turn {
     /// The client begins. `patience` is how many seconds the head of a request may take, how long an
-    /// idle connection is kept, and how long a client may read nothing of its answer. Seconds are
-    /// those of `clock`.
+    /// idle connection is kept, and how long a client of HTTP/1.1 may read nothing of its answer.
+    /// Seconds are those of `clock`.
     pub fn new(clock: Arc<AtomicU32>, patience: u32) -> Self {
         let since = AtomicU32::new(clock.load(Ordering::Relaxed));
         Self {
             clock,
             since,
+            ours: AtomicU32::new(0),
+            is_http2: AtomicBool::new(false),
             patience,
         }
     }
 
-    /// There is a request, which is to be answered.
+    /// There is a request, and it is our turn until it is answered.
     #[inline]
-    pub fn is_ours(&self, version: Version) {
-        let since = if version < Version::HTTP_2 {
-            OURS
-        } else {
-            NOBODYS
-        };
-        self.since.store(since, Ordering::Relaxed);
+    pub fn ours(&self) -> Ours<'_> {
+        self.ours.fetch_add(1, Ordering::Relaxed);
+        Ours(self)
     }
 
-    /// The answer is there.
+    /// The client speaks HTTP/2.
     #[inline]
-    pub fn is_theirs(&self) {
-        if self.since.load(Ordering::Relaxed) != NOBODYS {
-            let now = self.clock.load(Ordering::Relaxed);
-            self.since.store(now, Ordering::Relaxed);
-        }
+    pub fn is_http2(&self) -> bool {
+        self.is_http2.load(Ordering::Relaxed)
     }
 
-    /// The client takes something of its answer.
+    #[inline]
+    fn it_is_theirs(&self) {
+        let now = self.clock.load(Ordering::Relaxed);
+        self.since.store(now, Ordering::Relaxed);
+    }
+
+    /// The client takes something: of its answer, if it speaks HTTP/1.1, else perhaps only what
+    /// answers a PING.
     #[inline]
     fn goes_on(&self) {
-        if self.since.load(Ordering::Relaxed) < NOBODYS {
-            self.is_theirs();
+        if !self.is_http2() {
+            self.it_is_theirs();
         }
     }
 
     /// How long to wait before this is asked again; `None`: it has taken too long.
     #[inline]
     pub fn left(&self) -> Option<Duration> {
-        let since = self.since.load(Ordering::Relaxed);
-        let waited = match since {
-            OURS | NOBODYS => 0,
-            since => self.clock.load(Ordering::Relaxed).wrapping_sub(since),
+        let waited = if self.ours.load(Ordering::Relaxed) > 0 {
+            0
+        } else {
+            let since = self.since.load(Ordering::Relaxed);
+            self.clock.load(Ordering::Relaxed).wrapping_sub(since)
         };
         // The second in which it began was not a whole one.
         let left = (self.patience + 1)
@@ -135,7 +155,8 @@ impl<S> Watched<S> {
             before += 1;
             if before == HTTP2.len() {
                 self.begun = None;
-                self.turn.is_ours(Version::HTTP_2);
+                self.turn.is_http2.store(true, Ordering::Relaxed);
+                self.turn.it_is_theirs();
                 return;
             }
         }
@@ -223,10 +244,10 @@ mod tests {
     #[test]
     fn it_is_not_while_it_waits_for_us() {
         let (turn, clock) = turn();
-        turn.is_ours(Version::HTTP_11);
+        let ours = turn.ours();
         clock.fetch_add(1000, Ordering::Relaxed);
         assert_eq!(seconds(&turn), Some(61));
-        turn.is_theirs();
+        drop(ours);
         clock.fetch_add(30, Ordering::Relaxed);
         assert_eq!(seconds(&turn), Some(31));
     }
@@ -265,9 +286,28 @@ mod tests {
                 far.write_all(piece.as_bytes()).await.unwrap();
                 watched.read_exact(&mut vec![0; piece.len()]).await.unwrap();
             }
-            turn.is_theirs();
+            assert_eq!(turn.is_http2(), is_http2, "{pieces:?}");
             clock.fetch_add(100, Ordering::Relaxed);
-            assert_eq!(seconds(&turn).is_some(), is_http2, "{pieces:?}");
+            assert_eq!(seconds(&turn), None, "{pieces:?}");
         }
+    }
+
+    #[tokio::test]
+    async fn over_http_2_it_is_our_turn_while_any_request_is_answered_and_what_is_written_is_no_sign()
+     {
+        let (turn, clock) = turn();
+        let (near, mut far) = duplex(64);
+        let mut watched = Watched::new(near, turn.clone());
+        far.write_all(HTTP2).await.unwrap();
+        watched.read_exact(&mut [0; HTTP2.len()]).await.unwrap();
+        let (first, second) = (turn.ours(), turn.ours());
+        clock.fetch_add(100, Ordering::Relaxed);
+        drop(first);
+        clock.fetch_add(100, Ordering::Relaxed);
+        assert_eq!(seconds(&turn), Some(61));
+        drop(second);
+        clock.fetch_add(50, Ordering::Relaxed);
+        watched.write_all(b"the answer to a PING").await.unwrap();
+        assert_eq!(seconds(&turn), Some(11));
     }
 }

@@ -1,18 +1,16 @@
 //! Connections of clients: accepted, encrypted or not, HTTP/1.1 or HTTP/2, ended gracefully.
 
-use std::future::{Future as _, poll_fn};
 use std::net::{SocketAddr, TcpListener};
 use std::pin::pin;
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use edge_transport::turn::{Turn, Watched};
+use edge_transport::turn::{Turn, Watched, attend};
 use http::Request;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto::Builder;
+use hyper_util::server::conn::auto::{Builder, Connection};
 use rustls::ServerConfig;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
@@ -26,7 +24,8 @@ use crate::shared::Counted;
 
 /// How long a TLS handshake may take.
 const HANDSHAKE_WITHIN: Duration = Duration::from_secs(5);
-/// How long the head of a request may take, in seconds, and how long an idle connection is kept.
+/// How long the head of a request may take, in seconds, and how long an idle connection is kept,
+/// one of HTTP/2 that answers PINGs included.
 const PATIENCE: u32 = 60;
 /// Largest head of a request, in bytes.
 const MAX_HEAD: usize = 32 << 10;
@@ -129,46 +128,21 @@ impl Door {
         let service = service_fn(move |request: Request<Incoming>| {
             let (lane, turn) = (lane.clone(), its_turn.clone());
             async move {
-                turn.is_ours(request.version());
-                let answer = rest::serve(&lane, request).await;
-                turn.is_theirs();
-                answer
+                let _ours = turn.ours();
+                rest::serve(&lane, request).await
             }
         });
         let mut connection = pin!(builder.serve_connection(stream, service));
-        let mut drained = pin!(self.drain.cancelled());
-        let mut patience = pin!(tokio::time::sleep(Duration::ZERO));
-        let (mut is_watched, mut is_draining) = (false, false);
-        let served = poll_fn(|cx| {
-            if let Poll::Ready(served) = connection.as_mut().poll(cx) {
-                return Poll::Ready(served);
-            }
-            // Once it has been told whom to wake, which stays the same, neither of the two need be
-            // asked at each step of the connection.
-            let is_first = !std::mem::replace(&mut is_watched, true);
-            if !is_draining && (is_first || self.drain.is_cancelled()) {
-                is_draining = drained.as_mut().poll(cx).is_ready();
-                if is_draining {
-                    connection.as_mut().graceful_shutdown();
-                    if let Poll::Ready(served) = connection.as_mut().poll(cx) {
-                        return Poll::Ready(served);
-                    }
-                }
-            }
-            while is_first || patience.is_elapsed() {
-                let Some(left) = turn.left() else {
-                    return Poll::Ready(Err("the client was silent for too long".into()));
-                };
-                patience.as_mut().reset(tokio::time::Instant::now() + left);
-                if patience.as_mut().poll(cx).is_pending() {
-                    break;
-                }
-            }
-            Poll::Pending
-        })
-        .await;
-        if let Err(error) = served {
-            tracing::debug!(%peer, %error, "connection ended");
+        let attended = attend(
+            connection.as_mut(),
+            Connection::graceful_shutdown,
+            &turn,
+            &self.drain,
+        );
+        match attended.await {
+            Some(Ok(())) => {}
+            Some(Err(error)) => tracing::debug!(%peer, %error, "connection ended"),
+            None => tracing::debug!(%peer, "a client was silent for too long"),
         }
     }
 }

@@ -97,9 +97,8 @@ async fn http(
     let service = service_fn(move |request: Request<Incoming>| {
         let (platform, turn) = (platform.clone(), its_turn.clone());
         async move {
-            turn.is_ours(request.version());
+            let _ours = turn.ours();
             let answer = api::answer(platform, request).await;
-            turn.is_theirs();
             Ok::<Response<Full<Bytes>>, Infallible>(answer)
         }
     });

@@ -9,11 +9,11 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use edge_transport::Cores;
-use edge_transport::turn::{self, Turn, Watched};
+use edge_transport::turn::{self, Turn, Watched, attend};
 use http::Request;
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto::Builder;
+use hyper_util::server::conn::auto::{Builder, Connection};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
@@ -27,8 +27,8 @@ use crate::auth::Peer;
 
 /// How long a TLS handshake may take.
 const HANDSHAKE_LIMIT: Duration = Duration::from_secs(5);
-/// How long a client of HTTP/1.1 may take to send the head of a request, be silent between two, and
-/// read nothing of its answer, in seconds.
+/// How long a client may be silent between two requests, and over HTTP/1.1 take to send the head of
+/// one, and read nothing of its answer, in seconds.
 const PATIENCE: u32 = 30;
 /// Silence after which a client of HTTP/2 is asked for a sign of life.
 const PING_AFTER: Duration = Duration::from_secs(30);
@@ -205,30 +205,24 @@ where
     let (router, its_turn) = (shared.router.clone(), turn.clone());
     let service = hyper::service::service_fn(move |request: Request<Incoming>| {
         let (router, turn) = (router.clone(), its_turn.clone());
-        turn.is_ours(request.version());
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(peer.clone());
         async move {
-            let answer = router.oneshot(request).await;
-            turn.is_theirs();
-            answer
+            let _ours = turn.ours();
+            router.oneshot(request).await
         }
     });
     let mut connection = pin!(builder.serve_connection(io, service));
-    let serving = async {
-        tokio::select! {
-            served = &mut connection => served,
-            () = shared.drain.cancelled() => {
-                connection.as_mut().graceful_shutdown();
-                connection.await
-            }
-        }
-    };
-    tokio::select! {
-        served = serving => if let Err(error) = served {
-            tracing::debug!(%error, "connection of a device application failed");
-        },
-        () = turn.over() => tracing::debug!("a device application was silent for too long"),
+    let attended = attend(
+        connection.as_mut(),
+        Connection::graceful_shutdown,
+        &turn,
+        &shared.drain,
+    );
+    match attended.await {
+        Some(Ok(())) => {}
+        Some(Err(error)) => tracing::debug!(%error, "connection of a device application failed"),
+        None => tracing::debug!("a device application was silent for too long"),
     }
 }
 
@@ -241,10 +235,9 @@ mod tests {
 
     use super::*;
 
-    #[tokio::test]
-    async fn who_sends_no_request_or_reads_no_answer_is_left() {
+    /// Somebody to serve, for whom `exchange` has no patience.
+    fn impatient(cores: &Arc<Cores>) -> (Shared, Peer) {
         let long = || std::future::ready("x".repeat(1000));
-        let cores = Arc::new(Cores::start("test", NonZeroUsize::MIN).unwrap());
         let shared = Shared {
             router: Router::new().route("/", get(long)),
             tls: None,
@@ -257,18 +250,45 @@ mod tests {
             patience: 0,
         };
         tokio::spawn(turn::tick(Arc::downgrade(&shared.clock)));
+        let peer = Peer {
+            address: "127.0.0.1".parse().unwrap(),
+            certificate: None,
+        };
+        (shared, peer)
+    }
+
+    #[tokio::test]
+    async fn who_sends_no_request_or_reads_no_answer_is_left() {
+        let cores = Arc::new(Cores::start("test", NonZeroUsize::MIN).unwrap());
+        let (shared, peer) = impatient(&cores);
         let request = "GET / HTTP/1.1\r\nhost: x\r\n\r\n";
         for sent in ["", "PRI * HT", "PRI * HTTP/2.0\r\n", "GET / HT", request] {
             let (near, mut far) = duplex(128);
             far.write_all(sent.as_bytes()).await.unwrap();
-            let peer = Peer {
-                address: "127.0.0.1".parse().unwrap(),
-                certificate: None,
-            };
-            exchange(near, peer, &shared).await;
+            exchange(near, peer.clone(), &shared).await;
             let answered = far.read(&mut [0; 128]).await.unwrap() == 128;
             assert_eq!(answered, sent == request, "{sent}");
         }
+        cores.join().await;
+    }
+
+    #[tokio::test]
+    async fn who_only_answers_pings_over_http_2_is_told_to_go() {
+        let cores = Arc::new(Cores::start("test", NonZeroUsize::MIN).unwrap());
+        let (shared, peer) = impatient(&cores);
+        let (near, far) = duplex(1024);
+        let client = async {
+            let executor = TokioExecutor::new();
+            let shaken = hyper::client::conn::http2::handshake(executor, TokioIo::new(far));
+            let (mut requests, connection) = shaken.await.unwrap();
+            let ended = tokio::spawn(connection);
+            let request = Request::get("http://x/").body(Body::empty()).unwrap();
+            let answer = requests.send_request(request).await.unwrap();
+            assert!(answer.status().is_success());
+            // It would go on for ever, and learns of no error.
+            ended.await.unwrap().unwrap();
+        };
+        tokio::join!(exchange(near, peer, &shared), client);
         cores.join().await;
     }
 }
