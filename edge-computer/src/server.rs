@@ -317,6 +317,7 @@ fn asynchronous(config: &Common, cores: &Cores, security: &Security) -> Option<A
         queue,
         joins: Joins::new(config.asynchronous.join_deadline),
         tasks: TaskTracker::new(),
+        core: cores.all()[0].clone(),
         deadline: config.asynchronous.deadline,
     })
 }

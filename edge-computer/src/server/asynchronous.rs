@@ -8,9 +8,9 @@ use edge_proto::workflow::Workflow;
 use edge_transport::{Core, Endpoint, EndpointError};
 use futures_util::{StreamExt as _, stream};
 use prost::Message as _;
-use tokio_util::task::TaskTracker;
+use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
-use super::answer::Answer;
+use super::answer::{Answer, success};
 use super::callback::deliver;
 use super::companion::Companion;
 use super::join::{Accepted, Joins};
@@ -29,6 +29,8 @@ pub(super) struct Asynchronous {
     pub(super) queue: Queue,
     pub(super) joins: Joins,
     pub(super) tasks: TaskTracker,
+    /// On which branches are given up.
+    pub(super) core: Core,
     /// How long one execution may take.
     pub(super) deadline: Duration,
 }
@@ -158,7 +160,12 @@ impl<E: Executor> Service<E> {
         let executed = self.execute(&mut request, workflow, patience, deadline);
         let response = executed.await.response;
         let next = workflow.next(request.next_function_index);
-        if next.is_empty() || !response.is_ok() {
+        if !response.is_ok() {
+            return self
+                .fail(core, &request, workflow, callback, response)
+                .await;
+        }
+        if next.is_empty() {
             return self.call_back(&request, callback, response).await;
         }
         for (index, name) in next {
@@ -174,9 +181,53 @@ impl<E: Executor> Service<E> {
             if let Err(error) = companion.forward(core, &following).await {
                 let text = error.to_string();
                 let failure = LambdaResponse::error(error.outcome, text);
-                return self.call_back(&request, callback, failure).await;
+                return self.fail(core, &request, workflow, callback, failure).await;
             }
         }
+    }
+
+    /// Tells the caller that `request` has failed on its way through `workflow`, unless another of
+    /// its branches has: where all of them would have met is known who came first.
+    async fn fail(
+        &self,
+        core: &Core,
+        request: &LambdaRequest,
+        workflow: &Workflow,
+        callback: &Endpoint,
+        failure: LambdaResponse,
+    ) {
+        let index = request.next_function_index as usize;
+        let companion = self
+            .asynchronous
+            .as_ref()
+            .and_then(|a| a.companion.as_ref());
+        if let (Workflow::Dag(dag), Some(companion)) = (workflow, companion)
+            && let Some(meeting) = dag.last_meeting()
+            && dag.ancestors(meeting).contains(&index)
+            && let Ok(position) = u32::try_from(meeting)
+            && companion
+                .has_failed_before(core, request, dag.to_name(meeting), position)
+                .await
+        {
+            return;
+        }
+        self.call_back(request, callback, failure).await;
+    }
+
+    /// The answer to who has seen a graph fail: acknowledged if its caller has been told.
+    pub(super) fn hear_of_failure(&self, request: &LambdaRequest) -> Answer {
+        let index = request.next_function_index;
+        let is_first = self.asynchronous.as_ref().is_none_or(|asynchronous| {
+            asynchronous
+                .joins
+                .fail(index, &request.uuid, Instant::now())
+        });
+        let answer = if is_first {
+            success()
+        } else {
+            LambdaResponse::acknowledgement()
+        };
+        answer.into()
     }
 
     /// Sends the answer of `request` to whoever asked for it.
@@ -202,12 +253,12 @@ impl<E: Executor> Service<E> {
     }
 
     /// Calls back for branches of graphs that have waited too long for others.
-    pub(super) async fn expire_joins(&self) {
+    pub(super) async fn expire_joins(self: &Arc<Self>) {
         let Some(asynchronous) = &self.asynchronous else {
             return;
         };
         let expired = asynchronous.joins.expire(Instant::now());
-        self.give_up(expired, Outcome::Deadline, |function| {
+        self.give_up(asynchronous, expired, Outcome::Deadline, |function| {
             format!("function {function} waited in vain for other branches of its graph")
         })
         .await;
@@ -215,7 +266,7 @@ impl<E: Executor> Service<E> {
 
     /// Waits until all accepted requests have been answered; branches of graphs that wait for
     /// others are answered with an error, because no more will come.
-    pub(super) async fn finish(&self) {
+    pub(super) async fn finish(self: &Arc<Self>) {
         let Some(asynchronous) = &self.asynchronous else {
             return;
         };
@@ -223,7 +274,7 @@ impl<E: Executor> Service<E> {
         asynchronous.tasks.wait().await;
         // Functions before it were executed, so that the whole must not begin anew elsewhere.
         let left = asynchronous.joins.give_up();
-        self.give_up(left, Outcome::Unavailable, |function| {
+        self.give_up(asynchronous, left, Outcome::Unavailable, |function| {
             format!(
                 "function {function} waited for other branches of its graph until the computer \
                  stopped"
@@ -232,24 +283,37 @@ impl<E: Executor> Service<E> {
         .await;
     }
 
-    /// Calls back for all of `requests` with an error, several at the same time.
+    /// Calls back for all of `requests` with an error, several at the same time, unless that has been
+    /// done.
     async fn give_up(
-        &self,
+        self: &Arc<Self>,
+        asynchronous: &Asynchronous,
         requests: Vec<LambdaRequest>,
         outcome: Outcome,
-        text: impl Fn(&str) -> String,
+        text: impl Fn(&str) -> String + Send + Sync + 'static,
     ) {
-        let text = &text;
-        let each = stream::iter(requests).for_each_concurrent(
-            CALLBACKS_AT_ONCE,
-            async |request: LambdaRequest| {
-                let error = LambdaResponse::error(outcome, text(&request.name));
-                // It was valid when the request was accepted.
-                if let Ok(callback) = request.callback.parse() {
-                    self.call_back(&request, &callback, error).await;
-                }
-            },
-        );
-        each.await;
+        if requests.is_empty() {
+            return;
+        }
+        let (service, core) = (self.clone(), asynchronous.core.clone());
+        let told = asynchronous.core.spawn(async move {
+            let (service, core, text) = (&service, &core, &text);
+            let each = stream::iter(requests).for_each_concurrent(
+                CALLBACKS_AT_ONCE,
+                async |request: LambdaRequest| {
+                    let error = LambdaResponse::error(outcome, text(&request.name));
+                    // Both were valid when the request was accepted.
+                    let workflow = Workflow::of(&request);
+                    if let (Ok(workflow), Ok(callback)) = (workflow, request.callback.parse()) {
+                        service
+                            .fail(core, &request, &workflow, &callback, error)
+                            .await;
+                    }
+                },
+            );
+            each.await;
+        });
+        // It ends before if the core does.
+        let _told = AbortOnDropHandle::new(told).await;
     }
 }

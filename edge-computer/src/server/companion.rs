@@ -17,6 +17,9 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// How long the acknowledgement of the next function may take.
 const ACKNOWLEDGED_WITHIN: Duration = Duration::from_secs(10);
 
+/// How long it may take to learn whether the caller of a failed graph has been told already.
+const ASKED_WITHIN: Duration = Duration::from_secs(2);
+
 /// The companion, with connections on each core.
 #[derive(Debug)]
 pub(super) struct Companion {
@@ -80,6 +83,35 @@ impl Companion {
             pause *= 2;
             attempt += 1;
         }
+    }
+
+    /// Says that the graph of `request` has failed where its branches would have met, at function
+    /// `name` at the position `index`. True if somebody has said so before, and told the caller; not
+    /// if that cannot be learnt.
+    pub(super) async fn has_failed_before(
+        &self,
+        core: &Core,
+        request: &LambdaRequest,
+        name: &str,
+        index: u32,
+    ) -> bool {
+        let question = LambdaRequest {
+            name: name.to_owned(),
+            uuid: request.uuid.clone(),
+            hops: request.hops.saturating_add(1),
+            next_function_index: index,
+            dry: true,
+            given_up: true,
+            ..LambdaRequest::default()
+        };
+        let call = LambdaCall {
+            message: Bytes::from(question.encode_to_vec()),
+            metadata: edge_transport::Metadata::new(),
+            deadline: Instant::now() + ASKED_WITHIN,
+        };
+        let reply = self.clients[core.index()].call(&self.endpoint, &call).await;
+        let answer = reply.map(|reply| LambdaResponse::decode(reply.message));
+        matches!(answer, Ok(Ok(answer)) if answer.is_ok() && answer.asynchronous)
     }
 
     async fn attempt(&self, core: &Core, message: Bytes) -> Result<(), Failure> {

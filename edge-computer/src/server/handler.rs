@@ -48,6 +48,9 @@ impl<E: Executor> LambdaHandler for Handler<E> {
 
 impl<E: Executor> Handler<E> {
     async fn answer(&self, core: &Core, mut request: LambdaRequest, deadline: Instant) -> Answer {
+        if request.dry && request.given_up {
+            return self.0.hear_of_failure(&request);
+        }
         if let Some(end) = self.0.draining_until.get() {
             return Answer::draining(end.saturating_duration_since(Instant::now()));
         }

@@ -1,4 +1,7 @@
-//! Where the branches of a graph meet: the first ones wait for the last one.
+//! Where the branches of a graph meet: the first ones wait for the last one, unless the graph has
+//! failed.
+
+mod failed;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -7,6 +10,7 @@ use std::time::{Duration, Instant};
 use edge_proto::rpc::{LambdaRequest, State};
 use edge_proto::workflow::Dag;
 
+use self::failed::Failed;
 use super::queue::Place;
 
 /// An accepted request and its place among those that are.
@@ -16,11 +20,20 @@ pub(super) struct Accepted {
     pub(super) place: Place,
 }
 
-/// The branches that wait, by position of the function and identity of the request.
+/// Where branches meet: position of the function and identity of the request.
+type Key = (u32, String);
+
+/// The branches that wait, and the graphs for which nobody is to wait any more.
 #[derive(Debug)]
 pub(super) struct Joins {
     deadline: Duration,
-    waiting: Mutex<HashMap<(u32, String), Join>>,
+    meetings: Mutex<Meetings>,
+}
+
+#[derive(Debug)]
+struct Meetings {
+    waiting: HashMap<Key, Join>,
+    failed: Failed,
 }
 
 #[derive(Debug)]
@@ -33,11 +46,15 @@ impl Joins {
     pub(super) fn new(deadline: Duration) -> Self {
         Self {
             deadline,
-            waiting: Mutex::default(),
+            meetings: Mutex::new(Meetings {
+                waiting: HashMap::new(),
+                failed: Failed::new(deadline),
+            }),
         }
     }
 
-    /// Takes one more branch. Returns the request to execute if it is the last one.
+    /// Takes one more branch. Returns the request to execute if it is the last one. A branch of a
+    /// graph that has failed, which the caller knows, is done with.
     pub(super) fn arrive(&self, accepted: Accepted, dag: &Dag, now: Instant) -> Option<Accepted> {
         let request = &accepted.request;
         let index = request.next_function_index;
@@ -46,8 +63,12 @@ impl Joins {
             return Some(accepted);
         }
         let key = (index, request.uuid.clone());
-        let mut waiting = self.lock();
-        let join = waiting.entry(key.clone()).or_insert_with(|| Join {
+        let mut meetings = self.lock();
+        if meetings.failed.contains(&key, now) {
+            return None;
+        }
+        let join = meetings.waiting.entry(key.clone());
+        let join = join.or_insert_with(|| Join {
             expires: now + self.deadline,
             arrivals: Vec::with_capacity(expected),
         });
@@ -60,31 +81,47 @@ impl Joins {
         if join.arrivals.len() < expected {
             return None;
         }
-        let join = waiting.remove(&key)?;
-        drop(waiting);
+        let join = meetings.waiting.remove(&key)?;
+        drop(meetings);
         merge(join.arrivals, dag)
+    }
+
+    /// The graph of a request has failed before it came to `index`. False if that was known.
+    pub(super) fn fail(&self, index: u32, uuid: &str, now: Instant) -> bool {
+        let key = (index, uuid.to_owned());
+        let mut meetings = self.lock();
+        if meetings.failed.contains(&key, now) {
+            return false;
+        }
+        meetings.waiting.remove(&key);
+        meetings.failed.insert(key, now);
+        true
     }
 
     /// Gives up the branches that have waited too long for others; one request of each join.
     pub(super) fn expire(&self, now: Instant) -> Vec<LambdaRequest> {
-        self.take_if(|join| join.expires <= now)
+        self.take_if(now, |join| join.expires <= now)
     }
 
     /// Gives up all branches.
     pub(super) fn give_up(&self) -> Vec<LambdaRequest> {
-        self.take_if(|_| true)
+        self.take_if(Instant::now(), |_| true)
     }
 
-    fn take_if(&self, mut condition: impl FnMut(&Join) -> bool) -> Vec<LambdaRequest> {
-        let mut waiting = self.lock();
+    fn take_if(&self, now: Instant, condition: impl Fn(&Join) -> bool) -> Vec<LambdaRequest> {
+        let mut meetings = self.lock();
+        let Meetings { waiting, failed } = &mut *meetings;
         let taken = waiting.extract_if(|_, join| condition(join));
         taken
-            .filter_map(|(_, mut join)| Some(join.arrivals.pop()?.request))
+            .filter_map(|(key, mut join)| {
+                failed.insert(key, now);
+                Some(join.arrivals.pop()?.request)
+            })
             .collect()
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<(u32, String), Join>> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Meetings> {
+        self.meetings.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

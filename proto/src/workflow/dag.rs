@@ -97,6 +97,21 @@ impl Dag {
         found
     }
 
+    /// Position of the last function at which branches meet, if there are any: whatever is before it
+    /// leads to it, and whatever comes after it comes one by one.
+    pub fn last_meeting(&self) -> Option<usize> {
+        let mut index = self.names.len().checked_sub(1)?;
+        loop {
+            let mut before = self.predecessors(index);
+            let only = before.next()?;
+            if before.next().is_some() {
+                return Some(index);
+            }
+            drop(before);
+            index = only;
+        }
+    }
+
     /// Names of the functions that follow the one at `index`; `None` beyond the last.
     pub fn successor_names(&self, index: usize) -> Option<BTreeSet<&str>> {
         let list = self.successors.get(index)?;

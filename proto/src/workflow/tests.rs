@@ -172,6 +172,24 @@ fn v12_graphs_that_cannot_be_executed_are_errors() {
     assert_eq!(own, WorkflowError::Cycle(1));
 }
 
+#[test]
+fn the_last_meeting_is_where_all_branches_have_met() {
+    let meeting = |successors: &[&[u64]]| {
+        let names = (0..=successors.len()).map(|index| index.to_string());
+        let lists = successors.iter().map(|list| list.to_vec()).collect();
+        let dag = Dag::new(lists, names.collect(), Dependencies::default());
+        dag.unwrap().last_meeting()
+    };
+    assert_eq!(meeting(&[]), None);
+    assert_eq!(meeting(&[&[1], &[2]]), None);
+    assert_eq!(meeting(&[&[1, 2], &[3], &[3]]), Some(3));
+    assert_eq!(meeting(&[&[1, 2], &[3], &[3], &[4], &[5]]), Some(3));
+    assert_eq!(
+        meeting(&[&[1, 2, 3], &[4], &[4, 5], &[5], &[5], &[6]]),
+        Some(5)
+    );
+}
+
 fn request() -> LambdaRequest {
     LambdaRequest {
         callback: "localhost:6480".to_owned(),

@@ -123,6 +123,7 @@ fn lambda_request() {
         idempotent: true,
         max_wait_us: 5,
         previous_function: 7,
+        given_up: true,
     };
     golden(
         &request,
@@ -143,6 +144,7 @@ fn lambda_request() {
             b"\xa0\x06\x01",
             b"\xa8\x06\x05",
             b"\xb0\x06\x07",
+            b"\xb8\x06\x01",
         ],
     );
 }

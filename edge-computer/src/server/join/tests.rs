@@ -103,9 +103,37 @@ fn branches_that_wait_too_long_are_given_up() {
     assert!(joins.expire(now + Duration::from_secs(59)).is_empty());
     assert_eq!(joins.expire(now + Duration::from_secs(60)).len(), 1);
     assert_eq!(queue.places(), 10);
-    assert!(joins.arrive(branch(3, &queue), &dag, now).is_none());
+    assert!(joins.arrive(branch(0, &queue), &dag, now).is_none());
+    assert!(joins.expire(now + Duration::from_secs(200)).is_empty());
+}
+
+#[test]
+fn branches_that_wait_in_the_end_are_given_up() {
+    let (dag, joins, queue) = (dag(), joins(), queue());
+    assert!(
+        joins
+            .arrive(branch(2, &queue), &dag, Instant::now())
+            .is_none()
+    );
     assert_eq!(joins.give_up().len(), 1);
     assert!(joins.give_up().is_empty());
+}
+
+#[test]
+fn of_a_graph_that_has_failed_nobody_waits_before_and_after() {
+    for arrives_before in [true, false] {
+        let (dag, joins, queue) = (dag(), joins(), queue());
+        let now = Instant::now();
+        if arrives_before {
+            assert!(joins.arrive(branch(2, &queue), &dag, now).is_none());
+        }
+        assert!(joins.fail(3, "id", now), "the first one tells the caller");
+        assert!(!joins.fail(3, "id", now));
+        assert!(joins.arrive(branch(2, &queue), &dag, now).is_none());
+        assert!(joins.arrive(branch(3, &queue), &dag, now).is_none());
+        assert_eq!(queue.places(), 10);
+        assert!(joins.give_up().is_empty());
+    }
 }
 
 #[test]

@@ -235,6 +235,10 @@ impl Caller {
         }
     }
 
+    pub(crate) fn callbacks_so_far(&mut self) -> Vec<LambdaResponse> {
+        std::iter::from_fn(|| self.callbacks.try_recv().ok()).collect()
+    }
+
     pub(crate) async fn next(&mut self) -> LambdaResponse {
         let next = tokio::time::timeout(PATIENCE, self.callbacks.recv()).await;
         next.expect("a callback").unwrap()

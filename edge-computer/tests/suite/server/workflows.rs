@@ -9,7 +9,7 @@ use tokio::sync::{Barrier, mpsc};
 use tonic::service::Routes;
 use tonic::{Request, Response, Status};
 
-use super::support::{Caller, Router, Served, ask, computer, two_states};
+use super::support::{Caller, Router, Served, ask, computer, eventually, shows, two_states};
 
 /// Two computers behind one router: the first one serves `f0`, the second one `f1`.
 struct Pair {
@@ -200,6 +200,55 @@ async fn branches_that_wait_in_vain_are_called_back() {
         (Outcome::Deadline, request.uuid)
     );
     assert!(failure.retcode.contains("branches"), "{}", failure.retcode);
+}
+
+/// `f0`, then `f1` and `other`, then `f1`: of the pair, and of a caller that is called back.
+fn forked(caller: &Caller, other: &str) -> LambdaRequest {
+    LambdaRequest {
+        dag: graph(&[&[1, 2], &[3], &[3]], &["f0", "f1", other, "f1"]),
+        ..caller.request("f0", "x")
+    }
+}
+
+/// The callbacks of whoever is called back until the whole `pair` has come to its end.
+async fn all_callbacks(pair: Pair, mut caller: Caller) -> Vec<LambdaResponse> {
+    for computer in [pair.first, pair.second] {
+        assert!(computer.shutdown(super::support::PATIENCE).await);
+    }
+    caller.callbacks_so_far()
+}
+
+#[tokio::test]
+async fn a_graph_of_which_one_branch_cannot_be_called_is_answered_once() {
+    let pair = Pair::start().await;
+    let caller = Caller::start();
+    let request = forked(&caller, "fX");
+    assert!(pair.ask(&request).await.asynchronous);
+    let callbacks = all_callbacks(pair, caller).await;
+    assert_eq!(callbacks.len(), 1, "{callbacks:?}");
+    assert!(callbacks[0].retcode.contains("fX"), "{callbacks:?}");
+}
+
+#[tokio::test]
+async fn a_graph_of_which_several_branches_fail_is_answered_once() {
+    let pair = Pair::start().await;
+    let caller = Caller::start();
+    // There is not enough memory for any input of theirs.
+    pair.router.route("large", &pair.first);
+    let request = LambdaRequest {
+        dag: graph(
+            &[&[1, 2], &[3, 4], &[4], &[4]],
+            &["f0", "f1", "large", "large", "f1"],
+        ),
+        ..caller.request("f0", "x")
+    };
+    assert!(pair.ask(&request).await.asynchronous);
+    // One branch, and who failed later.
+    let acknowledged = r#"edge_computer_requests_total{outcome="acknowledged"} 2"#;
+    eventually("two failures", || shows(&pair.second, acknowledged)).await;
+    let callbacks = all_callbacks(pair, caller).await;
+    assert_eq!(callbacks.len(), 1, "{callbacks:?}");
+    assert!(!callbacks[0].is_ok());
 }
 
 /// Takes a callback once another one has come beside it.
