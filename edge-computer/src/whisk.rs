@@ -7,6 +7,7 @@
 
 mod activations;
 mod api;
+mod body;
 mod entities;
 mod invoke;
 mod listen;

@@ -7,8 +7,9 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
+use http::request::Parts;
 use http::{HeaderMap, Method, Request, Response, StatusCode, header};
-use http_body_util::{BodyExt as _, Full, Limited};
+use http_body_util::Full;
 use hyper::body::Incoming;
 use percent_encoding::percent_decode_str;
 use serde::de::DeserializeOwned;
@@ -17,6 +18,7 @@ use serde_json::{Value, json};
 
 use super::Platform;
 use super::activations::{Filter, Record, millis_now};
+use super::body::Arriving;
 use super::entities::{Action, ActionPut, Package, PackagePut};
 use super::invoke::{Call, find, invoke, new_id};
 use super::reply::{Refusal, Reply};
@@ -26,8 +28,6 @@ use crate::openwhisk::is_valid;
 const MAX_PAYLOAD: usize = 1 << 20;
 /// Longest body of anything else: code in base64 within JSON.
 const MAX_BODY: usize = 70 << 20;
-/// How long a body may take to arrive.
-const ARRIVED_WITHIN: Duration = Duration::from_secs(30);
 /// Elements of a listing, if it is not said, and at the most.
 const DEFAULT_LIMIT: usize = 30;
 const MAX_LIMIT: usize = 200;
@@ -44,25 +44,31 @@ pub(super) async fn answer(
     let code = own
         .filter(|id| id.len() <= 128)
         .map_or_else(new_id, str::to_owned);
-    let reply = route(platform, request).await;
+    let (head, incoming) = request.into_parts();
+    let mut body = Arriving::new(incoming, &head.headers);
+    let reply = route(platform, head, &mut body).await;
+    body.leave();
     reply
         .unwrap_or_else(|refusal| refusal.reply(&code))
         .into_response()
 }
 
 /// A request on its way to what it is about.
-struct Asked {
+struct Asked<'a> {
     platform: Arc<Platform>,
     method: Method,
     query: HashMap<String, String>,
     headers: HeaderMap,
-    body: Incoming,
+    body: &'a mut Arriving,
     /// Of whoever asks.
     namespace: String,
 }
 
-async fn route(platform: Arc<Platform>, request: Request<Incoming>) -> Result<Reply, Refusal> {
-    let (head, body) = request.into_parts();
+async fn route(
+    platform: Arc<Platform>,
+    head: Parts,
+    body: &mut Arriving,
+) -> Result<Reply, Refusal> {
     let path = head.uri.path();
     let decode = |part: &str| {
         percent_decode_str(part)
@@ -87,7 +93,12 @@ async fn route(platform: Arc<Platform>, request: Request<Incoming>) -> Result<Re
     let query = reqwest::Url::parse(&url).map_err(|_| Refusal::bad("The query is malformed."))?;
     let asked = Asked {
         query: query.query_pairs().into_owned().collect(),
-        method: head.method,
+        // Of an answer to HEAD only the body is missing, which hyper sees to.
+        method: if head.method == Method::HEAD {
+            Method::GET
+        } else {
+            head.method
+        },
         headers: head.headers,
         platform,
         body,
@@ -141,7 +152,7 @@ fn authenticate(platform: &Platform, headers: &HeaderMap) -> Result<String, Refu
     user.map(|user| user.namespace.clone()).ok_or_else(refusal)
 }
 
-impl Asked {
+impl Asked<'_> {
     /// Answers what can only be read.
     fn get(&self, read: impl FnOnce(&Self) -> Result<Value, Refusal>) -> Result<Reply, Refusal> {
         if self.method != Method::GET {
@@ -469,16 +480,7 @@ impl Asked {
     }
 
     async fn bytes(&mut self, limit: usize) -> Result<Bytes, Refusal> {
-        let body = Limited::new(&mut self.body, limit).collect();
-        let Ok(body) = tokio::time::timeout(ARRIVED_WITHIN, body).await else {
-            let text = "The request did not arrive in time.";
-            return Err(Refusal::new(StatusCode::REQUEST_TIMEOUT, text));
-        };
-        let body = body.map_err(|_| {
-            let text = format!("Request larger than allowed: more than {limit} bytes.");
-            Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, text)
-        })?;
-        Ok(body.to_bytes())
+        self.body.read(limit).await
     }
 }
 

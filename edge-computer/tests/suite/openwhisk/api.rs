@@ -3,7 +3,9 @@
 use edge_computer::whisk::User;
 use serde_json::{Value, json};
 
-use super::support::{Api, ECHO, eventually, platform};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+use super::support::{Api, ECHO, PATIENCE, eventually, platform};
 
 #[tokio::test]
 async fn requests_that_openwhisk_refuses_are_refused_with_error_and_code() {
@@ -344,4 +346,50 @@ async fn rates_are_limited() {
         "{answer}"
     );
     platform.stop().await;
+}
+
+#[tokio::test]
+async fn an_answer_to_head_is_that_to_get_without_its_body() {
+    let platform = platform(|_| {}).await;
+    let api = Api::of(&platform);
+    for (path, status) in [("namespaces", 200), ("namespaces/_/nothing", 404)] {
+        let mut lengths = Vec::new();
+        for method in ["GET", "HEAD"] {
+            let request = api.request(method, path).header("x-request-id", "same");
+            let answer = request.send().await.unwrap();
+            assert_eq!(answer.status(), status, "{method} {path}");
+            lengths.push(answer.headers()["content-length"].clone());
+            let body = answer.bytes().await.unwrap();
+            assert_eq!(body.is_empty(), method == "HEAD", "{method} {path}");
+        }
+        assert_eq!(lengths[0], lengths[1]);
+    }
+}
+
+#[tokio::test]
+async fn whoever_sends_all_before_it_looks_for_the_answer_sees_it() {
+    /// More than sockets hold.
+    const LARGE: usize = 15 << 20;
+    let platform = platform(|_| {}).await;
+    let stream = tokio::net::TcpStream::connect(platform.address()).await;
+    let mut stream = stream.unwrap();
+    let body = vec![b'x'; LARGE];
+    // The connection goes on, too.
+    for _ in 0..2 {
+        let head = format!(
+            "POST /api/v1/namespaces/_/actions/f HTTP/1.1\r\nhost: platform\r\n\
+             authorization: Basic eDp5\r\ncontent-length: {LARGE}\r\n\r\n"
+        );
+        stream.write_all(head.as_bytes()).await.unwrap();
+        stream.write_all(&body).await.unwrap();
+        let answer = async {
+            let mut answer = Vec::new();
+            while !answer.ends_with(b"}") {
+                answer.push(stream.read_u8().await.unwrap());
+            }
+            String::from_utf8(answer).unwrap()
+        };
+        let answer = tokio::time::timeout(PATIENCE, answer).await.unwrap();
+        assert!(answer.starts_with("HTTP/1.1 401 "), "{answer}");
+    }
 }
