@@ -127,7 +127,12 @@ impl OpenWhisk {
                 begun: false,
             });
         }
-        targets.sort_by(|a, b| a.cost().total_cmp(&b.cost()));
+        // Where nothing is known yet, all cost the same.
+        let order = |target: &Target| (target.cost(), target.backend.config.weight);
+        targets.sort_by(|a, b| {
+            let (a, b) = (order(a), order(b));
+            a.0.total_cmp(&b.0).then(a.1.total_cmp(&b.1))
+        });
         Ok(targets)
     }
 

@@ -11,4 +11,5 @@ mod faults;
 mod invocations;
 mod support;
 mod tls;
+mod weights;
 mod withdrawal;
