@@ -78,13 +78,18 @@ pub(crate) async fn serve(
     };
     drop(place);
     body.leave(lane, &parts);
-    let answered = answered.and_then(|reply| reply.hold(&shared.unsent, &parts));
-    let reply = answered.unwrap_or_else(|problem| {
-        let reply = problem.reply(transaction.text());
-        // Such an answer has no body, to which hyper sees itself over HTTP/1 only.
-        let is_bare = parts.method == Method::HEAD && parts.version >= Version::HTTP_2;
-        if is_bare { reply.bare() } else { reply }
+    // An answer to that has no body, to which hyper sees itself over HTTP/1 only.
+    let is_head = parts.method == Method::HEAD;
+    let answered = answered.and_then(|reply| {
+        if is_head {
+            return Ok(reply);
+        }
+        reply.hold(&shared.unsent, &parts)
     });
+    let mut reply = answered.unwrap_or_else(|problem| problem.reply(transaction.text()));
+    if is_head && parts.version >= Version::HTTP_2 {
+        reply = reply.bare();
+    }
     shared.metrics.answered(operation, reply.status().as_u16());
     let is_ending = shared.stopping.is_cancelled();
     Ok(reply.response(transaction.header(), parts.version, is_ending))

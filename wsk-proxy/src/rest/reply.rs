@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
-    ACCESS_CONTROL_EXPOSE_HEADERS, ALLOW, CONNECTION, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE,
+    ACCESS_CONTROL_EXPOSE_HEADERS, ALLOW, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER,
+    WWW_AUTHENTICATE,
 };
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Version};
-use hyper::body::Bytes;
+use hyper::body::{Body as _, Bytes};
 use serde::Serialize;
 use tokio::sync::Semaphore;
 
@@ -127,9 +128,12 @@ impl Reply {
         self
     }
 
-    /// Without its body.
+    /// Without its body, of which it says how long it would be, if that is known.
     #[must_use]
-    pub(super) fn bare(self) -> Self {
+    pub(super) fn bare(mut self) -> Self {
+        if let Some(length) = self.body.size_hint().exact() {
+            self.more.push((CONTENT_LENGTH, length.into()));
+        }
         Self {
             body: Sent::Whole(Bytes::new()),
             ..self

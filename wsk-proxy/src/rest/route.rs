@@ -142,7 +142,13 @@ pub(super) fn find<'a>(method: &Method, path: &'a str) -> Result<Target<'a>, Pro
         return Ok(Target::Options);
     }
     let allowed = place.allowed();
-    match place.route(method) {
+    // Of an answer to HEAD only the body is missing, which is for those who send it.
+    let meant = if method == Method::HEAD {
+        &Method::GET
+    } else {
+        method
+    };
+    match place.route(meant) {
         Some(route) => Ok(Target::Found(route)),
         None => Err(Problem::not_allowed(method, allowed)),
     }
@@ -172,9 +178,9 @@ enum Place<'a> {
 impl<'a> Place<'a> {
     fn allowed(&self) -> &'static str {
         match self {
-            Self::View(_) => "GET, OPTIONS",
-            Self::Action { .. } | Self::Nothing { .. } => "GET, POST, PUT, DELETE, OPTIONS",
-            Self::Package { .. } => "GET, PUT, DELETE, OPTIONS",
+            Self::View(_) => "GET, HEAD, OPTIONS",
+            Self::Action { .. } | Self::Nothing { .. } => "GET, HEAD, POST, PUT, DELETE, OPTIONS",
+            Self::Package { .. } => "GET, HEAD, PUT, DELETE, OPTIONS",
         }
     }
 

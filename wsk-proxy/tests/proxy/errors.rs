@@ -153,21 +153,21 @@ async fn what_is_too_large_is_413() {
 async fn what_there_is_with_another_method_is_405() {
     let stack = Stack::start().await;
     for (method, path, allowed) in [
-        (Method::POST, "/", "GET, OPTIONS"),
+        (Method::POST, "/", "GET, HEAD, OPTIONS"),
         (
             Method::DELETE,
             "/api/v1/namespaces/_/actions",
-            "GET, OPTIONS",
+            "GET, HEAD, OPTIONS",
         ),
         (
             Method::PATCH,
             "/api/v1/namespaces/_/actions/echo",
-            "GET, POST, PUT, DELETE, OPTIONS",
+            "GET, HEAD, POST, PUT, DELETE, OPTIONS",
         ),
         (
             Method::POST,
             "/api/v1/namespaces/_/activations",
-            "GET, OPTIONS",
+            "GET, HEAD, OPTIONS",
         ),
     ] {
         let answer = stack.client.root(method, path).send().await;

@@ -144,19 +144,39 @@ async fn with_a_client_ca_only_clients_with_a_certificate_of_it_are_served() {
 }
 
 #[tokio::test]
-async fn an_answer_to_head_has_no_body() {
+async fn an_answer_to_head_is_that_to_get_without_its_body() {
     let stack = Stack::start().await;
-    let stream = TcpStream::connect(stack.proxy.address()).await.unwrap();
-    let io = TokioIo::new(stream);
-    let (mut requests, connection) = http2::handshake(TokioExecutor::new(), io).await.unwrap();
+    let address = stack.proxy.address();
+    let connect = async || TokioIo::new(TcpStream::connect(address).await.unwrap());
+    let shaken = http2::handshake(TokioExecutor::new(), connect().await).await;
+    let (mut over_http2, connection) = shaken.unwrap();
     tokio::spawn(async move { drop(connection.await) });
-    for path in ["ping", "nowhere"] {
-        let request = Request::head(format!("http://proxy/{path}"));
-        let request = request.body(Full::new(Bytes::new())).unwrap();
-        let answer = requests.send_request(request).await.unwrap();
-        assert!(answer.status().is_client_error());
-        let body = answer.into_body().collect().await.unwrap();
-        assert!(body.to_bytes().is_empty());
+    let (mut over_http1, connection) = http1::handshake(connect().await).await.unwrap();
+    tokio::spawn(async move { drop(connection.await) });
+    for (path, status) in [("api/v1", 200), ("ping", 200), ("nowhere", 404)] {
+        let mut lengths = Vec::new();
+        for method in ["GET", "HEAD"] {
+            for is_http2 in [false, true] {
+                let host = if is_http2 { "http://proxy" } else { "" };
+                let request = Request::builder().method(method).header("host", "proxy");
+                let request = request.header("x-request-id", "same");
+                let request = request.uri(format!("{host}/{path}"));
+                let request = request.body(Full::new(Bytes::new())).unwrap();
+                let answer = if is_http2 {
+                    over_http2.send_request(request).await.unwrap()
+                } else {
+                    over_http1.send_request(request).await.unwrap()
+                };
+                assert_eq!(answer.status(), status, "{method} {path}");
+                lengths.push(answer.headers()["content-length"].clone());
+                let body = answer.into_body().collect().await.unwrap().to_bytes();
+                assert_eq!(body.is_empty(), method == "HEAD", "{method} {path}");
+            }
+        }
+        assert!(
+            lengths.iter().all(|length| *length == lengths[0]),
+            "{lengths:?}"
+        );
     }
 }
 

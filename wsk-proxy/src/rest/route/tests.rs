@@ -44,6 +44,14 @@ fn a_slash_at_the_end_makes_a_package_of_a_name() {
 }
 
 #[test]
+fn head_leads_where_get_does() {
+    for path in ["/", "/ping", "/api/v1/namespaces/_/actions/p/f"] {
+        let get = find(&Method::GET, path).ok().unwrap();
+        assert_eq!(find(&Method::HEAD, path).ok().unwrap(), get);
+    }
+}
+
+#[test]
 fn what_is_nowhere_is_not_found_and_what_is_no_method_of_it_not_allowed() {
     let status = |method: Method, path: &str| {
         let found = |path: &str| find(&method, path).err();
@@ -66,7 +74,7 @@ fn what_is_nowhere_is_not_found_and_what_is_no_method_of_it_not_allowed() {
         (Method::POST, "/"),
         (Method::PATCH, "/api/v1/namespaces/_/actions/f"),
         (Method::DELETE, "/api/v1/namespaces/_/actions"),
-        (Method::HEAD, "/api/v1/namespaces"),
+        (Method::TRACE, "/api/v1/namespaces"),
     ] {
         assert_eq!(status(method, path), 405, "{path}");
     }
