@@ -10,7 +10,7 @@ use tokio::time::timeout;
 
 use super::counters::Shaking;
 use super::tickets::Tickets;
-use super::{ALPN_H3, ALPN_NATIVE, Congestion, Counters, code, http3, native, transport};
+use super::{ALPN_H3, ALPN_NATIVE, Congestion, Counters, code, http3, native, places, transport};
 use crate::server::Shared;
 use crate::{Core, Cores, LambdaService, Limits};
 
@@ -37,7 +37,7 @@ fn config(
     let tls = QuicServerConfig::try_from(tls).expect("our configurations allow TLS 1.3");
     let mut config = ServerConfig::with_crypto(Arc::new(tls));
     let mut transport = transport(limits, congestion);
-    transport.max_concurrent_bidi_streams(limits.max_concurrent_streams.into());
+    transport.max_concurrent_bidi_streams(places::first(limits.max_concurrent_streams));
     config
         .transport_config(Arc::new(transport))
         .max_incoming(HANDSHAKES)
@@ -205,7 +205,10 @@ async fn serve<S: LambdaService>(
                 native::serve(&connection, established, peer, shared, core).await;
             }
             // No other is offered.
-            _ => http3::serve(&connection, established, peer, shared, core).await,
+            _ => {
+                places::all(&connection, limits.max_concurrent_streams);
+                http3::serve(&connection, established, peer, shared, core).await;
+            }
         }
     };
     tokio::select! {

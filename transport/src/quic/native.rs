@@ -19,6 +19,7 @@ use super::deadlines::Deadlines;
 use super::heard::until_heard;
 use super::held::Held;
 use super::lasting::{Lasting, Ticks};
+use super::places::Places;
 use super::read::{Reader, Unread};
 use super::seen::Seen;
 use super::unheard::{Stream, Unheard};
@@ -123,6 +124,7 @@ async fn requests<S: LambdaService>(
 ) {
     let mut lambdas = Polled::new();
     let mut lasting = Lasting::new();
+    let mut places = Places::new(max_streams);
     let most_given_up = max_streams.max(LEAST_GIVEN_UP);
     let mut given_up = Budget::new(most_given_up, Instant::now());
     let mut next = Box::pin(connection.accept_bi());
@@ -158,6 +160,7 @@ async fn requests<S: LambdaService>(
             lambdas.begin(number, 0, || answer(place.clone(), stream, now));
             lasting.begin(number, &place.ticks);
         }
+        places.suit(connection, lambdas.len());
         lambdas.poll();
         lasting.poll(cx, &place.ticks, |number| lambdas.again(number));
         for (_, end) in lambdas.answers().drain(..) {
