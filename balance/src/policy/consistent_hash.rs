@@ -10,9 +10,10 @@ use crate::route::{Route, SharedRoute};
 use crate::routes::{Change, Routes};
 use arc_swap::ArcSwap;
 use rand::Rng;
-use rendezvous::Rank;
+use rendezvous::{Lane, Rank};
 use ring::{Ring, Spot};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 /// Ranks the destinations for each affinity of a [`Request`](crate::Request) by a hash of both and
 /// takes the first that has less than `load-factor` times its share of the requests in flight.
@@ -37,12 +38,16 @@ use std::sync::Arc;
 ///   moves only if one of those 64 comes or goes, and brokers with the same destinations agree.
 ///
 /// It takes no lock. Its cost is linear in the number of destinations that are ranked; the logarithm
-/// is taken of the few only that may come first, `1 - u` being at most `-ln u`.
+/// is taken of the few only that may come first, `1 - u` being at most `-ln u`. What is in flight is
+/// summed up only where the first has something in flight: else it is below any bound.
 #[derive(Debug)]
 pub(super) struct ConsistentHash {
     load_factor: f64,
     /// Empty where all are ranked.
     ring: ArcSwap<Ring>,
+    /// No weight on the ring is below this one (f32, whose bits are in the same order as they are
+    /// positive): one that could not even come first with it needs no look.
+    least_weight: AtomicU32,
 }
 
 /// What the bound depends on.
@@ -76,45 +81,54 @@ fn capacity(route: &Route) -> f64 {
 /// Those that are ranked, side by side in a few places: a loop over each costs less than one over a
 /// chain of them.
 trait Ranked {
-    fn each<'a>(&'a self, look: impl FnMut(&'a SharedRoute));
+    fn each<'a>(&'a self, look: impl FnMut(Lane, &'a SharedRoute));
 }
 
 impl Ranked for [SharedRoute] {
     #[inline]
-    fn each<'a>(&'a self, look: impl FnMut(&'a SharedRoute)) {
-        self.iter().for_each(look);
+    fn each<'a>(&'a self, mut look: impl FnMut(Lane, &'a SharedRoute)) {
+        self.iter().for_each(|route| look(Lane::of(route), route));
     }
 }
 
 impl Ranked for Routes<'_> {
-    fn each<'a>(&'a self, look: impl FnMut(&'a SharedRoute)) {
-        self.iter().for_each(look);
+    fn each<'a>(&'a self, mut look: impl FnMut(Lane, &'a SharedRoute)) {
+        self.iter().for_each(|route| look(Lane::of(route), route));
     }
 }
 
 impl Ranked for [&[Spot]; 3] {
     #[inline]
-    fn each<'a>(&'a self, mut look: impl FnMut(&'a SharedRoute)) {
+    fn each<'a>(&'a self, mut look: impl FnMut(Lane, &'a SharedRoute)) {
         for spots in self {
-            spots.iter().for_each(|spot| look(&spot.route));
+            spots.iter().for_each(|spot| look(spot.lane, &spot.route));
         }
     }
 }
 
-/// The first of the candidates that suit.
+/// The first of the candidates that suit. None weighs less than `least`.
 #[inline]
 fn first<'a, R: Ranked + ?Sized>(
     ranked: &'a R,
+    least: f64,
     scene: &Scene<'_>,
     suits: impl Fn(&Route) -> bool,
 ) -> Option<&'a SharedRoute> {
     let mut first = None;
     let mut smallest = f64::INFINITY;
-    ranked.each(|route| {
-        if !scene.admits(route) {
+    ranked.each(|lane, route| {
+        let unit = lane.unit(scene.request.affinity);
+        let lightest = Rank {
+            unit,
+            weight: least,
+        };
+        if lightest.at_least() >= smallest || !scene.admits(route) {
             return;
         }
-        let rank = Rank::of(route, scene.request.affinity);
+        let rank = Rank {
+            unit,
+            weight: f64::from(route.weight()),
+        };
         if rank.at_least() >= smallest || !suits(route) {
             return;
         }
@@ -131,12 +145,21 @@ impl ConsistentHash {
         ConsistentHash {
             load_factor,
             ring: ArcSwap::default(),
+            least_weight: AtomicU32::new(f32::INFINITY.to_bits()),
+        }
+    }
+
+    /// There is this weight, too.
+    fn weighs(&self, route: &Route) {
+        let bits = route.weight().to_bits();
+        if bits < self.least_weight.load(Relaxed) {
+            self.least_weight.fetch_min(bits, Relaxed);
         }
     }
 
     fn totals<R: Ranked + ?Sized>(ranked: &R, scene: &Scene<'_>) -> Totals {
         let mut totals = Totals::default();
-        ranked.each(|route| {
+        ranked.each(|_, route| {
             if scene.admits(route) {
                 totals.add(route);
             }
@@ -144,13 +167,24 @@ impl ConsistentHash {
         totals
     }
 
-    fn choose_of<R: Ranked + ?Sized>(&self, ranked: &R, scene: &Scene<'_>) -> Option<Choice> {
-        let totals = Self::totals(ranked, scene);
-        // A whole number is below a bound if it is below the bound rounded up.
-        let has_room =
-            |route: &Route| f64::from(route.destination().in_flight()) < self.bound(route, &totals);
-        // Bounds add up to more than there is, but other cores send meanwhile.
-        let chosen = first(ranked, scene, has_room).or_else(|| first(ranked, scene, |_| true))?;
+    fn choose_of<R: Ranked + ?Sized>(
+        &self,
+        ranked: &R,
+        least: f64,
+        scene: &Scene<'_>,
+    ) -> Option<Choice> {
+        let mut chosen = first(ranked, least, scene, |_| true)?;
+        if chosen.destination().in_flight() > 0 {
+            let totals = Self::totals(ranked, scene);
+            // A whole number is below a bound if it is below the bound rounded up.
+            let has_room = |route: &Route| {
+                f64::from(route.destination().in_flight()) < self.bound(route, &totals)
+            };
+            if !has_room(chosen) {
+                // Bounds add up to more than there is, but other cores send meanwhile.
+                chosen = first(ranked, least, scene, has_room).unwrap_or(chosen);
+            }
+        }
         Some(Choice::from(SharedRoute::clone(chosen)))
     }
 
@@ -163,26 +197,41 @@ impl ConsistentHash {
 impl Policy for ConsistentHash {
     fn choose(&self, scene: &Scene<'_>, _rng: &mut dyn Rng) -> Option<Choice> {
         if let Routes::Few(routes) = scene.routes {
-            return self.choose_of(routes, scene);
+            return self.choose_of(routes, 0.0, scene);
         }
         let ring = self.ring.load();
-        let chosen = self.choose_of(&ring::after(&ring, scene.request.affinity), scene);
-        chosen.or_else(|| self.choose_of(&scene.routes, scene))
+        let least = f64::from(f32::from_bits(self.least_weight.load(Relaxed)));
+        let chosen = self.choose_of(&ring::after(&ring, scene.request.affinity), least, scene);
+        chosen.or_else(|| self.choose_of(&scene.routes, 0.0, scene))
     }
 
     fn routes_changed(&self, change: &Change<'_>, routes: Routes<'_>, _now: Nanos) {
         let before = self.ring.load();
         let after = ring::changed(&before, change, routes);
+        if before.is_empty() {
+            after.iter().for_each(|spot| self.weighs(&spot.route));
+        }
+        if let Change::Added(added) = change {
+            added.iter().for_each(|route| self.weighs(route));
+        }
         if !(before.is_empty() && after.is_empty()) {
             self.ring.store(Arc::new(after));
         }
+    }
+
+    fn weight_set(&self, route: &SharedRoute, _now: Nanos) {
+        self.weighs(route);
     }
 
     fn costs(&self, scene: &Scene<'_>) -> Vec<Cost> {
         let totals = Self::totals(&scene.routes, scene);
         costs_of(scene, |route| {
             let terms = vec![("bound", self.bound(route, &totals).ceil())];
-            (Rank::of(route, scene.request.affinity).value(), terms)
+            let rank = Rank {
+                unit: Lane::of(route).unit(scene.request.affinity),
+                weight: f64::from(route.weight()),
+            };
+            (rank.value(), terms)
         })
     }
 

@@ -159,6 +159,17 @@ fn sessions_spread_and_few_move_when_a_destination_leaves() {
 }
 
 #[test]
+fn one_that_becomes_lighter_gets_its_share_of_sessions() {
+    let mut bench = bench("consistent-hash", |_| 1.0);
+    let share = |bench: &mut Bench| homes(bench).iter().filter(|home| *home == "d123").count();
+    assert!(share(&mut bench) < 60);
+    bench.add("d123", 1e-6);
+    // All of those in whose sixty-four it is.
+    let all = 20_000 * 64 / MANY;
+    assert!(share(&mut bench) > all / 2);
+}
+
+#[test]
 fn the_best_of_many_is_found_and_kept_by_those_that_compare() {
     for policy in ["least-cost", "least-request", "c3", "predicted-completion"] {
         let mut bench = bench(policy, |number| if number == 700 { 0.01 } else { 1.0 });

@@ -13,18 +13,35 @@ const PRIMES: [u64; 5] = [
     0x27D4_EB2F_1656_67C5,
 ];
 
-/// What XXH64 makes of the hash of a destination's name before the seed comes in. It is kept in the
-/// scratch.
-#[inline]
-fn name_lane(route: &Route) -> u64 {
-    let word = &route.scratch();
-    match word.load(Relaxed) {
-        0 => {
-            let lane = lane(xxh64(route.destination().name().as_bytes(), 0));
-            word.store(lane, Relaxed);
-            lane
-        }
-        known => known,
+/// What XXH64 makes of the hash of a destination's name before the seed comes in.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Lane(u64);
+
+impl Lane {
+    /// It is kept in the scratch.
+    #[inline]
+    pub(super) fn of(route: &Route) -> Self {
+        let word = &route.scratch();
+        Lane(match word.load(Relaxed) {
+            0 => {
+                let lane = lane(xxh64(route.destination().name().as_bytes(), 0));
+                word.store(lane, Relaxed);
+                lane
+            }
+            known => known,
+        })
+    }
+
+    /// Where the destination is on a ring.
+    pub(super) fn place(self) -> u64 {
+        hash(self.0, 0)
+    }
+
+    /// Any number between 0 and 1, for one affinity.
+    #[inline]
+    pub(super) fn unit(self, affinity: u64) -> f64 {
+        // 52 bits and a half: never 0, never 1.
+        ((hash(self.0, affinity) >> 12) as f64 + 0.5) * (1.0 / (1_u64 << 52) as f64)
     }
 }
 
@@ -50,11 +67,6 @@ fn hash(lane: u64, affinity: u64) -> u64 {
     hash ^ (hash >> 32)
 }
 
-/// Where a destination is on a ring.
-pub(super) fn name_hash(route: &Route) -> u64 {
-    hash(name_lane(route), 0)
-}
-
 /// Where an affinity is on a ring; people number their sessions.
 pub(super) fn mixed(affinity: u64) -> u64 {
     hash(lane(affinity), 0)
@@ -63,21 +75,12 @@ pub(super) fn mixed(affinity: u64) -> u64 {
 /// Where a destination comes among the others for one affinity.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Rank {
-    unit: f64,
-    weight: f64,
+    /// Of the [`Lane`].
+    pub(super) unit: f64,
+    pub(super) weight: f64,
 }
 
 impl Rank {
-    #[inline]
-    pub(super) fn of(route: &Route, affinity: u64) -> Self {
-        let hash = hash(name_lane(route), affinity);
-        Rank {
-            // 52 bits and a half: never 0, never 1.
-            unit: ((hash >> 12) as f64 + 0.5) * (1.0 / (1_u64 << 52) as f64),
-            weight: f64::from(route.weight()),
-        }
-    }
-
     /// The smallest comes first.
     #[inline]
     pub(super) fn value(self) -> f64 {

@@ -1,6 +1,6 @@
 //! Many destinations on a ring, so that few have to be ranked for an affinity.
 
-use super::rendezvous::{mixed, name_hash};
+use super::rendezvous::{Lane, mixed};
 use crate::route::SharedRoute;
 use crate::routes::{Change, Routes};
 use crate::sorted::Sorted;
@@ -16,13 +16,17 @@ pub(super) type Ring = Sorted<Spot>;
 pub(super) struct Spot {
     /// The hash of its name, and its number among the destinations: two may have the same hash.
     at: (u64, u64),
+    /// Here, too, so that most of them are ranked without a look at the route.
+    pub(super) lane: Lane,
     pub(super) route: SharedRoute,
 }
 
 impl Spot {
     fn of(route: &SharedRoute) -> Self {
+        let lane = Lane::of(route);
         Spot {
-            at: (name_hash(route), route.destination().id()),
+            at: (lane.place(), route.destination().id()),
+            lane,
             route: SharedRoute::clone(route),
         }
     }
