@@ -1,9 +1,9 @@
 //! What the destinations of one lambda have in common.
 
 use crate::average::{Average, sample};
-use crate::stamp::{Age, Stamp, pack, unpack};
+use crate::stamp::{Age, Stamp};
 use crate::{HedgeDelay, Nanos};
-use std::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicI32, AtomicU32, Ordering::Relaxed};
 
 /// Weight of a new sample in the means of the lambda.
 const WEIGHT: f32 = 0.02;
@@ -16,9 +16,9 @@ pub(crate) struct LambdaState {
     probes: Ration,
     /// Destinations that asked to be left alone with this lambda.
     closed: AtomicI32,
+    /// Positions of the last two routes that won, in sixteen bits each.
+    winners: AtomicU32,
     hedge: HedgeDelay,
-    /// Positions of the last two routes that won.
-    winners: AtomicU64,
 }
 
 impl LambdaState {
@@ -29,8 +29,8 @@ impl LambdaState {
             explorations: Ration::new(now),
             probes: Ration::new(now),
             closed: AtomicI32::new(0),
+            winners: AtomicU32::new(0),
             hedge: HedgeDelay::default(),
-            winners: AtomicU64::new(0),
         }
     }
 
@@ -88,16 +88,16 @@ impl LambdaState {
 
     /// Positions of the last two routes that won, which may not exist any more.
     pub(crate) fn winners(&self) -> [usize; 2] {
-        let (last, before) = unpack(self.winners.load(Relaxed));
-        [last as usize, before as usize]
+        let word = self.winners.load(Relaxed);
+        [word & 0xFFFF, word >> 16].map(|position| position as usize)
     }
 
-    /// Notes the position of the route that won.
+    /// Notes the position of the route that won, unless that is beyond what there is room for: it is
+    /// a hint only.
     pub(crate) fn won(&self, position: usize) {
-        let word = self.winners.load(Relaxed);
-        let position = position as u32;
-        if unpack(word).0 != position {
-            self.winners.store(pack(position, unpack(word).0), Relaxed);
+        let last = self.winners.load(Relaxed) & 0xFFFF;
+        if position <= 0xFFFF && last != position as u32 {
+            self.winners.store(position as u32 | last << 16, Relaxed);
         }
     }
 }
@@ -152,5 +152,9 @@ mod tests {
             lambda.won(position);
         }
         assert_eq!(lambda.winners(), [7, 3]);
+        lambda.won(70_000);
+        assert_eq!(lambda.winners(), [7, 3], "there is no room for that one");
+        lambda.won(65_535);
+        assert_eq!(lambda.winners(), [65_535, 7]);
     }
 }

@@ -333,6 +333,13 @@ impl ForwardingTable {
         known.pick(&request, tried, answers, aside, now, rng)
     }
 
+    /// Gets ready for [picks](Self::pick) for all of these lambdas: if there are so many that what is
+    /// known of each has to come from memory, it comes for some of them at the same time. Worth it for
+    /// two requests or more that have arrived together.
+    pub fn fetch<'a>(&self, lambdas: impl IntoIterator<Item = &'a str>) {
+        self.lambdas.fetch(lambdas);
+    }
+
     /// How long requests of the lambda execute on average, as destinations report it.
     #[must_use]
     pub fn service_time(&self, lambda: &str) -> Option<Nanos> {

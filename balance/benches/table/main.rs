@@ -11,11 +11,12 @@
 mod workload;
 
 use edge_balance::{
-    Destinations, ForwardingTable, Nanos, PolicyConfig, PolicyKeys, RouteChange, Tried,
+    Destinations, ForwardingTable, Nanos, PolicyConfig, PolicyKeys, Report, RouteChange, Tried,
 };
 use rand::RngExt;
 use rand_pcg::Pcg32;
 use rand_pcg::rand_core::SeedableRng;
+use std::collections::VecDeque;
 use std::hint::black_box;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -101,7 +102,45 @@ fn pages(lambdas: usize, destinations: usize) -> (f64, f64) {
     })
 }
 
+/// A request to one of so many lambdas, each of which is asked in its turn, answered when 64 more have
+/// been picked, and fetched with so many others.
+fn lambdas(lambdas: usize, together: usize) -> f64 {
+    let table = table("predicted-completion", lambdas, 1);
+    let names: Vec<_> = (0..lambdas).map(|n| format!("lambda-{n}")).collect();
+    let mut rng = Pcg32::seed_from_u64(1);
+    let (mut number, mut now) = (0, NOW);
+    let mut under_way = VecDeque::new();
+    let turn = |number: usize| &names[number * 7919 % lambdas];
+    let mut round = || {
+        if together > 1 {
+            table.fetch((number..number + together).map(|number| turn(number).as_str()));
+        }
+        for _ in 0..together {
+            now = now + Nanos::from_micros(10);
+            let pick = table.pick(turn(number).as_str(), &Tried::new(), now, &mut rng);
+            under_way.push_back(pick.expect("there is a destination"));
+            number += 1;
+            if under_way.len() > 64
+                && let Some(pick) = under_way.pop_front()
+            {
+                pick.succeeded(Nanos::from_micros(640), &Report::default(), now);
+            }
+        }
+    };
+    (0..lambdas.div_ceil(together)).for_each(|_| round());
+    let (hundred, _) = micros(|| (0..1600 / together).for_each(|_| round()));
+    hundred * 1000.0 / 1600.0
+}
+
 fn main() {
+    println!("a request to one of many lambdas, ns, alone and 16 at a time");
+    for count in [1, 100, 10_000, 100_000] {
+        println!(
+            "{count:>7} {:>8.0} {:>8.0}",
+            lambdas(count, 1),
+            lambdas(count, 16)
+        );
+    }
     println!("pages of {PAGE} entries, us (99 % below)");
     let (few, most_few) = pages(16, 64);
     println!("   16 x 64      {few:>9.1} ({most_few:.0})");

@@ -4,6 +4,7 @@ mod changes;
 mod index;
 mod owner;
 
+use super::lambdas::SIDE_BY_SIDE;
 use super::{Occupancy, TableEntry};
 use crate::average::sample;
 use crate::explanation::Explanation;
@@ -23,14 +24,20 @@ use arc_swap::ArcSwapAny;
 use index::Index;
 pub(super) use index::Named;
 use rand::Rng;
+use smallvec::SmallVec;
 use smol_str::SmolStr;
+use std::hint::black_box;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Of many routes each pick looks at so many for one whose trial is due.
 const LOOKED_AT_FOR_TRIALS: usize = 32;
 
+/// So many routes of a lambda are [fetched](Lambda::fetch), as if it had a few.
+const FETCHED: usize = 4;
+
 /// Where there are many thousands nothing of one is in the cache when its turn comes, so what a pick
-/// looks at lies together, and as little as possible elsewhere.
+/// looks at lies together, and as little as possible elsewhere: with its counts, it fills two cache
+/// lines.
 #[derive(Debug)]
 #[repr(C)]
 pub(crate) struct Lambda {
@@ -118,6 +125,22 @@ impl Lambda {
         let mut few: Vec<_> = Routes::of(&self.routes.load()).iter().cloned().collect();
         few.sort_unstable_by(|a, b| a.destination().name().cmp(b.destination().name()));
         few
+    }
+
+    /// Looks at what picks from each of these look at: at one thing of all of them before the next.
+    pub(super) fn fetch(lambdas: &[&Arc<Self>]) {
+        for lambda in lambdas {
+            black_box(lambda.state.closed());
+        }
+        let routes = lambdas.iter().map(|lambda| lambda.routes.load());
+        let routes: SmallVec<[_; SIDE_BY_SIDE]> = routes.collect();
+        for routes in &routes {
+            if let Routes::Few(few) = Routes::of(routes) {
+                for route in few.iter().take(FETCHED) {
+                    black_box(route.weight());
+                }
+            }
+        }
     }
 
     /// Looks at the routes.
@@ -415,5 +438,15 @@ impl Lambda {
 
     fn index(&self) -> MutexGuard<'_, Index> {
         self.index.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lambda_and_its_counts_fill_two_cache_lines() {
+        assert_eq!(size_of::<Lambda>() + 2 * size_of::<usize>(), 128);
     }
 }

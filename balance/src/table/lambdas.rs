@@ -4,8 +4,10 @@ use super::Lambda;
 use arc_swap::{ArcSwap, Guard};
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
+use smallvec::SmallVec;
 use std::hash::BuildHasher;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 /// Some of the lambdas, by the hash of their names.
 pub(super) type Part = HashTable<Arc<Lambda>>;
@@ -13,11 +15,18 @@ pub(super) type Part = HashTable<Arc<Lambda>>;
 /// So many that with 100,000 lambdas the copy of one takes some ten microseconds.
 const PARTS: usize = 256;
 
+/// So few lambdas are in the caches anyway.
+const WARM: usize = 1000;
+/// So many are [fetched](Lambdas::fetch) at the same time. Each takes two of the eight looks at
+/// snapshots that cost a thread little.
+pub(super) const SIDE_BY_SIDE: usize = 4;
+
 /// Immutable snapshots, each of a part of the lambdas, which is replaced when one of them comes or
 /// goes. Whoever changes it has to take turns.
 #[derive(Debug)]
 pub(super) struct Lambdas {
     parts: Box<[ArcSwap<Part>]>,
+    len: AtomicUsize,
 }
 
 impl Default for Lambdas {
@@ -25,6 +34,7 @@ impl Default for Lambdas {
         let empty = Arc::new(Part::default());
         Lambdas {
             parts: (0..PARTS).map(|_| ArcSwap::new(empty.clone())).collect(),
+            len: AtomicUsize::new(0),
         }
     }
 }
@@ -66,6 +76,24 @@ impl Lambdas {
         &self.parts[(hash >> 32) as usize % PARTS]
     }
 
+    /// Looks at those that are there of these names, as a pick is going to: what is not in a cache
+    /// comes from memory for some of them at the same time, where it would for one after the other.
+    pub(super) fn fetch<'a>(&self, names: impl IntoIterator<Item = &'a str>) {
+        if self.len.load(Relaxed) <= WARM {
+            return;
+        }
+        let mut names = names.into_iter();
+        loop {
+            let next = names.by_ref().take(SIDE_BY_SIDE);
+            let looks: SmallVec<[_; SIDE_BY_SIDE]> = next.map(|name| self.look_for(name)).collect();
+            if looks.is_empty() {
+                return;
+            }
+            let found: SmallVec<[_; SIDE_BY_SIDE]> = looks.iter().filter_map(Look::get).collect();
+            Lambda::fetch(&found);
+        }
+    }
+
     /// Adds one whose name is new.
     pub(super) fn insert(&self, lambda: Arc<Lambda>) {
         let new = hash(lambda.name());
@@ -73,6 +101,7 @@ impl Lambdas {
         let mut more = Part::clone(&part.load());
         more.insert_unique(new, lambda, |known| hash(known.name()));
         part.store(Arc::new(more));
+        self.len.fetch_add(1, Relaxed);
     }
 
     /// Removes the one of that name. Answers whether there was one.
@@ -86,11 +115,14 @@ impl Lambdas {
             found.remove();
         }
         self.part(look.hash).store(Arc::new(fewer));
+        self.len.fetch_sub(1, Relaxed);
         true
     }
 
     /// Removes all, and hands out what held them.
     pub(super) fn clear(&self) -> Vec<Arc<Part>> {
+        // Those who add, remove and clear take turns.
+        self.len.store(0, Relaxed);
         let clear = |part: &ArcSwap<Part>| part.swap(Arc::default());
         self.parts.iter().map(clear).collect()
     }

@@ -11,8 +11,8 @@ use std::cmp::Ordering;
 /// routes.
 #[derive(Debug, Default)]
 pub(super) struct Index {
-    /// Nothing for a few.
-    by_name: Sorted<Named>,
+    /// Nothing for a few, of which there may be many lambdas: it takes a word of each.
+    by_name: Option<Box<Sorted<Named>>>,
 }
 
 /// A route and its position.
@@ -36,16 +36,13 @@ impl Index {
         destination: &Destination,
     ) -> Option<(SharedRoute, usize)> {
         if let Routes::Many(_) = routes {
-            let named = self.by_name.get(self.place(destination).ok()?);
+            let by_name = self.by_name.as_deref()?;
+            let named = by_name.get(place(by_name, destination).ok()?);
             return Some((named.route.clone(), named.position));
         }
         let is_it = |route: &SharedRoute| route.destination().id() == destination.id();
         let position = routes.iter().position(is_it)?;
         Some((routes.at(position).clone(), position))
-    }
-
-    fn place(&self, destination: &Destination) -> Result<Place, Place> {
-        self.by_name.find(|named| named.cmp(destination))
     }
 
     /// So many came last among `routes`.
@@ -57,15 +54,16 @@ impl Index {
             route: routes.at(position).clone(),
             position,
         };
-        if self.by_name.is_empty() || count > routes.len() / 8 {
+        let few_are_new = count <= routes.len() / 8;
+        let Some(by_name) = self.by_name.as_deref_mut().filter(|_| few_are_new) else {
             let mut all: Vec<_> = (0..routes.len()).map(named).collect();
             all.sort_unstable_by(|a, b| a.cmp(b.route.destination()));
-            self.by_name = Sorted::of(&all);
+            self.by_name = Some(Box::new(Sorted::of(&all)));
             return;
-        }
+        };
         for new in (routes.len() - count..routes.len()).map(named) {
-            let (Ok(place) | Err(place)) = self.place(new.route.destination());
-            self.by_name.insert(place, new);
+            let (Ok(place) | Err(place)) = place(by_name, new.route.destination());
+            by_name.insert(place, new);
         }
     }
 
@@ -76,21 +74,28 @@ impl Index {
         position: usize,
         last: Option<&SharedRoute>,
     ) {
-        if let Ok(place) = self.place(gone) {
-            self.by_name.remove(place);
+        let Some(by_name) = &mut self.by_name else {
+            return;
+        };
+        if let Ok(place) = place(by_name, gone) {
+            by_name.remove(place);
         }
-        if let Some(Ok(place)) = last.map(|last| self.place(last.destination())) {
-            self.by_name.get_mut(place).position = position;
+        if let Some(Ok(place)) = last.map(|last| place(by_name, last.destination())) {
+            by_name.get_mut(place).position = position;
         }
     }
 
     /// There are few now.
     pub(super) fn drop_names(&mut self) {
-        self.by_name = Sorted::default();
+        self.by_name = None;
     }
 
     /// All by name, if they are many.
     pub(super) fn by_name(&self) -> Option<Sorted<Named>> {
-        (!self.by_name.is_empty()).then(|| self.by_name.clone())
+        self.by_name.as_deref().cloned()
     }
+}
+
+fn place(by_name: &Sorted<Named>, destination: &Destination) -> Result<Place, Place> {
+    by_name.find(|named| named.cmp(destination))
 }
