@@ -15,7 +15,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 /// the others were announced at, and never tries those.
 ///
 /// Of more than 128 destinations it remembers the first, under a lock per lambda, until that goes or
-/// some weight changes that may make another one the first.
+/// some weight changes that may make another one the first. While the first is no candidate, one that
+/// stands in for it is remembered, too, for so many picks that the search for it costs each of them
+/// little; of those that are lighter one may be back for as long.
 #[derive(Debug, Default)]
 pub(super) struct LeastImpedance {
     first: Mutex<First>,
@@ -29,6 +31,44 @@ struct First {
     /// Where the latest routes are in memory: a pick that looks at older ones, which it keeps there
     /// meanwhile, does not know which is the first of these.
     among: usize,
+    /// The first of the candidates when there was a search for one, and the picks that it is good for.
+    stand_in: Option<SharedRoute>,
+    good_for: usize,
+}
+
+/// A pick may cost as much as a look at so many destinations, on average.
+const LOOKS_PER_PICK: usize = 64;
+
+impl First {
+    /// What stands in, if it is good for another pick.
+    fn stand_in(&mut self, scene: &Scene<'_>) -> Option<&SharedRoute> {
+        let stand_in = self.stand_in.as_ref().filter(|route| scene.admits(route))?;
+        self.good_for = self.good_for.checked_sub(1)?;
+        Some(stand_in)
+    }
+
+    /// Takes note of what a search has found.
+    fn found(&mut self, route: &SharedRoute, scene: &Scene<'_>, many: &Many) {
+        if self.among != place(many) {
+            return;
+        }
+        if scene.admits_all() {
+            self.known = Some(SharedRoute::clone(route));
+            return;
+        }
+        // One where this request has been still stands in for others.
+        let is_tried = |known: &SharedRoute| scene.tried.contains(known.destination().id());
+        if !self.stand_in.as_ref().is_some_and(is_tried) {
+            self.stand_in = Some(SharedRoute::clone(route));
+            self.good_for = many.len() / LOOKS_PER_PICK;
+        }
+    }
+
+    /// Forgets those of the two that are `so`.
+    fn forget(&mut self, so: impl Fn(&SharedRoute) -> bool) {
+        self.known.take_if(|known| so(known));
+        self.stand_in.take_if(|known| so(known));
+    }
 }
 
 fn place(many: &Many) -> usize {
@@ -58,11 +98,12 @@ impl LeastImpedance {
         if let Some(known) = first.known.as_ref().filter(|known| scene.admits(known)) {
             return Some(SharedRoute::clone(known));
         }
+        if let Some(stand_in) = first.stand_in(scene) {
+            return Some(SharedRoute::clone(stand_in));
+        }
         let admitted = scene.routes.iter().filter(|route| scene.admits(route));
         let found = admitted.min_by_key(|route| rank(route))?;
-        if scene.admits_all() && first.among == place(many) {
-            first.known = Some(SharedRoute::clone(found));
-        }
+        first.found(found, scene, many);
         Some(SharedRoute::clone(found))
     }
 }
@@ -95,22 +136,19 @@ impl Policy for LeastImpedance {
                 {
                     *known = SharedRoute::clone(new);
                 }
+                first.stand_in = None;
             }
             Change::Removed(_, gone) | Change::Replaced(_, gone) => {
-                first
-                    .known
-                    .take_if(|known| SharedRoute::ptr_eq(known, gone));
+                first.forget(|known| SharedRoute::ptr_eq(known, gone));
             }
-            Change::Listed(_) => first.known = None,
+            Change::Listed(_) => first.forget(|_| true),
         }
     }
 
     fn weight_set(&self, route: &SharedRoute, _now: Nanos) {
         let mut first = self.first();
         // One that is heavier than the first and is not it changes nothing.
-        first
-            .known
-            .take_if(|known| SharedRoute::ptr_eq(known, route) || route.weight() <= known.weight());
+        first.forget(|known| SharedRoute::ptr_eq(known, route) || route.weight() <= known.weight());
     }
 
     fn sample_weight(&self) -> Option<f32> {

@@ -9,9 +9,9 @@ use smallvec::SmallVec;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// Of many destinations, so many are drawn, one after the other, before all are summed up.
-const MOST_DRAWS: usize = 64;
-/// Draws that it may take on average.
-const DRAWS_WORTH_IT: f64 = 8.0;
+const MOST_DRAWS: usize = 512;
+/// Draws that it may take on average; to sum up takes a look at each of hundreds or thousands.
+const DRAWS_WORTH_IT: f64 = 64.0;
 
 /// Chooses i with probability `(1/w_i) / sum(1/w)`, after the `random` table of the C++ reference.
 ///
@@ -56,11 +56,13 @@ impl Random {
         rng: &mut dyn Rng,
     ) -> Option<&'a SharedRoute> {
         let shares = || (0..many.len()).map(|at| share(scene, many.at(at)));
-        let (total, largest) = shares().fold((0.0, 0.0), |(total, largest), share| {
-            (total + share, f64::max(largest, share))
-        });
-        // Those that are no candidates now may have the largest share.
-        if scene.admits_all() && total * DRAWS_WORTH_IT > many.len() as f64 * largest {
+        let (mut total, mut largest) = (0.0, 0.0);
+        for at in 0..many.len() {
+            // Those that are no candidates now may have the largest share later.
+            largest = f64::max(largest, 1.0 / f64::from(many.at(at).weight()));
+            total += share(scene, many.at(at));
+        }
+        if total * DRAWS_WORTH_IT > many.len() as f64 * largest {
             self.largest.store(largest.to_bits(), Relaxed);
         }
         Some(many.at(by_share(total, shares(), rng)?))

@@ -29,8 +29,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 /// newcomer announced at 1 among tens of milliseconds would sit out a hundred turns). Ties go by
 /// name.
 ///
-/// One lock per lambda. A pick goes through the deficits only; an update of a weight looks at one
-/// destination, unless it changes what is good.
+/// One lock per lambda. A pick goes through the deficits only, and of more than 128 destinations only
+/// until it meets one whose turn it is; an update of a weight looks at one destination, unless it
+/// changes what is good.
 #[derive(Debug, Default)]
 pub(super) struct RoundRobin {
     rota: Mutex<Rota>,
@@ -46,10 +47,10 @@ impl Policy for RoundRobin {
     fn choose(&self, scene: &Scene<'_>, _rng: &mut dyn Rng) -> Option<Choice> {
         let mut rota = self.rota();
         rota.end_rests(scene.now);
-        let next = if scene.admits_all() {
-            rota.next()
-        } else {
-            rota.next_of(|route| scene.admits(route))
+        let next = match scene.routes {
+            _ if scene.admits_all() && !rota.has_parked() => rota.next(),
+            Routes::Few(_) => rota.next_of(|route| scene.admits(route)),
+            Routes::Many(_) => rota.next_of_many(scene),
         };
         next.map(|route| Choice::from(SharedRoute::clone(route)))
     }

@@ -164,25 +164,33 @@ impl Lambda {
         let aside = aside.saturating_add(self.state.closed());
         if aside > 0 {
             // Not even all of those that are set aside or were tried are so many.
-            any_healthy = routes.len() > aside.saturating_add(tried.len());
+            any_healthy = routes.len() > aside.saturating_add(tried.len())
+                || self.is_any_known_open(routes, tried);
+            let mut open = None;
             let (first, looked_at) = match routes {
                 Routes::Many(many) if any_healthy => {
                     (any_index(many.len(), rng), LOOKED_AT_FOR_TRIALS)
                 }
                 _ => (0, routes.len()),
             };
-            let trial = routes.find_map((first, looked_at), |_, route| {
+            let trial = routes.find_map((first, looked_at), |at, route| {
                 if tried.contains(route.destination().id()) {
                     return None;
                 }
                 let Some(obstacle) = route.obstacle() else {
-                    any_healthy = true;
+                    open = Some(at);
                     return None;
                 };
                 let trial = Pick::trial(self, request, route, now);
                 any_busy |= trial.is_none() && obstacle == Obstacle::Busy;
                 trial
             });
+            if let (Some(at), Routes::Many(_)) = (open, routes)
+                && !any_healthy
+            {
+                self.state.won(at);
+            }
+            any_healthy |= open.is_some();
             if let Some(trial) = trial {
                 return Ok(trial);
             }
@@ -213,6 +221,19 @@ impl Lambda {
             NoDestination::AllTried
         })?;
         Ok(Pick::new(self, request, choice, false, now))
+    }
+
+    /// Whether one of the last two winners among many is open, so that nobody has to look at all.
+    fn is_any_known_open(&self, routes: Routes<'_>, tried: &Tried) -> bool {
+        let Routes::Many(many) = routes else {
+            return false;
+        };
+        self.state.winners().into_iter().any(|at| {
+            let is_open = |route: &SharedRoute| {
+                !tried.contains(route.destination().id()) && route.obstacle().is_none()
+            };
+            at < many.len() && is_open(many.at(at))
+        })
     }
 
     /// Whether a request that was sent to those in `tried` would be sent somewhere now, were it only

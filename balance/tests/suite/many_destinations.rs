@@ -67,6 +67,64 @@ fn random_shares_are_inverse_to_weights_also_after_these_have_changed() {
     expect(&mut bench, 0.25);
 }
 
+/// Ejects those with these numbers.
+fn eject(bench: &mut Bench, numbers: impl Iterator<Item = usize>) {
+    let picks: Vec<_> = numbers.map(|number| bench.pick_of(&name(number))).collect();
+    picks.into_iter().for_each(|pick| pick.failed(bench.now));
+}
+
+#[test]
+fn turns_are_fair_among_those_that_are_left_and_those_that_come_back() {
+    let mut bench = bench("round-robin", |_| 1.0);
+    eject(&mut bench, (0..MANY).filter(|number| number % 10 != 0));
+    for _ in 0..3 {
+        let shares = bench.shares(MANY / 10, Bench::choose);
+        assert_eq!(shares.0.len(), MANY / 10, "everybody once");
+    }
+    // A request that has been to the next ones goes to another one.
+    let mut tried = Tried::new();
+    for _ in 0..3 {
+        let pick = bench.table.pick(L, &tried, bench.now, &mut bench.rng);
+        let id = pick.unwrap().destination().id();
+        assert!(!tried.contains(id));
+        tried.push(id);
+    }
+    // Trials bring them back.
+    bench.now = bench.now + Nanos::from_secs(600);
+    for _ in 0..20 * MANY {
+        let pick = bench
+            .table
+            .pick(L, &Tried::new(), bench.now, &mut bench.rng);
+        pick.unwrap()
+            .succeeded(Nanos::from_millis(1), &Report::default(), bench.now);
+    }
+    let shares = bench.shares(MANY, Bench::choose);
+    assert_eq!(shares.0.len(), MANY, "everybody once");
+}
+
+#[test]
+fn the_lightest_that_is_left_stands_in_for_the_lightest() {
+    let weight = |number| 1.0 + number as f32;
+    let mut bench = bench("least-impedance", weight);
+    eject(&mut bench, 0..5);
+    (0..100).for_each(|_| assert_eq!(bench.choose(), "d5"));
+    // A retry goes to the next, and the stand-in stays what it is.
+    let mut tried = Tried::new();
+    for expected in ["d5", "d6", "d7"] {
+        let pick = bench.table.pick(L, &tried, bench.now, &mut bench.rng);
+        let pick = pick.unwrap();
+        assert_eq!(pick.destination().name(), expected);
+        tried.push(pick.destination().id());
+    }
+    assert_eq!(bench.choose(), "d5");
+    bench.add("new", 5.5);
+    assert_eq!(bench.choose(), "new");
+    bench.add("d900", 5.25);
+    assert_eq!(bench.choose(), "d900");
+    bench.table.remove(L, "d900", bench.now);
+    assert_eq!(bench.choose(), "new");
+}
+
 #[test]
 fn everybody_has_a_turn_before_anybody_has_two() {
     let mut bench = bench("round-robin", |_| 1.0);

@@ -2,8 +2,10 @@
 
 use super::turn::Turn;
 use crate::Nanos;
+use crate::policy::Scene;
 use crate::route::{Route, SharedRoute};
 use crate::routes::{Change, Routes};
+use smallvec::SmallVec;
 use std::sync::atomic::Ordering::Relaxed;
 
 /// Good is what weighs at most so many times the smallest weight.
@@ -29,7 +31,15 @@ pub(super) struct Rota {
     /// Nobody before this position has a deficit of 0, so that in a long list with equal weights a
     /// turn does not go through all of it.
     cursor: usize,
+    /// Of many, those that have been met while they were set aside. They are not active as long as they
+    /// are; a few of them are looked at for each pick.
+    parked: Vec<SharedRoute>,
+    /// The one of them that was looked at last.
+    looked_at: usize,
 }
+
+/// So many of those that are parked are looked at for each pick.
+const PARKED_LOOKED_AT: usize = 2;
 
 impl Default for Rota {
     fn default() -> Self {
@@ -42,6 +52,8 @@ impl Default for Rota {
             smallest_weight: f32::INFINITY,
             resting_until: Nanos::MAX,
             cursor: 0,
+            parked: Vec::new(),
+            looked_at: 0,
         }
     }
 }
@@ -190,6 +202,75 @@ impl Rota {
         Some(&self.routes[at])
     }
 
+    /// The same of many, without a look at each: whoever is met while it is set aside is parked, and
+    /// nobody that is parked is met again before it is back.
+    pub(super) fn next_of_many(&mut self, scene: &Scene<'_>) -> Option<&SharedRoute> {
+        self.end_parking(scene);
+        let mut tried = SmallVec::<[usize; 4]>::new();
+        let at = loop {
+            let at = if tried.is_empty() {
+                self.first_level().or_else(|| {
+                    self.level();
+                    self.first_level()
+                })
+            } else {
+                self.first_without(&tried)
+            };
+            let Some(at) = at else {
+                // Only those are left that do not take part, if any.
+                return self.next_of(|route| scene.admits(route));
+            };
+            let route = &self.routes[at];
+            if scene.admits(route) {
+                break at;
+            }
+            if scene.tried.contains(route.destination().id()) {
+                tried.push(at);
+            } else {
+                self.set_aside[at] = std::mem::replace(&mut self.deficits[at], f64::INFINITY);
+                self.parked.push(SharedRoute::clone(route));
+            }
+        };
+        self.deficits[at] += f64::from(self.weights[at]);
+        if tried.is_empty() {
+            self.cursor = at + 1;
+        }
+        Some(&self.routes[at])
+    }
+
+    /// The active one with the smallest deficit that is not among these.
+    fn first_without(&self, tried: &[usize]) -> Option<usize> {
+        let active = (0..self.deficits.len()).filter(|at| self.is_active(*at));
+        let others = active.filter(|at| !tried.contains(at));
+        others.min_by(|a, b| self.deficits[*a].total_cmp(&self.deficits[*b]))
+    }
+
+    /// Whether anybody is parked.
+    pub(super) fn has_parked(&self) -> bool {
+        !self.parked.is_empty()
+    }
+
+    /// Lets some of those take part again that are back.
+    fn end_parking(&mut self, scene: &Scene<'_>) {
+        for _ in 0..PARKED_LOOKED_AT.min(self.parked.len()) {
+            self.looked_at = (self.looked_at + 1) % self.parked.len();
+            let position = self.position(&self.parked[self.looked_at]);
+            // It may be gone, or take part again for another reason.
+            if let Some(at) = position.filter(|at| !self.is_active(*at)) {
+                if scene.healthy_only && !self.routes[at].is_open() {
+                    continue;
+                }
+                if self.takes_part(at, scene.now) {
+                    self.set_active(at, true);
+                }
+            }
+            self.parked.swap_remove(self.looked_at);
+            if self.parked.is_empty() {
+                return;
+            }
+        }
+    }
+
     /// The candidate with the smallest finite deficit of those whose weight is at most `good`.
     fn first_of(
         &self,
@@ -213,6 +294,8 @@ impl Rota {
     /// Decides anew who is active.
     fn refresh(&mut self, now: Nanos) {
         self.level();
+        // Of those that take part, all are active then; who is still set aside is met again.
+        self.parked.clear();
         self.smallest_weight = self.smallest_of_all();
         self.resting_until = Nanos::MAX;
         for at in 0..self.routes.len() {
