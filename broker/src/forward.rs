@@ -241,6 +241,12 @@ struct Ended {
 }
 
 impl LambdaService for Forwarder {
+    fn came_together<'a>(&self, calls: impl Iterator<Item = &'a LambdaCall>) {
+        let names = calls.filter_map(|call| RequestView::leading_name(&call.message));
+        // Of a broker that serves other brokers, too, it is the table of clients' requests: the larger.
+        self.tables.serving(false).table.fetch(names);
+    }
+
     async fn run(&self, core: &Core, peer: Peer, call: LambdaCall) -> Result<LambdaReply, Status> {
         let (in_flight, others) = self.counters.request(core.index());
         let reply = if others < self.core_limits[core.index()].current() {

@@ -55,6 +55,12 @@ pub trait LambdaService: Send + Sync + 'static {
         peer: Peer,
         call: LambdaCall,
     ) -> impl Future<Output = Result<LambdaReply, Status>> + Send;
+
+    /// Several calls have arrived together, and [`Self::run`] is about to begin for one after the
+    /// other: what they need can be looked for together. Not every transport says so.
+    fn came_together<'a>(&self, calls: impl Iterator<Item = &'a LambdaCall>) {
+        drop(calls);
+    }
 }
 
 /// The service of a server without a lambda plane.

@@ -86,6 +86,13 @@ impl<'a> RequestView<'a> {
         Ok(view)
     }
 
+    /// The name of the lambda in an encoded request, if it comes first, as all who write requests in
+    /// the order of the fields have it.
+    pub fn leading_name(message: &'a [u8]) -> Option<&'a str> {
+        let first = Fields::new(message).next().ok()??;
+        (first.number == NAME).then(|| first.str().ok())?
+    }
+
     /// True if the request has passed so many nodes that it must be going in
     /// circles.
     pub fn is_looping(&self) -> bool {

@@ -52,6 +52,13 @@ proptest! {
     }
 
     #[test]
+    fn the_name_is_found_without_the_rest(request in any_request()) {
+        let encoded = request.encode_to_vec();
+        let name = RequestView::leading_name(&encoded);
+        prop_assert_eq!(name.unwrap_or_default(), &request.name);
+    }
+
+    #[test]
     fn a_forwarded_request_is_one_more_hop_with_another_limit(request in any_request(), max_wait_us: u64) {
         let encoded = request.encode_to_vec();
         let forwarded = RequestView::parse(&encoded).expect("valid").forwarded(&encoded, max_wait_us);

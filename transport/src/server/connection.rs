@@ -130,11 +130,13 @@ async fn requests<S: LambdaService>(
         lambdas.watch(cx);
         pump.poll_read(cx);
         link.lock().take_events(&mut events);
+        place.came_together(&events);
         for event in events.drain(..) {
             match event {
                 Event::Request(Incoming { stream, call }) => {
                     let place = place.clone();
-                    lambdas.begin(&link, stream, async move { place.run(call).await });
+                    let run = || async move { place.run(call).await };
+                    lambdas.begin(&link, stream, run);
                 }
                 Event::Gone(number) => lambdas.drop(number),
                 Event::Other(stream, request) => {
@@ -164,6 +166,15 @@ struct Place<S> {
 }
 
 impl<S: LambdaService> Place<S> {
+    fn came_together(&self, events: &[Event]) {
+        if let (Some(lambda), [_, _, ..]) = (&self.lambda, events) {
+            lambda.came_together(events.iter().filter_map(|event| match event {
+                Event::Request(Incoming { call, .. }) => Some(call),
+                Event::Other(..) | Event::Gone(_) => None,
+            }));
+        }
+    }
+
     async fn run(&self, call: LambdaCall) -> Result<LambdaReply, Status> {
         match &self.lambda {
             Some(lambda) => lambda.run(&self.core, self.peer, call).await,

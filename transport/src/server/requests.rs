@@ -25,10 +25,11 @@ impl<F: Future<Output = Answer>> Requests<F> {
     }
 
     /// Begins to answer the request of `stream`, unless it has been given up.
-    pub(super) fn begin(&mut self, link: &Shared, stream: u32, request: F) {
+    #[inline]
+    pub(super) fn begin(&mut self, link: &Shared, stream: u32, request: impl FnOnce() -> F) {
         let number = self.0.reserve();
         if link.lock().serve(stream, number) {
-            self.0.begin(number, stream, || request);
+            self.0.begin(number, stream, request);
         } else {
             self.0.release(number);
         }

@@ -18,3 +18,4 @@ mod quic_strangers;
 mod resets;
 mod server;
 mod support;
+mod together;
