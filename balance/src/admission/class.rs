@@ -1,4 +1,5 @@
-//! The waiters of one priority: hosts take turns, and within each host its connections.
+//! The waiters of one priority: hosts take turns, within each host its connections, and within each
+//! connection the lambdas that it asks for.
 
 use super::line::Line;
 use super::pace::Pace;
@@ -9,6 +10,8 @@ use std::collections::{BTreeMap, VecDeque};
 
 /// Lambdas that nobody waits for whose pace is remembered, at most.
 const REMEMBERED_LINES: usize = 1024;
+/// A wait that is so many times too long may be even longer: it is not looked at any further.
+const FAR_TOO_LONG: f64 = 100.0;
 
 #[derive(Debug)]
 pub(super) struct Class<T> {
@@ -27,16 +30,10 @@ struct Host<T> {
 /// Only while somebody of it waits.
 #[derive(Debug)]
 struct Connection<T> {
-    waiting: VecDeque<Waiting<T>>,
+    turns: Turns,
+    /// Of each lambda those that wait, in the order of keys, which is that of arrival.
+    lambdas: BTreeMap<u64, VecDeque<(Key, T)>>,
     pace: Pace,
-}
-
-/// In the order of keys, which is that of arrival.
-#[derive(Debug)]
-struct Waiting<T> {
-    key: Key,
-    lambda: LambdaKey,
-    item: T,
 }
 
 /// Why somebody does not wait any more.
@@ -76,11 +73,14 @@ impl<T> Class<T> {
             let mut pace = Pace::default();
             pace.begin(now);
             Connection {
-                waiting: VecDeque::new(),
+                turns: Turns::default(),
+                lambdas: BTreeMap::new(),
                 pace,
             }
         });
-        connection.waiting.push_back(Waiting { key, lambda, item });
+        connection.turns.join(lambda.0, key.0);
+        let waiting = connection.lambdas.entry(lambda.0).or_default();
+        waiting.push_back((key, item));
         if !self.lines.contains_key(&lambda) && self.lines.len() >= REMEMBERED_LINES {
             self.lines.retain(|_, line| line.waiting() > 0);
         }
@@ -93,9 +93,11 @@ impl<T> Class<T> {
         for id in self.turns.in_order() {
             let host = self.hosts.get(&id)?;
             for connection in host.turns.in_order() {
-                for waiting in &host.connections.get(&connection)?.waiting {
-                    if open(waiting.lambda)? {
-                        return Some(waiting.key);
+                let connection = host.connections.get(&connection)?;
+                for lambda in connection.turns.in_order() {
+                    if open(LambdaKey(lambda))? {
+                        let (key, _) = connection.lambdas.get(&lambda)?.front()?;
+                        return Some(*key);
                     }
                 }
             }
@@ -106,26 +108,35 @@ impl<T> Class<T> {
     /// The waiter that would be called last, and what for.
     pub(super) fn hindmost(&self) -> Option<(Key, LambdaKey)> {
         let host = self.hosts.get(&self.turns.hindmost()?)?;
-        let connection = host.turns.hindmost()?;
-        let last = host.connections.get(&connection)?.waiting.back()?;
-        Some((last.key, last.lambda))
+        let connection = host.connections.get(&host.turns.hindmost()?)?;
+        let lambda = connection.turns.hindmost()?;
+        let (key, _) = connection.lambdas.get(&lambda)?.back()?;
+        Some((*key, LambdaKey(lambda)))
     }
 
     pub(super) fn take(
         &mut self,
         client: Client,
+        lambda: LambdaKey,
         key: Key,
         why: Leaving,
-    ) -> Option<(LambdaKey, T)> {
+    ) -> Option<T> {
         let host = self.hosts.get_mut(&client.host)?;
         let connection = host.connections.get_mut(&client.connection)?;
-        let waiting = &mut connection.waiting;
-        let place = waiting.binary_search_by_key(&key, |waiting| waiting.key);
-        let Waiting { lambda, item, .. } = waiting.remove(place.ok()?)?;
-        if let Leaving::Called(now) = why {
-            connection.pace.called(now);
+        let waiting = connection.lambdas.get_mut(&lambda.0)?;
+        let place = waiting.binary_search_by_key(&key, |(key, _)| *key);
+        let (_, item) = waiting.remove(place.ok()?)?;
+        if waiting.is_empty() {
+            connection.lambdas.remove(&lambda.0);
         }
-        if connection.waiting.is_empty() {
+        match why {
+            Leaving::Called(now) => {
+                connection.turns.serve(lambda.0);
+                connection.pace.called(now);
+            }
+            Leaving::TurnedAway => connection.turns.leave(lambda.0),
+        }
+        if connection.lambdas.is_empty() {
             host.connections.remove(&client.connection);
         }
         let line = self.lines.get_mut(&lambda);
@@ -147,7 +158,7 @@ impl<T> Class<T> {
         if host.connections.is_empty() {
             self.hosts.remove(&client.host);
         }
-        Some((lambda, item))
+        Some(item)
     }
 
     /// How long the last waiter of a client, which is for `lambda`, is going to wait; `None` if the
@@ -164,7 +175,8 @@ impl<T> Class<T> {
         let line = self.lines.get(&lambda)?;
         let interval = line.interval(now)?;
         // Others may yet come and go before it, so what it is used to counts as well.
-        let own = self.own_wait(client, now).unwrap_or_default();
+        let own = self.own_wait(client, lambda, too_long, now);
+        let own = own.unwrap_or_default();
         if own > too_long {
             return Some(own);
         }
@@ -180,12 +192,22 @@ impl<T> Class<T> {
         })
     }
 
-    /// How long the last waiter of a connection is going to wait at the pace of that connection.
-    fn own_wait(&self, client: Client, now: Nanos) -> Option<f64> {
+    /// How long the last waiter of a connection for `lambda` is going to wait at the pace of that
+    /// connection, as far as it is not far too long.
+    fn own_wait(
+        &self,
+        client: Client,
+        lambda: LambdaKey,
+        too_long: f64,
+        now: Nanos,
+    ) -> Option<f64> {
         let host = self.hosts.get(&client.host)?;
         let connection = host.connections.get(&client.connection)?;
-        let before = connection.waiting.len().saturating_sub(1) as f64;
-        Some(before * connection.pace.interval(now)?)
+        let interval = connection.pace.interval(now)?;
+        let before = connection
+            .turns
+            .before_last(lambda.0, FAR_TOO_LONG * too_long / interval);
+        Some(before as f64 * interval)
     }
 
     /// Those of a line that come before the last waiter of a client, counted no further than

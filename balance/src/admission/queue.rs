@@ -88,13 +88,15 @@ pub struct Shed<T> {
 ///
 /// Higher priorities go first. Within a priority hosts take turns, those that have a place given
 /// back to them least recently first, however many requests and connections each has; within a host
-/// its connections take turns; a connection's requests go in the order in which they came. Both
-/// levels are start-time fair queueing. Only requests for lambdas with room are called up, and a
+/// its connections take turns, and within a connection the lambdas that it asks for: it may be that of
+/// a proxy, and one lambda whose destinations are full is not to hold up the others. Requests of a
+/// connection for the same lambda go in the order in which they came. All levels are start-time fair
+/// queueing. Only requests for lambdas with room are called up, and a
 /// host whose turn was passed over for the lack of it keeps that turn.
 ///
 /// When the queue is full the least entitled waiter leaves: of the lowest priority, of the host
-/// whose last turn would come last, of its connection for which that holds, the latest. That may be
-/// the newcomer. A newcomer is shed as well if it would wait for longer than `max_wait`: those for
+/// whose last turn would come last, of its connection and the lambda there for which that holds, the
+/// latest. That may be the newcomer. A newcomer is shed as well if it would wait for longer than `max_wait`: those for
 /// the same lambda and of the same priority that come before it, times the average interval at
 /// which such are called up. As long as that is unknown everybody is let in. With nobody before it
 /// a request always is.
@@ -125,7 +127,7 @@ pub struct Shed<T> {
 pub struct FairQueue<T> {
     config: QueueConfig,
     classes: BTreeMap<Reverse<u8>, Class<T>>,
-    places: BTreeMap<Key, (u8, Client)>,
+    places: BTreeMap<Key, (u8, Client, LambdaKey)>,
     /// Those with waiters.
     lambdas: BTreeMap<LambdaKey, Lambda>,
     /// Keys given out so far.
@@ -240,7 +242,8 @@ impl<T> FairQueue<T> {
         let class = self.classes.entry(Reverse(waiter.priority));
         let class = class.or_insert_with(Class::new);
         class.push(waiter.client, key, waiter.lambda, item, now);
-        self.places.insert(key, (waiter.priority, waiter.client));
+        let place = (waiter.priority, waiter.client, waiter.lambda);
+        self.places.insert(key, place);
         self.lambdas.entry(waiter.lambda).or_default().waiting += 1;
         key
     }
@@ -255,13 +258,13 @@ impl<T> FairQueue<T> {
     }
 
     fn take(&mut self, key: Key, why: Leaving) -> Option<T> {
-        let (priority, client) = self.places.remove(&key)?;
+        let (priority, client, lambda) = self.places.remove(&key)?;
         let class = self.classes.get_mut(&Reverse(priority))?;
-        let (key, item) = class.take(client, key, why)?;
-        let lambda = self.lambdas.get_mut(&key)?;
-        lambda.waiting -= 1;
-        if lambda.waiting == 0 {
-            self.lambdas.remove(&key);
+        let item = class.take(client, lambda, key, why)?;
+        let of_lambda = self.lambdas.get_mut(&lambda)?;
+        of_lambda.waiting -= 1;
+        if of_lambda.waiting == 0 {
+            self.lambdas.remove(&lambda);
         }
         Some(item)
     }
@@ -269,7 +272,7 @@ impl<T> FairQueue<T> {
     /// Of the last waiter of a client; zero if it is not known.
     fn expected_wait(&self, key: Key, lambda: LambdaKey, max_wait: Nanos, now: Nanos) -> Nanos {
         let long = max_wait.as_secs_f64();
-        let seconds = self.places.get(&key).and_then(|(priority, client)| {
+        let seconds = self.places.get(&key).and_then(|(priority, client, _)| {
             let class = self.classes.get(&Reverse(*priority))?;
             class.expected_wait(*client, lambda, long, now)
         });

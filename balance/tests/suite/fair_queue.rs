@@ -183,6 +183,31 @@ fn connections_of_a_host_share_equally() {
 }
 
 #[test]
+fn a_lambda_that_fills_the_line_keeps_no_other_one_of_its_connection_waiting() {
+    let mut queue = FairQueue::new(bounds(1000, Nanos::from_millis(500)));
+    let at = |pop: u64| Nanos::from_millis(10 * pop);
+    // As many as can be served within the bound, for a lambda whose pace is known.
+    let push = |queue: &mut FairQueue<u64>, lambda, now| {
+        let pushed = queue.push(waiter(1, 0, lambda, 0), lambda, now);
+        pushed.is_ok()
+    };
+    for _ in 0..40 {
+        assert!(push(&mut queue, 1, at(0)));
+    }
+    let mut pop = 1;
+    while pop < 10 {
+        assert_eq!(queue.pop(at(pop), |_| true).map(|(_, item)| item), Some(1));
+        pop += 1;
+    }
+    while push(&mut queue, 1, at(pop)) {}
+    assert!(queue.len() > 40);
+    // Its neighbour's turn comes after one of its own at the most.
+    assert!(push(&mut queue, 2, at(pop)), "it need not expect to wait");
+    let next = [pop, pop + 1].map(|pop| queue.pop(at(pop), |_| true).unwrap().1);
+    assert!(next.contains(&2), "{next:?}");
+}
+
+#[test]
 fn higher_priorities_go_first() {
     let config = bounds(100, Nanos::MAX);
     let high = |request| waiter(request, 0, 1, 9);

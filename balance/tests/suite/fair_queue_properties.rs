@@ -107,7 +107,8 @@ impl Both {
         let (_, waiter, _) = *popped.expect("only who waits and has room is called up");
         assert_eq!(Some(waiter.priority), highest);
         let mut same = able.filter(|(_, other, _)| {
-            (other.client, other.priority) == (waiter.client, waiter.priority)
+            (other.client, other.priority, other.lambda)
+                == (waiter.client, waiter.priority, waiter.lambda)
         });
         assert_eq!(same.next().map(|(first, _, _)| *first), Some(key));
         self.leaves(key, item);
