@@ -28,6 +28,7 @@ mod multi;
 mod number;
 mod random;
 mod recorder;
+mod shown;
 mod tally;
 
 pub use caller::Caller;

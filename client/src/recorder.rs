@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::report::Tally;
+use crate::report::{Served, Tally};
 use crate::{ErrorKind, RequestError};
 
 /// Counts for one core; the lock is contended only by who looks at the progress.
@@ -83,14 +83,10 @@ impl Ticket {
         let mut tally = self.recorder.lock();
         tally.ok += 1;
         tally.latency.saturating_record(nanos(latency));
-        tally.second(second).served.add(latency);
+        let served = Served::one(latency);
+        tally.second(second).served.merge(&served);
+        tally.serve(responder, &served);
         tally.last_answer = now.saturating_duration_since(self.recorder.start);
-        if let Some(served) = tally.destinations.get_mut(responder) {
-            served.add(latency);
-        } else {
-            let served = tally.destinations.entry(responder.to_owned());
-            served.or_default().add(latency);
-        }
         latency
     }
 
@@ -128,6 +124,7 @@ mod tests {
     use edge_transport::CallError;
 
     use super::*;
+    use crate::report::{MOST_DESTINATIONS, OTHERS};
 
     fn recorder() -> Arc<Recorder> {
         Arc::new(Recorder::new(Instant::now()))
@@ -148,6 +145,27 @@ mod tests {
         assert_eq!(tally.seconds[0].sent, 4);
         assert_eq!(tally.seconds[0].errors, 3);
         assert_eq!(tally.destinations["a:1"].count, 1);
+    }
+
+    #[test]
+    fn responders_are_bounded_in_number_and_length() {
+        let (first, second) = (recorder(), recorder());
+        let now = Instant::now();
+        let names = MOST_DESTINATIONS + 5;
+        for number in 0..names {
+            first.sent(now).answered(&format!("a:{number}"));
+        }
+        second.sent(now).answered(&"x".repeat(100_000));
+        second.sent(now).answered("a:1");
+        let (first, second) = (first.lock().clone(), second.lock().clone());
+        for mut tally in [first.clone(), second] {
+            tally.merge(&first);
+            assert!(tally.destinations.len() <= MOST_DESTINATIONS + 1);
+            assert!(tally.destinations.keys().all(|name| name.len() <= 300));
+            assert!(tally.destinations[OTHERS].count >= 5);
+            let counts = tally.destinations.values().map(|served| served.count);
+            assert_eq!(counts.sum::<u64>(), tally.ok);
+        }
     }
 
     #[test]

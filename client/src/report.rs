@@ -5,7 +5,7 @@ mod text;
 
 use std::time::Duration;
 
-pub use crate::tally::{Failures, Second, Served, Tally};
+pub use crate::tally::{Failures, MOST_DESTINATIONS, OTHERS, Second, Served, Tally};
 
 /// How requests were generated.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -70,7 +70,7 @@ impl Report {
     /// | `rate_reached` | answers "OK" per second |
     /// | `latency_ms` | `mean`, `p50`, `p90`, `p99`, `p99_9`, `max` of the answers "OK" in milliseconds; null without any |
     /// | `lag_ms` | `p50`, `p99`, `max` of the time from due to sent in milliseconds; null in a closed loop |
-    /// | `destinations` | list: `responder`, `count`, `share` (0 to 1), `mean_ms`, `max_ms` |
+    /// | `destinations` | list: `responder`, `count`, `share` (0 to 1), `mean_ms`, `max_ms`; responders beyond [`MOST_DESTINATIONS`] as [`OTHERS`] |
     /// | `per_second` | list, one element per second in which requests were due: `second`, `sent`, `ok`, `errors`, `mean_ms`, `max_ms` |
     pub fn to_json(&self) -> String {
         json::render(self)

@@ -6,6 +6,13 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 
 use crate::ErrorKind;
+use crate::shown::shown;
+
+/// Responders that are counted each by itself; peers can make up as many as they like.
+pub const MOST_DESTINATIONS: usize = 10_000;
+
+/// Stands for all responders beyond [`MOST_DESTINATIONS`].
+pub const OTHERS: &str = "(others)";
 
 /// What became of the requests of a run, or of a part of it.
 #[derive(Debug, Clone)]
@@ -24,7 +31,9 @@ pub struct Tally {
     pub lag: Histogram<u64>,
     /// Failures by kind.
     pub errors: BTreeMap<ErrorKind, Failures>,
-    /// Requests answered with "OK", by the responder of the answer.
+    /// Requests answered with "OK", by the responder of the answer: without control
+    /// characters, of 300 bytes at the most, and those beyond [`MOST_DESTINATIONS`] as
+    /// [`OTHERS`].
     pub destinations: BTreeMap<String, Served>,
     /// The same over time: element n holds the requests due in second n.
     pub seconds: Vec<Second>,
@@ -95,10 +104,7 @@ impl Tally {
             self.fail(kind, failures.count, || failures.example.clone());
         }
         for (responder, served) in &other.destinations {
-            self.destinations
-                .entry(responder.clone())
-                .or_default()
-                .merge(served);
+            self.serve(responder, served);
         }
         for (number, second) in other.seconds.iter().enumerate() {
             let own = self.second(number);
@@ -107,6 +113,20 @@ impl Tally {
             own.served.merge(&second.served);
         }
         self.last_answer = self.last_answer.max(other.last_answer);
+    }
+
+    /// Adds what `responder` has answered.
+    pub(crate) fn serve(&mut self, responder: &str, served: &Served) {
+        let name = shown(responder);
+        if let Some(known) = self.destinations.get_mut(name.as_ref()) {
+            return known.merge(served);
+        }
+        let name = if self.destinations.len() < MOST_DESTINATIONS {
+            name.into_owned()
+        } else {
+            OTHERS.to_owned()
+        };
+        self.destinations.entry(name).or_default().merge(served);
     }
 
     pub(crate) fn fail(&mut self, kind: ErrorKind, count: u64, example: impl FnOnce() -> String) {
@@ -132,13 +152,16 @@ impl Served {
         self.total.checked_div(count).unwrap_or_default()
     }
 
-    pub(crate) fn add(&mut self, latency: Duration) {
-        self.count += 1;
-        self.total += latency;
-        self.longest = self.longest.max(latency);
+    /// One request.
+    pub(crate) fn one(latency: Duration) -> Self {
+        Self {
+            count: 1,
+            total: latency,
+            longest: latency,
+        }
     }
 
-    fn merge(&mut self, other: &Self) {
+    pub(crate) fn merge(&mut self, other: &Self) {
         self.count += other.count;
         self.total += other.total;
         self.longest = self.longest.max(other.longest);

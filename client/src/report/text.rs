@@ -112,4 +112,17 @@ mod tests {
             assert!(text.contains(part), "{part:?} is not in:\n{text}");
         }
     }
+
+    #[test]
+    fn a_responder_of_any_length_fits() {
+        let recorder = Arc::new(Recorder::new(Instant::now()));
+        recorder.sent(Instant::now()).answered(&"x".repeat(100_000));
+        let report = Report {
+            mode: Mode::Closed { clients: 1 },
+            elapsed: Duration::from_secs(1),
+            tally: recorder.lock().clone(),
+        };
+        let longest = report.to_text().lines().map(str::len).max();
+        assert!(longest < Some(500), "{longest:?}");
+    }
 }
