@@ -18,6 +18,10 @@ pub use self::workflow::WorkflowConfig;
 pub(crate) use self::workflow::{CHAIN_CONF, DAG_CONF};
 use crate::arrivals::{Arrivals, InterRequestType};
 
+/// The highest rate of an open loop, in requests per second: more than any machine reaches. Every
+/// core walks through the instants of all requests, also of those that it has no time to send.
+pub const HIGHEST_RATE: f64 = 1e6;
+
 /// The configuration of a run; its keys are those of the TOML file.
 ///
 /// With a `rate` the run is an open loop, without one a closed loop.
@@ -55,7 +59,8 @@ pub struct Config {
     pub secure: bool,
     /// Fixes sizes, gaps and the choices of uncoordinated access.
     pub seed: u64,
-    /// How long requests are sent; zero: without end.
+    /// How long requests are sent; zero: without end. What an open loop could not send by
+    /// then fails as an overrun.
     #[serde(with = "edge_daemon::duration")]
     pub duration: Duration,
     /// Requests to be sent: in all by an open loop, by each client of a closed
@@ -68,7 +73,7 @@ pub struct Config {
     pub connections: NonZeroUsize,
     /// Cores that send; each is a thread of its own.
     pub cores: NonZeroUsize,
-    /// Open loop: requests per second.
+    /// Open loop: requests per second, [`HIGHEST_RATE`] at the most.
     pub rate: Option<f64>,
     /// Open loop: how requests spread over time.
     pub arrivals: Arrivals,
@@ -313,8 +318,9 @@ impl Config {
         require("timeout", !self.timeout.is_zero(), "it must not be zero")?;
         require(
             "rate",
-            self.rate.is_none_or(|rate| rate.is_finite() && rate > 0.0),
-            "it must be more than 0",
+            self.rate
+                .is_none_or(|rate| rate > 0.0 && rate <= HIGHEST_RATE),
+            format!("it must be more than 0, and at most {HIGHEST_RATE}"),
         )?;
         for (key, value, most) in [
             ("cores", self.cores, 1024),

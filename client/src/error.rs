@@ -52,7 +52,8 @@ pub enum ErrorKind {
     Invalid,
     /// An answer whose `retcode` is not "OK".
     Retcode(Outcome),
-    /// Due while too many requests were outstanding: never sent.
+    /// Never sent: too many requests were outstanding when it was due, or the run was over before
+    /// it could leave.
     Overrun,
     /// Still in flight when the program was asked to end.
     Interrupted,

@@ -44,6 +44,25 @@ impl Recorder {
         }
     }
 
+    /// Counts requests that were due at these instants, and that it is too late for. Returns how
+    /// many there are.
+    pub(crate) fn missed(&self, dues: impl Iterator<Item = Instant>) -> u64 {
+        let mut tally = self.lock();
+        let mut count = 0;
+        for due in dues {
+            let second = tally.second(self.second_of(due));
+            second.sent += 1;
+            second.errors += 1;
+            count += 1;
+        }
+        if count > 0 {
+            let example = || "the rate was not reached: it had not left at the end".to_owned();
+            tally.sent += count;
+            tally.fail(ErrorKind::Overrun, count, example);
+        }
+        count
+    }
+
     /// Notes how long after `due` a request left.
     pub(crate) fn left_after(&self, due: Instant) {
         let lag = nanos(due.elapsed());
@@ -145,6 +164,21 @@ mod tests {
         assert_eq!(tally.seconds[0].sent, 4);
         assert_eq!(tally.seconds[0].errors, 3);
         assert_eq!(tally.destinations["a:1"].count, 1);
+    }
+
+    #[test]
+    fn what_it_is_too_late_for_is_an_overrun_of_the_second_in_which_it_was_due() {
+        let recorder = recorder();
+        let start = recorder.start;
+        let dues = [0, 1, 1].map(|second| start + Duration::from_secs(second));
+        assert_eq!(recorder.missed(dues.into_iter()), 3);
+        assert_eq!(recorder.missed(std::iter::empty()), 0);
+        let tally = recorder.lock();
+        assert_eq!((tally.sent, tally.failed()), (3, 3));
+        assert_eq!(tally.errors[&ErrorKind::Overrun].count, 3);
+        let seconds = tally.seconds.iter();
+        let seconds: Vec<_> = seconds.map(|second| (second.sent, second.errors)).collect();
+        assert_eq!(seconds, [(1, 1), (2, 2)]);
     }
 
     #[test]

@@ -135,7 +135,7 @@ pub(super) struct Flags {
     #[arg(long, help_heading = REQUESTS, value_name = "NUMBER")]
     cores: Option<usize>,
 
-    /// Requests per second
+    /// Requests per second, at most 1000000; what cannot leave in time counts as overrun
     #[arg(long, help_heading = OPEN, value_name = "NUMBER", allow_negative_numbers = true)]
     rate: Option<f64>,
 

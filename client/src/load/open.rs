@@ -4,6 +4,9 @@
 //! sending, so that a stall of the server or of this program shows in every
 //! request that it delayed. (Closed loops omit those requests, which is known
 //! as coordinated omission.)
+//!
+//! What was due before the end of the run and has not left soon after it never leaves: it counts
+//! as an overrun, so that a rate which this machine cannot reach does not make the run longer.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -22,11 +25,18 @@ use crate::random::{Variable, generator};
 /// Requests sent in one go before connections get their turn.
 const BURST: u32 = 32;
 
+/// How long after the end of the run a request may still leave. Timers and schedulers are never
+/// exact, and the last requests are not to fail for it.
+const GRACE: Duration = Duration::from_millis(250);
+
+/// Requests that are counted in one go when it is too late for them.
+const BATCH: usize = 10_000;
+
 /// A request that is due.
-struct Arrival {
+struct Arrival<'a> {
     /// Time since the beginning of the run.
     due: Duration,
-    input: String,
+    input: &'a str,
 }
 
 /// All requests of a run, of which each core takes its own. Every core walks
@@ -35,6 +45,8 @@ struct Arrivals {
     schedule: Schedule,
     sizes: Pcg64,
     number: u64,
+    /// Until when requests were due so far, as time since the beginning of the run.
+    until: Duration,
 }
 
 /// Sends this core's share of the requests, and waits for the answers. Returns
@@ -47,17 +59,20 @@ pub(super) async fn send(lane: Lane, rate: f64) -> Result<Duration, RunError> {
         schedule: Schedule::new(shared.config.arrivals, rate, shared.config.seed),
         sizes: generator(shared.config.seed, 0, Variable::Size),
         number: 0,
+        until: Duration::ZERO,
     };
+    let duration = shared.config.duration;
+    let last_moment = (!duration.is_zero()).then(|| shared.start + duration + GRACE);
     let pacer = Pacer::new()?;
     let mut tasks = JoinSet::new();
     let mut in_a_row = 0;
     let end = loop {
-        let arrival = match arrivals.next(&lane) {
-            Ok(arrival) => arrival,
-            Err(end) => break end,
+        let Some(arrival) = arrivals.next(&lane) else {
+            break arrivals.until;
         };
         let due = shared.start + arrival.due;
-        if Instant::now() < due {
+        let now = Instant::now();
+        if now < due {
             in_a_row = 0;
             tokio::select! {
                 biased;
@@ -66,9 +81,13 @@ pub(super) async fn send(lane: Lane, rate: f64) -> Result<Duration, RunError> {
             }
         } else if shared.stop.is_cancelled() {
             break shared.start.elapsed();
+        } else if last_moment.is_some_and(|last| now > last) {
+            lane.recorder.missed(std::iter::once(due));
+            miss(&lane, &mut arrivals).await;
+            break arrivals.until;
         }
         if let Some(requester) = requesters.next() {
-            spawn(&mut tasks, &lane, requester, due, &arrival.input);
+            spawn(&mut tasks, &lane, requester, due, arrival.input);
         }
         in_a_row += 1;
         if in_a_row == BURST {
@@ -113,6 +132,19 @@ fn spawn(
     });
 }
 
+/// Counts all requests that are left: it is too late for them.
+async fn miss(lane: &Lane, arrivals: &mut Arrivals) {
+    let shared = &lane.shared;
+    while !shared.stop.is_cancelled() {
+        let rest = std::iter::from_fn(|| arrivals.next(lane));
+        let dues = rest.map(|arrival| shared.start + arrival.due);
+        if lane.recorder.missed(dues.take(BATCH)) == 0 {
+            return;
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
 /// Waits for the answers; once the run is asked to end, not much longer.
 async fn wait(lane: &Lane, mut tasks: JoinSet<()>) {
     let all = async { while tasks.join_next().await.is_some() {} };
@@ -124,27 +156,27 @@ async fn wait(lane: &Lane, mut tasks: JoinSet<()>) {
 }
 
 impl Arrivals {
-    /// The next request of `lane`, or until when requests were due if there
-    /// are no more.
-    fn next(&mut self, lane: &Lane) -> Result<Arrival, Duration> {
+    /// The next request of `lane`, if there is one.
+    fn next<'a>(&mut self, lane: &'a Lane) -> Option<Arrival<'a>> {
         let config = &lane.shared.config;
         loop {
             let due = self.schedule.next();
             if !config.duration.is_zero() && due >= config.duration {
-                return Err(config.duration);
+                self.until = config.duration;
+                return None;
             }
+            self.until = due;
             if config
                 .max_requests
                 .is_some_and(|most| self.number == most.get())
             {
-                return Err(due);
+                return None;
             }
             let input = lane.shared.payloads.draw(&mut self.sizes);
             let owner = self.number % config.cores.get() as u64;
             self.number += 1;
             if owner == lane.core().index() as u64 {
-                let input = input.to_owned();
-                return Ok(Arrival { due, input });
+                return Some(Arrival { due, input });
             }
         }
     }

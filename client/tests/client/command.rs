@@ -150,6 +150,8 @@ fn wrong_usage_and_configuration_exit_with_2() {
             "option --rate: `rate`: it must be more than 0",
         ),
         (&["--rate", "-1"], "--rate"),
+        (&["--rate", "nan"], "more than 0"),
+        (&["--rate", "1e308"], "at most 1000000"),
         (
             &["--rate", "10", "--num-threads", "2"],
             "it is for a closed loop",
