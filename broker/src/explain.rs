@@ -1,13 +1,13 @@
 //! Why requests went where they went: the decisions about a sample of them, for the admin endpoint.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use edge_balance::{Explanation, Nanos, Pick};
 use edge_proto::rpc::Outcome;
 use edge_transport::Metadata;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use crate::config::ExplainConfig;
 
@@ -15,16 +15,19 @@ use crate::config::ExplainConfig;
 pub(crate) const EXPLAIN_METADATA: &str = "edge-explain";
 /// Candidates of one decision that are kept, the cheapest ones.
 const MAX_CANDIDATES: usize = 64;
+/// Bytes of a text from outside that are kept: clients may give a `uuid` as large as a message.
+const MAX_TEXT: usize = 256;
 
 /// The latest sampled decisions.
 #[derive(Debug)]
 pub(crate) struct Decisions {
     sample: f64,
     keep: usize,
-    kept: Mutex<VecDeque<Decision>>,
+    kept: Mutex<VecDeque<Arc<Decision>>>,
 }
 
-/// One attempt of one request: what was considered, what was chosen, and how it ended.
+/// One attempt of one request: what was considered, what was chosen, and how it ended. Of texts that
+/// come from outside, 256 bytes.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Decision {
     /// When it was made, in milliseconds since 1970.
@@ -64,11 +67,39 @@ pub struct Candidate {
     /// Smaller is better: seconds, or whatever the policy compares.
     pub cost: f64,
     /// What the cost is made of; names that end in `_s` are seconds.
-    pub terms: serde_json::Map<String, serde_json::Value>,
+    pub terms: Terms,
     /// Requests of this broker there.
     pub in_flight: u32,
     /// `healthy`, `full`, `ejected`, `stalled`, `pushed-back` or `on-trial`.
     pub standing: &'static str,
+}
+
+/// Decisions that are shown, the latest first; they are shared, so that taking them costs little.
+#[derive(Debug)]
+pub(crate) struct Latest(pub(crate) Vec<Arc<Decision>>);
+
+impl Serialize for Latest {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.iter().map(Arc::as_ref))
+    }
+}
+
+/// What a cost is made of: numbers with a name.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Terms(Box<[(&'static str, f64)]>);
+
+impl Terms {
+    /// The number of that name, if there is one.
+    pub fn get(&self, name: &str) -> Option<f64> {
+        let found = self.0.iter().find(|(known, _)| *known == name);
+        found.map(|(_, value)| *value)
+    }
+}
+
+impl Serialize for Terms {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().copied())
+    }
 }
 
 /// A decision that waits for its outcome.
@@ -95,11 +126,11 @@ impl Decisions {
 
     /// Keeps a decision, and forgets the oldest one if there are too many.
     pub(crate) fn ended(&self, pending: Pending, latency: Duration, outcome: Outcome) {
-        let decision = Decision {
+        let decision = Arc::new(Decision {
             latency_us: u64::try_from(latency.as_micros()).unwrap_or(u64::MAX),
             outcome: outcome_name(outcome),
             ..pending.decision
-        };
+        });
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         while kept.len() >= self.keep {
             kept.pop_front();
@@ -108,10 +139,11 @@ impl Decisions {
     }
 
     /// The latest first; of one request, or of all if `uuid` is none.
-    pub(crate) fn latest(&self, uuid: Option<&str>) -> Vec<Decision> {
+    pub(crate) fn latest(&self, uuid: Option<&str>) -> Latest {
+        let uuid = uuid.map(beginning);
         let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        let wanted = |decision: &&Decision| uuid.is_none_or(|uuid| decision.uuid == uuid);
-        kept.iter().rev().filter(wanted).cloned().collect()
+        let wanted = |decision: &&Arc<Decision>| uuid.is_none_or(|uuid| decision.uuid == uuid);
+        Latest(kept.iter().rev().filter(wanted).cloned().collect())
     }
 }
 
@@ -135,13 +167,13 @@ impl Pending {
         Self {
             decision: Decision {
                 unix_ms: now.map_or(0, |now| u64::try_from(now.as_millis()).unwrap_or(u64::MAX)),
-                uuid: uuid.to_owned(),
-                lambda: lambda.to_owned(),
+                uuid: beginning(uuid).to_owned(),
+                lambda: beginning(lambda).to_owned(),
                 policy,
                 attempt,
                 candidates: candidates.into_iter().map(Candidate::from).collect(),
                 candidates_total,
-                chosen: pick.destination().name().to_owned(),
+                chosen: beginning(pick.destination().name()).to_owned(),
                 reason: pick.reason().name(),
                 max_wait_us: max_wait.map(Nanos::as_micros),
                 predicted_us: pick.predicted().map(Nanos::as_micros),
@@ -154,13 +186,10 @@ impl Pending {
 
 impl From<edge_balance::Candidate> for Candidate {
     fn from(candidate: edge_balance::Candidate) -> Self {
-        let terms = candidate.terms.into_iter();
         Self {
-            destination: candidate.destination,
+            destination: beginning(&candidate.destination).to_owned(),
             cost: candidate.cost,
-            terms: terms
-                .map(|(name, value)| (name.to_owned(), value.into()))
-                .collect(),
+            terms: Terms(candidate.terms.into()),
             in_flight: candidate.in_flight,
             standing: candidate.standing.name(),
         }
@@ -169,4 +198,31 @@ impl From<edge_balance::Candidate> for Candidate {
 
 fn outcome_name(outcome: Outcome) -> &'static str {
     crate::metrics::OUTCOMES[outcome as usize]
+}
+
+fn beginning(text: &str) -> &str {
+    &text[..text.floor_char_boundary(MAX_TEXT)]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_is_cut_between_characters() {
+        assert_eq!(beginning("short"), "short");
+        let text = format!("x{}", "\u{fc}".repeat(1000));
+        assert_eq!(beginning(&text).len(), MAX_TEXT - 1);
+    }
+
+    #[test]
+    fn terms_are_a_map_and_what_is_no_number_is_null() {
+        let terms = Terms(Box::new([("workers", 2.0), ("network_s", f64::NAN)]));
+        assert_eq!(
+            serde_json::to_string(&terms).unwrap(),
+            r#"{"workers":2.0,"network_s":null}"#
+        );
+        assert_eq!(terms.get("workers"), Some(2.0));
+        assert_eq!(terms.get("other"), None);
+    }
 }

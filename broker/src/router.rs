@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use axum::extract::Path;
 use edge_balance::{Nanos, RouteChange, TableError};
-use edge_daemon::admin::{Admin, AdminError, RunningAdmin, json_response};
+use edge_daemon::admin::{Admin, AdminError, RunningAdmin, json_page};
 use edge_daemon::lifecycle::generation;
 use edge_proto::rpc::RouterInfo;
 use edge_proto::rpc::edge_router_server::{self, EdgeRouterServer};
@@ -225,7 +225,8 @@ impl Router {
         admin.json("/explain", move || explained.latest(None));
         let explained = decisions.clone();
         let of_request = move |Path(uuid): Path<String>| {
-            std::future::ready(json_response(&explained.latest(Some(&uuid))))
+            let explained = explained.clone();
+            json_page(move || explained.latest(Some(&uuid)))
         };
         admin.route("/explain/{uuid}", axum::routing::get(of_request));
         let readiness = admin.readiness();
@@ -423,8 +424,8 @@ impl RouterHandle {
     }
 
     /// The latest decisions about sampled requests, newest first.
-    pub fn decisions(&self) -> Vec<Decision> {
-        self.decisions.latest(None)
+    pub fn decisions(&self) -> Vec<Arc<Decision>> {
+        self.decisions.latest(None).0
     }
 
     /// Attempts that followed a failed one, of all requests so far.

@@ -18,7 +18,7 @@ mod server;
 
 use std::{io, net::SocketAddr};
 
-use axum::{Router, response::Response, routing::MethodRouter};
+use axum::{Router, routing::MethodRouter};
 use prometheus_client::{metrics::info::Info, registry::Registry};
 use serde::{Deserialize, Serialize};
 use tokio_util::{
@@ -28,7 +28,7 @@ use tokio_util::{
 
 pub use endpoint::{AdminEndpoint, InvalidAdminEndpoint};
 pub use readiness::Readiness;
-pub use routes::json_response;
+pub use routes::{json_page, json_response};
 
 /// The section `admin` of every configuration. Each program has its own default, see
 /// [`AdminConfig::on_port`].
@@ -106,7 +106,7 @@ impl Admin {
         self.readiness.clone()
     }
 
-    /// Adds a page that shows a snapshot as JSON.
+    /// Adds a page that shows a snapshot as JSON, made as [`json_page`] makes it.
     ///
     /// # Panics
     /// There is a page at `path` already, or it does not begin with `/`.
@@ -115,11 +115,7 @@ impl Admin {
         path: &str,
         snapshot: impl Fn() -> T + Clone + Send + Sync + 'static,
     ) {
-        let handler = move || {
-            let response: Response = json_response(&snapshot());
-            std::future::ready(response)
-        };
-        self.route(path, axum::routing::get(handler));
+        self.route(path, axum::routing::get(move || json_page(snapshot)));
     }
 
     /// Adds a page of any kind. Requests with a body are refused before they get there.

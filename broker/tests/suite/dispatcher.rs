@@ -315,7 +315,7 @@ async fn decisions_can_be_explained() {
     }
     let decision = &running.router.decisions()[0];
     assert_eq!((decision.policy, decision.reason), ("util", "best"));
-    assert!(decision.candidates[0].terms.contains_key("network_s"));
+    assert!(decision.candidates[0].terms.get("network_s").is_some());
     assert!(decision.predicted_us.is_some());
 }
 

@@ -143,6 +143,19 @@ async fn no_more_decisions_are_kept_than_wanted_and_those_the_latest() {
 }
 
 #[tokio::test]
+async fn of_a_long_uuid_the_beginning_is_kept() {
+    let computer = Computer::echo();
+    let router = router(0.0, 10, &[&computer]).await;
+    let uuid = "u".repeat(1_000_000);
+    assert!(ask_explained(&router, &with_uuid(&uuid)).await.is_ok());
+    let kept = decisions(&router, "/explain").await;
+    assert_eq!(kept[0]["uuid"], uuid[..256]);
+    for asked in [&uuid[..256], &uuid[..1000]] {
+        assert_eq!(decisions(&router, &format!("/explain/{asked}")).await, kept);
+    }
+}
+
+#[tokio::test]
 async fn a_router_that_keeps_none_keeps_none_even_if_asked_to() {
     let computer = Computer::echo();
     let router = router(1.0, 0, &[&computer]).await;

@@ -42,7 +42,8 @@ async fn of_two_brokers_behind_the_one_with_less_to_do_is_preferred() {
     let decision = &front.router.decisions()[0];
     for candidate in &decision.candidates {
         assert_eq!(
-            candidate.terms["workers"], 4.0,
+            candidate.terms.get("workers"),
+            Some(4.0),
             "learnt from the replies: {decision:?}"
         );
     }

@@ -1,6 +1,6 @@
 //! The pages of the admin endpoint, and the limits that hold for all.
 
-use std::{sync::Arc, time::Duration};
+use std::{sync::Arc, thread, time::Duration};
 
 use axum::{
     Router,
@@ -13,6 +13,7 @@ use axum::{
 };
 use prometheus_client::{encoding::text::encode, registry::Registry};
 use serde::Serialize;
+use tokio::sync::{Semaphore, oneshot};
 
 use super::Readiness;
 
@@ -39,6 +40,32 @@ pub fn json_response<T: Serialize>(value: &T) -> Response {
             (StatusCode::INTERNAL_SERVER_ERROR, text).into_response()
         }
     }
+}
+
+/// Whose turn it is to make a page: however many are asked for, one processor does it.
+static TURN: Semaphore = Semaphore::const_new(1);
+
+/// As [`json_response`], but takes the snapshot and writes it on a thread of its own, one page at a
+/// time: neither other pages nor the end of the process wait for a large one.
+pub async fn json_page<T: Serialize>(snapshot: impl FnOnce() -> T + Send + 'static) -> Response {
+    let turn = TURN.acquire().await.expect("nobody closes it");
+    let (done, made) = oneshot::channel();
+    let making = thread::Builder::new()
+        .name("admin-page".to_owned())
+        .spawn(move || {
+            let page = json_response(&snapshot());
+            drop(turn);
+            // Whoever asked may not want to wait any longer.
+            let _gone = done.send(page);
+        });
+    if let Err(error) = making {
+        let text = format!("there is no thread to make this page: {error}\n");
+        return (StatusCode::SERVICE_UNAVAILABLE, text).into_response();
+    }
+    made.await.unwrap_or_else(|_| {
+        let text = "this page could not be made\n";
+        (StatusCode::INTERNAL_SERVER_ERROR, text).into_response()
+    })
 }
 
 pub(super) fn healthz() -> MethodRouter {

@@ -3,7 +3,7 @@
 use std::{
     io::{Read, Write},
     net::{SocketAddr, TcpListener, TcpStream},
-    sync::Arc,
+    sync::{Arc, mpsc},
     time::Duration,
 };
 
@@ -118,6 +118,31 @@ async fn programs_add_pages() {
         "[[\"clambda0\",2]]\n"
     );
     assert_eq!(get(running.address(), "/decisions/7f").await.1, "\"7f\"\n");
+}
+
+/// Everything of the endpoint runs on one thread here.
+#[tokio::test]
+async fn a_page_that_takes_long_holds_up_neither_others_nor_the_end() {
+    let (begun, beginning) = mpsc::sync_channel(1);
+    let (release, released) = mpsc::sync_channel::<()>(1);
+    let released = Arc::new(std::sync::Mutex::new(released));
+    let mut admin = Admin::new("edgerouter", "1.2.3");
+    admin.json("/large", move || {
+        begun.send(()).unwrap();
+        // Ends when the other side is dropped.
+        let _released = released.lock().unwrap().recv();
+    });
+    let running = start(admin).await;
+    let address = running.address();
+    let large = tokio::spawn(get(address, "/large"));
+    spawn_blocking(move || beginning.recv())
+        .await
+        .unwrap()
+        .unwrap();
+    assert!(get(address, "/healthz").await.0.starts_with("http/1.1 200"));
+    running.stop().await;
+    large.abort();
+    drop(release);
 }
 
 #[tokio::test]
