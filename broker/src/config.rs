@@ -3,6 +3,8 @@
 mod admission;
 mod dispatcher;
 mod estimator;
+mod fake;
+mod limits;
 mod table;
 
 use std::collections::{BTreeMap, HashMap};
@@ -14,12 +16,14 @@ use edge_daemon::admin::AdminConfig;
 use edge_daemon::lifecycle::DrainConfig;
 use edge_daemon::log::LogConfig;
 use edge_transport::quic::Congestion;
-use edge_transport::{Endpoint, Limits, Listens};
+use edge_transport::{Endpoint, Listens};
 use serde::{Deserialize, Serialize};
 
 pub use self::admission::AdmissionConfig;
 pub use self::dispatcher::{DISPATCHER_ADMIN_PORT, DispatcherConfig};
 pub use self::estimator::EstimatorConfig;
+pub use self::fake::FakeConfig;
+pub use self::limits::LimitsConfig;
 pub use self::table::TableConfig;
 use crate::forward::Delay;
 
@@ -349,17 +353,6 @@ impl RouterConfig {
     }
 }
 
-/// Made-up entries of the overall table: lambdas `lambda0`, `lambda1`, …, each
-/// with destinations `127.0.0.1:0`, `127.0.0.1:1`, …
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
-pub struct FakeConfig {
-    /// Number of lambdas.
-    pub num_lambdas: usize,
-    /// Number of destinations of each.
-    pub num_destinations: usize,
-}
-
 /// When a failed request may be sent elsewhere.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
@@ -502,38 +495,4 @@ pub struct LambdaConfig {
 pub struct TlsConfig {
     /// Mutual TLS on the control plane, too: tables and controller.
     pub control: bool,
-}
-
-/// What one peer may ask of us.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
-pub struct LimitsConfig {
-    /// Largest request or answer, in bytes.
-    pub max_message_bytes: usize,
-    /// Connections of clients.
-    pub max_connections: usize,
-    /// Requests that a client may have open on one connection.
-    pub max_concurrent_streams: u32,
-}
-
-impl Default for LimitsConfig {
-    fn default() -> Self {
-        let limits = Limits::default();
-        Self {
-            max_message_bytes: limits.max_message_bytes,
-            max_connections: limits.max_connections,
-            max_concurrent_streams: limits.max_concurrent_streams,
-        }
-    }
-}
-
-impl LimitsConfig {
-    pub(crate) fn limits(&self) -> Limits {
-        Limits {
-            max_message_bytes: self.max_message_bytes,
-            max_connections: self.max_connections,
-            max_concurrent_streams: self.max_concurrent_streams,
-            ..Limits::default()
-        }
-    }
 }

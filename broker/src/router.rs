@@ -104,6 +104,7 @@ impl Config {
             self.retry.check(),
             self.admission.check(),
             self.explain.check(),
+            self.limits.check(),
         ];
         for checked in sections {
             checked.map_err(|(key, problem)| StartError::Config {

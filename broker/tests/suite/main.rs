@@ -3,6 +3,7 @@
 
 mod acceptance;
 mod admission;
+mod checks;
 mod corpus;
 mod dispatcher;
 mod explanations;
