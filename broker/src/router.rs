@@ -105,6 +105,7 @@ impl Config {
             self.admission.check(),
             self.explain.check(),
             self.limits.check(),
+            self.fake.check(self.tables.max_entries),
         ];
         for checked in sections {
             checked.map_err(|(key, problem)| StartError::Config {
@@ -133,7 +134,8 @@ impl Config {
 }
 
 impl Router {
-    /// Starts a router: all ports are bound before anything is announced.
+    /// Starts a router: all ports are bound before anything is announced. Dropping the future gives
+    /// the start up.
     ///
     /// # Errors
     /// If the configuration is not acceptable, or something that it needs
@@ -179,7 +181,7 @@ impl Router {
             .with_controller(has_controller);
         let tables = Arc::new(tables);
         let trace = start_trace(estimator)?;
-        preload(&tables, &config.fake, clock.now())?;
+        preload(&tables, &config.fake, clock.now()).await?;
         let count = config
             .server
             .num_threads
@@ -305,7 +307,8 @@ fn start_trace(estimator: Option<&EstimatorConfig>) -> Result<Option<trace::Writ
     }
 }
 
-fn preload(tables: &Tables, fake: &FakeConfig, now: Nanos) -> Result<(), TableError> {
+/// Gives others a turn after each lambda, so that a start that takes long can be given up.
+async fn preload(tables: &Tables, fake: &FakeConfig, now: Nanos) -> Result<(), TableError> {
     let destinations: Vec<_> = (0..fake.num_destinations)
         .map(|number| format!("127.0.0.1:{number}"))
         .collect();
@@ -317,8 +320,11 @@ fn preload(tables: &Tables, fake: &FakeConfig, now: Nanos) -> Result<(), TableEr
             is_final: true,
         })
         .collect();
-    (0..fake.num_lambdas)
-        .try_for_each(|number| tables.preload(&format!("lambda{number}"), &routes, now))
+    for number in 0..fake.num_lambdas {
+        tables.preload(&format!("lambda{number}"), &routes, now)?;
+        tokio::task::yield_now().await;
+    }
+    Ok(())
 }
 
 /// Lets the optimizers work when it is time.

@@ -153,7 +153,14 @@ fn in_reference_words(error: ConfigError) -> anyhow::Error {
 async fn serve(config: DispatcherConfig, shutdown: Shutdown) -> anyhow::Result<()> {
     let patience = config.drain.deadline;
     let estimator = config.estimator.clone();
-    let dispatcher = Dispatcher::start(config).await?;
+    let dispatcher = tokio::select! {
+        biased;
+        reason = shutdown.requested() => {
+            tracing::info!(reason, "ended before it served");
+            return Ok(());
+        }
+        started = Dispatcher::start(config) => started?,
+    };
     tracing::info!(
         lambda = %dispatcher.lambda_address(),
         tables = %dispatcher.table_address(),

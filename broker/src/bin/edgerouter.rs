@@ -173,7 +173,14 @@ async fn serve(config: Config, shutdown: Shutdown) -> anyhow::Result<()> {
     let weights_matter = own
         .chain([&config.table])
         .any(|table| !table.policy().ignores_weights());
-    let router = Router::start(config).await?;
+    let router = tokio::select! {
+        biased;
+        reason = shutdown.requested() => {
+            tracing::info!(reason, "ended before it served");
+            return Ok(());
+        }
+        started = Router::start(config) => started?,
+    };
     tracing::info!(
         lambda = %router.lambda_address(),
         tables = %router.table_address(),

@@ -2,7 +2,9 @@
 
 use std::process::Output;
 
+use crate::support::config;
 use assert_cmd::cargo::CommandCargoExt as _;
+use edge_broker::Router;
 
 const BROKERS: [&str; 2] = ["edgerouter", "edgedispatcher"];
 
@@ -58,5 +60,32 @@ fn limits_with_which_nobody_could_be_served_are_refused() {
             );
         }
         fine(&[&format!("LIMITS__{key}={most}")]);
+    }
+}
+
+#[test]
+fn no_more_entries_are_made_up_than_the_tables_may_have() {
+    let lambdas = |number: u64| format!("FAKE__NUM_LAMBDAS={number}");
+    let destinations = |number: u64| format!("FAKE__NUM_DESTINATIONS={number}");
+    let refused = |number, of_each, problem: &str| {
+        refused(&[&lambdas(number), &destinations(of_each)], problem);
+    };
+    fine(&[&lambdas(1000), &destinations(1000)]);
+    refused(1001, 1000, "fake.num-lambdas: 1001 lambdas with 1000 dest");
+    refused(u64::MAX >> 1, 3, "than tables.max-entries allows, 1000000");
+    refused(1, 65_537, "fake.num-destinations: 65537");
+    refused(10, 0, "fake.num-destinations: 0");
+    refused(0, 10, "fake.num-lambdas: 0");
+}
+
+#[tokio::test]
+async fn a_start_that_takes_long_can_be_given_up() {
+    let mut many = config();
+    many.fake.num_lambdas = 50_000;
+    many.fake.num_destinations = 1;
+    tokio::select! {
+        biased;
+        _ = Router::start(many) => panic!("nobody else had a turn"),
+        () = tokio::task::yield_now() => {}
     }
 }
