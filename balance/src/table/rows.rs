@@ -38,15 +38,14 @@ pub struct TableEntry {
 #[derive(Clone, Copy, Debug)]
 pub struct Rows<'a>(pub &'a [TableEntry]);
 
+/// What follows a longer name is out of line. A formatter takes no width beyond 65535.
+const WIDEST: usize = 1024;
+
 impl fmt::Display for Rows<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let weights: Vec<String> = self.0.iter().map(|entry| general(entry.weight)).collect();
-        let lambda_width = self
-            .0
-            .iter()
-            .map(|entry| entry.lambda.len())
-            .max()
-            .unwrap_or(0);
+        let lengths = self.0.iter().map(|entry| entry.lambda.len());
+        let lambda_width = lengths.max().unwrap_or(0).min(WIDEST);
         let weight_width = weights.iter().map(String::len).max().unwrap_or(0);
         let mut above = None;
         for (entry, weight) in self.0.iter().zip(&weights) {
@@ -54,7 +53,7 @@ impl fmt::Display for Rows<'_> {
             above = Some(&entry.lambda);
             let lambda = if repeated { "" } else { &entry.lambda };
             // Width counts bytes, as there; the formatter's own padding would count characters.
-            let indent = lambda_width - lambda.len();
+            let indent = lambda_width.saturating_sub(lambda.len());
             write!(
                 f,
                 "{lambda}{:indent$} [{weight:weight_width$}] {}",
@@ -151,5 +150,20 @@ mod tests {
         };
         let text = Rows(&[entry("a"), entry("\u{e9}\u{e9}")]).to_string();
         assert_eq!(text, "a    [1] d\n\u{e9}\u{e9} [1] d\n");
+    }
+
+    #[test]
+    fn a_name_of_any_length_can_be_printed() {
+        let entry = |lambda: String| TableEntry {
+            lambda,
+            destination: "a:1".to_owned(),
+            weight: 1.0,
+            is_final: false,
+            owner: Owner::NOBODY,
+        };
+        let rows = Rows(&[entry("f".to_owned()), entry("g".repeat(70_000))]).to_string();
+        let lines: Vec<_> = rows.lines().collect();
+        assert_eq!(lines[0], format!("f{} [1] a:1", " ".repeat(WIDEST - 1)));
+        assert_eq!(lines[1], format!("{} [1] a:1", "g".repeat(70_000)));
     }
 }

@@ -26,20 +26,15 @@ struct Flags {
     /// or remove a destination of a lambda
     #[arg(long, value_enum, default_value = "dump")]
     action: Action,
-    /// The lambda, for change and remove
-    #[arg(long, value_name = "NAME", default_value = "clambda0")]
-    lambda: String,
-    /// The destination, for change and remove
-    #[arg(long, value_name = "HOST:PORT", default_value = "localhost:6473")]
-    destination: String,
-    /// The weight, for change
-    #[arg(
-        long,
-        value_name = "COST",
-        default_value_t = 1.0,
-        allow_negative_numbers = true
-    )]
-    weight: f32,
+    /// The lambda, for change and remove [default: clambda0]
+    #[arg(long, value_name = "NAME")]
+    lambda: Option<String>,
+    /// The destination, for change and remove [default: localhost:6473]
+    #[arg(long, value_name = "HOST:PORT")]
+    destination: Option<String>,
+    /// The weight, for change [default: 1]
+    #[arg(long, value_name = "COST", allow_negative_numbers = true)]
+    weight: Option<f32>,
     /// The destination executes the lambda itself, for change
     #[arg(long = "final")]
     is_final: bool,
@@ -55,13 +50,55 @@ struct Flags {
     secure: bool,
 }
 
-#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+impl Flags {
+    /// Refuses options that the action has no use for: whoever gives a lambda to flush, say, does not
+    /// want all others to go, too.
+    fn check(&self) -> Result<(), UsageError> {
+        use Action::{Change, Dump, Remove};
+        let options: [(_, _, &[Action]); 6] = [
+            ("--lambda", self.lambda.is_some(), &[Change, Remove]),
+            (
+                "--destination",
+                self.destination.is_some(),
+                &[Change, Remove],
+            ),
+            ("--weight", self.weight.is_some(), &[Change]),
+            ("--final", self.is_final, &[Change]),
+            ("--owner", self.owner.is_some(), &[Change, Remove]),
+            ("--show-owners", self.show_owners, &[Dump]),
+        ];
+        for (option, is_given, actions) in options {
+            if is_given && !actions.contains(&self.action) {
+                let actions: Vec<_> = actions.iter().map(|action| action.name()).collect();
+                let actions = actions.join(" and ");
+                return Err(UsageError(format!(
+                    "{option} is for --action {actions} only"
+                )));
+            }
+        }
+        Ok(())
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 enum Action {
     Dump,
     Reset,
     Flush,
     Change,
     Remove,
+}
+
+impl Action {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Dump => "dump",
+            Self::Reset => "reset",
+            Self::Flush => "flush",
+            Self::Change => "change",
+            Self::Remove => "remove",
+        }
+    }
 }
 
 const REFERENCE_OPTIONS: &[&str] = &[
@@ -80,6 +117,10 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 const PAGE: u32 = 10_000;
 /// Largest page accepted; a router that knows no pages sends its whole table.
 const MAX_PAGE_BYTES: usize = 256 << 20;
+/// No router holds more entries, whatever it says.
+const MOST_ENTRIES: u64 = 100_000_000;
+/// What the names in a table may add up to.
+const MOST_NAME_BYTES: usize = 4 << 30;
 
 fn main() -> ExitCode {
     run(|| {
@@ -92,10 +133,7 @@ fn main() -> ExitCode {
 }
 
 async fn execute(flags: &Flags) -> anyhow::Result<()> {
-    if flags.owner.is_some() && !matches!(flags.action, Action::Change | Action::Remove) {
-        let problem = "--owner is for --action change and remove only";
-        return Err(UsageError(problem.to_owned()).into());
-    }
+    flags.check()?;
     let endpoint: Endpoint = flags
         .server_endpoint
         .parse()
@@ -128,11 +166,12 @@ fn operation(flags: &Flags, action: Operation) -> EdgeRouterConf {
     if action == Operation::Flush {
         return EdgeRouterConf::default();
     }
+    let destination = flags.destination.as_deref();
     EdgeRouterConf {
         action: action as i32,
-        lambda: flags.lambda.clone(),
-        destination: flags.destination.clone(),
-        weight: flags.weight,
+        lambda: flags.lambda.as_deref().unwrap_or("clambda0").to_owned(),
+        destination: destination.unwrap_or("localhost:6473").to_owned(),
+        weight: flags.weight.unwrap_or(1.0),
         r#final: flags.is_final,
         owner: flags.owner.clone().unwrap_or_default(),
         ..EdgeRouterConf::default()
@@ -222,8 +261,13 @@ async fn tables(router: &mut EdgeRouterClient<Channel>) -> anyhow::Result<Vec<Ve
     Ok(tables)
 }
 
+fn names((entry, _): &Owned) -> (&str, &str) {
+    (&entry.lambda, &entry.destination)
+}
+
 async fn table(router: &mut EdgeRouterClient<Channel>, id: u32) -> anyhow::Result<Vec<Owned>> {
-    let mut entries = Vec::new();
+    let mut entries: Vec<Owned> = Vec::new();
+    let mut name_bytes = 0;
     loop {
         let offset = entries.len() as u64;
         let page = TableId {
@@ -236,7 +280,12 @@ async fn table(router: &mut EdgeRouterClient<Channel>, id: u32) -> anyhow::Resul
             .await
             .map_err(|status| failed(&status))?
             .into_inner();
-        let received = page.entries.len();
+        anyhow::ensure!(
+            page.total <= MOST_ENTRIES,
+            "{} entries are more than any router has",
+            page.total
+        );
+        let (received, before) = (page.entries.len(), entries.len());
         entries.extend(page.entries.into_iter().map(|entry| {
             let shown = TableEntry {
                 lambda: entry.lambda,
@@ -247,6 +296,21 @@ async fn table(router: &mut EdgeRouterClient<Channel>, id: u32) -> anyhow::Resul
             };
             (shown, entry.owner)
         }));
+        let (known, new) = entries.split_at(before);
+        let bytes =
+            |(entry, owner): &Owned| entry.lambda.len() + entry.destination.len() + owner.len();
+        name_bytes += new.iter().map(bytes).sum::<usize>();
+        anyhow::ensure!(
+            name_bytes <= MOST_NAME_BYTES,
+            "the names of the table are more than {MOST_NAME_BYTES} bytes"
+        );
+        let is_repeated = received > 0
+            && known.len() >= received
+            && known[before - received..]
+                .iter()
+                .map(names)
+                .eq(new.iter().map(names));
+        anyhow::ensure!(!is_repeated, "it sends the same page of its table again");
         // No total: a router that knows no pages and has sent everything.
         if page.total == 0 || received == 0 || entries.len() as u64 >= page.total {
             return Ok(entries);

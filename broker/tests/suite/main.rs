@@ -18,4 +18,5 @@ mod reports;
 mod secure;
 mod signals;
 mod support;
+mod table_client;
 mod tables;

@@ -1,0 +1,106 @@
+//! What `forwardingtableclient` refuses, on the command line and of a router that lies.
+
+use std::num::NonZeroUsize;
+use std::process::Output;
+use std::sync::Arc;
+
+use assert_cmd::cargo::CommandCargoExt as _;
+use edge_proto::rpc::edge_router_server::{EdgeRouter, EdgeRouterServer};
+use edge_proto::rpc::{
+    EdgeRouterConf, ForwardingTable, NumTables, Return, TableId, Void, forwarding_table,
+};
+use edge_transport::{Cores, Listener, Server, ServerHandle};
+use tonic::service::Routes;
+use tonic::{Request, Response, Status};
+
+/// Answers with the same page whatever is asked for.
+struct Liar(ForwardingTable);
+
+#[tonic::async_trait]
+impl EdgeRouter for Liar {
+    async fn configure(&self, _: Request<EdgeRouterConf>) -> Result<Response<Return>, Status> {
+        Err(Status::unimplemented("it only lies"))
+    }
+
+    async fn get_table(&self, _: Request<TableId>) -> Result<Response<ForwardingTable>, Status> {
+        Ok(Response::new(self.0.clone()))
+    }
+
+    async fn get_num_tables(&self, _: Request<Void>) -> Result<Response<NumTables>, Status> {
+        Ok(Response::new(NumTables { value: 1 }))
+    }
+}
+
+fn liar(lambdas: &[&str], total: u64) -> (ServerHandle, Arc<Cores>) {
+    let entry = |lambda: &&str| forwarding_table::Entry {
+        lambda: (*lambda).to_owned(),
+        destination: "10.0.0.1:1".to_owned(),
+        weight: 1.0,
+        ..forwarding_table::Entry::default()
+    };
+    let table = ForwardingTable {
+        entries: lambdas.iter().map(entry).collect(),
+        total,
+        ..ForwardingTable::default()
+    };
+    let cores = Arc::new(Cores::start("liar", NonZeroUsize::MIN).unwrap());
+    let listener = Listener::bind(&"127.0.0.1:0".parse().unwrap()).unwrap();
+    let routes = Routes::new(EdgeRouterServer::new(Liar(table)));
+    (Server::new(routes).serve(listener, &cores), cores)
+}
+
+fn client(arguments: &[&str]) -> Output {
+    std::process::Command::cargo_bin("forwardingtableclient")
+        .unwrap()
+        .args(arguments)
+        .output()
+        .unwrap()
+}
+
+async fn dumped(lambdas: &[&str], total: u64) -> (Option<i32>, String, String) {
+    let (server, _cores) = liar(lambdas, total);
+    let address = server.local_addr().to_string();
+    let output = tokio::task::spawn_blocking(move || client(&["--server-endpoint", &address]));
+    let output = output.await.unwrap();
+    server.kill().await;
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    let code = output.status.code();
+    (code, text(output.stdout), text(output.stderr))
+}
+
+#[tokio::test]
+async fn a_table_without_end_is_not_read() {
+    let (code, _, stderr) = dumped(&["f", "g"], 1 << 63).await;
+    assert_eq!(code, Some(1), "{stderr}");
+    assert!(stderr.contains("more than any router has"), "{stderr}");
+    let (code, _, stderr) = dumped(&["f", "g"], 50_000_000).await;
+    assert_eq!(code, Some(1), "{stderr}");
+    assert!(stderr.contains("the same page"), "{stderr}");
+}
+
+#[tokio::test]
+async fn a_name_of_any_length_is_shown() {
+    let long = "g".repeat(70_000);
+    let (code, stdout, stderr) = dumped(&["f", &long], 2).await;
+    assert_eq!(code, Some(0), "{stderr}");
+    assert!(stdout.contains(&long));
+}
+
+#[test]
+fn an_option_that_the_action_has_no_use_for_is_refused() {
+    for (action, option, value) in [
+        ("dump", "--weight", Some("3")),
+        ("dump", "--owner", Some("me")),
+        ("reset", "--destination", Some("a:1")),
+        ("flush", "--lambda", Some("f")),
+        ("remove", "--final", None),
+        ("change", "--show-owners", None),
+    ] {
+        let arguments = ["--action", action, option].into_iter().chain(value);
+        let output = client(&arguments.collect::<Vec<_>>());
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{action} {option}: {stderr}");
+        let problem = format!("{option} is for --action ");
+        assert!(stderr.contains(&problem), "{action} {option}: {stderr}");
+    }
+}
