@@ -13,7 +13,7 @@ use edge_daemon::lifecycle::Shutdown;
 use edge_daemon::{UsageError, log, signals};
 
 use self::flags::{Flags, REFERENCE_OPTIONS};
-use crate::config::{CHAIN_CONF, CLIENT_CONF, Config, DAG_CONF, Output, STDOUT};
+use crate::config::{CHAIN_CONF, CLIENT_CONF, Config, DAG_CONF, Output, STDOUT, is_stdout};
 use crate::load::{self, Progress, RunError};
 use crate::report::{Mode, Report};
 
@@ -27,8 +27,8 @@ const CLOSED_LOOP: [&str; 3] = ["num-threads", "inter-request-time", "inter-requ
 /// standard error, because standard output has the lines of the answers.
 ///
 /// # Errors
-/// Wrong usage or configuration; a run that could not take place; and a run
-/// in which no request succeeded. [`edge_daemon::run`] turns them into exit
+/// Wrong usage or configuration; a run that could not take place; lines that
+/// could not be written; and a run in which no request succeeded. [`edge_daemon::run`] turns them into exit
 /// codes.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> anyhow::Result<()> {
     let flags: Flags = cli::parse(arguments, REFERENCE_OPTIONS)?;
@@ -45,13 +45,28 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> anyhow::Result<()>
     let config = with_lines(loaded.config);
     let shutdown = Shutdown::new();
     signals::install(&shutdown)?;
-    let report = tokio::runtime::Builder::new_current_thread()
+    let ended = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?
-        .block_on(load::run(&config, &shutdown, Progress::Terminal))
-        .map_err(blame)?;
-    print(&report, config.output)?;
-    verdict(&report)
+        .block_on(load::run(&config, &shutdown, Progress::Terminal));
+    match ended {
+        Ok(report) => {
+            print(&report, config.output, StandardOutput::Works)?;
+            verdict(&report)
+        }
+        Err(RunError::Unwritten { source, report }) => {
+            let lines = config.output_file.as_deref();
+            let stdout = if lines.is_some_and(is_stdout) {
+                StandardOutput::Fails
+            } else {
+                StandardOutput::Works
+            };
+            // That the lines are missing is the worse news, should this fail as well.
+            let _ = print(&report, config.output, stdout);
+            Err(source.into())
+        }
+        Err(error) => Err(blame(error)),
+    }
 }
 
 fn configuration(flags: &Flags) -> anyhow::Result<Loaded<Config>> {
@@ -101,11 +116,22 @@ fn blame(error: RunError) -> anyhow::Error {
     }
 }
 
-fn print(report: &Report, output: Output) -> anyhow::Result<()> {
-    let printed = match (output, report.mode) {
-        (Output::Json, _) => writeln!(std::io::stdout(), "{}", report.to_json()),
-        (Output::Text, Mode::Open { .. }) => write!(std::io::stdout(), "{}", report.to_text()),
-        (Output::Text, Mode::Closed { .. }) => write!(std::io::stderr(), "{}", report.to_text()),
+/// Whether something can be written to standard output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum StandardOutput {
+    Works,
+    Fails,
+}
+
+fn print(report: &Report, output: Output, stdout: StandardOutput) -> anyhow::Result<()> {
+    let (text, wanted) = match output {
+        Output::Json => (report.to_json() + "\n", true),
+        Output::Text => (report.to_text(), matches!(report.mode, Mode::Open { .. })),
+    };
+    let printed = if wanted && stdout == StandardOutput::Works {
+        std::io::stdout().write_all(text.as_bytes())
+    } else {
+        std::io::stderr().write_all(text.as_bytes())
     };
     match printed {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),

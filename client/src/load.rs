@@ -67,9 +67,17 @@ pub enum RunError {
         /// Why.
         source: io::Error,
     },
-    /// Lines cannot be written.
+    /// Lines cannot be written anywhere: nothing was sent.
     #[error(transparent)]
     Output(#[from] OutputError),
+    /// Lines could not be written to the end. Nothing else is missing.
+    #[error("{source}")]
+    Unwritten {
+        /// Why.
+        source: OutputError,
+        /// What became of the requests.
+        report: Box<Report>,
+    },
     /// The operating system refuses threads or timers.
     #[error("cannot run the load generator")]
     System(#[from] io::Error),
@@ -80,7 +88,8 @@ pub enum RunError {
 /// time-outs allow, once shutdown is requested for [`LAST_WAIT`].
 ///
 /// # Errors
-/// If the run could not take place. Requests that fail are part of the report.
+/// If the run could not take place, or its lines not be written. Requests that fail are part of
+/// the report.
 pub async fn run(
     config: &Config,
     shutdown: &Shutdown,
@@ -161,18 +170,26 @@ pub async fn run(
     if let Some(callbacks) = callbacks {
         callbacks.stop().await;
     }
-    if let Some(writer) = writer {
-        writer.finish(patience(shutdown.clone())).await?;
-    }
+    let written = match writer {
+        Some(writer) => writer.finish(patience(shutdown.clone())).await,
+        None => Ok(()),
+    };
     let mut tally = Tally::default();
     for recorder in &recorders {
         tally.merge(&recorder.lock());
     }
-    Ok(Report {
+    let report = Report {
         mode,
         elapsed: end.max(tally.last_answer),
         tally,
-    })
+    };
+    match written {
+        Ok(()) => Ok(report),
+        Err(source) => Err(RunError::Unwritten {
+            source,
+            report: Box::new(report),
+        }),
+    }
 }
 
 /// Asks the ETSI MEC server, if there is one, where the lambda is.

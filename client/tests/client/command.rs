@@ -358,10 +358,28 @@ fn a_run_whose_output_nobody_reads_ends_when_it_is_asked_to() {
     wait_until("the run has ended", || child.try_wait().unwrap().is_some());
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(1));
-    let message = "cannot write to -: nobody reads it";
-    assert!(
-        text(&output.stderr).contains(message),
-        "{}",
-        text(&output.stderr)
-    );
+    let errors = text(&output.stderr);
+    for part in ["requests      ", "cannot write to -: nobody reads it"] {
+        assert!(errors.contains(part), "{part:?} is not in:\n{errors}");
+    }
+}
+
+#[test]
+fn lines_that_cannot_be_written_cost_no_figures() {
+    let computer = Computer::echo(Duration::ZERO);
+    let endpoint = computer.endpoint().to_string();
+    let common = ["--server", &endpoint, "--max-requests", "3"];
+    for (mode, summary) in [
+        (&["--output", "json"][..], "\"sent\":"),
+        (&["--rate", "1000"], "requests      "),
+    ] {
+        let output_file = ["--output-file", "/dev/full"];
+        let output = run(&[&common[..], &output_file, mode].concat());
+        let errors = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{errors}");
+        let message = "cannot write to /dev/full: No space left";
+        assert!(errors.contains(message), "{errors}");
+        let printed = text(&output.stdout);
+        assert!(printed.contains(summary), "{printed}");
+    }
 }
