@@ -1,5 +1,6 @@
 //! What a run of the load generator is to do.
 
+mod effects;
 mod workflow;
 
 use std::num::{NonZeroU64, NonZeroUsize};
@@ -261,6 +262,7 @@ impl Config {
         self.validate_requests()?;
         self.validate_generation()?;
         self.validate_plan()?;
+        self.validate_effects()?;
         let stdout = self.output_file.as_deref().is_some_and(is_stdout);
         require(
             "output-file",

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, anyhow};
 use edge_daemon::cli;
-use edge_daemon::layers::{Layers, Loaded, Origin};
+use edge_daemon::layers::{Layers, Loaded};
 use edge_daemon::lifecycle::Shutdown;
 use edge_daemon::{UsageError, log, signals};
 
@@ -16,10 +16,6 @@ use self::flags::{Flags, REFERENCE_OPTIONS};
 use crate::config::{CHAIN_CONF, CLIENT_CONF, Config, DAG_CONF, Output, STDOUT, is_stdout};
 use crate::load::{self, Progress, RunError};
 use crate::report::{Mode, Report};
-
-/// Keys that only an open loop, and only a closed loop, has a use for.
-const OPEN_LOOP: [&str; 2] = ["arrivals", "max-outstanding"];
-const CLOSED_LOOP: [&str; 3] = ["num-threads", "inter-request-time", "inter-request-type"];
 
 /// Runs the program with its `arguments`, its own name first.
 ///
@@ -79,24 +75,11 @@ fn configuration(flags: &Flags) -> anyhow::Result<Loaded<Config>> {
     if let Err(problem) = loaded.config.validate() {
         return Err(loaded.invalid(problem.key, problem.problem).into());
     }
-    if loaded.config.etsi.api_root.is_some() && loaded.origin("server-endpoints") != Origin::Default
-    {
+    let endpoints = &loaded.config.server_endpoints;
+    if loaded.config.etsi.api_root.is_some() && *endpoints != Config::default().server_endpoints {
         eprintln!("warning: server-endpoints has no effect: the ETSI MEC server says where to go");
     }
-    let (useless, remedy) = match loaded.config.rate {
-        Some(_) => (
-            &CLOSED_LOOP[..],
-            "it is for a closed loop; leave `rate` away",
-        ),
-        None => (&OPEN_LOOP[..], "it is for an open loop; give a `rate`"),
-    };
-    match useless
-        .iter()
-        .find(|key| loaded.origin(key) != Origin::Default)
-    {
-        Some(key) => Err(loaded.invalid(key, remedy).into()),
-        None => Ok(loaded),
-    }
+    Ok(loaded)
 }
 
 /// Lines go to standard output unless the summary does.

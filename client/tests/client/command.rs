@@ -272,6 +272,31 @@ fn the_example_configuration_is_valid_and_flags_override_it() {
 }
 
 #[test]
+fn a_printed_configuration_can_be_read_back() {
+    let example = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/client.toml");
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("printed.toml");
+    for arguments in [
+        &[][..],
+        &["--conf", example],
+        &["--rate", "5", "--arrivals", "poisson"],
+        &["--num-threads", "3", "--inter-request-time", "1s"],
+        &["--content", "text", "--duration", "90"],
+        &["--output-file", "lines", "--append"],
+        &["--client-conf", "type=quic,congestion=bbr,persistence=0.5"],
+        &["--etsi-api-root", "http://127.0.0.1:6500"],
+        &["--chain-conf", "type=make-template"],
+    ] {
+        let printed = run(&[arguments, &["--print-config"]].concat());
+        assert_eq!(printed.status.code(), Some(0), "{arguments:?}");
+        std::fs::write(&path, &printed.stdout).unwrap();
+        let again = run(&["--conf", path.to_str().unwrap(), "--print-config"]);
+        assert_eq!(text(&again.stderr), "", "{arguments:?}");
+        assert_eq!(text(&again.stdout), text(&printed.stdout));
+    }
+}
+
+#[test]
 fn a_redirected_file_keeps_what_was_in_it() {
     let computer = Computer::echo(Duration::ZERO);
     let endpoint = computer.endpoint().to_string();
