@@ -16,6 +16,7 @@ use self::flags::{Flags, REFERENCE_OPTIONS};
 use crate::config::{CHAIN_CONF, CLIENT_CONF, Config, DAG_CONF, Output, STDOUT, is_stdout};
 use crate::load::{self, Progress, RunError};
 use crate::report::{Mode, Report};
+use crate::shown::shown;
 
 /// Runs the program with its `arguments`, its own name first.
 ///
@@ -95,6 +96,10 @@ fn with_lines(mut config: Config) -> Config {
 fn blame(error: RunError) -> anyhow::Error {
     match error {
         RunError::Config(_) | RunError::Tls(_) => UsageError(error.to_string()).into(),
+        // They quote what servers say.
+        RunError::States(_) | RunError::Etsi(_) => {
+            anyhow!("{}", shown(&format!("{:#}", anyhow::Error::from(error))))
+        }
         other => other.into(),
     }
 }

@@ -1,5 +1,6 @@
 //! One line per answer, in the columns of the C++ reference.
 
+use std::borrow::Cow;
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -12,6 +13,7 @@ use tokio::sync::oneshot;
 
 use crate::config::{Config, is_stdout};
 use crate::number::general;
+use crate::shown::shown;
 
 /// A file that lines cannot be written to.
 #[derive(Debug, thiserror::Error)]
@@ -144,8 +146,9 @@ pub(crate) const NOBODY: &str = "-";
 /// <latency, s> <load of the last second, %> <responder> <lambda> <hops>`, with
 /// six significant digits. An answer without a responder, as computers give it
 /// to clients that call them directly and as several functions amount to it,
-/// shows `-` there. Chains and graphs have the names of their functions, joined
-/// with `-`, in place of the lambda.
+/// shows `-` there; what one says of itself shows without blanks and control
+/// characters, so that it stays one column of one line. Chains and graphs have
+/// the names of their functions, joined with `-`, in place of the lambda.
 pub(crate) fn line(
     at: Duration,
     latency: Duration,
@@ -158,8 +161,8 @@ pub(crate) fn line(
         Columns::Prediction => f64::from(response.ptime) / 1e3,
     };
     let responder = match response.responder.as_str() {
-        "" => NOBODY,
-        named => named,
+        "" => NOBODY.into(),
+        named => column(named),
     };
     format!(
         "{} {} {} {responder} {lambda} {}\n",
@@ -168,6 +171,14 @@ pub(crate) fn line(
         response.load1,
         response.hops,
     )
+}
+
+/// `text` without what separates columns and lines.
+fn column(text: &str) -> Cow<'_, str> {
+    if text.contains(' ') {
+        return Cow::Owned(shown(&text.replace(' ', "\\u{20}")).into_owned());
+    }
+    shown(text)
 }
 
 #[cfg(test)]
@@ -199,6 +210,23 @@ mod tests {
             of("", Columns::Prediction),
             "1.11078 0.25 42 - clambda0 2\n"
         );
+    }
+
+    #[test]
+    fn a_responder_is_one_column_of_one_line() {
+        let of = |responder: &str| {
+            let (at, latency) = (Duration::ZERO, Duration::ZERO);
+            line(at, latency, &response(responder), "l", Columns::Latency)
+        };
+        assert_eq!(
+            of("evil\n0 0 fake:1\x1b[31m"),
+            "0 0 42 evil\\n0\\u{20}0\\u{20}fake:1\\u{1b}[31m l 2\n"
+        );
+        for long in ["x", " ", "\x1b"].map(|part| part.repeat(100_000)) {
+            let line = of(&long);
+            assert!(line.len() < 350, "{}", line.len());
+            assert_eq!(line.split(' ').count(), 6);
+        }
     }
 
     #[tokio::test]

@@ -167,6 +167,22 @@ mod tests {
     }
 
     #[test]
+    fn examples_are_fit_to_be_shown() {
+        let recorder = recorder();
+        let response = Box::new(edge_proto::rpc::LambdaResponse {
+            retcode: "\x1b[2J".to_owned() + &"x".repeat(40_000),
+            ..Default::default()
+        });
+        let outcome = edge_proto::rpc::Outcome::Overloaded;
+        let error = RequestError::Retcode { outcome, response };
+        recorder.sent(Instant::now()).failed(&error);
+        let tally = recorder.lock();
+        let example = &tally.errors[&error.kind()].example;
+        assert!(example.starts_with("\\u{1b}[2Jxxx"), "{example}");
+        assert!(example.len() <= 300, "{}", example.len());
+    }
+
+    #[test]
     fn what_it_is_too_late_for_is_an_overrun_of_the_second_in_which_it_was_due() {
         let recorder = recorder();
         let start = recorder.start;

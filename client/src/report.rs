@@ -64,7 +64,7 @@ impl Report {
     /// | `sent` | requests that were due; always `ok` + `errors` |
     /// | `ok` | requests answered with "OK" |
     /// | `errors` | requests that failed |
-    /// | `errors_by_kind` | object: kind (`connect`, `deadline`, `retcode:not-found`, …) to `count` and an `example` |
+    /// | `errors_by_kind` | object: kind (`connect`, `deadline`, `retcode:not-found`, …) to `count` and an `example`, which is cut if it is long |
     /// | `elapsed_s` | [`elapsed`](Self::elapsed) |
     /// | `rate_asked` | requests per second asked for; null in a closed loop |
     /// | `rate_reached` | answers "OK" per second |

@@ -46,7 +46,7 @@ pub struct Tally {
 pub struct Failures {
     /// How many.
     pub count: u64,
-    /// What the first one said.
+    /// What the first one said, without control characters and of 300 bytes at the most.
     pub example: String,
 }
 
@@ -132,7 +132,7 @@ impl Tally {
     pub(crate) fn fail(&mut self, kind: ErrorKind, count: u64, example: impl FnOnce() -> String) {
         let failures = self.errors.entry(kind).or_insert_with(|| Failures {
             count: 0,
-            example: example(),
+            example: shown(&example()).into_owned(),
         });
         failures.count += count;
     }

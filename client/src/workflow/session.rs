@@ -8,6 +8,7 @@ use edge_proto::rpc::{LambdaRequest, LambdaResponse, State};
 
 use super::walk::Walk;
 use super::{Plan, RemoteStates, StatesError};
+use crate::shown::shown;
 use crate::{Answer, Caller, RequestError};
 
 /// A plan and its states, wherever they are by now.
@@ -101,6 +102,7 @@ impl Session {
             && self.remote.is_some()
             && let Err(error) = self.put(timeout).await
         {
+            let error = shown(&error.to_string()).into_owned();
             tracing::warn!(%error, "states are lost");
         }
         result.map(|response| Answer { response, latency })
