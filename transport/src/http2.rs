@@ -27,6 +27,7 @@ mod tests;
 
 pub use connection::{Config, Connection};
 pub(crate) use connection::{Event, Failure, Gone, Incoming, Signs};
+pub(crate) use fields::Mark;
 pub use fields::{Field, Fields};
 pub use frame::{HEAD, Head, Kind, MAX_PAYLOAD, PREFACE};
 pub(crate) use output::no_slices;

@@ -14,6 +14,17 @@ pub struct Fields {
     is_malformed: bool,
 }
 
+/// How far fields have been added.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Mark {
+    text: usize,
+    places: usize,
+    size: usize,
+    pseudo: u8,
+    has_regular: bool,
+    is_malformed: bool,
+}
+
 #[derive(Debug, Clone, Copy)]
 struct Place {
     kind: Name,
@@ -50,6 +61,28 @@ impl Fields {
         self.pseudo = 0;
         self.has_regular = false;
         self.is_malformed = false;
+    }
+
+    /// What has been added so far.
+    pub(crate) fn mark(&self) -> Mark {
+        Mark {
+            text: self.text.len(),
+            places: self.places.len(),
+            size: self.size,
+            pseudo: self.pseudo,
+            has_regular: self.has_regular,
+            is_malformed: self.is_malformed,
+        }
+    }
+
+    /// Forgets what has been added since.
+    pub(crate) fn back_to(&mut self, mark: Mark) {
+        self.text.truncate(mark.text);
+        self.places.truncate(mark.places);
+        self.size = mark.size;
+        self.pseudo = mark.pseudo;
+        self.has_regular = mark.has_regular;
+        self.is_malformed = mark.is_malformed;
     }
 
     /// The fields.

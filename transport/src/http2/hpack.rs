@@ -12,5 +12,5 @@ mod tests;
 pub use decoder::{Decoder, Malformed};
 pub(super) use encoder::{Encoder, Template};
 pub use names::Name;
-pub(crate) use names::is_valid;
+pub(crate) use names::{is_valid, is_valid_value};
 pub(crate) use table::{Known, OVERHEAD};

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::{Request, StatusCode};
-use quinn::VarInt;
+use quinn::{RecvStream, SendStream, VarInt};
 use tonic::Status;
 
 use super::super::unheard::Stream;
@@ -13,7 +13,7 @@ use super::super::{until, within};
 use super::arriving::Arriving;
 use super::server::{Other, Place};
 use super::streams::{Broken, Piece, Receiving, Sending};
-use super::{code, other, say};
+use super::{code, most_in_a_frame, other, say};
 use crate::http2::hpack::Name;
 use crate::http2::{Fields, head};
 use crate::{DEFAULT_DEADLINE, LambdaCall, LambdaReply, LambdaService, Metadata, timeout};
@@ -58,10 +58,14 @@ enum Answer {
 /// Reads, executes and answers the request of one stream.
 pub(super) async fn answer<S: LambdaService>(
     place: Arc<Place<S>>,
-    mut sending: Sending,
-    mut receiving: Receiving,
+    send: SendStream,
+    receive: RecvStream,
     now: Instant,
 ) -> End {
+    let mut sending = Sending::new(send, code::INTERNAL_ERROR);
+    let most = most_in_a_frame(place.shared.server.limits.max_header_bytes);
+    // Whoever has been answered need not say the rest (RFC 9114, section 4.1).
+    let mut receiving = Receiving::new(receive, code::NO_ERROR, most);
     let working = place.work(&mut receiving, now);
     let mut pieces = match sending.unless_stopped(working).await {
         Some(Ok(Answer::Lambda(Ok(reply)))) => say::reply(reply, place.said.max_field_section()),

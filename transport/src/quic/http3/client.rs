@@ -38,7 +38,7 @@ pub(crate) struct Http3 {
     since: Instant,
     asking: Asking,
     held: Held,
-    room: Room,
+    room: Box<Room>,
     max_message: usize,
     max_frame: u64,
 }
@@ -99,7 +99,7 @@ impl Http3 {
             since: Instant::now(),
             asking: Asking::new(endpoint),
             held: Held::new(limits),
-            room: Room::new(max_header_bytes),
+            room: Box::new(Room::new(max_header_bytes)),
             max_message: limits.max_message_bytes,
             max_frame: most_in_a_frame(max_header_bytes),
         })

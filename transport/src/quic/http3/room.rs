@@ -3,7 +3,7 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::code::{self, Fault};
-use super::qpack::Decoder;
+use super::qpack::Alike;
 use super::streams::Broken;
 use crate::http2::Fields;
 
@@ -12,15 +12,22 @@ const UNREADABLE: Fault = Fault::new(
     "header fields cannot be read",
 );
 
-/// Room for the fields of one section at a time.
+/// Room for the fields of one section at a time, and beside it for those behind a message. Each of them
+/// is much like the one before it, of whatever stream.
 #[derive(Debug)]
-pub(super) struct Room(Mutex<(Decoder, Fields)>);
+pub(super) struct Room {
+    heads: Mutex<Alike>,
+    trailers: Mutex<Alike>,
+}
 
 impl Room {
     /// For sections of so many bytes.
     pub(super) fn new(max_header_bytes: u32) -> Self {
-        let fields = Fields::new(max_header_bytes as usize);
-        Self(Mutex::new((Decoder::new(), fields)))
+        let alike = || Mutex::new(Alike::new(max_header_bytes as usize));
+        Self {
+            heads: alike(),
+            trailers: alike(),
+        }
     }
 
     /// Has `read` look at the fields of `section`.
@@ -29,11 +36,8 @@ impl Room {
         section: &[u8],
         read: impl FnOnce(&Fields) -> Result<T, Broken>,
     ) -> Result<T, Broken> {
-        let mut room = self.lock();
-        let (decoder, fields) = &mut *room;
-        fields.clear();
-        decoder.decode(section, fields).map_err(|_| UNREADABLE)?;
-        read(fields)
+        let mut room = lock(&self.heads);
+        read(room.decode(section).map_err(|_| UNREADABLE)?)
     }
 
     /// Has `read` look at the fields behind a message.
@@ -42,17 +46,17 @@ impl Room {
         section: &[u8],
         read: impl FnOnce(&Fields) -> T,
     ) -> Result<T, Broken> {
-        self.fields(section, |fields| {
-            if fields.is_too_large() || fields.is_malformed() || fields.has_pseudo() {
-                return Err(Broken::Malformed(
-                    "what stands behind the message is not allowed",
-                ));
-            }
-            Ok(read(fields))
-        })
+        let mut room = lock(&self.trailers);
+        let fields = room.decode(section).map_err(|_| UNREADABLE)?;
+        if fields.is_too_large() || fields.is_malformed() || fields.has_pseudo() {
+            return Err(Broken::Malformed(
+                "what stands behind the message is not allowed",
+            ));
+        }
+        Ok(read(fields))
     }
+}
 
-    fn lock(&self) -> MutexGuard<'_, (Decoder, Fields)> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+fn lock(room: &Mutex<Alike>) -> MutexGuard<'_, Alike> {
+    room.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -23,9 +23,8 @@ use super::super::unheard::Unheard;
 use super::answer::{End, answer};
 use super::code::{self, Fault};
 use super::control::{self, Said, Side};
+use super::frame;
 use super::room::Room;
-use super::streams::{Receiving, Sending};
-use super::{frame, most_in_a_frame};
 use crate::http2::budget::Budget;
 use crate::polled::Polled;
 use crate::server::{FAREWELL, Shared, number};
@@ -155,8 +154,6 @@ pub(in crate::quic) async fn serve<S: LambdaService>(
 /// Answers requests until the connection has ended.
 async fn requests<S: LambdaService>(place: &Arc<Place<S>>) {
     let connection = &place.connection;
-    let limits = &place.shared.server.limits;
-    let most = most_in_a_frame(limits.max_header_bytes);
     let mut lambdas = Polled::new();
     let mut next = Box::pin(connection.accept_bi());
     let mut seen = Seen::at(connection);
@@ -168,19 +165,17 @@ async fn requests<S: LambdaService>(place: &Arc<Place<S>>) {
                 cx.waker().wake_by_ref();
                 break;
             }
-            let (send, receive) = match next.as_mut().poll(cx) {
+            let (mut send, mut receive) = match next.as_mut().poll(cx) {
                 Poll::Pending => break,
                 Poll::Ready(Ok(stream)) => stream,
                 Poll::Ready(Err(_)) => return Poll::Ready(()),
             };
             next.set(connection.accept_bi());
             let number = send.id().index();
-            let mut sending = Sending::new(send, code::INTERNAL_ERROR);
-            // Whoever has been answered need not say the rest (RFC 9114, section 4.1).
-            let mut receiving = Receiving::new(receive, code::NO_ERROR, most);
             if number >= place.leaves_at.load(Ordering::Relaxed) {
-                sending.cut_off(code::REQUEST_REJECTED);
-                receiving.stop(code::REQUEST_REJECTED);
+                // They fail where the stream has ended, which is all that is asked for.
+                send.reset(code::REQUEST_REJECTED).ok();
+                receive.stop(code::REQUEST_REJECTED).ok();
                 continue;
             }
             place.next.store(number + 1, Ordering::Relaxed);
@@ -189,9 +184,7 @@ async fn requests<S: LambdaService>(place: &Arc<Place<S>>) {
                 Instant::now()
             });
             let number = lambdas.reserve();
-            lambdas.begin(number, 0, || {
-                answer(place.clone(), sending, receiving, now)
-            });
+            lambdas.begin(number, 0, || answer(place.clone(), send, receive, now));
         }
         lambdas.poll();
         for (_, end) in lambdas.answers().drain(..) {

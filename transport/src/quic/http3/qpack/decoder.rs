@@ -3,7 +3,7 @@
 use super::table;
 use crate::http2::Fields;
 use crate::http2::hpack::decoder::string;
-use crate::http2::hpack::{self, Known, Name, integer};
+use crate::http2::hpack::{self, Known, Name, integer, is_valid_value};
 
 /// Why a field section cannot be read. The connection has to end then.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -41,36 +41,57 @@ impl Decoder {
     /// If the section is malformed, or needs a table.
     pub fn decode(&mut self, section: &[u8], fields: &mut Fields) -> Result<(), Malformed> {
         let mut rest = section;
-        if integer::take(&mut rest, 8)? != 0 {
-            return Err(Malformed::NoTable);
-        }
-        let is_negative = rest.first().is_some_and(|first| first & 0x80 != 0);
-        // Nothing is counted from there.
-        integer::take(&mut rest, 7)?;
-        if is_negative {
-            return Err(Malformed::Base);
-        }
+        prefix(&mut rest)?;
         while let Some(&first) = rest.first() {
-            match first {
-                0xc0.. => {
-                    let number = integer::take(&mut rest, 6)?;
-                    fields.add(table::get(number).ok_or(Malformed::Index)?);
-                }
-                0x50..0x60 | 0x70..0x80 => {
-                    let number = integer::take(&mut rest, 4)?;
-                    let Known { kind, name, .. } = table::get(number).ok_or(Malformed::Index)?;
-                    let value = string(&mut rest, 7, &mut self.value)?;
-                    fields.add(Known::of_kind(kind, name, value));
-                }
-                0x20..0x40 => {
-                    let name = string(&mut rest, 3, &mut self.name)?;
-                    let value = string(&mut rest, 7, &mut self.value)?;
-                    fields.add(Known::of_kind(Name::of(name), name, value));
-                }
-                // Fields and names of the dynamic table, before and behind the base.
-                _ => return Err(Malformed::NoTable),
-            }
+            self.field(first, &mut rest, fields)?;
         }
         Ok(())
+    }
+
+    /// Takes one field off the front of `rest`, which begins with `first`.
+    pub(super) fn field(
+        &mut self,
+        first: u8,
+        rest: &mut &[u8],
+        fields: &mut Fields,
+    ) -> Result<(), Malformed> {
+        match first {
+            0xc0.. => {
+                let number = integer::take(rest, 6)?;
+                fields.add(table::get(number).ok_or(Malformed::Index)?);
+            }
+            0x50..0x60 | 0x70..0x80 => {
+                let number = integer::take(rest, 4)?;
+                let known = table::get(number).ok_or(Malformed::Index)?;
+                let value = string(rest, 7, &mut self.value)?;
+                fields.add(Known {
+                    value,
+                    is_valid: is_valid_value(value),
+                    ..known
+                });
+            }
+            0x20..0x40 => {
+                let name = string(rest, 3, &mut self.name)?;
+                let value = string(rest, 7, &mut self.value)?;
+                fields.add(Known::of_kind(Name::of(name), name, value));
+            }
+            // Fields and names of the dynamic table, before and behind the base.
+            _ => return Err(Malformed::NoTable),
+        }
+        Ok(())
+    }
+}
+
+/// Takes what a section begins with off the front of `rest`.
+pub(super) fn prefix(rest: &mut &[u8]) -> Result<(), Malformed> {
+    if integer::take(rest, 8)? != 0 {
+        return Err(Malformed::NoTable);
+    }
+    let is_negative = rest.first().is_some_and(|first| first & 0x80 != 0);
+    // Nothing is counted from there.
+    integer::take(rest, 7)?;
+    match is_negative {
+        true => Err(Malformed::Base),
+        false => Ok(()),
     }
 }

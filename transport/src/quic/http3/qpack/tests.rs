@@ -119,7 +119,7 @@ fn a_field_that_must_never_be_indexed_is_a_field() {
     );
 }
 
-fn any_field() -> impl Strategy<Value = Text> {
+pub(super) fn any_field() -> impl Strategy<Value = Text> {
     let name = prop_oneof![
         Just("content-type".to_owned()),
         Just("grpc-timeout".to_owned()),
