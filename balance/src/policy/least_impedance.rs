@@ -112,7 +112,8 @@ impl Policy for LeastImpedance {
     fn choose(&self, scene: &Scene<'_>, _rng: &mut dyn Rng) -> Option<Choice> {
         let first = match scene.routes {
             Routes::Few(routes) => {
-                let admitted = routes.iter().filter(|route| scene.admits(route));
+                let all = scene.admits_all();
+                let admitted = routes.iter().filter(|route| all || scene.admits(route));
                 // Of equal elements the first one is returned.
                 SharedRoute::clone(admitted.min_by_key(|route| weight(route))?)
             }

@@ -66,7 +66,8 @@ impl Policy for Prequal {
         let known = {
             let mut pool = self.pool();
             pool.forget_old(scene.now);
-            let candidates = pool.ranked(|route| scene.admits(route));
+            let all = scene.admits_all();
+            let candidates = pool.ranked(|route| all || scene.admits(route));
             match candidates.best {
                 Some(best) if candidates.count >= ENOUGH => Some(pool.used(best)),
                 _ => None,

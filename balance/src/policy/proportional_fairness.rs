@@ -1,6 +1,6 @@
 //! Proportional fairness: speed against the rate at which a destination was served so far.
 
-use super::slots::Slots;
+use super::slots::{Slot, Slots};
 use super::{Choice, Policy, Scene};
 use crate::Nanos;
 use crate::route::{Route, SharedRoute};
@@ -100,7 +100,9 @@ fn largest<'a, const FEW: bool>(
 ) -> Option<&'a SharedRoute> {
     let mut best: Option<&SharedRoute> = None;
     let mut largest = f64::NEG_INFINITY;
-    for slot in slots.iter().filter(|slot| scene.admits(&slot.route)) {
+    let all = scene.admits_all();
+    let admits = |slot: &&Slot<Served>| all || scene.admits(&slot.route);
+    for slot in slots.iter().filter(admits) {
         let served = &slot.state;
         // At least a nanosecond, so that counts matter even to picks of the same instant.
         let elapsed = scene.now.since(served.last).max(Nanos(1)).as_secs_f64();

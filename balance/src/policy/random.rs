@@ -5,7 +5,6 @@ use crate::Nanos;
 use crate::route::{Route, SharedRoute};
 use crate::routes::{Change, FEW, Many, Routes};
 use rand::{Rng, RngExt};
-use smallvec::SmallVec;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// Of many destinations, so many are drawn, one after the other, before all are summed up.
@@ -70,7 +69,7 @@ impl Random {
 
     /// No share exceeds the largest, nor this one.
     fn raise(&self, route: &Route) {
-        let share = 1.0 / f64::from(route.weight());
+        let share = whole_share(route);
         // Shares are not negative, so that their bits are in the same order.
         if share.to_bits() > self.largest.load(Relaxed) {
             self.largest.fetch_max(share.to_bits(), Relaxed);
@@ -103,8 +102,14 @@ impl Policy for Random {
     fn choose(&self, scene: &Scene<'_>, rng: &mut dyn Rng) -> Option<Choice> {
         let chosen = match scene.routes {
             Routes::Few(routes) => {
-                let mut shares = SmallVec::<[f64; FEW]>::new();
-                shares.extend(routes.iter().map(|route| share(scene, route)));
+                let mut shares = [0.0; FEW];
+                let shares = &mut shares[..routes.len()];
+                let with_routes = shares.iter_mut().zip(routes);
+                if scene.admits_all() {
+                    with_routes.for_each(|(place, route)| *place = whole_share(route));
+                } else {
+                    with_routes.for_each(|(place, route)| *place = share(scene, route));
+                }
                 let total = shares.iter().sum();
                 &routes[by_share(total, shares.iter().copied(), rng)?]
             }
@@ -134,8 +139,12 @@ impl Policy for Random {
 /// Nothing for those that are no candidates.
 fn share(scene: &Scene<'_>, route: &Route) -> f64 {
     if scene.admits(route) {
-        1.0 / f64::from(route.weight())
+        whole_share(route)
     } else {
         0.0
     }
+}
+
+fn whole_share(route: &Route) -> f64 {
+    1.0 / f64::from(route.weight())
 }

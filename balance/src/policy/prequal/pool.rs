@@ -4,6 +4,7 @@ use super::recent::Recent;
 use crate::Nanos;
 use crate::route::{Route, SharedRoute};
 use crate::routes::Change;
+use std::hint::select_unpredictable;
 use std::sync::atomic::Ordering::Relaxed;
 
 /// Probes that a pool holds.
@@ -61,6 +62,8 @@ impl Whole {
 pub(super) struct Pool {
     probes_per_request: f64,
     probed: Vec<Probed>,
+    /// None of them was answered earlier.
+    none_before: Nanos,
     recent: Recent,
     /// Probes that are kept, and how often each may be used: both follow from the number of routes.
     capacity: usize,
@@ -103,6 +106,7 @@ impl Pool {
         Pool {
             probes_per_request,
             probed: Vec::with_capacity(LARGEST),
+            none_before: Nanos::ZERO,
             recent: Recent::new(),
             capacity: 0,
             reuse: MOST_USES,
@@ -139,8 +143,13 @@ impl Pool {
     }
 
     pub(super) fn forget_old(&mut self, now: Nanos) {
+        if now.since(self.none_before) <= LIFETIME {
+            return;
+        }
         self.probed
             .retain(|probed| now.since(probed.answered) <= LIFETIME);
+        let answered = self.probed.iter().map(|probed| probed.answered);
+        self.none_before = answered.min().unwrap_or(now);
     }
 
     /// The probes to send with this request.
@@ -155,26 +164,29 @@ impl Pool {
     /// The smallest is preferred: cold before hot; the quicker of the cold, of the hot the one with
     /// fewer requests.
     fn rank(&self, probed: &Probed) -> u64 {
-        if self.is_hot(probed) {
-            return 1 << 32 | u64::from(probed.in_flight);
-        }
+        let hot = 1 << 32 | u64::from(probed.in_flight);
         // Times are not negative, so that their bits are in the same order.
-        u64::from(probed.seconds.to_bits())
+        let cold = u64::from(probed.seconds.to_bits());
+        select_unpredictable(self.is_hot(probed), hot, cold)
     }
 
     pub(super) fn ranked(&self, admits: impl Fn(&Route) -> bool) -> Ranked {
-        let (mut best, mut least, mut count) = (None, u64::MAX, 0);
+        let (mut best, mut least, mut count) = (0, u64::MAX, 0);
         for (at, probed) in self.probed.iter().enumerate() {
             if !admits(&probed.route) {
                 continue;
             }
             count += 1;
             let rank = self.rank(probed);
-            if rank < least {
-                (best, least) = (Some(at), rank);
-            }
+            // Nobody can foresee which is preferred.
+            let better = rank < least;
+            best = select_unpredictable(better, at, best);
+            least = select_unpredictable(better, rank, least);
         }
-        Ranked { best, count }
+        Ranked {
+            best: (count > 0).then_some(best),
+            count,
+        }
     }
 
     /// All, the preferred first.
@@ -232,6 +244,7 @@ impl Pool {
             let Some(at) = self.oldest() else { break };
             self.probed.swap_remove(at);
         }
+        self.none_before = self.none_before.min(now);
         let uses = self.uses.next(self.reuse).max(1);
         self.probed.push(Probed {
             route: SharedRoute::clone(route),
