@@ -119,6 +119,7 @@ impl<'a> Engine<'a> {
                 progress(number);
             }
         }
+        self.events.become_rare();
         while self.tally.answered() < count {
             let next = self.events.pop_due(u64::MAX);
             let (at, event) = next.expect("antagonists end, so every request comes to an end too");

@@ -94,7 +94,7 @@ const CROWD: usize = 32;
 /// done before, so that runs repeat, and otherwise of no importance.
 ///
 /// A calendar, after Brown, "Calendar queues: a fast O(1) priority queue implementation for the
-/// simulation event set problem" (1988): a day is so short that it usually has one event or none.
+/// simulation event set problem" (1988): a day is so short that it usually has an event or two.
 /// How often events come is known beforehand and does not change, so that neither do the days. A
 /// heap has what is beyond the last day, which is little.
 #[derive(Debug)]
@@ -119,11 +119,12 @@ impl Events {
     /// For so many events per second, nearly all of which come within `span` seconds of their
     /// cause.
     pub(super) fn new(per_second: f64, span: f64) -> Self {
-        let day = (1e9 / per_second).clamp(1.0, 1e12) as u64;
+        let day = (2e9 / per_second).clamp(1.0, 1e12) as u64;
         let (fewest, most) = DAYS;
         let days = (per_second * span).clamp(fewest as f64, most as f64) as usize;
+        let days = days.next_power_of_two();
         Events {
-            days: vec![NONE; days.next_power_of_two()].into(),
+            days: vec![NONE; days].into(),
             entries: Vec::new(),
             free: NONE,
             near: 0,
@@ -132,6 +133,19 @@ impl Events {
             far: QuaternaryHeap::new(),
             far_at: u64::MAX,
         }
+    }
+
+    /// From now on there will be few: days are over, since most would have none.
+    pub(super) fn become_rare(&mut self) {
+        for day in std::mem::take(&mut self.days) {
+            let mut next = day;
+            while let Some(entry) = self.entries.get(next as usize) {
+                next = entry.next;
+                self.far_at = self.far_at.min(entry.at);
+                self.far.push(Reverse(*entry));
+            }
+        }
+        self.near = 0;
     }
 
     #[inline]
@@ -309,6 +323,11 @@ mod tests {
                 assert!(expected.first().is_none_or(|next| *next > limit));
                 now = limit;
             }
+        }
+        events.become_rare();
+        for at in [now + 5, now + 100_000] {
+            events.push(at, Event::Ask(1));
+            expected.push(at);
         }
         let rest: Vec<_> = std::iter::from_fn(|| events.pop_due(u64::MAX)).collect();
         expected.sort_unstable();
