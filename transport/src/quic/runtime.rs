@@ -15,9 +15,7 @@ use quinn::{AsyncTimer, AsyncUdpSocket, TokioRuntime, UdpPoller};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
-use super::LARGEST_DATAGRAM;
-
-/// Bytes that a system takes or gives at once; what is more it refuses, which would look like loss.
+/// Bytes that a system takes at once; what is more it refuses, which would look like loss.
 const AT_ONCE: usize = 65_507;
 
 /// Tokio.
@@ -125,9 +123,7 @@ impl AsyncUdpSocket for Socket {
     }
 
     fn max_receive_segments(&self) -> usize {
-        // No more than fit into what is given at once, or the buffers are larger by what is never used.
-        let fit = (AT_ONCE + 1).div_ceil(LARGEST_DATAGRAM.into());
-        self.state.gro_segments().min(fit)
+        self.state.gro_segments()
     }
 }
 
@@ -188,5 +184,67 @@ impl UdpPoller for Writable {
         let ready = ready!(waiting.as_mut().poll(cx));
         self.waiting = None;
         Poll::Ready(ready)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+    use std::time::Duration;
+
+    use super::*;
+
+    fn socket() -> Arc<Socket> {
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        socket.set_nonblocking(true).unwrap();
+        Arc::new(Socket {
+            state: UdpSocketState::new((&socket).into()).unwrap(),
+            io: watch(socket, Interest::READABLE).unwrap(),
+            is_full: AtomicBool::new(false),
+        })
+    }
+
+    #[tokio::test]
+    async fn who_found_no_room_is_told_when_there_is_some() {
+        let socket = socket();
+        socket.is_full.store(true, Ordering::Relaxed);
+        let mut poller = socket.clone().create_io_poller();
+        poll_fn(|cx| poller.as_mut().poll_writable(cx))
+            .await
+            .unwrap();
+        let transmit = Transmit {
+            destination: socket.local_addr().unwrap(),
+            ecn: None,
+            contents: b"x",
+            segment_size: None,
+            src_ip: None,
+        };
+        socket.try_send(&transmit).unwrap();
+        assert!(!socket.is_full.load(Ordering::Relaxed));
+    }
+
+    #[tokio::test]
+    async fn datagrams_that_are_more_than_a_system_takes_at_once_all_leave() {
+        const SIZE: usize = 10_000;
+        let (from, to) = (socket(), UdpSocket::bind("127.0.0.1:0").unwrap());
+        if from.max_transmit_segments() < 6 {
+            return;
+        }
+        let contents = vec![7; 6 * SIZE + 6_000];
+        let transmit = Transmit {
+            destination: to.local_addr().unwrap(),
+            ecn: None,
+            contents: &contents,
+            segment_size: Some(SIZE),
+            src_ip: None,
+        };
+        from.try_send(&transmit).unwrap();
+        to.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+        let mut room = vec![0; 2 * SIZE];
+        let sizes = (0..7).map(|_| to.recv(&mut room).unwrap());
+        assert_eq!(
+            sizes.collect::<Vec<_>>(),
+            [vec![SIZE; 6], vec![6_000]].concat()
+        );
     }
 }
