@@ -31,6 +31,7 @@ use crate::pair::{Credit, Pair};
 use crate::real::{LANES, Lanes, Real, halves, numbers};
 use crate::route::{Route, SharedRoute};
 use crate::stamp::Stamp;
+use std::borrow::Borrow;
 use wide::u32x4;
 
 /// What an unknown service time is expected to be, relative to the mean: worth a try.
@@ -147,7 +148,35 @@ impl Predictions {
         if !means.known {
             return Predictions::of_silent(routes, means, now);
         }
-        let loads = routes.map(|route| route.destination().load());
+        let (predictions, silent) = Predictions::computed::<false>(&routes, means, now);
+        if silent == 0 {
+            return predictions;
+        }
+        predictions.without(silent, routes, means, now)
+    }
+
+    /// The same where all are known in every respect, as is the rule; none elsewhere.
+    #[inline(always)]
+    pub(super) fn of_known(
+        routes: &[SharedRoute; LANES],
+        means: &Means,
+        now: Stamp,
+    ) -> Option<Self> {
+        let (predictions, unknown) = Predictions::computed::<true>(routes, means, now);
+        (means.known && unknown == 0).then_some(predictions)
+    }
+
+    /// The predictions, and a mask of those that are wrong: if all are `KNOWN`, of the others, which
+    /// saves looking for a substitute of each number; if not, of those that were asked and do not
+    /// say how busy they are.
+    #[inline(always)]
+    fn computed<const KNOWN: bool>(
+        routes: &[impl Borrow<SharedRoute>; LANES],
+        means: &Means,
+        now: Stamp,
+    ) -> (Self, u32) {
+        let routes = routes.each_ref().map(|route| &**route.borrow());
+        let loads = routes.map(|route: &Route| route.destination().load());
         let words = loads.map(Load::words);
         let [heard, progress] = halves(words.map(|words| words.times));
         let [workers, per_worker] = halves(words.map(|words| words.workers)).map(numbers);
@@ -156,41 +185,49 @@ impl Predictions {
         let served = u32x4::new(loads.map(|load| load.served_at().0));
         let own =
             Lanes::new(routes.map(|route| route.destination().in_flight().cast_signed() as f32));
-        let pairs = routes.map(|route| route.pair());
+        let pairs = routes.map(Route::pair);
         let [known, per_company] = halves(pairs.map(Pair::service_and_per_company)).map(numbers);
         let latency = Lanes::new(pairs.map(Pair::latency_average));
         let (zero, one) = (Lanes::ZERO, Lanes::ONE);
+        let if_known = |number: Lanes, then: Lanes, otherwise: Lanes| {
+            if KNOWN {
+                then
+            } else {
+                number.if_above(zero, then, otherwise)
+            }
+        };
 
         let credit = Credit::at(Stamp::ages(served, now));
         let shared = credit.revert(overall, means.all_services);
-        let shared = overall.if_above(zero, shared, means.unknown);
-        let like_others = overall.if_above(zero, means.relative * shared, means.unknown);
+        let shared = if_known(overall, shared, means.unknown);
+        let like_others = if_known(overall, means.relative * shared, means.unknown);
         let reverted = credit.revert(known, means.service);
-        let service = known.if_above(zero, reverted, like_others);
-        let network = network.if_above(zero, network, means.network);
+        let service = if_known(known, reverted, like_others);
+        let network_there = if_known(network, network, means.network);
 
         let turn = shared * per_worker;
         let others = others_by_now(last, average, Stamp::ages(heard, now), shared);
         let ahead = own + others + one - workers.at_least(one);
-        let due = network + service.at_least(turn * (one + own));
+        let due = network_there + service.at_least(turn * (one + own));
         let overdue = Stamp::ages(progress, now) - Lanes::from(STALL) * due;
         let stalled = own.if_above(zero, overdue.at_least(zero), zero);
-        let completion = network + service + turn * ahead.at_least(zero) + stalled;
+        let completion = network_there + service + turn * ahead.at_least(zero) + stalled;
 
         let pressure = latency * (own + one) * per_company;
-        let pressure = latency.if_above(zero, pressure, completion);
+        let pressure = if_known(latency, pressure, completion);
         let predictions = Predictions {
             cost: completion * completion * pressure,
             completion,
             service,
         };
-        // Whoever was asked and does not say how busy it is.
-        let silent = latency.simd_gt(zero) & workers.simd_eq(zero);
-        if silent.any() {
-            predictions.without(silent.to_bitmask(), routes, means, now)
+        let wrong = if KNOWN {
+            let numbers = [overall, known, network, latency];
+            let least = numbers.into_iter().fold(workers, Lanes::fast_min);
+            !least.simd_gt(zero).to_bitmask() & ((1 << LANES) - 1)
         } else {
-            predictions
-        }
+            (latency.simd_gt(zero) & workers.simd_eq(zero)).to_bitmask()
+        };
+        (predictions, wrong)
     }
 
     #[cold]

@@ -74,14 +74,20 @@ impl<'a> Scan<'a> {
         self.look_at_blocks(begin, &blocks[begin..]);
         if let [first, ..] = rest {
             let block = std::array::from_fn(|lane| rest.get(lane).unwrap_or(first));
-            self.judge_some(block, side_by_side(blocks.len()), rest.len());
+            self.judge(block, side_by_side(blocks.len()), rest.len());
         }
         self.look_at_blocks(0, &blocks[..begin]);
     }
 
     fn look_at_blocks(&mut self, first: usize, blocks: &[[SharedRoute; LANES]]) {
         for (nth, block) in (first..).zip(blocks) {
-            self.judge(block.each_ref(), side_by_side(nth), LANES);
+            if !self.scene.healthy_only
+                && let Some(new) = Predictions::of_known(block, &self.means, self.now)
+            {
+                self.compare(new, side_by_side(nth));
+            } else {
+                self.judge(block.each_ref(), side_by_side(nth), LANES);
+            }
         }
     }
 
@@ -106,17 +112,12 @@ impl<'a> Scan<'a> {
             }
             // There are less than 2^32 routes.
             let positions = block.map(|(at, _)| at as u32).into();
-            self.judge_some(block.map(|(_, route)| route), positions, filled);
+            self.judge(block.map(|(_, route)| route), positions, filled);
         }
     }
 
     /// Takes so many of a block of candidates, at these positions, into account.
-    fn judge_some(&mut self, block: [&SharedRoute; LANES], positions: u32x4, filled: usize) {
-        self.judge(block, positions, filled);
-    }
-
-    /// The same in place, where it is done over and over.
-    #[inline(always)]
+    #[inline(never)]
     fn judge(&mut self, block: [&SharedRoute; LANES], positions: u32x4, filled: usize) {
         let mut new = Predictions::of(block, &self.means, self.now);
         if filled < LANES {
@@ -127,6 +128,11 @@ impl<'a> Scan<'a> {
         if self.scene.healthy_only {
             new.cost = self.admitted(block, positions, new.cost);
         }
+        self.compare(new, positions);
+    }
+
+    #[inline(always)]
+    fn compare(&mut self, new: Predictions, positions: u32x4) {
         let old = self.expected;
         let better = new.cost.simd_lt(old.cost);
         let behind = better.select(old.cost, new.cost);
