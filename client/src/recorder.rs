@@ -65,8 +65,10 @@ impl Recorder {
 
     /// Notes how long after `due` a request left.
     pub(crate) fn left_after(&self, due: Instant) {
-        let lag = nanos(due.elapsed());
-        self.lock().lag.saturating_record(lag);
+        let lag = due.elapsed();
+        let mut tally = self.lock();
+        tally.lag.saturating_record(nanos(lag));
+        tally.longest_lag = tally.longest_lag.max(lag);
     }
 
     /// How long the run has taken so far.

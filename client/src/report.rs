@@ -5,6 +5,8 @@ mod text;
 
 use std::time::Duration;
 
+use hdrhistogram::Histogram;
+
 pub use crate::tally::{Failures, MOST_DESTINATIONS, OTHERS, Second, Served, Tally};
 
 /// How requests were generated.
@@ -27,8 +29,9 @@ pub enum Mode {
 pub struct Report {
     /// How requests were generated.
     pub mode: Mode,
-    /// From the beginning to the last answer or, if that is later, to the
-    /// instant until which requests of an open loop were sent.
+    /// From the beginning to the last answer or, if that is later, to the end
+    /// of the time for which an open loop was to send, or to when the last of
+    /// its requests was due.
     pub elapsed: Duration,
     /// What became of the requests.
     pub tally: Tally,
@@ -47,8 +50,13 @@ impl Report {
     /// The latency below which the fraction `quantile` of the answers stayed;
     /// `None` if there was no answer.
     pub fn latency(&self, quantile: f64) -> Option<Duration> {
-        let latency = &self.tally.latency;
-        (!latency.is_empty()).then(|| Duration::from_nanos(latency.value_at_quantile(quantile)))
+        at(quantile, &self.tally.latency, self.tally.served().longest)
+    }
+
+    /// How long after it was due the fraction `quantile` of the requests had left; `None` in a
+    /// closed loop.
+    pub fn lag(&self, quantile: f64) -> Option<Duration> {
+        at(quantile, &self.tally.lag, self.tally.longest_lag)
     }
 
     /// For people.
@@ -77,12 +85,14 @@ impl Report {
     }
 }
 
+/// What a histogram of nanoseconds says, which is exact to three digits, but no more than the
+/// `longest`, which is exact.
+fn at(quantile: f64, histogram: &Histogram<u64>, longest: Duration) -> Option<Duration> {
+    let value = || Duration::from_nanos(histogram.value_at_quantile(quantile));
+    (!histogram.is_empty()).then(|| value().min(longest))
+}
+
 /// A duration in milliseconds.
 fn millis(duration: Duration) -> f64 {
     duration.as_secs_f64() * 1e3
-}
-
-/// A number of nanoseconds in milliseconds.
-fn nanos_as_millis(nanos: u64) -> f64 {
-    millis(Duration::from_nanos(nanos))
 }

@@ -29,6 +29,8 @@ pub struct Tally {
     /// How long after they were due the requests of an open loop left, in
     /// nanoseconds: the imprecision of the load generator itself.
     pub lag: Histogram<u64>,
+    /// The longest of them, exactly.
+    pub longest_lag: Duration,
     /// Failures by kind.
     pub errors: BTreeMap<ErrorKind, Failures>,
     /// Requests answered with "OK", by the responder of the answer: without control
@@ -79,6 +81,7 @@ impl Default for Tally {
             ok: 0,
             latency: histogram(),
             lag: histogram(),
+            longest_lag: Duration::ZERO,
             errors: BTreeMap::new(),
             destinations: BTreeMap::new(),
             seconds: Vec::new(),
@@ -93,6 +96,15 @@ impl Tally {
         self.errors.values().map(|failures| failures.count).sum()
     }
 
+    /// All requests answered with "OK".
+    pub fn served(&self) -> Served {
+        let mut all = Served::default();
+        for second in &self.seconds {
+            all.merge(&second.served);
+        }
+        all
+    }
+
     /// Adds what another part of the run counted.
     pub(crate) fn merge(&mut self, other: &Self) {
         self.sent += other.sent;
@@ -100,6 +112,7 @@ impl Tally {
         let same = "histograms of one range";
         self.latency.add(&other.latency).expect(same);
         self.lag.add(&other.lag).expect(same);
+        self.longest_lag = self.longest_lag.max(other.longest_lag);
         for (&kind, failures) in &other.errors {
             self.fail(kind, failures.count, || failures.example.clone());
         }
@@ -148,8 +161,11 @@ impl Tally {
 impl Served {
     /// Mean latency; zero if there was nothing.
     pub fn mean(&self) -> Duration {
-        let count = u32::try_from(self.count).unwrap_or(u32::MAX);
-        self.total.checked_div(count).unwrap_or_default()
+        let total = self.total.as_nanos();
+        let mean = total
+            .checked_div(u128::from(self.count))
+            .unwrap_or_default();
+        Duration::from_nanos(u64::try_from(mean).unwrap_or(u64::MAX))
     }
 
     /// One request.

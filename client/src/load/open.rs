@@ -160,18 +160,18 @@ impl Arrivals {
     fn next<'a>(&mut self, lane: &'a Lane) -> Option<Arrival<'a>> {
         let config = &lane.shared.config;
         loop {
-            let due = self.schedule.next();
-            if !config.duration.is_zero() && due >= config.duration {
-                self.until = config.duration;
-                return None;
-            }
-            self.until = due;
             if config
                 .max_requests
                 .is_some_and(|most| self.number == most.get())
             {
                 return None;
             }
+            let due = self.schedule.next();
+            if !config.duration.is_zero() && due >= config.duration {
+                self.until = config.duration;
+                return None;
+            }
+            self.until = due;
             let input = lane.shared.payloads.draw(&mut self.sizes);
             let owner = self.number % config.cores.get() as u64;
             self.number += 1;

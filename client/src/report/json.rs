@@ -2,10 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use hdrhistogram::Histogram;
 use serde::Serialize;
 
-use super::{Mode, Report, millis, nanos_as_millis};
+use super::{Mode, Report, millis};
 
 /// The keys are documented at [`Report::to_json`].
 #[derive(Serialize)]
@@ -86,32 +85,33 @@ pub(super) fn render(report: &Report) -> String {
         elapsed_s: report.elapsed.as_secs_f64(),
         rate_asked,
         rate_reached: report.rate_reached(),
-        latency_ms: latency(&tally.latency),
-        lag_ms: lag(&tally.lag),
+        latency_ms: latency(report),
+        lag_ms: lag(report),
         destinations: destinations(report),
         per_second: per_second(report),
     };
     serde_json::to_string(&document).expect("numbers and texts can be written as JSON")
 }
 
-fn latency(histogram: &Histogram<u64>) -> Option<Latency> {
-    let at = |quantile| nanos_as_millis(histogram.value_at_quantile(quantile));
-    (!histogram.is_empty()).then(|| Latency {
-        mean: histogram.mean() / 1e6,
-        p50: at(0.5),
-        p90: at(0.9),
-        p99: at(0.99),
-        p99_9: at(0.999),
-        max: nanos_as_millis(histogram.max()),
+fn latency(report: &Report) -> Option<Latency> {
+    let at = |quantile| report.latency(quantile).map(millis);
+    let served = report.tally.served();
+    Some(Latency {
+        mean: millis(served.mean()),
+        p50: at(0.5)?,
+        p90: at(0.9)?,
+        p99: at(0.99)?,
+        p99_9: at(0.999)?,
+        max: millis(served.longest),
     })
 }
 
-fn lag(histogram: &Histogram<u64>) -> Option<Lag> {
-    let at = |quantile| nanos_as_millis(histogram.value_at_quantile(quantile));
-    (!histogram.is_empty()).then(|| Lag {
-        p50: at(0.5),
-        p99: at(0.99),
-        max: nanos_as_millis(histogram.max()),
+fn lag(report: &Report) -> Option<Lag> {
+    let at = |quantile| report.lag(quantile).map(millis);
+    Some(Lag {
+        p50: at(0.5)?,
+        p99: at(0.99)?,
+        max: millis(report.tally.longest_lag),
     })
 }
 

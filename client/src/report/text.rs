@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 
-use super::{Mode, Report, millis, nanos_as_millis};
+use super::{Mode, Report, millis};
+use crate::number::general;
 
 /// Writing to a `String` cannot fail.
 const INFALLIBLE: &str = "a string takes any text";
@@ -22,39 +23,39 @@ fn write(report: &Report, out: &mut String) -> std::fmt::Result {
         out,
         "requests      {sent} in {elapsed:.3} s: {ok} ok, {failed} errors ({failures:.2} %)"
     )?;
-    let reached = report.rate_reached();
+    let reached = rate(report.rate_reached());
     match report.mode {
-        Mode::Open { rate } => {
-            writeln!(
-                out,
-                "rate          asked {rate:.1}/s, reached {reached:.1}/s"
-            )?;
+        Mode::Open { rate: asked } => {
+            let asked = rate(asked);
+            writeln!(out, "rate          asked {asked}/s, reached {reached}/s")?;
         }
-        Mode::Closed { clients: 1 } => writeln!(out, "rate          {reached:.1}/s by 1 client")?,
+        Mode::Closed { clients: 1 } => writeln!(out, "rate          {reached}/s by 1 client")?,
         Mode::Closed { clients } => {
-            writeln!(out, "rate          {reached:.1}/s by {clients} clients")?;
+            writeln!(out, "rate          {reached}/s by {clients} clients")?;
         }
     }
-    if !tally.latency.is_empty() {
-        let at = |quantile| nanos_as_millis(tally.latency.value_at_quantile(quantile));
+    if ok > 0 {
+        let at = |quantile| report.latency(quantile).map_or(0.0, millis);
+        let served = tally.served();
         writeln!(
             out,
             "latency ms    mean {:.3}, p50 {:.3}, p90 {:.3}, p99 {:.3}, p99.9 {:.3}, max {:.3}",
-            tally.latency.mean() / 1e6,
+            millis(served.mean()),
             at(0.5),
             at(0.9),
             at(0.99),
             at(0.999),
-            nanos_as_millis(tally.latency.max()),
+            millis(served.longest),
         )?;
     }
     if !tally.lag.is_empty() {
+        let at = |quantile| report.lag(quantile).map_or(0.0, millis);
         writeln!(
             out,
             "sent late ms  p50 {:.3}, p99 {:.3}, max {:.3}",
-            nanos_as_millis(tally.lag.value_at_quantile(0.5)),
-            nanos_as_millis(tally.lag.value_at_quantile(0.99)),
-            nanos_as_millis(tally.lag.max()),
+            at(0.5),
+            at(0.99),
+            millis(tally.longest_lag),
         )?;
     }
     for (kind, failures) in &tally.errors {
@@ -79,6 +80,15 @@ fn write(report: &Report, out: &mut String) -> std::fmt::Result {
 #[allow(clippy::cast_precision_loss, reason = "exact up to 2^53 requests")]
 fn per_cent(part: u64, whole: u64) -> f64 {
     100.0 * part as f64 / whole.max(1) as f64
+}
+
+/// Requests per second: one decimal, or as many as it takes to see something of it.
+fn rate(per_second: f64) -> String {
+    if per_second < 1.0 {
+        general(per_second)
+    } else {
+        format!("{per_second:.1}")
+    }
 }
 
 #[cfg(test)]
@@ -111,6 +121,36 @@ mod tests {
         ] {
             assert!(text.contains(part), "{part:?} is not in:\n{text}");
         }
+    }
+
+    #[test]
+    fn rates_below_one_are_to_be_seen() {
+        let shown = [0.0, 0.01, 0.333_333_333, 1.0, 1e6].map(rate);
+        assert_eq!(shown, ["0", "0.01", "0.333333", "1.0", "1000000.0"]);
+    }
+
+    #[test]
+    fn there_is_one_longest_latency() {
+        let recorder = Arc::new(Recorder::new(Instant::now()));
+        // Histograms are exact to three digits.
+        let due = Instant::now() - Duration::from_micros(1_019_760);
+        recorder.left_after(due);
+        recorder.sent(due).answered("a:1");
+        let report = Report {
+            mode: Mode::Open { rate: 1.0 },
+            elapsed: Duration::from_secs(2),
+            tally: recorder.lock().clone(),
+        };
+        let longest = report.tally.destinations["a:1"].longest;
+        assert_eq!(report.latency(1.0), Some(longest));
+        assert_eq!(report.latency(0.5), Some(longest));
+        assert_eq!(report.lag(1.0), Some(report.tally.longest_lag));
+        let expected = format!("max {:.3}", millis(longest));
+        assert_eq!(report.to_text().matches(&expected).count(), 2);
+        let json: serde_json::Value = serde_json::from_str(&report.to_json()).unwrap();
+        let destination = &json["destinations"][0];
+        assert_eq!(json["latency_ms"]["max"], destination["max_ms"]);
+        assert_eq!(json["latency_ms"]["mean"], destination["mean_ms"]);
     }
 
     #[test]

@@ -73,6 +73,13 @@ async fn the_duration_decides_how_many_requests_are_due() {
 }
 
 #[tokio::test]
+async fn a_run_does_not_last_until_a_request_that_it_does_not_send() {
+    let computer = Computer::echo(Duration::ZERO);
+    let report = run(&open(&computer, 1e-3, 1)).await;
+    assert_eq!(report.elapsed, report.tally.last_answer);
+}
+
+#[tokio::test]
 async fn a_rate_that_cannot_be_reached_makes_the_run_no_longer() {
     let computer = Computer::echo(Duration::ZERO);
     let config = Config {
