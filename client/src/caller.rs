@@ -92,7 +92,13 @@ impl Caller {
         let Ok(Some(response)) = tokio::time::timeout(left, expected.result()).await else {
             return Err(RequestError::CallbackOverdue);
         };
-        RequestError::unless_ok(response).map(|response| Answer {
+        let mut response = RequestError::unless_ok(response)?;
+        // Who has acknowledged a lambda has executed it; of several functions, only the first.
+        let is_single = request.chain.is_empty() && request.dag.is_none();
+        if response.responder.is_empty() && is_single {
+            response.responder = answer.response.responder;
+        }
+        Ok(Answer {
             response,
             latency: begin.elapsed(),
         })

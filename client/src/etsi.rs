@@ -35,7 +35,8 @@ impl FollowingClient {
         }
     }
 
-    /// Sends `request` and waits for its answer, at most for `timeout`.
+    /// Sends `request` and waits for its answer, at most for `timeout`. Its responder is the
+    /// end-point that it came from, unless the answer names one.
     ///
     /// # Errors
     /// If no answer came in time, or one whose `retcode` is not "OK".
@@ -89,7 +90,11 @@ impl FollowingClient {
             )))
         })?;
         let client = Client::new(self.transport.clone(), endpoint);
-        client.call(request, within).await
+        let mut answer = client.call(request, within).await?;
+        if answer.response.responder.is_empty() {
+            answer.response.responder = client.endpoint().to_string();
+        }
+        Ok(answer)
     }
 }
 

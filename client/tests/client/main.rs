@@ -8,6 +8,7 @@
 mod callbacks;
 mod closed_loop;
 mod command;
+mod followed;
 mod one;
 mod open_loop;
 mod secure;
