@@ -12,7 +12,7 @@ use crate::RequestError;
 /// A successful answer.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Answer {
-    /// What came back; its `retcode` is "OK".
+    /// What came back; it is OK.
     pub response: LambdaResponse,
     /// Time from the call to the answer, connecting included.
     pub latency: Duration,

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use edge_proto::OK;
 use edge_proto::rpc::{LambdaResponse, Outcome};
 use edge_transport::CallError;
 
@@ -11,8 +12,8 @@ pub enum RequestError {
     /// No answer came at all.
     #[error(transparent)]
     Call(#[from] CallError),
-    /// An answer came, and its `retcode` is not "OK".
-    #[error("{}", .response.retcode)]
+    /// An answer came that is not OK.
+    #[error("{}", said(*.outcome, .response))]
     Retcode {
         /// What the answer says became of the request.
         outcome: Outcome,
@@ -50,7 +51,7 @@ pub enum ErrorKind {
     Status,
     /// The answer is no valid answer.
     Invalid,
-    /// An answer whose `retcode` is not "OK".
+    /// An answer that is not OK.
     Retcode(Outcome),
     /// Never sent: too many requests were outstanding when it was due, or the run was over before
     /// it could leave.
@@ -60,20 +61,22 @@ pub enum ErrorKind {
 }
 
 impl RequestError {
-    /// `response`, if it is OK. A peer that says only `retcode` means an error
-    /// of the application by anything but "OK".
+    /// `response`, if it is OK. What it says of the outcome counts, as for
+    /// routers; a peer that says only `retcode` means an error of the
+    /// application by anything but "OK".
     pub(crate) fn unless_ok(response: LambdaResponse) -> Result<LambdaResponse, Self> {
-        if response.is_ok() {
-            return Ok(response);
-        }
         let outcome = match response.outcome() {
-            Outcome::Unspecified | Outcome::Ok => Outcome::ApplicationError,
+            Outcome::Unspecified if response.is_ok() => Outcome::Ok,
+            Outcome::Unspecified => Outcome::ApplicationError,
             told => told,
         };
-        Err(Self::Retcode {
-            outcome,
-            response: Box::new(response),
-        })
+        match outcome {
+            Outcome::Ok => Ok(response),
+            _ => Err(Self::Retcode {
+                outcome,
+                response: Box::new(response),
+            }),
+        }
     }
 
     /// The kind under which this failure is counted.
@@ -114,8 +117,55 @@ impl ErrorKind {
     }
 }
 
+/// What went wrong, in the words of the answer if it has any.
+fn said(outcome: Outcome, response: &LambdaResponse) -> &str {
+    match response.retcode.as_str() {
+        OK | "" => ErrorKind::Retcode(outcome).name(),
+        words => words,
+    }
+}
+
 impl fmt::Display for ErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use edge_proto::view::ResponseView;
+    use prost::Message as _;
+
+    use super::*;
+
+    #[test]
+    fn answers_are_what_routers_take_them_for() {
+        for retcode in [OK, "", "something broke"] {
+            for told in -1..10 {
+                let response = LambdaResponse {
+                    retcode: retcode.to_owned(),
+                    outcome: told,
+                    ..LambdaResponse::default()
+                };
+                let message = response.encode_to_vec();
+                let expected = ResponseView::parse(&message).unwrap().outcome();
+                let outcome = match RequestError::unless_ok(response) {
+                    Ok(_) => Outcome::Ok,
+                    Err(RequestError::Retcode { outcome, .. }) => outcome,
+                    Err(other) => panic!("{other}"),
+                };
+                assert_eq!(outcome, expected, "{retcode}, {told}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_failure_has_words_even_if_the_answer_has_none() {
+        let response = LambdaResponse {
+            outcome: Outcome::Unavailable as i32,
+            ..LambdaResponse::acknowledgement()
+        };
+        let error = RequestError::unless_ok(response).unwrap_err();
+        assert_eq!(error.to_string(), "retcode:unavailable");
     }
 }
