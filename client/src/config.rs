@@ -1,6 +1,7 @@
 //! What a run of the load generator is to do.
 
 mod effects;
+mod message;
 mod workflow;
 
 use std::num::{NonZeroU64, NonZeroUsize};
@@ -11,7 +12,7 @@ use clap::ValueEnum;
 use edge_daemon::conf_string::{ConfSchema, Key, Kind};
 use edge_daemon::log::LogConfig;
 use edge_transport::quic::{Congestion, Prefer};
-use edge_transport::{Endpoint, Limits};
+use edge_transport::{Endpoint, Scheme};
 use mec_mx2::ApiRoot;
 use serde::{Deserialize, Serialize};
 
@@ -287,12 +288,6 @@ impl Config {
             self.content.is_some() || !self.sizes.is_empty(),
             "give at least one size",
         )?;
-        let largest = Limits::default().max_message_bytes;
-        require(
-            "sizes",
-            self.sizes.iter().all(|&bytes| bytes <= largest),
-            format!("messages cannot be larger than {largest} bytes"),
-        )?;
         require(
             "client.persistence",
             (0.0..=1.0).contains(&self.client.persistence),
@@ -303,10 +298,20 @@ impl Config {
             self.etsi.api_root.is_none() || (self.chain.is_none() && self.dag.is_none()),
             "it is for a lambda, not for a chain or graph",
         )?;
+        let (alone, missing) = match &self.etsi.key {
+            Some(_) => ("etsi.key", "etsi.certificate"),
+            None => ("etsi.certificate", "etsi.key"),
+        };
         require(
-            "etsi.key",
+            alone,
             self.etsi.certificate.is_some() == self.etsi.key.is_some(),
-            "it goes with etsi.certificate, and that with it",
+            format!("it goes with `{missing}`: give that, too"),
+        )?;
+        let listens = |endpoint: &Endpoint| endpoint.scheme() == Scheme::Unsaid;
+        require(
+            "callback-endpoint",
+            self.callback_endpoint.as_ref().is_none_or(listens),
+            "results arrive over TCP: give HOST:PORT",
         )?;
         let reachable = |endpoint: &Endpoint| !endpoint.is_unspecified();
         require(

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use edge_daemon::conf_string::{ConfSchema, Key, Kind};
-use edge_transport::{Endpoint, Limits};
+use edge_transport::{Endpoint, Limits, Scheme};
 use serde::{Deserialize, Serialize};
 
 use super::{Config, ConfigProblem, require};
@@ -58,7 +58,11 @@ impl Config {
     /// If there is more than one, its file is unusable, or it is a template.
     pub fn plan(&self) -> Result<Option<Plan>, ConfigProblem> {
         let problem = "there is a `chain` too: give only one of them";
-        require("dag", self.chain.is_none() || self.dag.is_none(), problem)?;
+        require(
+            "dag.type",
+            self.chain.is_none() || self.dag.is_none(),
+            problem,
+        )?;
         let chain = read("chain.filename", self.chain.as_ref(), Plan::read_chain)?;
         let dag = read("dag.filename", self.dag.as_ref(), Plan::read_dag)?;
         Ok(chain.or(dag))
@@ -76,6 +80,7 @@ impl Config {
     /// Whether the plan and its states can be sent as this configuration says.
     pub(super) fn validate_plan(&self) -> Result<(), ConfigProblem> {
         let plan = self.plan()?;
+        self.validate_message(plan.as_ref())?;
         require(
             "state-server",
             self.state_server || self.state_endpoint.is_some(),
@@ -125,6 +130,11 @@ impl Config {
             key,
             !endpoint.is_unspecified(),
             "give the address at which computers can reach this machine",
+        )?;
+        require(
+            key,
+            endpoint.scheme() == Scheme::Unsaid,
+            "states are kept and fetched over TCP: give HOST:PORT",
         )?;
         let problem = format!("nobody listens at port 0 of {endpoint}: give its port");
         require(key, self.state_server || endpoint.port() != 0, problem)

@@ -87,7 +87,7 @@ pub(super) struct Flags {
     #[arg(long, help_heading = REQUESTS, value_name = "BYTES,...", value_delimiter = ',')]
     sizes: Option<Vec<usize>>,
 
-    /// Input of all requests, instead of one of a given size
+    /// Input of all requests, instead of --sizes
     #[arg(long, help_heading = REQUESTS, value_name = "TEXT")]
     content: Option<String>,
 

@@ -158,6 +158,21 @@ fn wrong_usage_and_configuration_exit_with_2() {
         ),
         (&["--arrivals", "poisson"], "it is for an open loop"),
         (&["--sizes", "70000000"], "messages cannot be larger"),
+        (&["--sizes", "67108864"], "messages cannot be larger"),
+        (&["--append"], "option --append: `append`: there is nothing"),
+        (&["--append", "--output-file", "-"], "there is nothing"),
+        (
+            &["--content", "text", "--sizes", "10"],
+            "option --sizes: `sizes`: there is a `content`",
+        ),
+        (
+            &["--etsi-notification-uri", "http://a:1"],
+            "it goes with `etsi.api-root`",
+        ),
+        (
+            &["--callback-endpoint", "quic://a:6480", "--check-config"],
+            "results arrive over TCP",
+        ),
         (&["--sizes", "ten"], "--sizes"),
         (&["--max-requests", "0"], "--max-requests"),
         (&["--timeout", "0"], "it must not be zero"),
@@ -189,7 +204,7 @@ fn wrong_usage_and_configuration_exit_with_2() {
                 "--dag-conf",
                 "type=make-template",
             ],
-            "give only one of them",
+            "option --dag-conf: `dag.type`: there is a `chain` too: give only one of them",
         ),
         (&["--state-endpoint", "localhost:0"], "give one"),
         (
@@ -212,8 +227,6 @@ fn options_of_the_reference_are_understood_as_they_were() {
         "clambda1",
         "--size",
         "10,20,20",
-        "--cont",
-        "text",
         "--output-f",
         "lines",
         "--dur",
@@ -244,7 +257,6 @@ fn options_of_the_reference_are_understood_as_they_were() {
         "\"b:2\"",
         "persistence = 0.25",
         "lambda = \"clambda1\"",
-        "content = \"text\"",
         "output-file = \"lines\"",
         "duration = \"1s 500ms\"",
         "max-requests = 9223372036854775807",
@@ -260,6 +272,8 @@ fn options_of_the_reference_are_understood_as_they_were() {
     ] {
         assert!(config.contains(line), "{line} is not in:\n{config}");
     }
+    let output = run(&["--cont", "text", "--print-config"]);
+    assert!(text(&output.stdout).contains("content = \"text\""));
 }
 
 #[test]
