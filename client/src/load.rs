@@ -269,23 +269,26 @@ fn quic_options(
     let endpoints = &config.server_endpoints;
     let wants_quic = matches!(config.client.r#type, Prefer::Quic | Prefer::H3)
         || endpoints.iter().any(|at| at.scheme() != Scheme::Unsaid);
-    let options = match tls {
-        Some(tls) => quic::Options {
-            tls: Some(tls.clone()),
-            ..quic::Options::default()
-        },
-        None if wants_quic => quic::Options {
-            tls: Some(for_quic()?),
-            ..quic::Options::default()
-        },
-        // Those of `both` fall back, and ETSI's servers may name a `quic://` end-point.
-        None => quic::Options::if_possible(),
+    let mut prefer = config.client.r#type;
+    let tls = match tls {
+        Some(tls) => Some(tls.clone()),
+        None if wants_quic => Some(for_quic()?),
+        // Those of `both` do without, and ETSI's servers may name a `quic://` end-point.
+        None => for_quic()
+            .inspect_err(|error| {
+                if prefer == Prefer::Both {
+                    tracing::warn!("{error}; requests go over TCP alone");
+                    prefer = Prefer::Grpc;
+                }
+            })
+            .ok(),
     };
     Ok(quic::Options {
-        prefer: config.client.r#type,
+        tls,
+        prefer,
         attempt_early_data: config.client.attempt_early_data,
         congestion: config.client.congestion,
-        ..options
+        ..quic::Options::default()
     })
 }
 

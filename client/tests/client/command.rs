@@ -277,6 +277,21 @@ fn options_of_the_reference_are_understood_as_they_were() {
 }
 
 #[test]
+fn both_without_certificates_is_tcp_and_says_so() {
+    let computer = Computer::echo(Duration::ZERO);
+    let folder = tempfile::tempdir().unwrap();
+    let endpoint = computer.endpoint().to_string();
+    let output = edgeclient(&["--server", &endpoint, "--max-requests", "1"])
+        .args(["--client-conf", "type=both"])
+        .env("CERT_DIR", folder.path())
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    let errors = text(&output.stderr);
+    assert!(errors.contains("requests go over TCP alone"), "{errors}");
+}
+
+#[test]
 fn the_example_configuration_is_valid_and_flags_override_it() {
     let example = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/client.toml");
     let output = run(&["--conf", example, "--check-config"]);
