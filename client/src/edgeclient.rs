@@ -1,5 +1,6 @@
 //! The program `edgeclient`: its command line, its summary, its exit code.
 
+mod environment;
 mod flags;
 
 use std::ffi::OsString;
@@ -68,6 +69,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> anyhow::Result<()>
 
 fn configuration(flags: &Flags) -> anyhow::Result<Loaded<Config>> {
     let layers = Layers::new("edgeclient")
+        .environment(environment::variables())
         .common(&flags.common, None)
         .conf_string(&CLIENT_CONF, flags.client_conf.as_deref())
         .conf_string(&CHAIN_CONF, flags.chain_conf.as_deref())

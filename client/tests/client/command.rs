@@ -292,6 +292,20 @@ fn both_without_certificates_is_tcp_and_says_so() {
 }
 
 #[test]
+fn names_and_inputs_in_the_environment_are_text() {
+    let output = edgeclient(&["--print-config"])
+        .env("EDGECLIENT__LAMBDA", "5")
+        .env("EDGECLIENT__CONTENT", "1.50")
+        .env("EDGECLIENT__SEED", "7")
+        .output()
+        .unwrap();
+    let config = text(&output.stdout);
+    for line in ["lambda = \"5\"", "content = \"1.50\"", "seed = 7"] {
+        assert!(config.contains(line), "{line} is not in:\n{config}");
+    }
+}
+
+#[test]
 fn the_example_configuration_is_valid_and_flags_override_it() {
     let example = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/client.toml");
     let output = run(&["--conf", example, "--check-config"]);
