@@ -14,6 +14,7 @@ use edge_daemon::lifecycle::Shutdown;
 use edge_daemon::{UsageError, log, signals};
 
 use self::flags::{Flags, REFERENCE_OPTIONS};
+use crate::ErrorKind;
 use crate::config::{CHAIN_CONF, CLIENT_CONF, Config, DAG_CONF, Output, STDOUT, is_stdout};
 use crate::load::{self, Progress, RunError};
 use crate::report::{Mode, Report};
@@ -26,7 +27,8 @@ use crate::shown::shown;
 ///
 /// # Errors
 /// Wrong usage or configuration; a run that could not take place; lines that
-/// could not be written; and a run in which no request succeeded. [`edge_daemon::run`] turns them into exit
+/// could not be written; and a run in which no request succeeded, or requests
+/// were given up at the end. [`edge_daemon::run`] turns them into exit
 /// codes.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> anyhow::Result<()> {
     let flags: Flags = cli::parse(arguments, REFERENCE_OPTIONS)?;
@@ -129,10 +131,16 @@ fn print(report: &Report, output: Output, stdout: StandardOutput) -> anyhow::Res
     }
 }
 
-/// Failure if nothing succeeded.
+/// Failure if nothing succeeded, or something was given up.
 fn verdict(report: &Report) -> anyhow::Result<()> {
     if report.tally.ok > 0 {
-        return Ok(());
+        let given_up = report.tally.errors.get(&ErrorKind::Interrupted);
+        return match given_up.map_or(0, |failures| failures.count) {
+            0 => Ok(()),
+            count => Err(anyhow!(
+                "gave up {count} requests that were still in flight"
+            )),
+        };
     }
     let errors = report.tally.errors.values();
     match errors.max_by_key(|failures| failures.count) {

@@ -54,7 +54,8 @@ const WORKFLOWS: &str = "Chains and graphs";
 /// --callback-endpoint, passed on by the computers; the name in its lines is that of its
 /// functions, joined with -.
 ///
-/// Exits with 1 if no request succeeded, and with 2 for wrong usage or configuration.
+/// Exits with 1 if no request succeeded, if some were given up because the program was asked
+/// to end, or if lines could not be written, and with 2 for wrong usage or configuration.
 #[derive(Debug, Parser)]
 #[command(name = "edgeclient", mut_arg("admin_endpoint", |arg| arg.hide(true)))]
 pub(super) struct Flags {

@@ -1,11 +1,12 @@
 //! The program `edgeclient`: what it prints, and how it ends.
 
 use std::process::{Command, Output, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::support::{Computer, nobody, wait_until};
+use crate::support::{Computer, echo, nobody, wait_until};
 
 fn edgeclient(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_edgeclient"));
@@ -407,6 +408,46 @@ fn an_interrupted_run_still_prints_its_summary() {
         "",
         "no progress where there is no terminal"
     );
+}
+
+#[test]
+fn a_run_that_gives_requests_up_is_a_failure() {
+    // The first request is answered, the others never.
+    let count = AtomicUsize::new(0);
+    let computer = Computer::start(move |request| {
+        let number = count.fetch_add(1, Ordering::SeqCst);
+        async move {
+            if number > 0 {
+                std::future::pending::<()>().await;
+            }
+            echo(&request)
+        }
+    });
+    let endpoint = computer.endpoint().to_string();
+    let folder = tempfile::tempdir().unwrap();
+    let lines = folder.path().join("lines");
+    let mut child = edgeclient(&["--server", &endpoint, "--rate", "100"])
+        .args(["--max-requests", "3"])
+        .arg("--output-file")
+        .arg(&lines)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    wait_until("one is answered and two are in flight", || {
+        let answered = std::fs::read_to_string(&lines).is_ok_and(|text| text.ends_with('\n'));
+        answered && computer.running() == 2
+    });
+    let signal = ["-INT", &child.id().to_string()];
+    let killed = Command::new("kill").args(signal).status().unwrap();
+    assert!(killed.success());
+    wait_until("the run has ended", || child.try_wait().unwrap().is_some());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let errors = text(&output.stderr);
+    let message = "gave up 2 requests that were still in flight";
+    assert!(errors.contains(message), "{errors}");
+    assert!(text(&output.stdout).contains("1 ok, 2 errors"));
 }
 
 #[test]
