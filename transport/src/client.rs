@@ -76,6 +76,9 @@ pub struct LambdaClient {
 impl LambdaClient {
     /// A client whose connections live on `core`.
     pub fn new(core: Core, options: Arc<ClientOptions>) -> Self {
+        if options.tls.is_some() || options.quic.tls.is_some() {
+            core.prepare_for_tls();
+        }
         Self {
             dialer: Arc::new(Dialer::new(core.clone(), options.clone())),
             core,

@@ -61,6 +61,12 @@ impl Core {
         }
     }
 
+    /// Does what the first TLS handshake on this core would do, so that the requests of others need
+    /// not wait for it. What is spawned afterwards runs afterwards.
+    pub(crate) fn prepare_for_tls(&self) {
+        self.spawn(async { crate::tls::seed() });
+    }
+
     /// What is made while the guard lives runs on this core.
     pub(crate) fn enter(&self) -> tokio::runtime::EnterGuard<'_> {
         self.runtime.enter()
@@ -153,6 +159,88 @@ impl Cores {
         });
         if wait.await.is_err() {
             tracing::error!("could not wait for the cores' threads");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rustls::server::ResolvesServerCertUsingSni;
+    use rustls::{ClientConfig, RootCertStore, ServerConfig};
+    use tonic::service::Routes;
+
+    use super::*;
+    use crate::{ClientOptions, LambdaClient, Listener, Server, quic};
+
+    fn two_cores() -> Arc<Cores> {
+        let two = NonZeroUsize::new(2).expect("it is not 0");
+        Arc::new(Cores::start("test", two).expect("threads"))
+    }
+
+    async fn prepared(core: &Core) -> bool {
+        let asked = core.spawn(async { crate::tls::SEEDED.get() });
+        asked.await.expect("the core runs")
+    }
+
+    fn client_config() -> Arc<ClientConfig> {
+        let provider = rustls::crypto::aws_lc_rs::default_provider();
+        let config = ClientConfig::builder_with_provider(Arc::new(provider))
+            .with_safe_default_protocol_versions()
+            .expect("versions")
+            .with_root_certificates(RootCertStore::empty())
+            .with_no_client_auth();
+        Arc::new(config)
+    }
+
+    fn server_config() -> Arc<ServerConfig> {
+        let provider = rustls::crypto::aws_lc_rs::default_provider();
+        let config = ServerConfig::builder_with_provider(Arc::new(provider))
+            .with_safe_default_protocol_versions()
+            .expect("versions")
+            .with_no_client_auth()
+            .with_cert_resolver(Arc::new(ResolvesServerCertUsingSni::new()));
+        Arc::new(config)
+    }
+
+    #[tokio::test]
+    async fn all_cores_of_a_server_with_tls_are_prepared_before_a_connection_comes() {
+        for (config, expected) in [(None, false), (Some(server_config()), true)] {
+            let cores = two_cores();
+            let endpoint = "127.0.0.1:0".parse().expect("an end-point");
+            let listener = Listener::bind(&endpoint).expect("a port");
+            let server = Server::new(Routes::default()).with_tls(config);
+            let server = server.serve(listener, &cores);
+            for core in cores.all() {
+                assert_eq!(prepared(core).await, expected);
+            }
+            server.kill().await;
+            cores.join().await;
+        }
+    }
+
+    #[tokio::test]
+    async fn the_core_of_a_client_that_may_need_tls_is_prepared_and_no_other() {
+        let (plain, tls) = (ClientOptions::default(), Some(client_config()));
+        let secure = ClientOptions {
+            tls: tls.clone(),
+            ..plain.clone()
+        };
+        let quic = ClientOptions {
+            quic: quic::Options {
+                tls,
+                ..quic::Options::default()
+            },
+            ..plain.clone()
+        };
+        for (options, expected) in [(plain, false), (secure, true), (quic, true)] {
+            let cores = two_cores();
+            let [core, other] = cores.all() else {
+                panic!("two cores");
+            };
+            let _client = LambdaClient::new(core.clone(), Arc::new(options));
+            assert_eq!(prepared(core).await, expected);
+            assert!(!prepared(other).await);
+            cores.join().await;
         }
     }
 }

@@ -120,6 +120,9 @@ impl<S: LambdaService> Server<S> {
             refused: Seldom::default(),
             no_handshake: Seldom::default(),
         });
+        if shared.server.tls.is_some() || shared.server.quic.is_some() {
+            cores.all().iter().for_each(Core::prepare_for_tls);
+        }
         let handle = ServerHandle {
             address,
             drain: shared.drain.clone(),

@@ -161,6 +161,21 @@ fn provider() -> Arc<rustls::crypto::CryptoProvider> {
     Arc::new(rustls::crypto::aws_lc_rs::default_provider())
 }
 
+/// Draws random bytes on this thread. Each has a generator of its own, which is seeded when it is
+/// first used: that takes tens of milliseconds of the processor.
+pub(crate) fn seed() {
+    // Whatever fails here fails in the first handshake again, which says so.
+    let _seeded = provider().secure_random.fill(&mut [0]);
+    #[cfg(test)]
+    SEEDED.set(true);
+}
+
+#[cfg(test)]
+thread_local! {
+    /// Whether this thread has been through [`seed`].
+    pub(crate) static SEEDED: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
+}
+
 fn certificates(
     path: &Path,
     what: &'static str,
