@@ -1,14 +1,16 @@
-//! Processes that a benchmark starts, and the CPU time they use.
+//! Processes that a benchmark starts, and the CPU time they use. They end with us, however we end.
 
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::mpsc;
+use std::sync::{OnceLock, mpsc};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use rustix::process::{Pid, Signal, kill_process};
+
+use crate::fabric::hosted;
 
 /// How long a program may take until it is ready.
 const READY_WITHIN: Duration = Duration::from_secs(60);
@@ -37,13 +39,22 @@ impl Process {
 
     /// As [`Self::start`], of a command with an environment of its own.
     pub(crate) fn start_command(command: Command, ready: &str, log: bool) -> anyhow::Result<Self> {
+        Self::start_ending(Ends::WithUs, command, ready, log)
+    }
+
+    /// As [`Self::start_command`], of a [`hosted::command`], which ends with the calling thread.
+    pub(crate) fn start_hosted(command: Command, ready: &str, log: bool) -> anyhow::Result<Self> {
+        Self::start_ending(Ends::WithTheThread, command, ready, log)
+    }
+
+    fn start_ending(ends: Ends, command: Command, ready: &str, log: bool) -> anyhow::Result<Self> {
         let (out, err) = if log {
             (Stdio::null(), Stdio::piped())
         } else {
             (Stdio::piped(), Stdio::null())
         };
         let program = PathBuf::from(command.get_program());
-        let mut child = spawn(command, out, err)?;
+        let mut child = spawn(ends, command, out, err)?;
         let mut lines: Box<dyn std::io::BufRead + Send> =
             match (child.stdout.take(), child.stderr.take()) {
                 (Some(out), _) => Box::new(BufReader::new(out)),
@@ -103,7 +114,7 @@ impl Process {
         let mut command = Command::new(program);
         command.args(arguments);
         Ok(Self {
-            child: spawn(command, out.into(), log.into())?,
+            child: spawn(Ends::WithUs, command, out.into(), log.into())?,
             greeting: String::new(),
         })
     }
@@ -180,12 +191,64 @@ fn cpu_of(process: &str) -> anyhow::Result<Duration> {
     Ok(Duration::from_nanos(nanos))
 }
 
-fn spawn(mut command: Command, out: Stdio, err: Stdio) -> anyhow::Result<Child> {
+/// With whom a process ends that nobody ends.
+#[derive(Debug, Clone, Copy)]
+enum Ends {
+    WithUs,
+    /// With the thread that starts it, by a command that sees to that.
+    WithTheThread,
+}
+
+fn spawn(ends: Ends, command: Command, out: Stdio, err: Stdio) -> anyhow::Result<Child> {
+    let ending = match ends {
+        Ends::WithTheThread => return spawn_here(command, out, err),
+        Ends::WithUs => ending(&command)?,
+    };
+    let (tells, told) = mpsc::sync_channel(1);
+    let order = move || {
+        // Whoever has ordered it waits for it.
+        let _sent = tells.send(spawn_here(ending, out, err));
+    };
+    let ordered = starter().send(Box::new(order));
+    anyhow::ensure!(ordered.is_ok(), "nobody is there to start it");
+    told.recv().context("it was not started")?
+}
+
+/// `command` such that the system ends it with the thread that has started it.
+fn ending(command: &Command) -> anyhow::Result<Command> {
+    let mut ending = hosted::command(command.get_program())?;
+    ending.args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => ending.env(name, value),
+            None => ending.env_remove(name),
+        };
+    }
+    if let Some(folder) = command.get_current_dir() {
+        ending.current_dir(folder);
+    }
+    Ok(ending)
+}
+
+fn spawn_here(mut command: Command, out: Stdio, err: Stdio) -> anyhow::Result<Child> {
     command.stdin(Stdio::piped()).stdout(out).stderr(err);
-    let program = PathBuf::from(command.get_program());
     command
         .spawn()
-        .with_context(|| format!("cannot start {}", program.display()))
+        .with_context(|| format!("cannot start {command:?}"))
+}
+
+type Order = Box<dyn FnOnce() + Send>;
+
+/// A thread that starts processes and never ends: the system ends them with the thread that has
+/// started them, which others of ours may outlive.
+fn starter() -> &'static mpsc::SyncSender<Order> {
+    static STARTER: OnceLock<mpsc::SyncSender<Order>> = OnceLock::new();
+    STARTER.get_or_init(|| {
+        // Whoever orders waits until it is done.
+        let (orders, ordered) = mpsc::sync_channel::<Order>(1);
+        std::thread::spawn(move || ordered.into_iter().for_each(|order| order()));
+        orders
+    })
 }
 
 impl Drop for Process {

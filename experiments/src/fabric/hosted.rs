@@ -1,4 +1,4 @@
-//! Programs that run on a host: they end with the host, whatever becomes of this program.
+//! Programs that end with whoever has started them, whatever becomes of this program.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::process::CommandExt as _;

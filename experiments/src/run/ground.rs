@@ -115,7 +115,7 @@ impl Ground {
         let program = format!("{command:?}");
         let starting = self
             .host(node)?
-            .run(move || Process::start_command(command, ready, true));
+            .run(move || Process::start_hosted(command, ready, true));
         tokio::time::timeout(PATIENCE, starting)
             .await
             .ok()
