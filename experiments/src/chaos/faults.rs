@@ -84,6 +84,9 @@ pub(super) enum OnceErrors {
     None,
     /// As many as were at the computer, so many times.
     InFlight(u64),
+    /// As many as a computer had begun with: whoever cuts its connections leaves nobody to tell what
+    /// became of those.
+    Begun,
     /// Any number.
     Any,
 }
@@ -183,7 +186,11 @@ impl Fault {
             ..none
         };
         match self {
-            Self::Kill | Self::Reset | Self::Garbage => within(1),
+            Self::Kill => within(1),
+            Self::Reset | Self::Garbage => Goals {
+                once_errors: OnceErrors::Begun,
+                ..within(1)
+            },
             Self::Stop | Self::BlackHole | Self::SlowReader | Self::HalfOpen => within(3),
             Self::ControllerAway => Goals {
                 recovery: None,
@@ -204,7 +211,7 @@ impl Fault {
                 ..shunned
             },
             Self::FailClosing => Goals {
-                once_errors: OnceErrors::InFlight(1),
+                once_errors: OnceErrors::Begun,
                 ..shunned
             },
             Self::RollingRestart | Self::Poison => none,

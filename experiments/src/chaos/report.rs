@@ -61,6 +61,8 @@ pub(super) struct Figures {
     /// Ended as they should.
     pub(super) right: usize,
     pub(super) errors: usize,
+    /// Of these, those that a computer had begun with.
+    pub(super) errors_begun: usize,
     pub(super) errors_by_kind: BTreeMap<&'static str, usize>,
     /// Got the answer to another request.
     pub(super) mistaken: usize,
@@ -176,8 +178,11 @@ impl Report {
         if let Some(most) = goals.idempotent_errors {
             judged.push(at_most("errors of idempotent", of(Kind::Idempotent), most));
         }
+        let once = self.kinds.iter().filter(|f| f.kind == Kind::Once);
+        let begun: usize = once.map(|f| f.errors_begun).sum();
         let most = match goals.once_errors {
             OnceErrors::None => Some(0),
+            OnceErrors::Begun => Some((begun as u64).max(self.most_in_flight)),
             OnceErrors::InFlight(times) => {
                 Some((times * self.most_in_flight).max(self.interrupted))
             }
@@ -274,6 +279,7 @@ impl Figures {
             sent: all.len(),
             right: count(&right),
             errors: errors_by_kind.values().sum(),
+            errors_begun: count(&|s| matches!(s.end, End::Error(_)) && account.begun(s.number) > 0),
             errors_by_kind,
             mistaken: count(&|s| s.end == End::Mistaken),
             lost: count(&|s| s.end == End::Lost),
