@@ -124,6 +124,24 @@ async fn two_connections_share_equally_though_one_asks_for_ten_times_as_much() {
 }
 
 #[tokio::test]
+async fn a_lambda_that_fills_the_line_keeps_no_other_one_of_its_connection_waiting() {
+    let (router, computer, gate) = full(one_at_a_time(), &["f", "g"]).await;
+    let proxy = client();
+    let mut asked: Vec<_> = (0..40)
+        .map(|_| router.spawn_by(&proxy, &request("f")))
+        .collect();
+    router.until_metric(WAITING, 40.0).await;
+    asked.push(router.spawn_by(&proxy, &request("g")));
+    router.until_metric(WAITING, 41.0).await;
+    gate.add_permits(42);
+    for answer in asked {
+        assert_eq!(answer.await.unwrap().response.retcode, "OK");
+    }
+    let names: Vec<_> = computer.received().into_iter().map(|r| r.name).collect();
+    assert!(names[2..4].contains(&"g".to_owned()), "{names:?}");
+}
+
+#[tokio::test]
 async fn a_client_that_leaves_the_line_frees_its_place() {
     let mut config = one_at_a_time();
     config.admission.max_waiting = 1;
