@@ -177,13 +177,14 @@ impl Forwarder {
         };
         if view.name.is_empty() {
             let text = "invalid request: the name of the lambda is empty";
-            return failure(Outcome::ApplicationError, text);
+            return failure(Outcome::ApplicationError, text, view.uuid);
         }
         if view.is_looping() {
-            return failure(Outcome::ApplicationError, "loop detected");
+            return failure(Outcome::ApplicationError, "loop detected", view.uuid);
         }
         let request = Query {
             name: view.name,
+            uuid: view.uuid,
             input_bytes: view.input_bytes,
             affinity: affinity(&view),
             dry: view.dry,

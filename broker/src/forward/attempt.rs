@@ -44,23 +44,24 @@ pub(super) enum Verdict {
 
 impl Attempt {
     /// The time to wait before it was sent ran out: nobody's fault.
-    pub(super) fn overdue(pick: Option<Pick>, text: String) -> Self {
+    pub(super) fn overdue(request: &Query<'_>, pick: Option<Pick>, text: String) -> Self {
         drop(pick);
-        Self::failed(Verdict::Final, Outcome::Deadline, text).unbegun()
+        Self::failed(request, Verdict::Final, Outcome::Deadline, text).unbegun()
     }
 
     /// Too many wait for a place there already: another destination may have one.
-    pub(super) fn crowded(pick: Option<Pick>, text: String) -> Self {
+    pub(super) fn crowded(request: &Query<'_>, pick: Option<Pick>, text: String) -> Self {
         drop(pick);
-        let mut attempt = Self::failed(Verdict::TryElsewhere, Outcome::Overloaded, text).unbegun();
+        let mut attempt =
+            Self::failed(request, Verdict::TryElsewhere, Outcome::Overloaded, text).unbegun();
         pushback::set(&mut attempt.reply.trailers, SOON);
         attempt
     }
 
-    fn failed(verdict: Verdict, outcome: Outcome, text: String) -> Self {
+    fn failed(request: &Query<'_>, verdict: Verdict, outcome: Outcome, text: String) -> Self {
         Self {
             verdict,
-            reply: failure(outcome, text),
+            reply: failure(outcome, text, request.uuid),
             outcome,
             begun: true,
             took: Duration::ZERO,
@@ -112,7 +113,7 @@ fn judge_answer(
         Err(error) => {
             pick.misbehaved(ended.now);
             let text = format!("invalid answer from {}: {error}", destination.name());
-            return unavailable(text, request.may_repeat);
+            return unavailable(request, text, request.may_repeat);
         }
     };
     let report = report(&view);
@@ -231,7 +232,7 @@ fn judge_error(request: &Query<'_>, pick: Pick, error: &CallError, now: Nanos) -
         // if it is frozen, its connection finds out.
         CallError::Deadline => {
             drop(pick);
-            Attempt::failed(Verdict::Final, Outcome::Deadline, text)
+            Attempt::failed(request, Verdict::Final, Outcome::Deadline, text)
         }
         CallError::Status { status, .. } => {
             let outcome = match status.code() {
@@ -244,7 +245,7 @@ fn judge_error(request: &Query<'_>, pick: Pick, error: &CallError, now: Nanos) -
                 _ => Outcome::ApplicationError,
             };
             pick.answered(&Report::default(), now);
-            Attempt::failed(Verdict::Final, outcome, text)
+            Attempt::failed(request, Verdict::Final, outcome, text)
         }
         CallError::Connect(_) | CallError::NotTaken { .. } | CallError::Lost { .. } => {
             pick.failed(now);
@@ -252,7 +253,7 @@ fn judge_error(request: &Query<'_>, pick: Pick, error: &CallError, now: Nanos) -
         }
         CallError::Invalid { .. } => {
             pick.misbehaved(now);
-            unavailable(text, request.may_repeat)
+            unavailable(request, text, request.may_repeat)
         }
     }
 }
@@ -260,13 +261,13 @@ fn judge_error(request: &Query<'_>, pick: Pick, error: &CallError, now: Nanos) -
 /// Of an attempt that brought no answer.
 fn unanswered(text: String, error: &CallError, request: &Query<'_>) -> Attempt {
     if error.never_left() {
-        return unavailable(text, true).unbegun();
+        return unavailable(request, text, true).unbegun();
     }
-    unavailable(text, request.may_repeat)
+    unavailable(request, text, request.may_repeat)
 }
 
-fn unavailable(text: String, elsewhere: bool) -> Attempt {
-    Attempt::failed(repeat_if(elsewhere), Outcome::Unavailable, text)
+fn unavailable(request: &Query<'_>, text: String, elsewhere: bool) -> Attempt {
+    Attempt::failed(request, repeat_if(elsewhere), Outcome::Unavailable, text)
 }
 
 fn repeat_if(may: bool) -> Verdict {

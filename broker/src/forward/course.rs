@@ -100,7 +100,7 @@ impl Course<'_> {
                         Err(Busy(_)) if progress.last.is_some() => break,
                         Err(Busy(push_back)) => {
                             self.forwarder.counters.shed();
-                            return reply::busy(push_back);
+                            return reply::busy(push_back, self.request.uuid);
                         }
                     }
                     continue;
@@ -136,7 +136,8 @@ impl Course<'_> {
             }
         }
         let last = progress.last.take();
-        last.unwrap_or_else(|| reply::failure(Outcome::Unavailable, NO_DESTINATIONS))
+        let uuid = self.request.uuid;
+        last.unwrap_or_else(|| reply::failure(Outcome::Unavailable, NO_DESTINATIONS, uuid))
     }
 
     /// Stands in line until a destination has room where the request has not been.
@@ -220,7 +221,7 @@ impl Course<'_> {
                 return Err(End::NoTable);
             }
             Err(NoDestination::UnknownLambda | NoDestination::AllTried) => {
-                let nowhere = reply::failure(Outcome::NotFound, NO_DESTINATIONS);
+                let nowhere = reply::failure(Outcome::NotFound, NO_DESTINATIONS, self.request.uuid);
                 return Err(End::With(nowhere.into()));
             }
         };
@@ -228,7 +229,7 @@ impl Course<'_> {
         let is_last = number >= *max_attempts;
         let max_wait = self.request.max_wait(&pick, is_last);
         let decision = explanation.map(|explanation| {
-            let identity = (self.request.name, self.view.uuid);
+            let identity = (self.request.name, self.request.uuid);
             let policy = table.policy_of(self.request.name).name();
             Pending::new(identity, policy, number, explanation, &pick, max_wait)
         });
@@ -422,7 +423,7 @@ impl Course<'_> {
         let mut started = now;
         if delay.pause.is_some() {
             if let Err(text) = Box::pin(delay.wait(&self.core.random, deadline)).await {
-                return Attempt::overdue(pick.take(), text);
+                return Attempt::overdue(self.request, pick.take(), text);
             }
             started = Instant::now();
         }
@@ -430,8 +431,12 @@ impl Course<'_> {
             None => None,
             Some(limit) => match Box::pin(limit.acquire(destination.name(), deadline)).await {
                 Ok(permit) => Some(permit),
-                Err(NoPlace::Overdue(text)) => return Attempt::overdue(pick.take(), text),
-                Err(NoPlace::Crowded(text)) => return Attempt::crowded(pick.take(), text),
+                Err(NoPlace::Overdue(text)) => {
+                    return Attempt::overdue(self.request, pick.take(), text);
+                }
+                Err(NoPlace::Crowded(text)) => {
+                    return Attempt::crowded(self.request, pick.take(), text);
+                }
             },
         };
         let answered = if delay.is_fake() {

@@ -17,6 +17,7 @@ use crate::trace::Trace;
 #[derive(Debug)]
 pub(super) struct Query<'a> {
     pub(super) name: &'a str,
+    pub(super) uuid: &'a str,
     pub(super) input_bytes: usize,
     pub(super) affinity: u64,
     pub(super) dry: bool,
@@ -69,7 +70,7 @@ impl Query<'_> {
             wait.as_micros(),
             max_wait.as_micros()
         );
-        Some(Refusal::new(Outcome::Refused, text))
+        Some(self.refusal(Outcome::Refused, text))
     }
 
     /// The refusal of a request that would be answered after its deadline even by the best
@@ -87,7 +88,14 @@ impl Query<'_> {
             predicted.as_micros(),
             left.as_micros()
         );
-        Some(Refusal::new(Outcome::Deadline, text))
+        Some(self.refusal(Outcome::Deadline, text))
+    }
+
+    fn refusal(&self, outcome: Outcome, text: String) -> Refusal {
+        Refusal {
+            reply: failure(outcome, text, self.uuid),
+            outcome,
+        }
     }
 }
 
@@ -96,15 +104,6 @@ impl Query<'_> {
 pub(super) struct Refusal {
     pub(super) reply: LambdaReply,
     pub(super) outcome: Outcome,
-}
-
-impl Refusal {
-    fn new(outcome: Outcome, text: String) -> Self {
-        Self {
-            reply: failure(outcome, text),
-            outcome,
-        }
-    }
 }
 
 /// Requests of one session go to the same destination where the policy cares: those with the same

@@ -22,8 +22,16 @@ const OUTRUN: &str = "outrun";
 /// When to come back where nothing better is known.
 pub(super) const SOON: Duration = Duration::from_millis(20);
 
-pub(super) fn failure(outcome: Outcome, text: impl Into<String>) -> LambdaReply {
-    encoded(&LambdaResponse::error(outcome, text))
+/// Longest uuid that comes back with what a broker says itself, in bytes.
+const LONGEST_UUID: usize = 1024;
+
+/// An answer of our own to the request with this uuid.
+pub(super) fn failure(outcome: Outcome, text: impl Into<String>, uuid: &str) -> LambdaReply {
+    let mut response = LambdaResponse::error(outcome, text);
+    if uuid.len() <= LONGEST_UUID {
+        uuid.clone_into(&mut response.uuid);
+    }
+    encoded(&response)
 }
 
 pub(super) fn encoded(response: &LambdaResponse) -> LambdaReply {
@@ -34,17 +42,17 @@ pub(super) fn encoded(response: &LambdaResponse) -> LambdaReply {
 }
 
 /// The refusal of a request for which there is no place now.
-pub(super) fn busy(push_back: Duration) -> LambdaReply {
+pub(super) fn busy(push_back: Duration, uuid: &str) -> LambdaReply {
     let milliseconds = u64::try_from(push_back.as_millis()).unwrap_or(u64::MAX);
     let text = format!("overloaded: all destinations are busy, try again in {milliseconds} ms");
-    let mut reply = failure(Outcome::Overloaded, text);
+    let mut reply = failure(Outcome::Overloaded, text, uuid);
     pushback::set(&mut reply.trailers, push_back);
     reply
 }
 
-/// The same of one for which the broker as a whole has too much to do.
+/// The same of one for which the broker as a whole has too much to do, so that it is not read.
 pub(super) fn all_busy() -> LambdaReply {
-    let mut reply = busy(SOON);
+    let mut reply = busy(SOON, "");
     pushback::extend_to_all(&mut reply.trailers);
     reply
 }

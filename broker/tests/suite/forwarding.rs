@@ -132,6 +132,27 @@ async fn unknown_and_nameless_lambdas_get_a_retcode() {
 }
 
 #[tokio::test]
+async fn what_a_router_says_itself_has_the_uuid_of_the_request_unless_that_is_long() {
+    let gone = Computer::echo();
+    let mut router = start(config()).await;
+    router.route("gone", &gone.name(), true).await;
+    gone.server.kill().await;
+    let uuids = ["u-1".to_owned(), "u".repeat(1024), "u".repeat(1025)];
+    for lambda in ["", "nobody", "gone"] {
+        for uuid in &uuids {
+            let asked = LambdaRequest {
+                uuid: uuid.clone(),
+                ..request(lambda)
+            };
+            let answer = router.ask(&asked).await;
+            assert_ne!(answer.outcome(), Outcome::Ok);
+            let expected = if uuid.len() > 1024 { "" } else { uuid };
+            assert_eq!(answer.uuid, expected, "{lambda:?}: {}", answer.retcode);
+        }
+    }
+}
+
+#[tokio::test]
 async fn malformed_messages_get_a_retcode() {
     let router = start(config()).await;
     let call = LambdaCall {
