@@ -186,16 +186,28 @@ impl Layers {
             merge.add(sources.parse(origin, text)?);
         }
 
-        let merged = merge.finish();
-        let config = deserialize(merged.clone()).map_err(|error| {
-            let merge::Explanation { problem, key, at } = merge::explain(&merged, &error);
-            let origin = at.map_or(Origin::Default, |at| sources.origin(at));
-            ConfigError::Invalid {
-                origin,
-                key,
-                problem,
+        let mut merged = merge.finish();
+        let config = loop {
+            let error = match deserialize(merged.clone()) {
+                Ok(config) => break config,
+                Err(error) => error,
+            };
+            let explanation = merge::explain(&merged, &error);
+            let at = explanation.at.filter(|_| explanation.wants_text);
+            let origin = explanation.at.map(|at| sources.origin(at));
+            // A variable does not say whether its number is one, or a text.
+            if let (Some(Origin::Environment(name)), Some(at)) = (&origin, at)
+                && let Some(text) = environment::text_of(name, &self.environment)
+                && merge::make_text(&mut merged, at, text)
+            {
+                continue;
             }
-        })?;
+            return Err(ConfigError::Invalid {
+                origin: origin.unwrap_or(Origin::Default),
+                key: explanation.key,
+                problem: explanation.problem,
+            });
+        };
         let origins = merge::leaves(&merged)
             .map(|(key, at)| (key, sources.origin(at)))
             .collect();

@@ -2,8 +2,8 @@
 //!
 //! After the program's name, double underscores separate levels, a single one stands for
 //! the `-` of the key. A value that is a number, a boolean, a quoted string, an array or
-//! an inline table of TOML is that; anything else is text. `RUST_LOG` stands for
-//! `log.filter`, unless the program's own variable is set.
+//! an inline table of TOML is that, unless its key takes text; anything else is text. `RUST_LOG`
+//! stands for `log.filter`, unless the program's own variable is set.
 
 use std::ffi::OsString;
 
@@ -50,6 +50,12 @@ pub(super) fn variables(
     Ok(found)
 }
 
+/// What the variable of that name holds.
+pub(super) fn text_of<'e>(name: &str, environment: &'e [(OsString, OsString)]) -> Option<&'e str> {
+    let found = environment.iter().find(|(known, _)| known == name);
+    found.and_then(|(_, value)| value.to_str())
+}
+
 fn invalid(name: &str, key: &str, problem: &str) -> ConfigError {
     ConfigError::Invalid {
         origin: Origin::Environment(name.to_owned()),
@@ -59,6 +65,16 @@ fn invalid(name: &str, key: &str, problem: &str) -> ConfigError {
 }
 
 fn key(name: &str, path: &str) -> Result<String, ConfigError> {
+    let is_mixed = |part: &str| {
+        part.contains(|c: char| c.is_ascii_uppercase())
+            && part.contains(|c: char| c.is_ascii_lowercase())
+    };
+    if path.split(LEVEL).any(is_mixed) {
+        let problem = "a part of the name is in upper and lower case, which makes no difference here: \
+                       names with capitals or underscores of their own, like those of lambdas, go \
+                       into a file";
+        return Err(invalid(name, "", problem));
+    }
     let parts: Vec<_> = path
         .split(LEVEL)
         .map(|part| part.to_lowercase().replace('_', "-"))
@@ -147,6 +163,17 @@ mod tests {
                 error.starts_with(&format!("environment variable {name}: ")),
                 "{error}"
             );
+        }
+    }
+
+    #[test]
+    fn a_name_that_cannot_be_meant_literally_is_an_error() {
+        let error = read(&[("EDGE_ROUTER__LAMBDA__Foo_Bar__IDEMPOTENT", "true")]);
+        let error = error.unwrap_err().to_string();
+        assert!(error.contains("upper and lower case"), "{error}");
+        for name in ["EDGE_ROUTER__TABLE__PROBES", "EDGE_ROUTER__table__probes"] {
+            let variables = read(&[(name, "1")]).unwrap();
+            assert_eq!(variables[0].1, "\"table\".\"probes\" = 1\n");
         }
     }
 

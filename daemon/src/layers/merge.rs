@@ -149,6 +149,25 @@ pub(super) fn leaves(table: &Spanned<DeTable<'_>>) -> impl Iterator<Item = (Stri
         .map(|entry| (entry.path, entry.key.start))
 }
 
+/// Makes what stands at the address, if it is no text and no table, this text. Returns whether it did.
+pub(super) fn make_text(table: &mut Spanned<DeTable<'_>>, at: usize, text: &str) -> bool {
+    fn within(table: &mut DeTable<'_>, at: usize, text: &str) -> bool {
+        table.iter_mut().any(|(_, value)| {
+            let is_there = value.span().contains(&at);
+            match value.get_mut() {
+                DeValue::Table(inner) => within(inner, at, text),
+                DeValue::String(_) => false,
+                other if is_there => {
+                    *other = DeValue::String(text.to_owned().into());
+                    true
+                }
+                _ => false,
+            }
+        })
+    }
+    within(table.get_mut(), at, text)
+}
+
 /// What serde's error means to the user.
 pub(super) struct Explanation {
     /// The problem and what would be right.
@@ -157,6 +176,8 @@ pub(super) struct Explanation {
     pub(super) key: String,
     /// The address of what is wrong, if the error says.
     pub(super) at: Option<usize>,
+    /// Whether a text would have been right.
+    pub(super) wants_text: bool,
 }
 
 /// Puts the error that deserialising `table` ended with into our words.
@@ -189,7 +210,13 @@ pub(super) fn explain(table: &Spanned<DeTable<'_>>, error: &Error) -> Explanatio
     } else {
         message.trim_end().replace('\n', " ")
     };
-    Explanation { problem, key, at }
+    Explanation {
+        problem,
+        key,
+        at,
+        wants_text: message.contains("expected a string")
+            || message.contains("expected path string"),
+    }
 }
 
 /// The innermost key whose own span or whose value's span contains `at`.

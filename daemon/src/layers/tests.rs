@@ -285,3 +285,26 @@ fn the_printed_configuration_loads_to_the_same() {
     let printed = file(&loaded.to_toml().unwrap());
     assert_eq!(load(layers().file(printed.path())), loaded.config);
 }
+
+#[test]
+fn a_variable_is_text_where_text_is_expected_whatever_it_looks_like() {
+    let config = load(layers().environment([
+        ("EDGEROUTER__SERVER__ADVERTISE", "0x10"),
+        ("EDGEROUTER__SERVER__ENDPOINT", "[1, 2]"),
+        ("EDGEROUTER__ADMIN__ENDPOINT", "9000"),
+        ("EDGEROUTER__NUM_THREADS", "3"),
+    ]));
+    assert_eq!(config.server.advertise.as_deref(), Some("0x10"));
+    assert_eq!(config.server.endpoint, "[1, 2]");
+    assert_eq!(config.admin, AdminConfig::on_port(9000));
+    assert_eq!(config.num_threads, 3);
+    let error = refusal(layers().environment([("EDGEROUTER__ADMIN__ENDPOINT", "70000")]));
+    assert!(
+        error.contains("`admin.endpoint`: invalid admin endpoint"),
+        "{error}"
+    );
+    // A file says what it means.
+    let file = file("[server]\nadvertise = 5\n");
+    let error = refusal(layers().file(file.path()));
+    assert!(error.contains("expected a string"), "{error}");
+}
