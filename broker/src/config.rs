@@ -5,6 +5,7 @@ mod dispatcher;
 mod estimator;
 mod fake;
 mod limits;
+mod places;
 mod table;
 
 use std::collections::{BTreeMap, HashMap};

@@ -105,6 +105,7 @@ impl Config {
             self.admission.check(),
             self.explain.check(),
             self.limits.check(),
+            self.check_places(),
             self.fake.check(self.tables.max_entries),
         ];
         for checked in sections {

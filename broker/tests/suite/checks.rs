@@ -78,6 +78,25 @@ fn no_more_entries_are_made_up_than_the_tables_may_have() {
     refused(0, 10, "fake.num-lambdas: 0");
 }
 
+#[test]
+fn two_servers_at_one_place_are_refused() {
+    let (here, there) = ("127.0.0.1:1234", "127.0.0.1:1235");
+    let server = format!("SERVER__ENDPOINT={here}");
+    let tables = |place: &str| format!("TABLES__ENDPOINT={place}");
+    let admin = |place: &str| format!("ADMIN__ENDPOINT={place}");
+    fine(&[&server, &tables(there), &admin("127.0.0.1:0")]);
+    refused(&[&server, &tables(here)], "server.endpoint: 127.0.0.1:1234");
+    refused(
+        &[&server, &tables(there), &admin("1235")],
+        "admin.endpoint: 127.0.0.1:1235 is taken by tables.endpoint",
+    );
+    // No broker of its kind has another admin endpoint, and it goes without.
+    fine(&[
+        "SERVER__ENDPOINT=127.0.0.1:9473",
+        "TABLES__ENDPOINT=127.0.0.1:9474",
+    ]);
+}
+
 #[tokio::test]
 async fn a_start_that_takes_long_can_be_given_up() {
     let mut many = config();

@@ -25,11 +25,16 @@ impl AdminEndpoint {
         Self(Some((LOOPBACK.to_owned(), port)))
     }
 
-    /// Listens; `None` if it is off.
-    pub(super) async fn listen(&self) -> Option<io::Result<TcpListener>> {
+    /// Where it listens, the host without brackets; `None` if it is off.
+    pub fn host_and_port(&self) -> Option<(&str, u16)> {
         let (host, port) = self.0.as_ref()?;
         let host = host.trim_start_matches('[').trim_end_matches(']');
-        Some(TcpListener::bind((host, *port)).await)
+        Some((host, *port))
+    }
+
+    /// Listens; `None` if it is off.
+    pub(super) async fn listen(&self) -> Option<io::Result<TcpListener>> {
+        Some(TcpListener::bind(self.host_and_port()?).await)
     }
 }
 
