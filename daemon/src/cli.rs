@@ -8,13 +8,17 @@ mod prefixes;
 
 use std::{convert::Infallible, ffi::OsString, io, path::PathBuf};
 
-use clap::{Arg, ArgAction, Args, Command, CommandFactory, FromArgMatches};
+use clap::{
+    Arg, ArgAction, Args, Command, CommandFactory, FromArgMatches,
+    error::{ContextKind, ContextValue},
+};
 use serde::Serialize;
 
 use crate::{
     admin::AdminEndpoint,
     layers::Loaded,
     log::{LogFilter, LogFormat},
+    nearest::nearest,
 };
 pub use prefixes::reference_prefixes;
 
@@ -125,8 +129,47 @@ pub fn parse<F: CommandFactory + FromArgMatches>(
     reference_options: &[&str],
 ) -> Result<F, clap::Error> {
     let mut command = command::<F>(reference_options);
-    let matches = command.try_get_matches_from_mut(arguments)?;
+    let matches = command
+        .try_get_matches_from_mut(arguments)
+        .map_err(|error| with_visible_tip(error, &command))?;
     F::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
+}
+
+/// The error with a tip that names an option as the help shows it, if one resembles what was given:
+/// clap also proposes hidden abbreviations.
+fn with_visible_tip(mut error: clap::Error, command: &Command) -> clap::Error {
+    let text = |kind| match error.get(kind) {
+        Some(ContextValue::String(text)) => Some(text.clone()),
+        _ => None,
+    };
+    let (given, tip) = (
+        text(ContextKind::InvalidArg),
+        text(ContextKind::SuggestedArg),
+    );
+    let (Some(given), Some(tip)) = (given, tip) else {
+        return error;
+    };
+    let (given, tip) = (given.trim_start_matches('-'), tip.trim_start_matches('-'));
+    let options = visible_options(command);
+    if options.contains(&tip) {
+        return error;
+    }
+    let nearest = nearest(given, options);
+    match nearest {
+        Some(long) => {
+            let tip = ContextValue::String(format!("--{long}"));
+            error.insert(ContextKind::SuggestedArg, tip)
+        }
+        None => error.remove(ContextKind::SuggestedArg),
+    };
+    error
+}
+
+/// Long options of the command and of its subcommands.
+fn visible_options(command: &Command) -> Vec<&str> {
+    let own = command.get_arguments().filter(|arg| !arg.is_hide_set());
+    let inner = command.get_subcommands().flat_map(visible_options);
+    own.filter_map(Arg::get_long).chain(inner).collect()
 }
 
 /// The command that [`parse`] reads with; for completions and manuals.

@@ -216,3 +216,29 @@ fn nothing_is_set_by_default() {
     assert_eq!(flags.common.admin_endpoint, None);
     assert_eq!(flags.num_threads, None);
 }
+
+#[test]
+fn tips_name_options_as_the_help_shows_them() {
+    let message = |wrong: &str| read(&[wrong]).unwrap_err().to_string();
+    assert!(message("--sever-endpoint").contains("'--server-endpoint'"));
+    assert!(message("--nun-threads").contains("'--num-threads'"));
+    for stranger in ["--seed", "--k", "--zzz"] {
+        let message = message(stranger);
+        assert!(!message.contains("similar"), "{message}");
+    }
+}
+
+#[test]
+fn tips_name_options_of_subcommands() {
+    #[derive(Debug, Parser)]
+    enum Tool {
+        Demo {
+            #[arg(long)]
+            seconds: Option<u32>,
+        },
+    }
+    let error = parse::<Tool>(["tool", "demo", "--secnds", "1"], &[]).unwrap_err();
+    assert!(error.to_string().contains("'--seconds'"), "{error}");
+    let Tool::Demo { seconds } = parse(["tool", "demo", "--seconds", "1"], &[]).unwrap();
+    assert_eq!(seconds, Some(1));
+}
