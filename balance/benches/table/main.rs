@@ -132,6 +132,27 @@ fn lambdas(lambdas: usize, together: usize) -> f64 {
     hundred * 1000.0 / 1600.0
 }
 
+/// A pick of a lambda every other destination of which is set aside, and its end.
+fn half_aside(policy: &str, destinations: usize) -> f64 {
+    let table = table(policy, 1, destinations);
+    let mut rng = Pcg32::seed_from_u64(1);
+    for name in (0..destinations).step_by(2).map(name) {
+        table
+            .change("only", &name, 1.0, true, NOW)
+            .expect("the route is acceptable");
+        let pick = table.pick("only", &Tried::new(), NOW, &mut rng);
+        pick.expect("there is a destination").failed(NOW);
+        table.remove("only", &name, NOW);
+    }
+    let mut pick = || {
+        let pick = table.pick("lambda-0", &Tried::new(), NOW, &mut rng);
+        drop(black_box(pick));
+    };
+    (0..2 * destinations).for_each(|_| pick());
+    let (hundred, _) = micros(|| (0..100).for_each(|_| pick()));
+    10.0 * hundred
+}
+
 fn main() {
     println!("a request to one of many lambdas, ns, alone and 16 at a time");
     for count in [1, 100, 10_000, 100_000] {
@@ -169,5 +190,10 @@ fn main() {
             print!(" {:>8.0} ({:.2})", 10.0 * hundred, hundred / few);
         }
         println!();
+    }
+    println!("a pick while half are set aside, ns");
+    for policy in PolicyConfig::NAMES {
+        let [few, many] = [64, 10_000].map(|destinations| half_aside(policy, destinations));
+        println!("{policy:<22} {few:>8.0} {many:>8.0} ({:.2})", many / few);
     }
 }
