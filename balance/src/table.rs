@@ -1,6 +1,7 @@
 //! The forwarding table: which destinations serve which lambda, changed by few and read by all.
 
 mod error;
+mod fill;
 mod lambda;
 mod lambdas;
 mod listing;

@@ -308,7 +308,10 @@ fn start_trace(estimator: Option<&EstimatorConfig>) -> Result<Option<trace::Writ
     }
 }
 
-/// Gives others a turn after each lambda, so that a start that takes long can be given up.
+/// Entries that are made up at a time, before others have their turn: a start that takes long can be
+/// given up.
+const MADE_UP_AT_A_TIME: usize = 10_000;
+
 async fn preload(tables: &Tables, fake: &FakeConfig, now: Nanos) -> Result<(), TableError> {
     let destinations: Vec<_> = (0..fake.num_destinations)
         .map(|number| format!("127.0.0.1:{number}"))
@@ -321,8 +324,12 @@ async fn preload(tables: &Tables, fake: &FakeConfig, now: Nanos) -> Result<(), T
             is_final: true,
         })
         .collect();
-    for number in 0..fake.num_lambdas {
-        tables.preload(&format!("lambda{number}"), &routes, now)?;
+    let at_a_time = (MADE_UP_AT_A_TIME / fake.num_destinations.max(1)).max(1);
+    for first in (0..fake.num_lambdas).step_by(at_a_time) {
+        let numbers = (first..fake.num_lambdas).take(at_a_time);
+        let names: Vec<_> = numbers.map(|number| format!("lambda{number}")).collect();
+        let names: Vec<_> = names.iter().map(String::as_str).collect();
+        tables.preload(&names, &routes, now)?;
         tokio::task::yield_now().await;
     }
     Ok(())

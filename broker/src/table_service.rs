@@ -161,7 +161,7 @@ mod tests {
                 is_final: true,
             })
             .collect();
-        tables.preload("f", &routes, clock.now()).unwrap();
+        tables.preload(&["f"], &routes, clock.now()).unwrap();
         let service = TableService {
             tables: Arc::new(tables),
             clock,

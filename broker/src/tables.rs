@@ -195,24 +195,21 @@ impl Tables {
         Ok(())
     }
 
-    /// Fills the overall table with many destinations of one lambda at once, however many.
+    /// Fills the overall table with many lambdas at once that have the same destinations, however
+    /// many.
     ///
     /// # Errors
     /// If lambda, a destination or a weight are not acceptable; then none is added.
     pub fn preload(
         &self,
-        lambda: &str,
+        lambdas: &[&str],
         routes: &[RouteChange<'_>],
         now: Nanos,
     ) -> Result<(), TableError> {
         let overall = &self.overall.table;
         let mut entries = self.entries();
-        let new = routes
-            .iter()
-            .filter(|route| !overall.holds(lambda, route.destination))
-            .count();
-        overall.change_many(lambda, routes, now)?;
-        entries.count += new;
+        overall.change_all(lambdas, routes, now)?;
+        entries.count = overall.len();
         Ok(())
     }
 

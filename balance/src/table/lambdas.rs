@@ -45,6 +45,13 @@ fn hash(name: &str) -> u64 {
     FixedState::with_seed(1).hash_one(name)
 }
 
+/// The number of the part that holds whatever has this hash.
+#[inline]
+fn index(hash: u64) -> usize {
+    // The table within uses the lowest and the highest bits.
+    (hash >> 32) as usize % PARTS
+}
+
 /// A look at one lambda, if there is one of that name.
 #[derive(Debug)]
 pub(super) struct Look<'a> {
@@ -72,8 +79,7 @@ impl Lambdas {
 
     #[inline]
     fn part(&self, hash: u64) -> &ArcSwap<Part> {
-        // The table within uses the lowest and the highest bits.
-        &self.parts[(hash >> 32) as usize % PARTS]
+        &self.parts[index(hash)]
     }
 
     /// Looks at those that are there of these names, as a pick is going to: what is not in a cache
@@ -102,6 +108,29 @@ impl Lambdas {
         more.insert_unique(new, lambda, |known| hash(known.name()));
         part.store(Arc::new(more));
         self.len.fetch_add(1, Relaxed);
+    }
+
+    /// Adds many whose names are new, at the price of one copy of each part.
+    pub(super) fn insert_many(&self, mut lambdas: Vec<Arc<Lambda>>) {
+        let part_of = |lambda: &Arc<Lambda>| index(hash(lambda.name()));
+        lambdas.sort_by_key(part_of);
+        for together in lambdas.chunk_by(|one, other| part_of(one) == part_of(other)) {
+            let part = &self.parts[part_of(&together[0])];
+            let mut more = Part::clone(&part.load());
+            let before = more.len();
+            for lambda in together {
+                let new = hash(lambda.name());
+                // Named twice, it is the first one.
+                more.entry(
+                    new,
+                    |known| known.name() == lambda.name(),
+                    |known| hash(known.name()),
+                )
+                .or_insert_with(|| Arc::clone(lambda));
+            }
+            self.len.fetch_add(more.len() - before, Relaxed);
+            part.store(Arc::new(more));
+        }
     }
 
     /// Removes the one of that name. Answers whether there was one.

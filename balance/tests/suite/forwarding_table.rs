@@ -374,6 +374,50 @@ fn many_changes_are_made_together_or_not_at_all() {
 }
 
 #[test]
+fn many_lambdas_change_at_once_as_they_do_one_by_one() {
+    let change = |destination, weight| RouteChange {
+        destination,
+        weight,
+        is_final: true,
+    };
+    let (at_once, one_by_one) = [(); 2].map(|()| table(PolicyConfig::LeastCost)).into();
+    for table in [&at_once, &one_by_one] {
+        table.change("lambda5", "b", 9.0, false, NOW).unwrap();
+    }
+    let names: Vec<_> = (0..2000)
+        .map(|number| format!("lambda{}", number % 1500))
+        .collect();
+    let names: Vec<_> = names.iter().map(String::as_str).collect();
+    let changes = [change("a", 1.0), change("b", 2.0)];
+    for name in &names {
+        one_by_one.change_many(name, &changes, NOW).unwrap();
+    }
+    at_once.change_all(&names, &changes, NOW).unwrap();
+    assert_eq!(at_once.len(), 3000);
+    assert_eq!(at_once.to_string(), one_by_one.to_string());
+    for name in &names[..1500] {
+        assert!(at_once.remove(name, "a", NOW), "{name}");
+        assert!(at_once.remove(name, "b", NOW), "{name}");
+        assert!(!at_once.holds(name, "a"), "{name}");
+    }
+    assert!(at_once.is_empty());
+}
+
+#[test]
+fn many_lambdas_change_all_or_none() {
+    let change = |weight| RouteChange {
+        destination: "a",
+        weight,
+        is_final: true,
+    };
+    let table = table(PolicyConfig::LeastCost);
+    let refused = table.change_all(&["f", "g"], &[change(1.0), change(-1.0)], NOW);
+    assert_eq!(refused, Err(TableError::InvalidWeight(-1.0)));
+    table.change_all(&["f", "g"], &[], NOW).unwrap();
+    assert!(table.lambdas().is_empty());
+}
+
+#[test]
 fn pages_put_together_are_the_table() {
     let table = table(PolicyConfig::Random);
     for lambda in 0..7 {
