@@ -123,6 +123,7 @@ pub async fn run(
         }
     };
     let cores = Arc::new(Cores::start("client", config.cores)?);
+    options.prepare(&cores).await;
     let shared = Arc::new(Shared {
         config: config.clone(),
         name: work.name(),

@@ -20,7 +20,7 @@ pub(crate) use self::connect::{open, resolve};
 pub(crate) use self::error::ConnectCause;
 pub use self::error::{CallError, ConnectError};
 use crate::quic::{self, Dialer};
-use crate::{Core, Endpoint, LambdaCall, LambdaReply, Limits, Metadata};
+use crate::{Core, Cores, Endpoint, LambdaCall, LambdaReply, Limits, Metadata};
 
 /// How our servers sign their answers; peers that do tolerate any number of PINGs.
 pub(crate) const OURS: &str = "serverless-on-edge";
@@ -60,6 +60,25 @@ impl Default for ClientOptions {
     }
 }
 
+impl ClientOptions {
+    fn may_encrypt(&self) -> bool {
+        self.tls.is_some() || self.quic.tls.is_some()
+    }
+
+    /// Lets all cores do what the first TLS handshake on each would do, if there may be one, and waits
+    /// for it: for programs that measure from their first call on.
+    pub async fn prepare(&self, cores: &Cores) {
+        if !self.may_encrypt() {
+            return;
+        }
+        let prepared: Vec<_> = cores.all().iter().map(Core::prepare_for_tls).collect();
+        for core in prepared {
+            // Whatever failed fails in the first handshake again, which says so.
+            let _failed = core.await;
+        }
+    }
+}
+
 /// The connections of one core to all its destinations.
 ///
 /// A connection carries any number of calls at the same time. It is opened by
@@ -76,8 +95,8 @@ pub struct LambdaClient {
 impl LambdaClient {
     /// A client whose connections live on `core`.
     pub fn new(core: Core, options: Arc<ClientOptions>) -> Self {
-        if options.tls.is_some() || options.quic.tls.is_some() {
-            core.prepare_for_tls();
+        if options.may_encrypt() {
+            drop(core.prepare_for_tls());
         }
         Self {
             dialer: Arc::new(Dialer::new(core.clone(), options.clone())),

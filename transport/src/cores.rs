@@ -63,8 +63,8 @@ impl Core {
 
     /// Does what the first TLS handshake on this core would do, so that the requests of others need
     /// not wait for it. What is spawned afterwards runs afterwards.
-    pub(crate) fn prepare_for_tls(&self) {
-        self.spawn(async { crate::tls::seed() });
+    pub(crate) fn prepare_for_tls(&self) -> tokio::task::JoinHandle<()> {
+        self.spawn(async { crate::tls::seed() })
     }
 
     /// What is made while the guard lives runs on this core.
@@ -237,9 +237,11 @@ mod tests {
             let [core, other] = cores.all() else {
                 panic!("two cores");
             };
-            let _client = LambdaClient::new(core.clone(), Arc::new(options));
+            let _client = LambdaClient::new(core.clone(), Arc::new(options.clone()));
             assert_eq!(prepared(core).await, expected);
             assert!(!prepared(other).await);
+            options.prepare(&cores).await;
+            assert_eq!(prepared(other).await, expected);
             cores.join().await;
         }
     }

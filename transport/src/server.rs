@@ -121,7 +121,9 @@ impl<S: LambdaService> Server<S> {
             no_handshake: Seldom::default(),
         });
         if shared.server.tls.is_some() || shared.server.quic.is_some() {
-            cores.all().iter().for_each(Core::prepare_for_tls);
+            for core in cores.all() {
+                drop(core.prepare_for_tls());
+            }
         }
         let handle = ServerHandle {
             address,
