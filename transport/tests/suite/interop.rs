@@ -26,6 +26,14 @@ fn shout(size: usize) -> LambdaRequest {
     }
 }
 
+/// Making messages of megabytes may keep a busy machine from everything else for seconds.
+fn patient() -> ClientOptions {
+    ClientOptions {
+        connect_timeout: PATIENCE,
+        ..ClientOptions::default()
+    }
+}
+
 /// Whether stranger and ours understand each other with bodies of all sizes, many at a time.
 async fn all_come_back(client: Arc<edge_transport::LambdaClient>, endpoint: &Endpoint) {
     let mut calls = tokio::task::JoinSet::new();
@@ -71,21 +79,21 @@ async fn a_server_of_another_make_answers_our_client() {
         .add_service(service)
         .serve_with_incoming(incoming);
     let server = tokio::spawn(server);
-    all_come_back(Arc::new(client(ClientOptions::default())), &endpoint).await;
+    all_come_back(Arc::new(client(patient())), &endpoint).await;
     server.abort();
 }
 
 #[tokio::test]
 async fn our_server_answers_our_client_in_the_clear_and_encrypted() {
     let server = serve(|server| server);
-    let plain = Arc::new(client(ClientOptions::default()));
+    let plain = Arc::new(client(patient()));
     all_come_back(plain, &server.endpoint()).await;
     let folder = tempfile::tempdir().unwrap();
     let files = certificates(folder.path(), &["localhost"]);
     let server = serve(|server| server.with_tls(Some(files.server_config().unwrap())));
     let secure = Arc::new(client(ClientOptions {
         tls: Some(files.client_config().unwrap()),
-        ..ClientOptions::default()
+        ..patient()
     }));
     all_come_back(secure, &server.endpoint()).await;
 }
