@@ -152,19 +152,32 @@ impl ForwardingTable {
             return Ok(());
         }
         let mut order = self.lock();
+        if let Some(added) = self.change_known(&mut order, lambda, changes, now) {
+            self.lambdas.insert(added);
+        }
+        Ok(())
+    }
+
+    /// Changes a lambda that is known, or else gives back the new one.
+    fn change_known(
+        &self,
+        order: &mut Order,
+        lambda: &str,
+        changes: &[RouteChange<'_>],
+        now: Nanos,
+    ) -> Option<Arc<Lambda>> {
         if let Some(known) = self.lambdas.look_for(lambda).get() {
             if known.change(changes, now) {
                 order.update(known);
             }
-        } else {
-            let policy = self.policies_of(lambda).next();
-            let broker = Arc::clone(&self.destinations);
-            let added = Arc::new(Lambda::new(lambda, policy, broker, now));
-            added.change(changes, now);
-            order.update(&added);
-            self.lambdas.insert(added);
+            return None;
         }
-        Ok(())
+        let policy = self.policies_of(lambda).next();
+        let broker = Arc::clone(&self.destinations);
+        let added = Arc::new(Lambda::new(lambda, policy, broker, now));
+        added.change(changes, now);
+        order.update(&added);
+        Some(added)
     }
 
     /// Sets the weight of a route that exists (the "change with three arguments"). Under

@@ -18,6 +18,7 @@ mod held;
 pub mod http3;
 mod lasting;
 mod native;
+mod number;
 mod places;
 mod probe;
 mod read;

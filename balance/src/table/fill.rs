@@ -1,9 +1,8 @@
 //! Many lambdas of a table at once: for those who fill it.
 
 use super::error::check_route;
-use super::{ForwardingTable, Lambda, RouteChange, TableError};
+use super::{ForwardingTable, RouteChange, TableError};
 use crate::Nanos;
-use std::sync::Arc;
 
 impl ForwardingTable {
     /// Does what [`change_many`](Self::change_many) does for each of many lambdas. One that is new
@@ -27,22 +26,10 @@ impl ForwardingTable {
             return Ok(());
         }
         let mut order = self.lock();
-        let mut new = Vec::new();
-        for lambda in lambdas {
-            if let Some(known) = self.lambdas.look_for(lambda).get() {
-                if known.change(changes, now) {
-                    order.update(known);
-                }
-            } else {
-                let policy = self.policies_of(lambda).next();
-                let broker = Arc::clone(&self.destinations);
-                let added = Arc::new(Lambda::new(lambda, policy, broker, now));
-                added.change(changes, now);
-                order.update(&added);
-                new.push(added);
-            }
-        }
-        self.lambdas.insert_many(new);
+        let new = lambdas
+            .iter()
+            .filter_map(|lambda| self.change_known(&mut order, lambda, changes, now));
+        self.lambdas.insert_many(new.collect());
         Ok(())
     }
 }

@@ -12,7 +12,6 @@ mod client;
 mod code;
 mod control;
 pub mod frame;
-mod number;
 mod other;
 pub mod qpack;
 mod room;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tonic::{Code, Status};
 
+use super::number;
 use crate::Metadata;
 use crate::http2::hpack::{Name, is_valid};
 
@@ -76,14 +77,14 @@ pub(super) fn request(
     let room = if together { size } else { 0 };
     // 0 means that the caller does not say.
     let patience = u64::try_from(patience.as_micros()).unwrap_or(u64::MAX);
-    let patience = Varint::of(patience.max(1));
+    let patience = patience.max(1);
     let fields = fields_length(metadata);
-    let length = 2 + patience.width + Varint::of(fields as u64).width + fields;
+    let length = 2 + number::size(patience) + number::size(fields as u64) + fields;
     // What is full need not be told of its room.
     let mut head = Vec::with_capacity(length + room);
     head.push(VERSION);
     head.push(if may_repeat { MAY_REPEAT } else { 0 });
-    patience.put(&mut head);
+    number::put(&mut head, patience);
     put_metadata(&mut head, metadata);
     if together {
         message
@@ -130,7 +131,7 @@ pub(super) fn read_request(bytes: &[u8], most: usize) -> Read<RequestHead> {
     if version != VERSION {
         return Err(Malformed::Version(version));
     }
-    let (Some(flags), Some(patience)) = (take_byte(&mut rest), take_varint(&mut rest)) else {
+    let (Some(flags), Some(patience)) = (take_byte(&mut rest), number::take(&mut rest)) else {
         return Ok(None);
     };
     let Some(metadata) = take_metadata(&mut rest, most)? else {
@@ -162,18 +163,18 @@ fn put_metadata(bytes: &mut Vec<u8>, metadata: &Metadata) {
     if metadata.is_empty() {
         return bytes.push(0);
     }
-    Varint::of(fields_length(metadata) as u64).put(bytes);
+    number::put(bytes, fields_length(metadata) as u64);
     for (name, value) in metadata.iter() {
-        Varint::of(name.len() as u64).put(bytes);
+        number::put(bytes, name.len() as u64);
         bytes.extend_from_slice(name.as_bytes());
-        Varint::of(value.len() as u64).put(bytes);
+        number::put(bytes, value.len() as u64);
         bytes.extend_from_slice(value);
     }
 }
 
 /// Bytes of metadata as it is written.
 fn fields_length(metadata: &Metadata) -> usize {
-    let length = |text: &[u8]| Varint::of(text.len() as u64).width + text.len();
+    let length = |text: &[u8]| number::size(text.len() as u64) + text.len();
     let fields = metadata.iter();
     fields
         .map(|(name, value)| length(name.as_bytes()) + length(value))
@@ -181,7 +182,7 @@ fn fields_length(metadata: &Metadata) -> usize {
 }
 
 fn take_metadata(rest: &mut &[u8], most: usize) -> Result<Option<Metadata>, Malformed> {
-    let Some(length) = take_varint(rest) else {
+    let Some(length) = number::take(rest) else {
         return Ok(None);
     };
     let length = usize::try_from(length)
@@ -208,7 +209,7 @@ fn take_metadata(rest: &mut &[u8], most: usize) -> Result<Option<Metadata>, Malf
 }
 
 fn take_text<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
-    let length = usize::try_from(take_varint(rest)?).ok()?;
+    let length = usize::try_from(number::take(rest)?).ok()?;
     let (text, behind) = rest.split_at_checked(length)?;
     *rest = behind;
     Some(text)
@@ -218,47 +219,6 @@ fn take_byte(rest: &mut &[u8]) -> Option<u8> {
     let (byte, behind) = rest.split_first()?;
     *rest = behind;
     Some(*byte)
-}
-
-/// A number as RFC 9000, section 16, writes it; what is beyond 62 bits becomes the largest.
-#[derive(Debug, Clone, Copy)]
-struct Varint {
-    marked: u64,
-    width: usize,
-}
-
-impl Varint {
-    fn of(value: u64) -> Self {
-        const MOST: u64 = (1 << 62) - 1;
-        let value = value.min(MOST);
-        let (width, mark) = match value {
-            0..0x40 => (1, 0),
-            0x40..0x4000 => (2, 1 << 14),
-            0x4000..0x4000_0000 => (4, 2 << 30),
-            _ => (8, 3 << 62),
-        };
-        Self {
-            marked: value | mark,
-            width,
-        }
-    }
-
-    fn put(self, bytes: &mut Vec<u8>) {
-        bytes.extend_from_slice(&self.marked.to_be_bytes()[8 - self.width..]);
-    }
-}
-
-fn take_varint(rest: &mut &[u8]) -> Option<u64> {
-    let first = *rest.first()?;
-    let width = 1 << (first >> 6);
-    let (number, behind) = rest.split_at_checked(width)?;
-    *rest = behind;
-    let low = u64::from(first & 0x3f);
-    Some(
-        number[1..]
-            .iter()
-            .fold(low, |value, byte| value << 8 | u64::from(*byte)),
-    )
 }
 
 #[cfg(test)]
@@ -278,25 +238,6 @@ mod tests {
             );
         }
         metadata
-    }
-
-    #[test]
-    fn numbers_are_written_as_in_the_examples_of_rfc_9000() {
-        let examples: [(u64, &[u8]); 4] = [
-            (37, &[0x25]),
-            (15_293, &[0x7b, 0xbd]),
-            (494_878_333, &[0x9d, 0x7f, 0x3e, 0x7d]),
-            (
-                151_288_809_941_952_652,
-                &[0xc2, 0x19, 0x7c, 0x5e, 0xff, 0x14, 0xe8, 0x8c],
-            ),
-        ];
-        for (number, written) in examples {
-            let mut bytes = Vec::new();
-            Varint::of(number).put(&mut bytes);
-            assert_eq!(bytes, written);
-            assert_eq!(take_varint(&mut &bytes[..]), Some(number));
-        }
     }
 
     #[test]

@@ -36,19 +36,24 @@ async fn who_comes_back_is_answered_before_the_handshake_if_it_may_be_repeated()
         0,
         "nothing is known of the server"
     );
-    for (round, idempotent) in [true, false, true].into_iter().enumerate() {
-        client.hang_up();
-        ask(&client, &endpoint, &dry("shout", idempotent))
-            .await
-            .unwrap();
-        assert_eq!(counters.early_offered(), round as u64 + 1);
-        eventually("the handshake ends", || {
-            counters.early_accepted() == round as u64 + 1
-        })
-        .await;
-    }
     let server = place.server.handle.quic();
-    assert_eq!(server.early_accepted(), 2, "those that may be repeated");
+    let mut rounds = 0;
+    for (idempotent, taken) in [(true, 1), (false, 1), (true, 2)] {
+        // A server that comes to read only after the handshake has nothing early to take.
+        for attempt in 0.. {
+            assert!(attempt < 200, "the server takes nothing early");
+            client.hang_up();
+            ask(&client, &endpoint, &dry("shout", idempotent))
+                .await
+                .unwrap();
+            rounds += 1;
+            assert_eq!(counters.early_offered(), rounds);
+            eventually("the handshake ends", || counters.early_accepted() == rounds).await;
+            if server.early_accepted() == taken {
+                break;
+            }
+        }
+    }
     assert_eq!(server.early_postponed(), 0, "the client has waited");
     assert_eq!(counters.early_rejected(), 0);
 }

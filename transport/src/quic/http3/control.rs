@@ -8,9 +8,9 @@ use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use quinn::{Connection, ReadError, RecvStream, SendStream};
 
+use super::super::number::{self, Number};
 use super::code::{self, Fault};
 use super::frame::{Frame, Frames, Kind};
-use super::number::{self, Number};
 use super::qpack::{Cancellations, keeps_no_table};
 use super::{most_in_a_frame, settings};
 

@@ -5,8 +5,8 @@
 
 use bytes::{Buf as _, Bytes};
 
+use super::super::number::{self, Number};
 use super::code::{self, Fault};
-use super::number::{self, Number};
 
 /// What a frame is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,7 +1,8 @@
 //! What each side allows the other (RFC 9114, section 7.2.4; RFC 9204, section 5).
 
+use super::super::number;
 use super::code::{self, Fault};
-use super::{frame, number};
+use super::frame;
 
 const MAX_TABLE_CAPACITY: u64 = 0x01;
 const MAX_FIELD_SECTION_SIZE: u64 = 0x06;

@@ -1,5 +1,8 @@
 //! Integers of variable length (RFC 9000, section 16).
 
+/// The largest.
+const MOST: u64 = (1 << 62) - 1;
+
 /// An integer as far as it has come.
 #[derive(Debug, Default)]
 pub(super) struct Number {
@@ -47,8 +50,9 @@ pub(super) const fn size(value: u64) -> usize {
     }
 }
 
-/// Appends `value`, which is below 2^62.
+/// Appends `value`; what is beyond 62 bits becomes the largest.
 pub(super) fn put(out: &mut Vec<u8>, value: u64) {
+    let value = value.min(MOST);
     let size = size(value);
     let mark = u64::from(size.trailing_zeros()) << (8 * size - 2);
     out.extend_from_slice(&(value | mark).to_be_bytes()[8 - size..]);
@@ -76,6 +80,9 @@ mod tests {
             assert_eq!(out, written);
         }
         assert_eq!(take(&mut &[0x40, 0x25][..]), Some(37));
+        let mut most = Vec::new();
+        put(&mut most, u64::MAX);
+        assert_eq!(most, [0xff; 8]);
     }
 
     proptest! {
