@@ -21,6 +21,13 @@ use rand_pcg::Pcg64Mcg;
 /// Before the next request after one that has failed.
 const BREATH: Duration = Duration::from_millis(1);
 
+/// Whoever is asked does not keep up.
+#[derive(Debug, thiserror::Error)]
+#[error("{rate:.0} requests/s are more than can be answered")]
+pub(crate) struct TooMany {
+    rate: f64,
+}
+
 /// What a load has measured.
 #[derive(Debug)]
 pub(crate) struct Measured {
@@ -164,10 +171,7 @@ impl Caller {
                 while let Some(done) = calls.try_join_next() {
                     done??;
                 }
-                anyhow::ensure!(
-                    calls.len() < MOST_UNDER_WAY,
-                    "{rate:.0} requests/s are more than can be answered"
-                );
+                anyhow::ensure!(calls.len() < MOST_UNDER_WAY, TooMany { rate });
             }
             while let Some(done) = calls.join_next().await {
                 done??;
