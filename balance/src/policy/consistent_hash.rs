@@ -38,8 +38,8 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 ///   moves only if one of those 64 comes or goes, and brokers with the same destinations agree.
 ///
 /// It takes no lock. Its cost is linear in the number of destinations that are ranked; the logarithm
-/// is taken of the few only that may come first, `1 - u` being at most `-ln u`. What is in flight is
-/// summed up only where the first has something in flight: else it is below any bound.
+/// is taken of the few only that may come first, `1 - u` being at most `-ln u`. Of many, what is in flight
+/// is summed up only where the first has something in flight: else it is below any bound.
 #[derive(Debug)]
 pub(super) struct ConsistentHash {
     load_factor: f64,
@@ -167,24 +167,34 @@ impl ConsistentHash {
         totals
     }
 
+    /// Ranks those that may be in no cache: the first has room if nothing is in flight there, and then
+    /// the others need not be looked at.
+    fn choose_of_many<R: Ranked + ?Sized>(
+        &self,
+        ranked: &R,
+        least: f64,
+        scene: &Scene<'_>,
+    ) -> Option<Choice> {
+        let chosen = first(ranked, least, scene, |_| true)?;
+        if chosen.destination().in_flight() == 0 {
+            return Some(Choice::from(SharedRoute::clone(chosen)));
+        }
+        self.choose_of(ranked, least, scene)
+    }
+
     fn choose_of<R: Ranked + ?Sized>(
         &self,
         ranked: &R,
         least: f64,
         scene: &Scene<'_>,
     ) -> Option<Choice> {
-        let mut chosen = first(ranked, least, scene, |_| true)?;
-        if chosen.destination().in_flight() > 0 {
-            let totals = Self::totals(ranked, scene);
-            // A whole number is below a bound if it is below the bound rounded up.
-            let has_room = |route: &Route| {
-                f64::from(route.destination().in_flight()) < self.bound(route, &totals)
-            };
-            if !has_room(chosen) {
-                // Bounds add up to more than there is, but other cores send meanwhile.
-                chosen = first(ranked, least, scene, has_room).unwrap_or(chosen);
-            }
-        }
+        let totals = Self::totals(ranked, scene);
+        // A whole number is below a bound if it is below the bound rounded up.
+        let has_room =
+            |route: &Route| f64::from(route.destination().in_flight()) < self.bound(route, &totals);
+        // Bounds add up to more than there is, but other cores send meanwhile.
+        let chosen = first(ranked, least, scene, has_room)
+            .or_else(|| first(ranked, least, scene, |_| true))?;
         Some(Choice::from(SharedRoute::clone(chosen)))
     }
 
@@ -201,8 +211,8 @@ impl Policy for ConsistentHash {
         }
         let ring = self.ring.load();
         let least = f64::from(f32::from_bits(self.least_weight.load(Relaxed)));
-        let chosen = self.choose_of(&ring::after(&ring, scene.request.affinity), least, scene);
-        chosen.or_else(|| self.choose_of(&scene.routes, 0.0, scene))
+        let chosen = self.choose_of_many(&ring::after(&ring, scene.request.affinity), least, scene);
+        chosen.or_else(|| self.choose_of_many(&scene.routes, 0.0, scene))
     }
 
     fn routes_changed(&self, change: &Change<'_>, routes: Routes<'_>, _now: Nanos) {
