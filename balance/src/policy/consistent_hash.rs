@@ -118,11 +118,17 @@ fn first<'a, R: Ranked + ?Sized>(
     let mut smallest = f64::INFINITY;
     ranked.each(|lane, route| {
         let unit = lane.unit(scene.request.affinity);
-        let lightest = Rank {
-            unit,
-            weight: least,
-        };
-        if lightest.at_least() >= smallest || !scene.admits(route) {
+        // Where nothing is known of the weights the route is looked at in any case.
+        if least > 0.0 {
+            let lightest = Rank {
+                unit,
+                weight: least,
+            };
+            if lightest.at_least() >= smallest {
+                return;
+            }
+        }
+        if !scene.admits(route) {
             return;
         }
         let rank = Rank {
@@ -182,6 +188,7 @@ impl ConsistentHash {
         self.choose_of(ranked, least, scene)
     }
 
+    #[inline]
     fn choose_of<R: Ranked + ?Sized>(
         &self,
         ranked: &R,
