@@ -1,9 +1,11 @@
 //! A router from start to stop.
 
+mod chores;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use axum::extract::Path;
 use edge_balance::{Nanos, RouteChange, TableError};
@@ -17,13 +19,10 @@ use edge_transport::{
     BindError, ClientOptions, Cores, Endpoint, Listener, Server, ServerHandle, control, quic,
     services,
 };
-use rand::Rng as _;
-use rand_pcg::Pcg64Mcg;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::admission::Admission;
 use crate::announce::{LEASE, keep_announced};
 use crate::clock::Clock;
 use crate::config::{
@@ -38,13 +37,6 @@ use crate::table_service::TableService;
 use crate::tables::Tables;
 use crate::tls::Tls;
 use crate::trace;
-
-/// How often cores measure how late they are.
-const WATCH_EVERY: Duration = Duration::from_millis(10);
-/// How often destinations that owe answers are looked for.
-const INSPECT_EVERY: Duration = Duration::from_millis(50);
-/// How often connections to destinations that are gone are closed.
-const SWEEP_EVERY: Duration = Duration::from_secs(5);
 
 /// How long the end waits for the disk to take the last lines of a trace.
 const TRACE_ENDS_WITHIN: Duration = Duration::from_secs(3);
@@ -263,18 +255,21 @@ impl Router {
 
         let (stop, drained) = (CancellationToken::new(), CancellationToken::new());
         let tasks = TaskTracker::new();
-        tasks.spawn(tick(tables.clone(), clock, drained.clone()));
-        tasks.spawn(look_after(forwarder.admission().clone(), drained.clone()));
+        tasks.spawn(chores::tick(tables.clone(), clock, drained.clone()));
+        tasks.spawn(chores::look_after(
+            forwarder.admission().clone(),
+            drained.clone(),
+        ));
         for core in cores.all() {
-            core.spawn(watch(
+            core.spawn(chores::watch(
                 forwarder.clone(),
                 core.index(),
                 clock,
                 drained.clone(),
             ));
         }
-        tasks.spawn(sweep(forwarder, stop.clone()));
-        tasks.spawn(inspect(tables.clone(), clock, drained.clone()));
+        tasks.spawn(chores::sweep(forwarder, stop.clone()));
+        tasks.spawn(chores::inspect(tables.clone(), clock, drained.clone()));
         let handle = RouterHandle {
             lambda_server,
             table_server,
@@ -333,63 +328,6 @@ async fn preload(tables: &Tables, fake: &FakeConfig, now: Nanos) -> Result<(), T
         tokio::task::yield_now().await;
     }
     Ok(())
-}
-
-/// Lets the optimizers work when it is time.
-async fn tick(tables: Arc<Tables>, clock: Clock, stop: CancellationToken) {
-    /// Pause when nothing is due.
-    const IDLE: Duration = Duration::from_secs(1);
-    loop {
-        let now = clock.now();
-        let pause = tables.next_tick(now).map_or(IDLE, |due| {
-            Duration::from_nanos(due.0.saturating_sub(now.0)).min(IDLE)
-        });
-        tokio::select! {
-            () = stop.cancelled() => return,
-            () = tokio::time::sleep(pause) => tables.tick(clock.now()),
-        }
-    }
-}
-
-/// Sets destinations aside that have fallen silent.
-async fn inspect(tables: Arc<Tables>, clock: Clock, stop: CancellationToken) {
-    loop {
-        tokio::select! {
-            () = stop.cancelled() => return,
-            () = tokio::time::sleep(INSPECT_EVERY) => tables.inspect(clock.now()),
-        }
-    }
-}
-
-/// Calls up those who wait for places that nobody gives back.
-async fn look_after(admission: Arc<Admission>, stop: CancellationToken) {
-    let rng = Pcg64Mcg::new(rand::rng().next_u64().into());
-    tokio::select! {
-        () = stop.cancelled() => {}
-        () = admission.look_after(rng) => {}
-    }
-}
-
-/// Measures how late a core is, and bounds its requests accordingly.
-async fn watch(forwarder: Arc<Forwarder>, core: usize, clock: Clock, stop: CancellationToken) {
-    while !stop.is_cancelled() {
-        let due = Instant::now() + WATCH_EVERY;
-        tokio::time::sleep_until(due.into()).await;
-        let late = Nanos::from(due.elapsed());
-        let in_flight = forwarder.in_flight(core);
-        forwarder
-            .core_limit(core)
-            .observed(late, in_flight, clock.now());
-    }
-}
-
-async fn sweep(forwarder: Arc<Forwarder>, stop: CancellationToken) {
-    loop {
-        tokio::select! {
-            () = stop.cancelled() => return,
-            () = tokio::time::sleep(SWEEP_EVERY) => forwarder.forget_unused_destinations(),
-        }
-    }
 }
 
 /// A running router.

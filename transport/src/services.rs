@@ -1,5 +1,8 @@
 //! The services that every port of ours offers: health and reflection.
 
+use http::HeaderMap;
+use tokio_util::sync::CancellationToken;
+use tonic::Status;
 use tonic::service::Routes;
 use tonic_health::ServingStatus;
 pub use tonic_health::server::HealthReporter;
@@ -52,4 +55,20 @@ pub fn standard() -> (HealthReporter, Routes) {
 /// server as a whole, and therefore end when it leaves: nobody loses anything.
 pub(crate) fn ends_with_the_server(path: &str) -> bool {
     path == "/grpc.health.v1.Health/Watch" || path.starts_with("/grpc.reflection.")
+}
+
+/// Ends when an answer that lasts has to end; never where there is nothing to wait for.
+pub(crate) async fn until(over: Option<CancellationToken>) {
+    match over {
+        Some(over) => over.cancelled_owned().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// What an answer ends with that would outlast the server.
+pub(crate) fn leaving() -> HeaderMap {
+    let mut trailers = HeaderMap::new();
+    // It fits: there are no details in it.
+    let _added = Status::unavailable("the server is leaving").add_header(&mut trailers);
+    trailers
 }

@@ -1,6 +1,6 @@
 //! The program `edgeclient`: what it prints, and how it ends.
 
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -426,7 +426,7 @@ fn a_run_that_gives_requests_up_is_a_failure() {
     let endpoint = computer.endpoint().to_string();
     let folder = tempfile::tempdir().unwrap();
     let lines = folder.path().join("lines");
-    let mut child = edgeclient(&["--server", &endpoint, "--rate", "100"])
+    let child = edgeclient(&["--server", &endpoint, "--rate", "100"])
         .args(["--max-requests", "3"])
         .arg("--output-file")
         .arg(&lines)
@@ -438,11 +438,7 @@ fn a_run_that_gives_requests_up_is_a_failure() {
         let answered = std::fs::read_to_string(&lines).is_ok_and(|text| text.ends_with('\n'));
         answered && computer.running() == 2
     });
-    let signal = ["-INT", &child.id().to_string()];
-    let killed = Command::new("kill").args(signal).status().unwrap();
-    assert!(killed.success());
-    wait_until("the run has ended", || child.try_wait().unwrap().is_some());
-    let output = child.wait_with_output().unwrap();
+    let output = interrupted(child);
     assert_eq!(output.status.code(), Some(1));
     let errors = text(&output.stderr);
     let message = "gave up 2 requests that were still in flight";
@@ -450,22 +446,27 @@ fn a_run_that_gives_requests_up_is_a_failure() {
     assert!(text(&output.stdout).contains("1 ok, 2 errors"));
 }
 
+/// Interrupts a run, as by Ctrl-C, and waits for its end.
+fn interrupted(mut child: Child) -> Output {
+    let signal = ["-INT", &child.id().to_string()];
+    let killed = Command::new("kill").args(signal).status().unwrap();
+    assert!(killed.success());
+    wait_until("the run has ended", || child.try_wait().unwrap().is_some());
+    child.wait_with_output().unwrap()
+}
+
 #[test]
 fn a_run_whose_output_nobody_reads_ends_when_it_is_asked_to() {
     let computer = Computer::echo(Duration::ZERO);
     let endpoint = computer.endpoint().to_string();
-    let mut child = edgeclient(&["--server", &endpoint, "--num-threads", "8"])
+    let child = edgeclient(&["--server", &endpoint, "--num-threads", "8"])
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
     // More lines than a pipe holds.
     wait_until("the pipe is full", || computer.count() >= 5000);
-    let signal = ["-INT", &child.id().to_string()];
-    let killed = Command::new("kill").args(signal).status().unwrap();
-    assert!(killed.success());
-    wait_until("the run has ended", || child.try_wait().unwrap().is_some());
-    let output = child.wait_with_output().unwrap();
+    let output = interrupted(child);
     assert_eq!(output.status.code(), Some(1));
     let errors = text(&output.stderr);
     for part in ["requests      ", "cannot write to -: nobody reads it"] {

@@ -136,20 +136,14 @@ async fn send(
     if is_all {
         return Ok(());
     }
-    let over = async {
-        match &until {
-            Some(until) => until.cancelled().await,
-            None => std::future::pending().await,
-        }
-    };
-    let mut over = pin!(over);
+    let mut over = pin!(services::until(until));
     loop {
         let frame = tokio::select! {
             biased;
             frame = body.frame() => frame,
             () = stream.gone() => return Err(Gone),
             () = &mut over => {
-                stream.end(Some(&leaving()));
+                stream.end(Some(&services::leaving()));
                 return stream.sent().await;
             }
         };
@@ -174,14 +168,6 @@ async fn send(
             },
         }
     }
-}
-
-/// What a stream ends with that outlasts the server.
-fn leaving() -> HeaderMap {
-    let mut trailers = HeaderMap::new();
-    // It fits: there are no details in it.
-    let _added = Status::unavailable("the server is leaving").add_header(&mut trailers);
-    trailers
 }
 
 /// The body of a request as tonic wants it.

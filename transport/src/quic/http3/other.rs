@@ -5,7 +5,7 @@ use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Request, Response};
+use http::{HeaderValue, Request, Response};
 use http_body::{Body, Frame};
 use http_body_util::BodyExt as _;
 use quinn::WriteError;
@@ -113,22 +113,13 @@ async fn send(
     let signature = HeaderValue::from_static(crate::client::OURS);
     head.headers.insert(http::header::SERVER, signature);
     write(sending, [say::head(head.status, &head.headers)]).await?;
-    let over = async {
-        match &until {
-            Some(until) => until.cancelled().await,
-            None => std::future::pending().await,
-        }
-    };
-    let mut over = pin!(over);
+    let mut over = pin!(services::until(until));
     loop {
         let frame = tokio::select! {
             biased;
             frame = body.frame() => frame,
             () = &mut over => {
-                let mut trailers = HeaderMap::new();
-                // It fits: there are no details in it.
-                let _added = Status::unavailable("the server is leaving").add_header(&mut trailers);
-                write(sending, [say::trailers(&trailers)]).await?;
+                write(sending, [say::trailers(&services::leaving())]).await?;
                 break;
             }
         };
