@@ -65,8 +65,8 @@ pub(super) async fn measure(plan: &Plan, stage: &Stage) -> anyhow::Result<Outcom
     Ok(Outcome { rows, noise })
 }
 
-/// The same open loop for all, at half of what the slowest hop can do. A peer may break down under it
-/// all the same, as after a stall it opens a connection for each request that waits: it is left out.
+/// The same open loop for all, at half of what the slowest hop can do. A peer that breaks down under it
+/// all the same is left out.
 async fn at_half_load(
     plan: &Plan,
     stage: &Stage,
