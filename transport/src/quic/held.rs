@@ -1,5 +1,6 @@
 //! How many bytes of messages one connection may make us hold, whatever carries it.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::Limits;
@@ -22,6 +23,46 @@ impl Held {
             most: MESSAGES_HELD.saturating_mul(limits.max_message_bytes),
         }
     }
+
+    /// Books `more` bytes that have come, if there is still room for them beside so many `others`.
+    fn book(&self, more: usize, others: usize) -> bool {
+        let all = self.arriving.fetch_add(more, Ordering::Relaxed) + more + others;
+        let fits = all <= self.most;
+        if !fits {
+            self.arriving.fetch_sub(more, Ordering::Relaxed);
+        }
+        fits
+    }
+}
+
+/// What has come of header fields that are not complete: most come as a whole, and are never booked.
+#[derive(Debug, Default)]
+pub(super) struct Incomplete(Option<(Arc<Held>, usize)>);
+
+impl Incomplete {
+    /// So many bytes have come by now; false if there is no room for them in `held`, where they count.
+    pub(super) fn grow(&mut self, bytes: usize, held: &Arc<Held>) -> bool {
+        let (held, booked) = self.0.get_or_insert_with(|| (held.clone(), 0));
+        let more = bytes.saturating_sub(*booked);
+        let fits = held.book(more, 0);
+        if fits {
+            *booked += more;
+        }
+        fits
+    }
+
+    /// They are complete.
+    pub(super) fn complete(&mut self) {
+        if let Some((held, booked)) = self.0.take() {
+            held.arriving.fetch_sub(booked, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Drop for Incomplete {
+    fn drop(&mut self) {
+        self.complete();
+    }
 }
 
 /// What of one message has been booked; given back when this is dropped.
@@ -43,22 +84,16 @@ impl<'a> Booked<'a> {
 
     /// Books `more` bytes that have come, if there is still room for them.
     pub(super) fn more(&mut self, more: usize) -> bool {
-        let Held {
-            arriving,
-            unanswered,
-            most,
-        } = self.held;
         let bytes = self.bytes + more;
-        let mut all = arriving.fetch_add(more, Ordering::Relaxed) + more;
-        if bytes >= LARGE_MESSAGE {
-            all += unanswered.load(Ordering::Relaxed);
+        let others = match bytes >= LARGE_MESSAGE {
+            true => self.held.unanswered.load(Ordering::Relaxed),
+            false => 0,
+        };
+        let fits = self.held.book(more, others);
+        if fits {
+            self.bytes = bytes;
         }
-        if all > *most {
-            arriving.fetch_sub(more, Ordering::Relaxed);
-            return false;
-        }
-        self.bytes = bytes;
-        true
+        fits
     }
 
     /// The message has come as a whole. What is returned is to be kept until it is answered.
@@ -133,5 +168,20 @@ mod tests {
         drop((large, small));
         assert_eq!(held.arriving.into_inner(), 0);
         assert_eq!(held.unanswered.into_inner(), 0);
+    }
+
+    #[test]
+    fn header_fields_count_until_they_are_complete_or_given_up() {
+        let held = Arc::new(held());
+        let mut fields: Vec<_> = (0..10).map(|_| Incomplete::default()).collect();
+        for bytes in [10_000, 40_000] {
+            assert!(fields.iter_mut().all(|fields| fields.grow(bytes, &held)));
+        }
+        assert!(!fields[0].grow(40_001, &held));
+        assert!(booked(&held, 1).is_none());
+        fields[1].complete();
+        assert!(fields[0].grow(80_000, &held));
+        drop(fields);
+        assert_eq!(held.arriving.load(Ordering::Relaxed), 0);
     }
 }

@@ -5,7 +5,7 @@ use super::support::PATIENCE;
 use edge_transport::Limits;
 use edge_transport::quic::ALPN_H3;
 use h3::error::Code;
-use quinn::{Connection, ConnectionError, SendStream, TransportConfig};
+use quinn::{Connection, ConnectionError, ReadError, ReadToEndError, SendStream, TransportConfig};
 
 /// 2^40, as QUIC writes numbers.
 const HUGE: [u8; 8] = [0xc0, 0, 1, 0, 0, 0, 0, 0];
@@ -50,6 +50,36 @@ async fn headers_without_end_are_refused() {
     let (mut send, _receive) = connection.open_bi().await.unwrap();
     let taken = taken(&mut send, &[&[1][..], &HUGE].concat()).await;
     is_refused(&connection, taken).await;
+}
+
+#[tokio::test]
+async fn header_fields_that_do_not_come_as_a_whole_are_bounded_together() {
+    // As much as 40,000 bytes are held for a connection.
+    let place = Place::with(Limits {
+        max_message_bytes: 10_000,
+        ..Limits::default()
+    });
+    let (_socket, connection) = connected(&place).await;
+    // A frame of 30,000 bytes, and nearly all of it.
+    let half = [&[1, 0x80, 0, 0x75, 0x30][..], &[0; 29_000]].concat();
+    let begun = async || {
+        let (mut send, receive) = connection.open_bi().await.unwrap();
+        send.write_all(&half).await.unwrap();
+        (send, receive)
+    };
+    let (mut first, mut second) = (begun().await, begun().await);
+    let refused = async {
+        tokio::select! {
+            read = first.1.read_to_end(1) => read,
+            read = second.1.read_to_end(1) => read,
+        }
+    };
+    let refused = tokio::time::timeout(PATIENCE, refused).await;
+    let Ok(Err(ReadToEndError::Read(ReadError::Reset(code)))) = refused else {
+        panic!("{refused:?}");
+    };
+    assert_eq!(code.into_inner(), Code::H3_EXCESSIVE_LOAD.value());
+    assert!(connection.close_reason().is_none());
 }
 
 #[tokio::test]

@@ -119,12 +119,13 @@ impl<S: LambdaService> Place<S> {
             }
             Broken::Malformed(_) => code::MESSAGE_ERROR,
             Broken::Incomplete => code::REQUEST_INCOMPLETE,
+            Broken::TooMuch => code::EXCESSIVE_LOAD,
             Broken::Reset(_) | Broken::Lost(_) => code::REQUEST_CANCELLED,
         }
     }
 
     async fn work(&self, receiving: &mut Receiving, now: Instant) -> Result<Answer, Broken> {
-        let section = match until(now + DEFAULT_DEADLINE, receiving.next()).await {
+        let section = match until(now + DEFAULT_DEADLINE, receiving.next(&self.held)).await {
             Some(piece) => match piece? {
                 Some(Piece::Fields(section)) => section,
                 _ => return Err(Broken::Incomplete),
@@ -205,7 +206,7 @@ impl<S: LambdaService> Place<S> {
     ) -> Result<Result<(Bytes, super::super::held::Booked<'_>), Status>, Broken> {
         let mut arriving = Arriving::new(&self.held, self.shared.server.limits.max_message_bytes);
         loop {
-            let Some(piece) = until(deadline, receiving.next()).await else {
+            let Some(piece) = until(deadline, receiving.next(&self.held)).await else {
                 let text = "the request did not arrive in time";
                 return Ok(Err(Status::deadline_exceeded(text)));
             };

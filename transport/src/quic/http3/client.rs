@@ -37,7 +37,7 @@ pub(crate) struct Http3 {
     /// When it was ready: no call has been sent before.
     since: Instant,
     asking: Asking,
-    held: Held,
+    held: Arc<Held>,
     room: Box<Room>,
     max_message: usize,
     max_frame: u64,
@@ -98,7 +98,7 @@ impl Http3 {
             said,
             since: Instant::now(),
             asking: Asking::new(endpoint),
-            held: Held::new(limits),
+            held: Arc::new(Held::new(limits)),
             room: Box::new(Room::new(max_header_bytes)),
             max_message: limits.max_message_bytes,
             max_frame: most_in_a_frame(max_header_bytes),
@@ -174,7 +174,7 @@ impl Http3 {
         let mut trailers = Metadata::new();
         let mut answer = Arriving::new(&self.held, self.max_message);
         loop {
-            let piece = receiving.next().await;
+            let piece = receiving.next(&self.held).await;
             match piece.map_err(|broken| self.failure(id, broken))? {
                 None => break,
                 Some(Piece::Data(data)) => answer
@@ -213,6 +213,9 @@ impl Http3 {
             }
             Broken::Malformed(text) => Failure::Invalid(text.to_owned()),
             Broken::Incomplete => Failure::Invalid("the stream ended without an answer".to_owned()),
+            Broken::TooMuch => {
+                Failure::Invalid("too much of other answers is held for this connection".to_owned())
+            }
         }
     }
 

@@ -183,7 +183,8 @@ impl<S: LambdaService> Body for RequestBody<S> {
         if self.is_done {
             return Poll::Ready(None);
         }
-        let read = ready!(self.receiving.poll_next(cx));
+        let this = &mut *self;
+        let read = ready!(this.receiving.poll_next(cx, &this.place.held));
         let read = read.and_then(|piece| match piece {
             Some(Piece::Data(data)) => Ok(Some(Frame::data(data))),
             Some(Piece::Fields(section)) => {

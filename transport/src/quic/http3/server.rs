@@ -42,7 +42,7 @@ pub(super) struct Place<S> {
     pub(super) core: Core,
     pub(super) address: SocketAddr,
     pub(super) peer: Peer,
-    pub(super) held: Held,
+    pub(super) held: Arc<Held>,
     pub(super) room: Room,
     pub(super) said: Said,
     /// Answers that the peer may not have yet.
@@ -118,7 +118,7 @@ pub(in crate::quic) async fn serve<S: LambdaService>(
             host: peer.ip().to_canonical(),
             connection: number(),
         },
-        held: Held::new(limits),
+        held: Arc::new(Held::new(limits)),
         room: Room::new(limits.max_header_bytes),
         said: Said::by(Side::Client),
         unheard: Unheard::default(),

@@ -2,11 +2,13 @@
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use quinn::{ConnectionError, ReadError, RecvStream, SendStream, VarInt, WriteError};
 
+use super::super::held::{Held, Incomplete};
 use super::code::{self, Fault};
 use super::frame::{Frames, Kind};
 
@@ -113,6 +115,8 @@ pub(super) enum Broken {
     Malformed(&'static str),
     /// The stream has ended without one.
     Incomplete,
+    /// There is no room for all that has come of its header fields.
+    TooMuch,
 }
 
 impl From<Fault> for Broken {
@@ -157,6 +161,7 @@ pub(super) struct Receiving {
     unread: Option<VarInt>,
     frames: Frames,
     part: Part,
+    incomplete: Incomplete,
     /// What has been read; of these, from `first` on, nothing has been looked at.
     pieces: [Bytes; PIECES],
     first: usize,
@@ -172,6 +177,7 @@ impl Receiving {
             unread: Some(unread),
             frames: Frames::of_request(most),
             part: Part::Head,
+            incomplete: Incomplete::default(),
             pieces: Default::default(),
             first: 0,
             count: 0,
@@ -183,15 +189,17 @@ impl Receiving {
         self.part = Part::Data(announced);
     }
 
-    /// What comes next; none at the end.
-    pub(super) async fn next(&mut self) -> Result<Option<Piece>, Broken> {
-        poll_fn(|cx| self.poll_next(cx)).await
+    /// What comes next; none at the end. What has come of header fields that are not complete counts in
+    /// `held`.
+    pub(super) async fn next(&mut self, held: &Arc<Held>) -> Result<Option<Piece>, Broken> {
+        poll_fn(|cx| self.poll_next(cx, held)).await
     }
 
     /// As [`Self::next`].
     pub(super) fn poll_next(
         &mut self,
         cx: &mut Context<'_>,
+        held: &Arc<Held>,
     ) -> Poll<Result<Option<Piece>, Broken>> {
         loop {
             while self.first < self.count {
@@ -202,12 +210,17 @@ impl Receiving {
                     }
                     // There are no others here.
                     Some(frame) => {
+                        self.incomplete.complete();
                         self.fields()?;
                         return Poll::Ready(Ok(Some(Piece::Fields(frame.payload))));
                     }
                     None => {
                         self.pieces[self.first] = Bytes::new();
                         self.first += 1;
+                        let kept = self.frames.held();
+                        if kept > 0 && !self.incomplete.grow(kept, held) {
+                            return Poll::Ready(Err(Broken::TooMuch));
+                        }
                     }
                 }
             }
