@@ -225,6 +225,30 @@ async fn a_status_that_is_not_ok_is_the_answer() {
 }
 
 #[tokio::test]
+async fn a_server_may_answer_before_it_has_the_whole_request() {
+    let place = Place::new();
+    let serve = async {
+        let connection = place.accepted().await;
+        let (mut send, receive) = connection.accept_bi().await.unwrap();
+        send.write_all(&good()).await.unwrap();
+        send.finish().unwrap();
+        // It neither reads the request nor says that it does not want it.
+        (connection, send, receive)
+    };
+    // More than may be under way.
+    let request = LambdaRequest {
+        datain: vec![7; 8 << 20].into(),
+        ..LambdaRequest::new("any", "hello")
+    };
+    let mut asking = call(&request);
+    asking.deadline = Instant::now() + PATIENCE;
+    let asked = place.client.call(&place.endpoint, &asking);
+    let (asked, _kept) = tokio::join!(asked, serve);
+    let answer = LambdaResponse::decode(asked.unwrap().message).unwrap();
+    assert_eq!(answer.retcode, "OK");
+}
+
+#[tokio::test]
 async fn answers_that_are_none_fail_and_the_connection_stays() {
     for answer in [
         Vec::new(),

@@ -1,6 +1,7 @@
 //! The client's side of gRPC over HTTP/3.
 
-use std::pin::pin;
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Instant;
@@ -13,7 +14,6 @@ use tokio_util::sync::CancellationToken;
 
 use super::super::calls::NotBegun;
 use super::super::held::Held;
-use super::super::until;
 use super::super::watch::Watched;
 use super::arriving::Arriving;
 use super::ask::Asking;
@@ -149,20 +149,21 @@ impl Http3 {
         }
         let patience = Text::of(deadline.saturating_duration_since(now));
         let mut pieces = self.asking.request(message, metadata, patience);
-        match until(deadline, sending.write(pieces.as_mut())).await {
-            None => return Ok(Err(Failure::Deadline)),
-            Some(Ok(())) => sending.finish(),
-            Some(Err(WriteError::ConnectionLost(error))) => {
+        let answer = timeout_at(deadline.into(), self.answer(id, &mut receiving));
+        let mut answer = pin!(answer);
+        let sent = sent_or_answered(sending.write(pieces.as_mut()), answer.as_mut()).await;
+        match sent {
+            Err(early) => return Ok(early.unwrap_or(Err(Failure::Deadline))),
+            Ok(Ok(())) => sending.finish(),
+            Ok(Err(WriteError::ConnectionLost(error))) => {
                 return Ok(Err(self.lost(id, &error.to_string())));
             }
-            Some(Err(WriteError::Stopped(code::REQUEST_REJECTED))) => return Ok(Err(not_taken())),
+            Ok(Err(WriteError::Stopped(code::REQUEST_REJECTED))) => return Ok(Err(not_taken())),
             // The server does not want all of it; it says why on its side.
-            Some(Err(_)) => {}
+            Ok(Err(_)) => {}
         }
         drop(pieces);
-        // It cannot be there yet.
-        let answer = timeout_at(deadline.into(), self.answer(id, &mut receiving)).await;
-        Ok(answer.unwrap_or(Err(Failure::Deadline)))
+        Ok(answer.await.unwrap_or(Err(Failure::Deadline)))
     }
 
     async fn answer(
@@ -233,6 +234,22 @@ impl Drop for Http3 {
         // Nobody is left to ask anything, and no call is under way.
         self.connection.close(code::NO_ERROR, b"");
     }
+}
+
+/// Waits until all is sent. A server may answer before it has all of it, and need not say that it wants
+/// no more (RFC 9114, section 4.1): its answer is the error.
+async fn sent_or_answered<A: Future>(
+    sending: impl Future<Output = Result<(), WriteError>>,
+    mut answer: Pin<&mut A>,
+) -> Result<Result<(), WriteError>, A::Output> {
+    let mut sending = pin!(sending);
+    poll_fn(|cx| {
+        if let Poll::Ready(sent) = sending.as_mut().poll(cx) {
+            return Poll::Ready(Ok(sent));
+        }
+        answer.as_mut().poll(cx).map(Err)
+    })
+    .await
 }
 
 fn not_taken() -> Failure {
