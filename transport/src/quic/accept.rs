@@ -180,6 +180,11 @@ async fn serve<S: LambdaService>(
     let Ok((connection, complete)) = connecting.into_0rtt() else {
         return;
     };
+    let is_native = alpn.as_deref() == Some(ALPN_NATIVE);
+    let fault = match is_native {
+        true => code::FAULT,
+        false => http3::INTERNAL_ERROR,
+    };
     let established = async {
         let complete = timeout(limits.handshake_timeout, complete).await.is_ok();
         drop(shaking);
@@ -194,18 +199,16 @@ async fn serve<S: LambdaService>(
             }
             None => {
                 fails(&"it took too long");
-                connection.close(code::FAULT, b"the handshake took too long");
+                connection.close(fault, b"the handshake took too long");
                 false
             }
         }
     };
     let serving = async {
-        match alpn.as_deref() {
-            Some(ALPN_NATIVE) => {
-                native::serve(&connection, established, peer, shared, core).await;
-            }
+        match is_native {
+            true => native::serve(&connection, established, peer, shared, core).await,
             // No other is offered.
-            _ => {
+            false => {
                 places::all(&connection, limits.max_concurrent_streams);
                 http3::serve(&connection, established, peer, shared, core).await;
             }
@@ -213,7 +216,7 @@ async fn serve<S: LambdaService>(
     };
     tokio::select! {
         biased;
-        () = shared.kill.cancelled() => connection.close(code::FAULT, b"the server has ended"),
+        () = shared.kill.cancelled() => connection.close(fault, b"the server has ended"),
         () = serving => {}
     }
 }

@@ -24,6 +24,7 @@ use bytes::Bytes;
 
 pub(crate) use self::client::Http3;
 pub use self::code::Fault;
+pub(super) use self::code::INTERNAL_ERROR;
 pub(super) use self::server::serve;
 
 /// Messages up to this size leave in one piece with all that is around them.

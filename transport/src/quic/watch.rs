@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, sleep};
 
 use super::deadlines::Deadlines;
-use super::{ALPN_NATIVE, LEAVING, code};
+use super::{ALPN_NATIVE, LEAVING, code, http3};
 
 /// Pause between two looks.
 const TICK: Duration = Duration::from_millis(200);
@@ -98,7 +98,11 @@ impl Watched {
             _ = connection.closed() => {}
             reason = self.until_silent(connection, ping_after, pong_within) => {
                 let given = self.reason.get_or_init(|| reason);
-                connection.close(code::SILENT, given.as_bytes());
+                let code = match speaks_native {
+                    true => code::SILENT,
+                    false => http3::INTERNAL_ERROR,
+                };
+                connection.close(code, given.as_bytes());
             }
             () = until_left => connection.close(code::DONE, b""),
             () = self.deadlines.mind() => {}

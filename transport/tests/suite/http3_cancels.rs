@@ -201,6 +201,12 @@ async fn what_is_in_flight_ends_with_a_server_that_is_killed() {
     place.server.handle.kill().await;
     place.waits_for(0).await;
     asked.recv_response().await.unwrap_err();
+    let quinn::ConnectionError::ApplicationClosed(closed) = stranger.connection.closed().await
+    else {
+        panic!("closed, but not by the server");
+    };
+    let code = Code::H3_INTERNAL_ERROR.value();
+    assert_eq!(closed.error_code.into_inner(), code, "{closed}");
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ use super::http3_cancels::Place;
 use super::support::PATIENCE;
 use edge_proto::RUN_LAMBDA_PATH;
 use edge_proto::rpc::{LambdaRequest, LambdaResponse};
+use edge_transport::Limits;
 use edge_transport::quic::ALPN_H3;
 use h3::error::Code;
 use prost::Message as _;
@@ -174,6 +175,20 @@ async fn a_server_whose_control_stream_is_not_wanted_ends_the_connection() {
     let mut control = connection.accept_uni().await.unwrap();
     control.stop(0_u32.into()).unwrap();
     let code = Code::H3_CLOSED_CRITICAL_STREAM.value();
+    assert_eq!(closed(&connection).await, code);
+}
+
+#[tokio::test]
+async fn who_leaves_no_room_for_a_control_stream_breaks_a_rule() {
+    let place = Place::with(Limits {
+        handshake_timeout: Duration::from_secs(1),
+        ..Limits::default()
+    });
+    let mut transport = TransportConfig::default();
+    transport.max_concurrent_uni_streams(0_u32.into());
+    let to = place.server.handle.local_addr();
+    let (_socket, connection) = place.connected(ALPN_H3, transport, to).await;
+    let code = Code::H3_GENERAL_PROTOCOL_ERROR.value();
     assert_eq!(closed(&connection).await, code);
 }
 

@@ -5,8 +5,10 @@ use quinn::VarInt;
 
 /// All is said.
 pub(super) const NO_ERROR: VarInt = VarInt::from_u32(0x100);
+/// The peer breaks a rule, and no other code says which.
+pub(super) const GENERAL_PROTOCOL_ERROR: VarInt = VarInt::from_u32(0x101);
 /// Something went wrong on the side that says so.
-pub(super) const INTERNAL_ERROR: VarInt = VarInt::from_u32(0x102);
+pub(in crate::quic) const INTERNAL_ERROR: VarInt = VarInt::from_u32(0x102);
 /// The peer opens a stream that it may not open.
 pub(super) const STREAM_CREATION_ERROR: VarInt = VarInt::from_u32(0x103);
 /// A stream has ended that lives as long as the connection.

@@ -34,6 +34,10 @@ use crate::{Core, LambdaService, Peer};
 const PER_TURN: usize = 64;
 
 const TOO_MANY_GIVEN_UP: Fault = Fault::new(code::EXCESSIVE_LOAD, "too many requests are given up");
+const NO_CONTROL: Fault = Fault::new(
+    code::GENERAL_PROTOCOL_ERROR,
+    "there is no room for our control stream",
+);
 
 /// Where the requests of one connection are answered.
 pub(super) struct Place<S> {
@@ -106,9 +110,11 @@ pub(in crate::quic) async fn serve<S: LambdaService>(
     }
     let limits = &shared.server.limits;
     let opening = control::open(connection, limits.max_header_bytes);
-    let Some(Some(ours)) = super::super::within(limits.handshake_timeout, opening).await else {
-        return;
+    let Some(ours) = super::super::within(limits.handshake_timeout, opening).await else {
+        return NO_CONTROL.close(connection);
     };
+    // Else the connection has ended.
+    let Some(ours) = ours else { return };
     let place = Arc::new(Place {
         shared: shared.clone(),
         connection: connection.clone(),
