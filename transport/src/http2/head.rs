@@ -24,6 +24,10 @@ pub(crate) fn announced(fields: &Fields) -> Result<Option<u64>, ()> {
     let Some(text) = fields.get(Name::ContentLength) else {
         return Ok(None);
     };
+    let mut all = fields.iter().filter(|f| f.kind == Name::ContentLength);
+    if !all.all(|other| other.value == text) {
+        return Err(());
+    }
     let is_number = !text.is_empty() && text.iter().all(u8::is_ascii_digit);
     let number = std::str::from_utf8(text).ok().filter(|_| is_number);
     number

@@ -261,6 +261,17 @@ async fn what_is_no_request_is_refused_by_itself() {
         // Lengths that are none, or are not kept.
         (head(&[&field("content-length", "1x")]), malformed),
         (
+            [
+                &head(&[
+                    &field("content-length", &length),
+                    &field("content-length", "9"),
+                ])[..],
+                &data(&body),
+            ]
+            .concat(),
+            malformed,
+        ),
+        (
             [&head(&[&field("content-length", "9")])[..], &data(&body)].concat(),
             malformed,
         ),
