@@ -3,6 +3,8 @@
 
 mod failures;
 mod state;
+#[cfg(test)]
+mod tests;
 
 use self::failures::FailureRatio;
 use self::state::{SET_ASIDE, State};
@@ -257,9 +259,17 @@ impl Health {
         if self.state().closed {
             return None;
         }
-        self.try_trial_from(now, |state| {
-            state.until() - State::span(state.level) + SHORTEST_REST
-        })
+        self.try_trial_from(now, |state| self.begun(state) + SHORTEST_REST)
+    }
+
+    /// When the destination was set aside.
+    fn begun(&self, state: State) -> Nanos {
+        let jitter = match state.level {
+            // A stall has none.
+            0 => 0.0,
+            _ => self.census.jitter(self.id, state.epoch_before()),
+        };
+        state.until() - state.ejection(jitter)
     }
 
     /// Whether [`try_trial`](Self::try_trial) would succeed.
@@ -388,106 +398,5 @@ impl Drop for Health {
         if !self.is_healthy() {
             self.census.set_aside.fetch_sub(1, Relaxed);
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn health() -> Health {
-        Health::new(Arc::default(), 0)
-    }
-
-    #[test]
-    fn a_far_future_saturates() {
-        let health = health();
-        health.failed(health.ticket(), Nanos::MAX);
-        let Standing::Ejected { until } = health.standing() else {
-            panic!("not ejected")
-        };
-        assert!(until > Nanos::from_secs(86_400 * 365));
-    }
-
-    #[test]
-    fn a_stall_ends_with_any_answer_and_becomes_an_ejection_with_any_failure() {
-        let health = health();
-        let before = health.ticket();
-        health.stall(Nanos::ZERO);
-        assert_eq!(health.obstacle(), Some(Obstacle::Failing));
-        health.succeeded(before, Nanos::from_secs(1));
-        assert!(health.is_healthy());
-        health.stall(Nanos::from_secs(1));
-        health.failed(before, Nanos::from_secs(1));
-        let until = Nanos::from_secs(1) + FIRST_EJECTION;
-        assert_eq!(health.standing(), Standing::Ejected { until });
-    }
-
-    #[test]
-    fn a_push_back_lasts_as_long_as_was_asked_for_whatever_else_is_answered() {
-        let health = health();
-        let before = health.ticket();
-        health.pushed_back(health.ticket(), Some(Nanos::from_millis(40)), Nanos::ZERO);
-        assert_eq!(health.obstacle(), Some(Obstacle::Busy));
-        health.succeeded(before, Nanos::from_millis(10));
-        assert!(!health.is_healthy());
-        assert!(health.try_early_trial(Nanos::from_millis(39)).is_none());
-        assert!(health.try_trial(Nanos::from_millis(39)).is_none());
-        let trial = health.try_trial(Nanos::from_millis(40)).unwrap();
-        health.succeeded(trial, Nanos::from_millis(41));
-        assert!(health.is_healthy());
-    }
-
-    #[test]
-    fn a_push_back_is_neither_for_ever_nor_for_no_time() {
-        let health = health();
-        health.pushed_back(health.ticket(), Some(Nanos::MAX), Nanos::ZERO);
-        let until = Nanos::from_secs(2);
-        assert_eq!(health.standing(), Standing::PushedBack { until });
-        let trial = health.try_trial(until).unwrap();
-        health.pushed_back(trial, Some(Nanos::ZERO), until);
-        assert!(health.try_trial(until).is_none());
-    }
-
-    #[test]
-    fn pauses_that_nobody_asked_for_double_up_to_two_seconds_and_start_over() {
-        let health = health();
-        let mut now = Nanos::ZERO;
-        let mut ticket = health.ticket();
-        for expected in [20, 40, 80, 160, 320, 640, 1280, 2000, 2000] {
-            health.pushed_back(ticket, None, now);
-            let until = now + Nanos::from_millis(expected);
-            assert_eq!(health.standing(), Standing::PushedBack { until });
-            now = until;
-            ticket = health.try_trial(now).unwrap();
-        }
-        health.succeeded(ticket, now);
-        health.pushed_back(health.ticket(), None, now);
-        let until = now + Nanos::from_millis(20);
-        assert_eq!(health.standing(), Standing::PushedBack { until });
-    }
-
-    #[test]
-    fn the_census_counts_each_that_is_set_aside_once() {
-        let census = Arc::new(Census::default());
-        let health = Health::new(census.clone(), 0);
-        health.set_full(true);
-        health.failed(health.ticket(), Nanos::ZERO);
-        assert_eq!(census.set_aside(), 1);
-        health.set_full(false);
-        assert_eq!(census.set_aside(), 1);
-        let trial = health.try_trial(FIRST_EJECTION).unwrap();
-        health.succeeded(trial, FIRST_EJECTION);
-        assert_eq!(census.set_aside(), 0);
-    }
-
-    #[test]
-    fn jitter_differs_between_brokers_and_stays_within_a_quarter() {
-        let jitters: Vec<_> = (1..100)
-            .map(|seed| Census::new(seed).jitter(3, 1))
-            .collect();
-        assert!(jitters.iter().all(|jitter| (0.0..JITTER).contains(jitter)));
-        assert!(jitters.iter().any(|jitter| *jitter < 0.05));
-        assert!(jitters.iter().any(|jitter| *jitter > 0.2));
     }
 }

@@ -14,6 +14,7 @@ const TRIAL: u64 = 1 << 6;
 const MEMORY_SHIFT: u32 = 7;
 const EPOCH_SHIFT: u32 = 10;
 const EPOCH_BITS: u32 = 18;
+const EPOCH_MASK: u64 = (1 << EPOCH_BITS) - 1;
 const UNTIL_SHIFT: u32 = EPOCH_SHIFT + EPOCH_BITS;
 const UNTIL_BITS: u32 = 64 - UNTIL_SHIFT; // two years of milliseconds
 
@@ -48,7 +49,7 @@ impl State {
             full: word & FULL != 0,
             trial: word & TRIAL != 0,
             memory: (word >> MEMORY_SHIFT) & LEVEL_MASK,
-            epoch: (word >> EPOCH_SHIFT) & ((1 << EPOCH_BITS) - 1),
+            epoch: (word >> EPOCH_SHIFT) & EPOCH_MASK,
             until_ms: word >> UNTIL_SHIFT,
         }
     }
@@ -61,7 +62,7 @@ impl State {
             | flag(self.full, FULL)
             | flag(self.trial, TRIAL)
             | (self.memory << MEMORY_SHIFT)
-            | ((self.epoch & ((1 << EPOCH_BITS) - 1)) << EPOCH_SHIFT)
+            | ((self.epoch & EPOCH_MASK) << EPOCH_SHIFT)
             | (self.until_ms << UNTIL_SHIFT)
     }
 
@@ -110,7 +111,7 @@ impl State {
             trial: false,
             memory: 0,
             epoch: self.epoch + 1,
-            until_ms: millis(now + lengthened(State::span(level), jitter)),
+            until_ms: millis(now + lengthened(level, jitter)),
             ..self
         }
     }
@@ -125,9 +126,14 @@ impl State {
         }
     }
 
-    /// How long an ejection of that level lasts, without jitter.
-    pub(super) fn span(level: u64) -> Nanos {
-        Nanos(FIRST_EJECTION.0 << level.saturating_sub(1)).min(LONGEST_EJECTION)
+    /// How long it is ejected in all.
+    pub(super) fn ejection(self, jitter: f64) -> Nanos {
+        lengthened(self.level, jitter)
+    }
+
+    /// The epoch that ended when it was set aside.
+    pub(super) fn epoch_before(self) -> u64 {
+        self.epoch.wrapping_sub(1) & EPOCH_MASK
     }
 
     pub(super) fn until(self) -> Nanos {
@@ -135,7 +141,9 @@ impl State {
     }
 }
 
-fn lengthened(span: Nanos, share: f64) -> Nanos {
+/// How long an ejection of that level lasts, and a share of it.
+fn lengthened(level: u64, share: f64) -> Nanos {
+    let span = Nanos(FIRST_EJECTION.0 << level.saturating_sub(1)).min(LONGEST_EJECTION);
     span + Nanos((span.0 as f64 * share) as u64)
 }
 
