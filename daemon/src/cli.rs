@@ -160,7 +160,11 @@ fn with_visible_tip(mut error: clap::Error, command: &Command) -> clap::Error {
             let tip = ContextValue::String(format!("--{long}"));
             error.insert(ContextKind::SuggestedArg, tip)
         }
-        None => error.remove(ContextKind::SuggestedArg),
+        None => {
+            // How that one is used is no help either.
+            error.remove(ContextKind::Usage);
+            error.remove(ContextKind::SuggestedArg)
+        }
     };
     error
 }

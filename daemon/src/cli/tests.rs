@@ -225,6 +225,7 @@ fn tips_name_options_as_the_help_shows_them() {
     for stranger in ["--seed", "--k", "--zzz"] {
         let message = message(stranger);
         assert!(!message.contains("similar"), "{message}");
+        assert!(!message.contains("edgerouter --"), "{message}");
     }
 }
 
