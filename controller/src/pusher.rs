@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use edge_proto::rpc::edge_router_conf::Filling;
-use edge_transport::Endpoint;
+use edge_transport::{Endpoint, Seldom};
 use futures_util::{StreamExt as _, stream};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
@@ -35,6 +35,8 @@ pub(crate) struct Pusher {
     /// When the table is to be compared again with what it ought to be.
     reconcile_at: Instant,
     failing: Option<Failing>,
+    /// A router may refuse whatever it is asked for, and take it the next time.
+    refusals: Seldom,
 }
 
 /// A router that does not answer.
@@ -61,6 +63,7 @@ impl Pusher {
             fleet,
             ledger: Ledger::default(),
             failing: None,
+            refusals: Seldom::default(),
         }
     }
 
@@ -205,13 +208,17 @@ impl Pusher {
         if !self.ledger.refused(order) {
             return;
         }
+        let Some(others) = self.refusals.due(Instant::now().into_std()) else {
+            return;
+        };
         let route = order.route();
         tracing::error!(
             router = %self.router,
             lambda = ?route.lambda.as_str(),
             destination = %route.destination,
             action = action(order),
-            said,
+            said = beginning(said),
+            others,
             "the router refuses an entry; it is tried again, and reported when it changes"
         );
     }
@@ -236,12 +243,14 @@ impl Pusher {
         });
         failing.attempts = failing.attempts.saturating_add(1);
         let attempts = failing.attempts;
+        let error = fault.to_string();
+        let error = beginning(&error);
         if attempts == SET_ASIDE_AFTER {
-            tracing::warn!(router = %self.router, error = %fault, "router does not answer: set aside until it does");
+            tracing::warn!(router = %self.router, error, "router does not answer: set aside until it does");
         } else {
-            tracing::debug!(router = %self.router, attempts, error = %fault, "router does not answer");
+            tracing::debug!(router = %self.router, attempts, error, "router does not answer");
         }
-        let error = fault.to_string().into();
+        let error = error.into();
         self.inbox.set_contact(Contact::Fails { attempts, error });
         // A connection that has gone quiet must not outlive what was asked on it.
         self.table = self.fleet.table_at(&self.inbox.table());
@@ -260,6 +269,12 @@ fn action(order: &Order) -> &'static str {
         Order::Replace { .. } => "replace",
         Order::Remove { .. } => "remove",
     }
+}
+
+/// As much of what a router says as people are shown.
+fn beginning(text: &str) -> &str {
+    const MOST: usize = 300;
+    &text[..text.floor_char_boundary(MOST)]
 }
 
 /// Somewhat less than `duration`, so that routers that were started together

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use edge_daemon::admin::{Admin, AdminError, Readiness, RunningAdmin};
 use edge_proto::rpc::edge_controller_server::{self, EdgeControllerServer};
 use edge_transport::tls::TlsError;
-use edge_transport::{BindError, Cores, Limits, Listener, Server, ServerHandle, services};
+use edge_transport::{BindError, Cores, Limits, Listener, Seldom, Server, ServerHandle, services};
 
 use crate::config::{ADMIN_PORT, Config, InvalidConfig};
 use crate::etsi::Etsi;
@@ -108,8 +108,12 @@ impl Controller {
             }
         };
 
-        let service = EdgeControllerServer::new(Service(fleet.clone()))
-            .max_decoding_message_size(MAX_ANNOUNCEMENT_BYTES);
+        let service = Service {
+            fleet: fleet.clone(),
+            refused: Seldom::default(),
+        };
+        let service =
+            EdgeControllerServer::new(service).max_decoding_message_size(MAX_ANNOUNCEMENT_BYTES);
         let (health, routes) = services::healthy(&[edge_controller_server::SERVICE_NAME]).await;
         let limits = Limits {
             max_connections: MAX_CONNECTIONS,

@@ -1,9 +1,11 @@
 //! The gRPC service: announcements in, `Void` out, without waiting for any router.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use edge_proto::rpc::edge_controller_server::EdgeController;
 use edge_proto::rpc::{ComputerInfo, RouterInfo, Void};
+use edge_transport::Seldom;
 use tonic::{Request, Response, Status};
 
 use crate::announcement::{self, Invalid};
@@ -11,8 +13,12 @@ use crate::fleet::Fleet;
 use crate::registry::Full;
 
 /// `uiiit.rpc.EdgeController`.
-#[derive(Debug, Clone)]
-pub(crate) struct Service(pub(crate) Arc<Fleet>);
+#[derive(Debug)]
+pub(crate) struct Service {
+    pub(crate) fleet: Arc<Fleet>,
+    /// Anybody who reaches the port can have announcements refused, as often as they like.
+    pub(crate) refused: Seldom,
+}
 
 /// Why an announcement is not accepted.
 #[derive(Debug, thiserror::Error)]
@@ -36,14 +42,14 @@ impl Service {
     fn announce_computer(&self, request: Request<ComputerInfo>) -> Result<(), Refused> {
         let peer = request.remote_addr();
         let announced = announcement::computer(request.into_inner(), peer)?;
-        self.0
+        self.fleet
             .event(|registry, now| registry.announce_computer(now, announced))?;
         Ok(())
     }
 
     fn announce_router(&self, request: &Request<RouterInfo>) -> Result<(), Refused> {
         let announced = announcement::router(request.get_ref(), request.remote_addr())?;
-        self.0
+        self.fleet
             .event(|registry, now| registry.announce_router(now, announced))?;
         Ok(())
     }
@@ -51,7 +57,7 @@ impl Service {
     fn remove_computer(&self, request: &Request<ComputerInfo>) -> Result<(), Refused> {
         let peer = request.remote_addr();
         let (computer, generation) = announcement::removal(request.get_ref(), peer)?;
-        self.0
+        self.fleet
             .happens(|registry, _| registry.remove_computer(&computer, generation));
         Ok(())
     }
@@ -61,11 +67,13 @@ impl Service {
         method: &'static str,
         outcome: Result<(), Refused>,
     ) -> Result<Response<Void>, Status> {
-        self.0.metrics().announced(method, outcome.is_ok());
+        self.fleet.metrics().announced(method, outcome.is_ok());
         match outcome {
             Ok(()) => Ok(Response::new(Void {})),
             Err(refused) => {
-                tracing::warn!(method, error = %refused, "announcement refused");
+                if let Some(others) = self.refused.due(Instant::now()) {
+                    tracing::warn!(method, error = %refused, others, "announcement refused");
+                }
                 Err(refused.into())
             }
         }

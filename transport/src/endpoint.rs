@@ -52,7 +52,11 @@ pub struct Endpoint {
 
 /// Why a text is no end-point.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("invalid end-point '{text}': {reason}; expected host:port, for instance 127.0.0.1:6473")]
+#[error(
+    "invalid end-point '{}': {reason}; expected host:port, for instance 127.0.0.1:6473",
+    // It may come from a peer, and go into a log.
+    text.escape_debug()
+)]
 pub struct EndpointError {
     text: String,
     reason: &'static str,
@@ -329,6 +333,10 @@ mod tests {
             let error = text.parse::<Endpoint>().expect_err(text).to_string();
             assert!(error.contains(&format!("'{text}': {reason};")), "{error}");
         }
+        let forged = "a\nINFO forged"
+            .parse::<Endpoint>()
+            .expect_err("no end-point");
+        assert!(forged.to_string().contains(r"'a\nINFO forged'"), "{forged}");
     }
 
     #[test]

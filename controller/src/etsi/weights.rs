@@ -5,13 +5,17 @@ use std::collections::HashMap;
 
 use edge_transport::Endpoint;
 use futures_util::{StreamExt as _, stream};
+use tokio::time::timeout;
 
 use crate::fleet::Fleet;
 use crate::ledger::NEW_WEIGHT;
+use crate::table::Fault;
 
 /// Routers that are asked, and how many at a time.
 const MAX_ROUTERS: usize = 256;
 const AT_ONCE: usize = 16;
+/// Calls that the table of one may take as long as: it comes in pages, as many as the router likes.
+const MOST_CALLS: u32 = 10;
 
 /// Mean seconds over all routers that have measured, by lambda and destination.
 #[derive(Debug, Default)]
@@ -24,15 +28,18 @@ struct Mean {
 }
 
 impl Latencies {
-    /// Asks all routers, each at most as long as a call may take. Those that do not answer
-    /// do not count.
+    /// Asks all routers, each at most as long as some calls may take. Those that do not answer
+    /// in time do not count.
     pub(crate) async fn measured(fleet: &Fleet, tables: &[Endpoint]) -> Self {
         let readings = stream::iter(tables.iter().take(MAX_ROUTERS).cloned()).map(|endpoint| async move {
-            let table = fleet.table_at(&endpoint).read().await;
-            if let Err(error) = &table {
+            let within = fleet.push().call_timeout * MOST_CALLS;
+            let table = fleet.table_at(&endpoint);
+            let read = timeout(within, table.read()).await;
+            let read = read.unwrap_or(Err(Fault::Timeout(within)));
+            if let Err(error) = &read {
                 tracing::debug!(router = %endpoint, %error, "a router's latencies are not known");
             }
-            table.unwrap_or_default()
+            read.unwrap_or_default()
         });
         let mut readings = readings.buffer_unordered(AT_ONCE);
         let mut latencies = Self::default();

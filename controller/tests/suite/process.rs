@@ -9,7 +9,9 @@ use std::num::NonZeroUsize;
 use std::process::Command;
 use std::sync::Arc;
 
-use super::support::{Announcer, Program, Router, certificates, eventually, leased, program};
+use super::support::{
+    Announcer, Program, Router, certificates, computer, eventually, leased, program,
+};
 use edge_transport::Cores;
 use prost::Message as _;
 
@@ -90,6 +92,24 @@ async fn an_announcement_under_way_at_a_signal_is_taken_and_nobody_else_is_let_i
         assert!(said.iter().any(|line| line.contains("computer added")));
         assert_eq!(running.child.wait().unwrap().code(), Some(0), "{signal}");
     }
+}
+
+#[tokio::test]
+async fn refused_announcements_do_not_fill_the_log_and_put_nothing_into_it() {
+    const COUNT: usize = 50;
+    let mut running = Program::start(&[], &[]);
+    let announcer = Announcer::to(running.address);
+    for _ in 0..COUNT {
+        let forged = computer("a\n2000-01-01 ERROR forged", &["l0"]);
+        announcer.computer(forged).await.unwrap_err();
+    }
+    let pid = running.child.id().to_string();
+    let sent = Command::new("kill").args(["-TERM", &pid]).status();
+    assert!(sent.unwrap().success());
+    let said: Vec<_> = running.lines.by_ref().map(Result::unwrap).collect();
+    let refused = said.iter().filter(|line| line.contains("refused"));
+    assert!((1..COUNT).contains(&refused.count()), "{said:?}");
+    assert!(!said.iter().any(|line| line.starts_with("2000")));
 }
 
 /// What the controller at `address` says of the health of `service`, from now on.
