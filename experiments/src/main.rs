@@ -1,5 +1,16 @@
 //! `lab`: the one-command demo, benchmarks and experiments.
 
+/// As that of the standard library, but for a reader that has gone away (`lab … | head`): what it does not
+/// want is left out, and the rest goes on.
+macro_rules! println {
+    () => {
+        $crate::say(::std::format_args!("\n"))
+    };
+    ($($text:tt)*) => {
+        $crate::say(::std::format_args!("{}\n", ::std::format_args!($($text)*)))
+    };
+}
+
 mod bench;
 mod chaos;
 mod demo;
@@ -10,6 +21,7 @@ mod overload;
 mod run;
 mod sim;
 
+use std::io::{ErrorKind, Write as _};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -85,6 +97,15 @@ enum Bench {
     Scale(bench::scale::Flags),
     /// The router beside Envoy and HAProxy: equal and unequal computers, slowed, paused, killed
     Balance(bench::balance::Flags),
+}
+
+fn say(text: std::fmt::Arguments<'_>) {
+    match std::io::stdout().write_fmt(text) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            panic!("cannot write to standard output: {error}")
+        }
+        _ => {}
+    }
 }
 
 fn main() -> ExitCode {

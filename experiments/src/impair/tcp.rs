@@ -25,6 +25,8 @@ const MOST_CONNECTIONS: usize = 256;
 const CHUNK: usize = 1448;
 /// Chunks of one connection under way; the link may hold fewer.
 const MOST_CHUNKS: usize = 4096;
+/// After a connection could not be accepted.
+const PAUSE: Duration = Duration::from_millis(10);
 /// For a connection to the target.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -48,8 +50,12 @@ pub(super) async fn carry(listener: TcpListener, path: Path) {
         let permit = permit.expect("the semaphore is never closed");
         tokio::select! {
             accepted = listener.accept() => {
-                // An error concerns the connection that was to be accepted.
-                let Ok((client, _)) = accepted else { continue };
+                // An error concerns the connection that was to be accepted, or all of them, for as long as
+                // the process has no file descriptor left.
+                let Ok((client, _)) = accepted else {
+                    tokio::time::sleep(PAUSE).await;
+                    continue;
+                };
                 let path = path.clone();
                 connections.spawn(async move {
                     // How a connection fails is for its ends to see.

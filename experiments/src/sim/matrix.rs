@@ -92,7 +92,7 @@ pub(crate) async fn run(flags: &Flags) -> anyhow::Result<()> {
     let verdict = Verdict::of(&comparison, &defeats)?;
     let (csv, html) = write(&flags.out, &comparison, &defeats)?;
 
-    print!("{}", text::summary(&comparison, &defeats));
+    println!("{}", text::summary(&comparison, &defeats).trim_end());
     let cost = comparison.cost();
     println!(
         "\n{} runs, {:.1} million requests, in {wall:.1} s: {:.2} million requests per second and core",

@@ -182,6 +182,21 @@ fn a_proxy_tells_where_it_listens_carries_and_counts() {
 }
 
 #[test]
+fn a_reader_that_goes_away_ends_nothing() {
+    let mut proxy = Command::new(program())
+        .args(["impair", "--target=127.0.0.1:1"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(proxy.stdout.take().unwrap()).lines();
+    lines.next().unwrap().unwrap();
+    drop(lines);
+    let pid = rustix::process::Pid::from_child(&proxy);
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    assert_eq!(proxy.wait().unwrap().code(), Some(0));
+}
+
+#[test]
 fn what_cannot_be_shown_is_a_usage_error() {
     for wrong in [
         &[
@@ -192,6 +207,7 @@ fn what_cannot_be_shown_is_a_usage_error() {
         ][..],
         &["impair", "--target=127.0.0.1:1", "--link=loss=2"],
         &["run", "quic-302", "--losses=51"],
+        &["run", "quic-302", "--losses=some"],
         &["run", "quic-302", "--seconds=0"],
         &["run", "quic-304", "--jobs=0"],
         &["run", "quic-goal", "--in-flight=0"],
