@@ -156,6 +156,7 @@ impl Pump {
             self.mind_the_time(&mut connection, cx);
         }
         connection.part_if_idle();
+        connection.release_along();
         let written = self.write_from(&mut connection, cx);
         if let Poll::Ready(Err(error)) = &written {
             connection.lost(error, tls::is_cause(error));

@@ -295,6 +295,7 @@ impl Connection {
 
     /// Moves what is to be written into `bytes`: for those who have no socket.
     pub fn take_output(&mut self, bytes: &mut Vec<u8>) {
+        self.release_along();
         while !self.output.is_empty() {
             let mut slices = super::no_slices();
             let count = self.output.slices(&mut slices);

@@ -30,7 +30,8 @@ pub(super) struct Payload {
 const MOST_EMPTY_PARTS: usize = 32;
 
 /// Bytes of one stream, and of all together, that are taken without a word. On a slow network, the
-/// sender takes the word for a sign of life.
+/// sender takes the word for a sign of life. Half of them do where something else is written, which
+/// a word of its own would take a call of the system at each end.
 const UNSAID: u32 = 128 << 10;
 
 impl Connection {
@@ -375,12 +376,27 @@ impl Connection {
     /// The peer may send so many bytes more.
     pub(super) fn release_connection(&mut self, count: u32) {
         self.unreleased += count;
-        let window = self.config.connection_window.max(DEFAULT_WINDOW);
-        if self.unreleased >= (window / 2).min(UNSAID) {
-            let more = std::mem::take(&mut self.unreleased);
-            self.receive_window += i64::from(more);
-            self.put_word(Kind::WindowUpdate, 0, more);
+        if self.unreleased >= self.most_unsaid() {
+            self.put_release();
         }
+    }
+
+    /// Tells the peer so along with what is to be written anyway.
+    pub(crate) fn release_along(&mut self) {
+        if !self.output.is_empty() && self.unreleased >= self.most_unsaid() / 2 {
+            self.put_release();
+        }
+    }
+
+    fn most_unsaid(&self) -> u32 {
+        let window = self.config.connection_window.max(DEFAULT_WINDOW);
+        (window / 2).min(UNSAID)
+    }
+
+    fn put_release(&mut self) {
+        let more = std::mem::take(&mut self.unreleased);
+        self.receive_window += i64::from(more);
+        self.put_word(Kind::WindowUpdate, 0, more);
     }
 
     /// The peer may send so many bytes more on this stream, if it is going to send any.

@@ -140,7 +140,44 @@ fn what_is_read_makes_room_and_what_is_not_does_not() {
     assert!(served.server.poll_data(1, &cx).is_pending());
     assert_eq!(
         outline(&said(&mut served.server)),
-        [(Kind::WindowUpdate, 1)]
+        [(Kind::WindowUpdate, 1), (Kind::WindowUpdate, 0)]
+    );
+}
+
+#[test]
+fn that_there_is_room_again_is_said_along_with_an_answer_and_by_itself_only_if_none_comes() {
+    let news = (Kind::WindowUpdate, 0);
+    let mut served = Served::new(&limits());
+    let message = |size: usize, stream| {
+        let text = message(&vec![7; size]);
+        let parts = text.chunks(10_000);
+        let parts = parts.map(|part| frame(Kind::Data, 0, stream, part));
+        let end = frame(Kind::Data, flag::END_STREAM, stream, &[]);
+        [
+            &request_head(stream)[..],
+            &parts.collect::<Vec<_>>().concat(),
+            &end,
+        ]
+        .concat()
+    };
+    served.tell(&message(100_000, 1));
+    served.requests();
+    assert_eq!(outline(&said(&mut served.server)), []);
+    served.answer(1, b"small");
+    let frames = outline(&said(&mut served.server));
+    assert_eq!(frames.last(), Some(&news), "behind the answer");
+    served.tell(&message(10_000, 3));
+    served.requests();
+    served.answer(3, b"small");
+    assert!(
+        !outline(&said(&mut served.server)).contains(&news),
+        "not worth a word"
+    );
+    served.tell(&message(200_000, 5));
+    let frames = outline(&said(&mut served.server));
+    assert!(
+        frames.contains(&news),
+        "before the answer, which may take long"
     );
 }
 
