@@ -106,7 +106,13 @@ impl Pair {
         f32::from_bits(unpack(self.latency.load(Relaxed)).0)
     }
 
-    /// The same where there is one.
+    /// [`Pair::latency_average`] and the stamp of the last sample in one word.
+    #[inline]
+    pub(crate) fn latency_and_stamp(&self) -> u64 {
+        self.latency.load(Relaxed)
+    }
+
+    /// [`Pair::latency_average`] where there is one.
     pub(crate) fn measured(&self) -> Option<f32> {
         let average = self.latency_average();
         (average > 0.0).then_some(average)
@@ -118,14 +124,8 @@ impl Pair {
         f32::from_bits(unpack(self.service.load(Relaxed)).0)
     }
 
-    /// One over how many requests of the broker were there on average when one was sent, that one
-    /// included; 1 before the first sample.
-    #[inline]
-    pub(crate) fn per_company(&self) -> f32 {
-        f32::from_bits(unpack(self.service.load(Relaxed)).1)
-    }
-
-    /// [`Pair::service`] and [`Pair::per_company`] in one word.
+    /// [`Pair::service`] and one over how many requests of the broker were there on average when one was
+    /// sent, that one included, 1 before the first sample; in one word.
     #[inline]
     pub(crate) fn service_and_per_company(&self) -> u64 {
         self.service.load(Relaxed)

@@ -6,7 +6,7 @@ use crate::stamp::Stamp;
 use rand::Rng;
 
 /// What a destination without sample is expected to take, relative to the mean: worth a try.
-const OPTIMISM: f32 = 0.7;
+pub(super) const OPTIMISM: f32 = 0.7;
 
 /// Chooses the smallest `L x (in flight + 1)`, where L is a slow moving average of the latency of
 /// this lambda at this destination.

@@ -25,7 +25,7 @@
 //! * One that reports no load is judged by y alone.
 
 use super::super::Scene;
-use super::super::least_cost::expected_latency;
+use super::super::least_cost;
 use crate::load::{Load, others_by_now};
 use crate::pair::{Credit, Pair};
 use crate::real::{LANES, Lanes, Real, halves, numbers};
@@ -76,6 +76,11 @@ impl Means {
             network: (UNKNOWN_NETWORK * (latency - service).max(0.0)).into(),
         }
     }
+
+    /// Whether a service time of the lambda is known.
+    pub(super) fn is_known(&self) -> bool {
+        self.known
+    }
 }
 
 /// The seconds that a cost stands for.
@@ -97,17 +102,6 @@ pub(super) struct Prediction {
 impl Prediction {
     pub(super) fn of(route: &SharedRoute, means: &Means, now: Stamp) -> Self {
         Predictions::of([route; LANES], means, now).lane(0)
-    }
-
-    fn of_silent(route: &Route, means: &Means, now: Stamp) -> Self {
-        let own = route.destination().in_flight() as f32;
-        let relative = (own + 1.0) * route.pair().per_company();
-        let expected = expected_latency(route, means.latency, now) * relative;
-        Prediction {
-            cost: expected * expected * expected,
-            completion: expected,
-            service: None,
-        }
     }
 
     /// What it is made of, for people.
@@ -146,16 +140,18 @@ impl Predictions {
     #[inline(always)]
     pub(super) fn of(routes: [&SharedRoute; LANES], means: &Means, now: Stamp) -> Self {
         if !means.known {
-            return Predictions::of_silent(routes, means, now);
+            return Predictions::of_silent(&routes, means, now);
         }
         let (predictions, silent) = Predictions::computed::<false>(&routes, means, now);
-        if silent == 0 {
+        if silent.to_bitmask() == 0 {
             return predictions;
         }
-        predictions.without(silent, routes, means, now)
+        let others = Predictions::of_silent(&routes, means, now);
+        predictions.but_where(silent, others)
     }
 
-    /// The same where all are known in every respect, as is the rule; none elsewhere.
+    /// The same where all are known in every respect, as is the rule where a service time of the lambda
+    /// is; none elsewhere.
     #[inline(always)]
     pub(super) fn of_known(
         routes: &[SharedRoute; LANES],
@@ -163,7 +159,7 @@ impl Predictions {
         now: Stamp,
     ) -> Option<Self> {
         let (predictions, unknown) = Predictions::computed::<true>(routes, means, now);
-        (means.known && unknown == 0).then_some(predictions)
+        (unknown.to_bitmask() == 0).then_some(predictions)
     }
 
     /// The predictions, and a mask of those that are wrong: if all are `KNOWN`, of the others, which
@@ -174,7 +170,7 @@ impl Predictions {
         routes: &[impl Borrow<SharedRoute>; LANES],
         means: &Means,
         now: Stamp,
-    ) -> (Self, u32) {
+    ) -> (Self, Lanes) {
         let routes = routes.each_ref().map(|route| &**route.borrow());
         let loads = routes.map(|route: &Route| route.destination().load());
         let words = loads.map(Load::words);
@@ -223,47 +219,44 @@ impl Predictions {
         let wrong = if KNOWN {
             let numbers = [overall, known, network, latency];
             let least = numbers.into_iter().fold(workers, Lanes::fast_min);
-            !least.simd_gt(zero).to_bitmask() & ((1 << LANES) - 1)
+            least.simd_le(zero)
         } else {
-            (latency.simd_gt(zero) & workers.simd_eq(zero)).to_bitmask()
+            latency.simd_gt(zero) & workers.simd_eq(zero)
         };
         (predictions, wrong)
     }
 
-    #[cold]
-    fn of_silent(routes: [&SharedRoute; LANES], means: &Means, now: Stamp) -> Self {
-        let nothing = Predictions {
-            cost: Lanes::ZERO,
-            completion: Lanes::ZERO,
-            service: Lanes::ZERO,
+    /// What to expect of those that do not say how busy they are, or where no service time is known:
+    /// y, of a latency that reverts to the mean when it is old.
+    fn of_silent(routes: &[impl Borrow<SharedRoute>; LANES], means: &Means, now: Stamp) -> Self {
+        let routes = routes.each_ref().map(|route| &**route.borrow());
+        let own =
+            Lanes::new(routes.map(|route| route.destination().in_flight().cast_signed() as f32));
+        let pairs = routes.map(Route::pair);
+        let [_, per_company] = halves(pairs.map(Pair::service_and_per_company)).map(numbers);
+        let [average, sampled] = halves(pairs.map(Pair::latency_and_stamp));
+        let average = numbers(average);
+        let unknown = if means.latency > 0.0 {
+            Lanes::splat(least_cost::OPTIMISM * means.latency)
+        } else {
+            Lanes::new(routes.map(Route::weight))
         };
-        nothing.without((1 << LANES) - 1, routes, means, now)
+        let reverted = Credit::at(Stamp::ages(sampled, now)).revert(average, means.latency.into());
+        let latency = average.if_above(Lanes::ZERO, reverted, unknown);
+        let expected = latency * ((own + Lanes::ONE) * per_company);
+        Predictions {
+            cost: expected * expected * expected,
+            completion: expected,
+            service: Lanes::ZERO,
+        }
     }
 
-    /// The same where those in the mask report nothing.
-    #[cold]
-    fn without(
-        self,
-        silent: u32,
-        routes: [&SharedRoute; LANES],
-        means: &Means,
-        now: Stamp,
-    ) -> Self {
-        let mut cost: [f32; LANES] = self.cost.into();
-        let mut completion: [f32; LANES] = self.completion.into();
-        let mut service: [f32; LANES] = self.service.into();
-        for (lane, route) in routes.into_iter().enumerate() {
-            if silent & 1 << lane != 0 {
-                let expected = Prediction::of_silent(route, means, now);
-                cost[lane] = expected.cost;
-                completion[lane] = expected.completion;
-                service[lane] = 0.0;
-            }
-        }
+    /// The same, but `others` in the lanes of this mask.
+    fn but_where(self, mask: Lanes, others: Self) -> Self {
         Predictions {
-            cost: cost.into(),
-            completion: completion.into(),
-            service: service.into(),
+            cost: mask.select(others.cost, self.cost),
+            completion: mask.select(others.completion, self.completion),
+            service: mask.select(others.service, self.service),
         }
     }
 
@@ -273,6 +266,59 @@ impl Predictions {
             cost: self.cost.to_array()[lane],
             completion: self.completion.to_array()[lane],
             service: (service > 0.0).then_some(service),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stamp::unpack;
+    use crate::{Destinations, Nanos};
+
+    #[test]
+    fn those_that_say_nothing_are_judged_side_by_side_as_each_by_itself() {
+        let destinations = Destinations::new();
+        let now = Nanos::from_secs(20);
+        let latencies = [(0.01, 1), (0.3, 14), (0.3, 20), (0.0, 0)];
+        let routes: Vec<_> = (0..)
+            .zip(latencies)
+            .map(|(number, (seconds, answered_at))| {
+                let destination = destinations.intern(&format!("d{number}"));
+                let route = Route::new(destination, 5.0, true, Nanos::ZERO);
+                if seconds > 0.0 {
+                    let answered_at = Stamp::at(Nanos::from_secs(answered_at));
+                    route.pair().record(seconds, None, 2.0, 0.02, answered_at);
+                }
+                for _ in 0..number {
+                    route.destination().begin(0.01, now);
+                }
+                SharedRoute::new(route)
+            })
+            .collect();
+        let block = std::array::from_fn(|lane| &routes[lane]);
+        let stamp = Stamp::at(now);
+        for latency in [0.0, 0.1] {
+            let means = Means {
+                latency,
+                known: false,
+                service: Lanes::ZERO,
+                all_services: Lanes::ZERO,
+                relative: Lanes::ZERO,
+                unknown: Lanes::ZERO,
+                network: Lanes::ZERO,
+            };
+            let together = Predictions::of(block, &means, stamp);
+            for (lane, route) in routes.iter().enumerate() {
+                let own = route.destination().in_flight() as f32;
+                let per_company = unpack(route.pair().service_and_per_company()).1;
+                let relative = (own + 1.0) * f32::from_bits(per_company);
+                let expected = least_cost::expected_latency(route, latency, stamp) * relative;
+                let found = together.lane(lane);
+                assert!((found.completion / expected - 1.0).abs() < 1e-5, "{lane}");
+                assert_eq!(found.cost, found.completion.powi(3));
+                assert_eq!(found.service, None);
+            }
         }
     }
 }

@@ -80,10 +80,9 @@ impl<'a> Scan<'a> {
     }
 
     fn look_at_blocks(&mut self, first: usize, blocks: &[[SharedRoute; LANES]]) {
+        let may_be_known = self.means.is_known() && !self.scene.healthy_only;
         for (nth, block) in (first..).zip(blocks) {
-            if !self.scene.healthy_only
-                && let Some(new) = Predictions::of_known(block, &self.means, self.now)
-            {
+            if may_be_known && let Some(new) = Predictions::of_known(block, &self.means, self.now) {
                 self.compare(new, side_by_side(nth));
             } else {
                 self.judge(block.each_ref(), side_by_side(nth), LANES);
