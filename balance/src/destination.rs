@@ -4,6 +4,7 @@ use crate::admission::{AdaptiveLimit, LimitConfig};
 use crate::average::{Average, sample};
 use crate::health::Census;
 use crate::load::Load;
+use crate::openings::Openings;
 use crate::refusal_budget::RefusalBudget;
 use crate::silence::Silence;
 use crate::{Health, Nanos, Report};
@@ -282,6 +283,11 @@ impl Destinations {
     #[must_use]
     pub fn set_aside(&self) -> usize {
         self.census.set_aside()
+    }
+
+    /// Which have become better of late, for all lambdas or for one.
+    pub(crate) fn openings(&self) -> &Openings {
+        self.census.openings()
     }
 
     /// Sets aside the destinations that owe answers for much longer than they take. To be called

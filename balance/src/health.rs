@@ -1,16 +1,18 @@
 //! Whether a destination may be chosen, whatever the lambda: ejection after failures, stalls,
 //! push-back, limits.
 
+mod census;
 mod failures;
 mod state;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use self::census::Census;
 use self::failures::FailureRatio;
 use self::state::{SET_ASIDE, State};
 use crate::Nanos;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// How long the first failure takes a destination out.
 pub const FIRST_EJECTION: Nanos = Nanos::from_secs(2);
@@ -59,7 +61,7 @@ const HIGHEST_LEVEL: u64 = 5;
 /// failing nor ends it by succeeding. A request that was sent to an ejected destination because no
 /// healthy one was left does end the ejection by succeeding, and does not prolong it by failing.
 ///
-/// All of it is one atomic word; changes never wait.
+/// All of it is one atomic word. Changes wait for nothing but each other's note of what is back.
 #[derive(Debug)]
 pub struct Health {
     word: AtomicU64,
@@ -74,41 +76,6 @@ pub(crate) fn pause(push_back: Option<Nanos>, repeats: u64) -> Nanos {
     let (least, most) = PUSH_BACK;
     let doubled = || Nanos(FIRST_PAUSE.0 << repeats.min(MOST_REPEATS));
     push_back.unwrap_or_else(doubled).clamp(least, most)
-}
-
-/// What the health of all destinations of a broker has in common.
-#[derive(Debug, Default)]
-pub(crate) struct Census {
-    /// Those that are not chosen like any other.
-    set_aside: AtomicUsize,
-    /// Makes jitter differ between brokers; 0 for none.
-    seed: u64,
-}
-
-impl Census {
-    pub(crate) fn new(seed: u64) -> Self {
-        Census {
-            set_aside: AtomicUsize::new(0),
-            seed,
-        }
-    }
-
-    /// How many destinations are not chosen like any other.
-    #[inline]
-    pub(crate) fn set_aside(&self) -> usize {
-        // An end may be counted a moment before the beginning that it ends.
-        (self.set_aside.load(Relaxed) as isize).max(0) as usize
-    }
-
-    /// From 0 to [`JITTER`], the same for the same ejection.
-    fn jitter(&self, id: u64, epoch: u64) -> f64 {
-        if self.seed == 0 {
-            return 0.0;
-        }
-        let mixed = foldhash::fast::FixedState::with_seed(self.seed);
-        let word = std::hash::BuildHasher::hash_one(&mixed, (id, epoch));
-        JITTER * (word >> 11) as f64 / (1_u64 << 53) as f64
-    }
 }
 
 /// What [`Health::standing`] answers.
@@ -158,8 +125,8 @@ impl Standing {
     }
 }
 
-/// Why a destination that is set aside cannot take a request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Why a destination that is set aside cannot take a request; the worse comes last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Obstacle {
     /// It works but has no place now: it is full, or asked to be left alone.
     Busy,
@@ -206,14 +173,7 @@ impl Health {
 
     /// What keeps a request from it, if anything does.
     pub(crate) fn obstacle(&self) -> Option<Obstacle> {
-        let state = self.state();
-        let failing = state.level > 0 || state.stalled;
-        let busy = state.full || state.closed;
-        match (failing, busy) {
-            (true, _) => Some(Obstacle::Failing),
-            (false, true) => Some(Obstacle::Busy),
-            (false, false) => None,
-        }
+        self.state().obstacle()
     }
 
     /// The state, for tables and metrics.
@@ -384,19 +344,28 @@ impl Health {
         let before = changed.ok()?;
         let state = State::unpack(before);
         let after = step(state).map_or(before, State::pack);
-        match (before & SET_ASIDE != 0, after & SET_ASIDE != 0) {
-            (false, true) => self.census.set_aside.fetch_add(1, Relaxed),
-            (true, false) => self.census.set_aside.fetch_sub(1, Relaxed),
-            _ => 0,
-        };
+        self.count(before, after);
         Some(state)
+    }
+
+    /// The state was the one, and is the other.
+    #[cold]
+    fn count(&self, before: u64, after: u64) {
+        match (before & SET_ASIDE != 0, after & SET_ASIDE != 0) {
+            (false, true) => self.census.one_aside(),
+            (true, false) => self.census.one_back(),
+            _ => {}
+        }
+        if State::unpack(after).obstacle() < State::unpack(before).obstacle() {
+            self.census.openings().add(self.id);
+        }
     }
 }
 
 impl Drop for Health {
     fn drop(&mut self) {
         if !self.is_healthy() {
-            self.census.set_aside.fetch_sub(1, Relaxed);
+            self.census.one_back();
         }
     }
 }

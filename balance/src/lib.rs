@@ -37,6 +37,7 @@ mod hedge;
 mod lambda_state;
 mod load;
 mod nanos;
+mod openings;
 mod optimizer;
 mod outlier;
 mod owner;

@@ -183,6 +183,8 @@ impl Scene<'_> {
     /// Whether the route is a candidate.
     #[inline]
     pub(crate) fn admits(&self, route: &Route) -> bool {
+        #[cfg(test)]
+        crate::routes::looks::count();
         let destination = route.destination();
         (self.tried.is_empty() || !self.tried.contains(destination.id()))
             && (!self.healthy_only || route.is_open())

@@ -1,6 +1,12 @@
 //! The routes of a lambda as a pick sees them: a few side by side, or many in chunks.
 
+#[cfg(test)]
+pub(crate) mod looks;
+mod standings;
+
 use crate::route::SharedRoute;
+use standings::Standings;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use triomphe::ThinArc;
 
 /// Up to so many routes lie side by side, in the order in which they were added, and policies look
@@ -31,6 +37,7 @@ pub(crate) enum Routes<'a> {
 pub(crate) struct Many {
     chunks: Vec<Chunk>,
     len: usize,
+    standings: Mutex<Standings>,
 }
 
 /// What became of the routes.
@@ -50,10 +57,7 @@ pub(crate) enum Change<'a> {
 pub(crate) fn snapshot(routes: Vec<SharedRoute>) -> Snapshot {
     if routes.len() > FEW {
         let chunks = routes.chunks(CHUNK).map(chunk).collect();
-        return publish(Many {
-            chunks,
-            len: routes.len(),
-        });
+        return publish(Many::new(chunks, routes.len()));
     }
     ThinArc::from_header_and_iter(None, routes.into_iter())
 }
@@ -130,6 +134,8 @@ impl<'a> Routes<'a> {
             let piece = &many.chunks[position / CHUNK].slice[position % CHUNK..];
             let piece = &piece[..piece.len().min(left)];
             for (nth, route) in piece.iter().enumerate() {
+                #[cfg(test)]
+                looks::count();
                 if let Some(found) = look(position + nth, route) {
                     return Some(found);
                 }
@@ -139,22 +145,31 @@ impl<'a> Routes<'a> {
         }
         None
     }
-
-    /// All, beginning at a position, with the first ones last.
-    #[inline]
-    pub(crate) fn in_turn(self, first: usize) -> impl Iterator<Item = &'a SharedRoute> {
-        let positions = (first..self.len()).chain(0..first);
-        positions.map(move |position| self.at(position))
-    }
 }
 
 impl Many {
+    fn new(chunks: Vec<Chunk>, len: usize) -> Self {
+        Many {
+            chunks,
+            len,
+            standings: Mutex::default(),
+        }
+    }
+
+    fn standings(&self) -> MutexGuard<'_, Standings> {
+        self.standings
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.len
     }
 
     #[inline]
     pub(crate) fn at(&self, position: usize) -> &SharedRoute {
+        #[cfg(test)]
+        looks::count();
         &self.chunks[position / CHUNK].slice[position % CHUNK]
     }
 
@@ -168,10 +183,7 @@ impl Many {
             .map_or_else(Vec::new, |last| last.slice.to_vec());
         rest.extend_from_slice(added);
         chunks.extend(rest.chunks(CHUNK).map(chunk));
-        Many {
-            chunks,
-            len: self.len + added.len(),
-        }
+        Many::new(chunks, self.len + added.len())
     }
 
     /// These without the one at a position, which the last one takes.
@@ -192,7 +204,7 @@ impl Many {
         } else {
             chunks[last] = chunk(&rest);
         }
-        Many { chunks, len }
+        Many::new(chunks, len)
     }
 }
 
@@ -262,10 +274,6 @@ mod tests {
                     .zip(&list)
                     .all(|(a, b)| SharedRoute::ptr_eq(a, b))
             );
-            let (before, after) = list.split_at(step % list.len());
-            let turned = routes.in_turn(before.len());
-            let expected = after.iter().chain(before);
-            assert!(turned.zip(expected).all(|(a, b)| SharedRoute::ptr_eq(a, b)));
         }
     }
 }

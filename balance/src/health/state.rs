@@ -1,6 +1,6 @@
 //! The health of a destination in one word, unpacked.
 
-use super::{FIRST_EJECTION, HIGHEST_LEVEL, LONGEST_EJECTION, REMEMBERED};
+use super::{FIRST_EJECTION, HIGHEST_LEVEL, LONGEST_EJECTION, Obstacle, REMEMBERED};
 use crate::Nanos;
 
 /// What is set in the word of a destination that may not be chosen like any other.
@@ -64,6 +64,17 @@ impl State {
             | (self.memory << MEMORY_SHIFT)
             | ((self.epoch & EPOCH_MASK) << EPOCH_SHIFT)
             | (self.until_ms << UNTIL_SHIFT)
+    }
+
+    /// What keeps a request from the destination, if anything does.
+    pub(super) fn obstacle(self) -> Option<Obstacle> {
+        let failing = self.level > 0 || self.stalled;
+        let busy = self.full || self.closed;
+        match (failing, busy) {
+            (true, _) => Some(Obstacle::Failing),
+            (false, true) => Some(Obstacle::Busy),
+            (false, false) => None,
+        }
     }
 
     /// Whether a trial decides when it is chosen again.

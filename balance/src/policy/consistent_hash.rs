@@ -7,7 +7,7 @@ mod ring;
 use super::{Choice, Cost, Policy, Scene, costs_of};
 use crate::Nanos;
 use crate::route::{Route, SharedRoute};
-use crate::routes::{Change, Routes};
+use crate::routes::{Change, Many, Routes};
 use arc_swap::ArcSwap;
 use rand::Rng;
 use rendezvous::{Lane, Rank};
@@ -94,6 +94,19 @@ impl Ranked for [SharedRoute] {
 impl Ranked for Routes<'_> {
     fn each<'a>(&'a self, mut look: impl FnMut(Lane, &'a SharedRoute)) {
         self.iter().for_each(|route| look(Lane::of(route), route));
+    }
+}
+
+/// Those of many that are open.
+struct Open<'m> {
+    many: &'m Many,
+    positions: Vec<u32>,
+}
+
+impl Ranked for Open<'_> {
+    fn each<'a>(&'a self, mut look: impl FnMut(Lane, &'a SharedRoute)) {
+        let routes = self.positions.iter().map(|at| self.many.at(*at as usize));
+        routes.for_each(|route| look(Lane::of(route), route));
     }
 }
 
@@ -213,13 +226,21 @@ impl ConsistentHash {
 
 impl Policy for ConsistentHash {
     fn choose(&self, scene: &Scene<'_>, _rng: &mut dyn Rng) -> Option<Choice> {
-        if let Routes::Few(routes) = scene.routes {
-            return self.choose_of(routes, 0.0, scene);
-        }
+        let many = match scene.routes {
+            Routes::Few(routes) => return self.choose_of(routes, 0.0, scene),
+            Routes::Many(many) => many,
+        };
         let ring = self.ring.load();
         let least = f64::from(f32::from_bits(self.least_weight.load(Relaxed)));
         let chosen = self.choose_of_many(&ring::after(&ring, scene.request.affinity), least, scene);
-        chosen.or_else(|| self.choose_of_many(&scene.routes, 0.0, scene))
+        chosen.or_else(|| {
+            if !scene.healthy_only {
+                return self.choose_of_many(&scene.routes, 0.0, scene);
+            }
+            // Where none of so many is open, few are.
+            let positions = many.all_open(scene.broker);
+            self.choose_of_many(&Open { many, positions }, 0.0, scene)
+        })
     }
 
     fn routes_changed(&self, change: &Change<'_>, routes: Routes<'_>, _now: Nanos) {

@@ -102,7 +102,7 @@ impl Policy for PredictedCompletion {
             Routes::Many(many) => scan.look_at_some(&sampled(scene, rng), many),
         }
         let idle = neglected(scene, REQUESTS_TO_EXPLORE, WORTH_A_REQUEST, rng);
-        let best = scan.best().or_else(|| scan.any_at_all());
+        let best = scan.best().or_else(|| scan.any_at_all(rng));
         let (at, expected) = match (idle, &best) {
             (Some(at), _) => (at, Prediction::of(scene.routes.at(at), &means, now)),
             (None, Some(best)) => (best.at, best.expected),

@@ -5,7 +5,7 @@ mod recent;
 
 use super::draw::{Drawn, draw};
 use super::{Choice, Cost, Policy, Scene, costs_of};
-use crate::route::SharedRoute;
+use crate::route::{Route, SharedRoute};
 use crate::routes::{Change, Routes};
 use crate::{Nanos, Report};
 use pool::{MOST_PROBES, Pool, Probed};
@@ -76,9 +76,7 @@ impl Policy for Prequal {
         let chosen = known.or_else(|| {
             let routes = scene.routes;
             let mut drawn = Drawn::new();
-            draw(&mut drawn, routes.len(), 1, rng, |at| {
-                scene.admits(routes.at(at))
-            });
+            draw(&mut drawn, scene, 1, rng, |_| true);
             drawn.first().map(|at| SharedRoute::clone(routes.at(*at)))
         })?;
         Some(Choice::from(chosen))
@@ -115,10 +113,13 @@ impl Policy for Prequal {
         }
         let routes = scene.routes;
         let mut drawn = Drawn::new();
-        draw(&mut drawn, routes.len(), due.min(MOST_PROBES), rng, |at| {
-            let route = routes.at(at);
-            route.is_final() && scene.admits(route)
-        });
+        draw(
+            &mut drawn,
+            scene,
+            due.min(MOST_PROBES),
+            rng,
+            Route::is_final,
+        );
         drawn.iter().for_each(|at| ask(routes.at(*at)));
     }
 

@@ -6,10 +6,11 @@ use crate::route::{Route, SharedRoute};
 use crate::routes::{Change, FEW, Many, Routes};
 use rand::{Rng, RngExt};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Mutex, PoisonError};
 
-/// Of many destinations, so many are drawn, one after the other, before all are summed up.
+/// Of many destinations, so many are drawn, one after the other, before shares are summed up.
 const MOST_DRAWS: usize = 512;
-/// Draws that it may take on average; to sum up takes a look at each of hundreds or thousands.
+/// Draws that it may take on average.
 const DRAWS_WORTH_IT: f64 = 64.0;
 
 /// Chooses i with probability `(1/w_i) / sum(1/w)`, after the `random` table of the C++ reference.
@@ -21,12 +22,72 @@ const DRAWS_WORTH_IT: f64 = 64.0;
 /// of a weight to a tiny value wipes out the small terms for good. Of more than 128 destinations one
 /// is drawn, and taken with the probability `w_min / w_i`, until one is taken (rejection sampling,
 /// von Neumann, 1951): the shares are the same, and where weights do not differ much a pick looks at a
-/// few destinations only.
+/// few destinations only. Where few are open, or a few take nearly all, it is drawn by running sums, which
+/// are made anew for one of n/64 picks: so long another weight may be overlooked.
 #[derive(Debug, Default)]
 pub(super) struct Random {
     /// What no share exceeds, `1/w_min` (f64); infinite where shares differ so much that drawing is no
     /// use.
     largest: AtomicU64,
+    /// For when it is not.
+    sums: Mutex<Sums>,
+}
+
+/// So many shares are looked at for a pick, on average: sums are good for one pick for each so many.
+const LOOKS_PER_PICK: usize = 64;
+/// Draws by sums: where more fail, they are out of date.
+const DRAWS_BY_SUMS: usize = 16;
+
+/// Running sums of the shares of those that were candidates a few picks ago. Empty at first.
+#[derive(Debug, Default)]
+struct Sums {
+    positions: Vec<u32>,
+    /// Of the share at the same place and those before it.
+    sums: Vec<f64>,
+    largest: f64,
+    /// Picks.
+    good_for: usize,
+}
+
+impl Sums {
+    fn of(scene: &Scene<'_>, many: &Many) -> Self {
+        let positions = if scene.healthy_only {
+            many.all_open(scene.broker)
+        } else {
+            (0..many.len() as u32).collect()
+        };
+        let (mut total, mut largest) = (0.0, 0.0);
+        let sum = |at: &u32| {
+            let share = whole_share(many.at(*at as usize));
+            largest = f64::max(largest, share);
+            total += share;
+            total
+        };
+        let sums: Vec<_> = positions.iter().map(sum).collect();
+        Sums {
+            good_for: 1 + positions.len() / LOOKS_PER_PICK,
+            positions,
+            sums,
+            largest,
+        }
+    }
+
+    fn total(&self) -> f64 {
+        self.sums.last().copied().unwrap_or_default()
+    }
+
+    /// The position of one that is a candidate, if they are good enough for that.
+    fn draw(&mut self, scene: &Scene<'_>, many: &Many, rng: &mut dyn Rng) -> Option<usize> {
+        self.good_for = self.good_for.checked_sub(1)?;
+        let total = self.total();
+        let draws = (0..DRAWS_BY_SUMS).filter_map(|_| {
+            let place = rng.random::<f64>() * total;
+            let nth = self.sums.partition_point(|sum| *sum <= place);
+            Some(*self.positions.get(nth)? as usize)
+        });
+        let is_candidate = |at: &usize| *at < many.len() && scene.admits(many.at(*at));
+        { draws }.find(is_candidate)
+    }
 }
 
 impl Random {
@@ -46,7 +107,7 @@ impl Random {
         None
     }
 
-    /// One of many, all of which are looked at.
+    /// One of many by sums of their shares, which are made anew now and then.
     #[cold]
     fn search<'a>(
         &self,
@@ -54,17 +115,25 @@ impl Random {
         many: &'a Many,
         rng: &mut dyn Rng,
     ) -> Option<&'a SharedRoute> {
-        let shares = || (0..many.len()).map(|at| share(scene, many.at(at)));
-        let (mut total, mut largest) = (0.0, 0.0);
-        for at in 0..many.len() {
-            // Those that are no candidates now may have the largest share later.
-            largest = f64::max(largest, 1.0 / f64::from(many.at(at).weight()));
-            total += share(scene, many.at(at));
+        let mut sums = self.sums.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(at) = sums.draw(scene, many, rng) {
+            return Some(many.at(at));
         }
-        if total * DRAWS_WORTH_IT > many.len() as f64 * largest {
-            self.largest.store(largest.to_bits(), Relaxed);
+        *sums = Sums::of(scene, many);
+        if sums.total() * DRAWS_WORTH_IT > many.len() as f64 * sums.largest {
+            self.largest.store(sums.largest.to_bits(), Relaxed);
         }
-        Some(many.at(by_share(total, shares(), rng)?))
+        if let Some(at) = sums.draw(scene, many, rng) {
+            return Some(many.at(at));
+        }
+        // Where the request has been takes nearly all.
+        let shares = || {
+            sums.positions
+                .iter()
+                .map(|at| share(scene, many.at(*at as usize)))
+        };
+        let at = by_share(shares().sum(), shares(), rng)?;
+        Some(many.at(sums.positions[at] as usize))
     }
 
     /// No share exceeds the largest, nor this one.
@@ -126,6 +195,7 @@ impl Policy for Random {
     }
 
     fn routes_changed(&self, change: &Change<'_>, _routes: Routes<'_>, _now: Nanos) {
+        *self.sums.lock().unwrap_or_else(PoisonError::into_inner) = Sums::default();
         if let Change::Added(routes) = change {
             routes.iter().for_each(|route| self.raise(route));
         }

@@ -1,5 +1,6 @@
 //! A look at all candidates: the one that costs least, or now and then the most neglected.
 
+use super::draw::drawn_of_few;
 use super::{Choice, Scene, any_index};
 use crate::route::{Route, SharedRoute};
 use crate::routes::Routes;
@@ -41,8 +42,10 @@ pub(super) fn least<'a>(
     cost: impl Fn(&Route) -> f32,
 ) -> Option<&'a SharedRoute> {
     let Routes::Few(routes) = scene.routes else {
+        let some = least_at(scene, &sampled(scene, rng), &cost);
         // Where few are candidates, none may have been drawn.
-        return least_of_some(scene, rng, &cost).or_else(|| least_of_all(scene, rng, &cost));
+        let of_few = |rng: &mut dyn Rng| least_at(scene, &drawn_of_few(scene, DRAWN, rng), &cost);
+        return some.or_else(|| of_few(rng));
     };
     let (before, after) = routes.split_at(any_index(routes.len(), rng));
     if scene.admits_all() {
@@ -76,31 +79,21 @@ impl<'a> Least<'a> {
     }
 }
 
-fn least_of_some<'a>(
+/// The one of those at some positions.
+fn least_at<'a>(
     scene: &Scene<'a>,
-    rng: &mut dyn Rng,
+    positions: &[usize],
     cost: impl Fn(&Route) -> f32,
 ) -> Option<&'a SharedRoute> {
-    let looked_at = sampled(scene, rng);
-    let costs = looked_at.map(|at| {
-        let route = scene.routes.at(at);
+    let costs = positions.iter().map(|at| {
+        let route = scene.routes.at(*at);
         let admitted = scene.admits(route);
-        (at, if admitted { cost(route) } else { f32::NAN })
+        (*at, if admitted { cost(route) } else { f32::NAN })
     });
-    let known = costs.iter().filter(|(_, cost)| !cost.is_nan());
+    let known = costs.filter(|(_, cost)| !cost.is_nan());
     let (at, _) = known.min_by(|a, b| a.1.total_cmp(&b.1))?;
-    scene.lambda.won(*at);
-    Some(scene.routes.at(*at))
-}
-
-#[cold]
-fn least_of_all<'a>(
-    scene: &Scene<'a>,
-    rng: &mut dyn Rng,
-    cost: impl Fn(&Route) -> f32,
-) -> Option<&'a SharedRoute> {
-    let first = any_index(scene.routes.len(), rng);
-    least_of(scene.routes.in_turn(first), scene, cost)
+    scene.lambda.won(at);
+    Some(scene.routes.at(at))
 }
 
 #[inline]

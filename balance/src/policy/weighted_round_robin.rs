@@ -3,6 +3,7 @@
 
 mod turns;
 
+use super::draw::drawn_of_few;
 use super::slots::{Slot, follow};
 use super::{Choice, Cost, Executed, Policy, Scene, any_index, costs_of};
 use crate::Nanos;
@@ -114,7 +115,15 @@ impl Policy for WeightedRoundRobin {
             .then(|| std::array::from_fn::<_, DRAWN, _>(|_| any_index(n, rng)))
             .and_then(|drawn| turns.first(drawn, admits));
         // Of many some are enough: who is passed over is overdue, and first among the next.
-        let next = drawn.or_else(|| turns.first(0..n, admits))?;
+        let next = drawn.or_else(|| match scene.routes {
+            Routes::Many(_) if scene.healthy_only => {
+                // The routes are in the same order, unless they are changing.
+                let open = drawn_of_few(scene, DRAWN, rng);
+                turns.first(open.into_iter().filter(|at| *at < n), admits)
+            }
+            _ => None,
+        });
+        let next = next.or_else(|| turns.first(0..n, admits))?;
         turns.take(next, &mut slots[next].state);
         Some(Choice::from(SharedRoute::clone(&slots[next].route)))
     }

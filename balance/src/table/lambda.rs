@@ -1,5 +1,6 @@
 //! One lambda of a table: its routes as a snapshot, and the state of the policy among them.
 
+mod aside;
 mod changes;
 mod index;
 mod owner;
@@ -8,9 +9,8 @@ use super::lambdas::SIDE_BY_SIDE;
 use super::{Occupancy, TableEntry};
 use crate::average::sample;
 use crate::explanation::Explanation;
-use crate::health::Obstacle;
 use crate::lambda_state::LambdaState;
-use crate::policy::{Executed, Policy, Scene, any_index};
+use crate::policy::{Executed, Policy, Scene};
 use crate::probe::{Probe, Probes};
 use crate::route::{Route, SharedRoute};
 use crate::routes::{Routes, Snapshot, snapshot};
@@ -21,6 +21,7 @@ use crate::{
     Answers, Destinations, HedgeDelay, Nanos, NoDestination, Pick, Report, Request, Tried,
 };
 use arc_swap::ArcSwapAny;
+use aside::Seen;
 use index::Index;
 pub(super) use index::Named;
 use rand::Rng;
@@ -28,9 +29,6 @@ use smallvec::SmallVec;
 use smol_str::SmolStr;
 use std::hint::black_box;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-
-/// Of many routes each pick looks at so many for one whose trial is due.
-const LOOKED_AT_FOR_TRIALS: usize = 32;
 
 /// So many routes of a lambda are [fetched](Lambda::fetch), as if it had a few.
 const FETCHED: usize = 4;
@@ -160,43 +158,16 @@ impl Lambda {
     ) -> Result<Pick, NoDestination> {
         let snapshot = self.routes.load();
         let routes = Routes::of(&snapshot);
-        let (mut any_healthy, mut any_busy) = (true, false);
         let aside = aside.saturating_add(self.state.closed());
+        let mut seen = Seen::ALL_OPEN;
         if aside > 0 {
-            // Not even all of those that are set aside or were tried are so many.
-            any_healthy = routes.len() > aside.saturating_add(tried.len())
-                || self.is_any_known_open(routes, tried);
-            let mut open = None;
-            let (first, looked_at) = match routes {
-                Routes::Many(many) if any_healthy => {
-                    (any_index(many.len(), rng), LOOKED_AT_FOR_TRIALS)
-                }
-                _ => (0, routes.len()),
-            };
-            let trial = routes.find_map((first, looked_at), |at, route| {
-                if tried.contains(route.destination().id()) {
-                    return None;
-                }
-                let Some(obstacle) = route.obstacle() else {
-                    open = Some(at);
-                    return None;
-                };
-                let trial = Pick::trial(self, request, route, now);
-                any_busy |= trial.is_none() && obstacle == Obstacle::Busy;
-                trial
-            });
-            if let (Some(at), Routes::Many(_)) = (open, routes)
-                && !any_healthy
-            {
-                self.state.won(at);
-            }
-            any_healthy |= open.is_some();
-            if let Some(trial) = trial {
-                return Ok(trial);
+            match self.look_around(routes, request, tried, aside, now, rng) {
+                Ok(trial) => return Ok(trial),
+                Err(others) => seen = others,
             }
         }
         let mut scene = self.scene(routes, request, tried, answers, now);
-        if any_healthy {
+        if seen.any_open {
             scene.healthy_only = aside > 0;
             if let Some(choice) = self.policy.choose(&scene, rng) {
                 let spare = choice.spare.as_ref();
@@ -209,7 +180,7 @@ impl Lambda {
             }
         }
         // Those that work will have a place again soon, which is better than one that fails.
-        if any_busy {
+        if seen.any_busy {
             return Err(NoDestination::Saturated);
         }
         // With none healthy, or none any more, all that were not tried will do.
@@ -221,37 +192,6 @@ impl Lambda {
             NoDestination::AllTried
         })?;
         Ok(Pick::new(self, request, choice, false, now))
-    }
-
-    /// Whether one of the last two winners among many is open, so that nobody has to look at all.
-    fn is_any_known_open(&self, routes: Routes<'_>, tried: &Tried) -> bool {
-        let Routes::Many(many) = routes else {
-            return false;
-        };
-        self.state.winners().into_iter().any(|at| {
-            let is_open = |route: &SharedRoute| {
-                !tried.contains(route.destination().id()) && route.obstacle().is_none()
-            };
-            at < many.len() && is_open(many.at(at))
-        })
-    }
-
-    /// Whether a request that was sent to those in `tried` would be sent somewhere now, were it only
-    /// to find out.
-    pub(super) fn has_room(&self, tried: &Tried, now: Nanos) -> bool {
-        let mut any_busy = false;
-        let snapshot = self.routes.load();
-        let is_new = |route: &SharedRoute| !tried.contains(route.destination().id());
-        let routes = Routes::of(&snapshot);
-        let room = routes.find_map((0, routes.len()), |_, route| {
-            if !is_new(route) {
-                return None;
-            }
-            let obstacle = route.obstacle().filter(|_| !route.is_trial_due(now));
-            any_busy |= obstacle == Some(Obstacle::Busy);
-            obstacle.is_none().then_some(())
-        });
-        room.is_some() || !any_busy
     }
 
     fn scene<'a>(
@@ -420,8 +360,14 @@ impl Lambda {
     #[inline]
     pub(crate) fn answered(&self, route: &Route, ticket: LambdaTicket) {
         if route.terms().open(ticket) {
-            self.state.one_opened();
+            self.opened(route);
         }
+    }
+
+    #[cold]
+    fn opened(&self, route: &Route) {
+        self.state.one_opened();
+        self.broker.openings().add(route.destination().id());
     }
 
     /// Tells the policy of a failure.

@@ -1,11 +1,14 @@
 //! The look at candidates: which costs least, and what the second best costs.
 
 use super::super::Scene;
+use super::super::draw::drawn_of_few;
+use super::super::scan::DRAWN;
 use super::prediction::{Means, Prediction, Predictions};
 use crate::real::{LANES, Lanes, numbers};
 use crate::route::SharedRoute;
 use crate::routes::Many;
 use crate::stamp::Stamp;
+use rand::Rng;
 use std::hint::select_unpredictable;
 use wide::u32x4;
 
@@ -191,11 +194,13 @@ impl<'a> Scan<'a> {
     /// A candidate where none was found so far: few of many may be candidates, or all may cost
     /// beyond measure.
     #[cold]
-    pub(super) fn any_at_all(&mut self) -> Option<Best> {
+    pub(super) fn any_at_all(&mut self, rng: &mut dyn Rng) -> Option<Best> {
         let routes = self.scene.routes;
-        self.look_at(&mut routes.iter().enumerate());
+        let drawn = drawn_of_few(self.scene, DRAWN, rng);
+        let mut candidates = drawn.iter().map(|at| (*at, routes.at(*at)));
+        self.look_at(&mut candidates);
         self.best().or_else(|| {
-            let at = routes.iter().position(|route| self.scene.admits(route))?;
+            let at = *drawn.first()?;
             Some(Best {
                 at,
                 expected: Prediction::of(routes.at(at), &self.means, self.now),
