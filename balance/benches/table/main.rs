@@ -7,6 +7,7 @@
     reason = "printing is what a program that measures does"
 )]
 
+mod rounds;
 #[path = "../pick/workload.rs"]
 mod workload;
 
@@ -132,11 +133,18 @@ fn lambdas(lambdas: usize, together: usize) -> f64 {
     hundred * 1000.0 / 1600.0
 }
 
-/// A pick of a lambda every other destination of which is set aside, and its end.
-fn half_aside(policy: &str, destinations: usize) -> f64 {
+/// A request.
+fn request(policy: &str, destinations: usize) -> Box<dyn FnMut()> {
+    let mut workload = Workload::new(policy, destinations);
+    Box::new(move || workload.request())
+}
+
+/// A pick of a lambda of whose destinations one in so many is open, and its end.
+fn few_open(policy: &str, destinations: usize, one_in: usize) -> Box<dyn FnMut()> {
     let table = table(policy, 1, destinations);
     let mut rng = Pcg32::seed_from_u64(1);
-    for name in (0..destinations).step_by(2).map(name) {
+    let others = (0..destinations).filter(|number| number % one_in != 0);
+    for name in others.map(name) {
         table
             .change("only", &name, 1.0, true, NOW)
             .expect("the route is acceptable");
@@ -144,13 +152,12 @@ fn half_aside(policy: &str, destinations: usize) -> f64 {
         pick.expect("there is a destination").failed(NOW);
         table.remove("only", &name, NOW);
     }
-    let mut pick = || {
+    let mut pick = move || {
         let pick = table.pick("lambda-0", &Tried::new(), NOW, &mut rng);
         drop(black_box(pick));
     };
     (0..2 * destinations).for_each(|_| pick());
-    let (hundred, _) = micros(|| (0..100).for_each(|_| pick()));
-    10.0 * hundred
+    Box::new(pick)
 }
 
 fn main() {
@@ -179,21 +186,16 @@ fn main() {
         }
         println!();
     }
-    println!("a request (pick and answer), ns, and times that of 64");
+    println!("a request (pick and answer) with 64, 1000 and 10000 destinations:");
+    println!("ns at the least and in the median, and times that with 64 (four of five rounds)");
     for policy in PolicyConfig::NAMES {
-        print!("{policy:<22}");
-        let mut few = None;
-        for destinations in [64, 1000, 10_000] {
-            let mut workload = Workload::new(policy, destinations);
-            let (hundred, _) = micros(|| (0..100).for_each(|_| workload.request()));
-            let few = *few.get_or_insert(hundred);
-            print!(" {:>8.0} ({:.2})", 10.0 * hundred, hundred / few);
-        }
-        println!();
+        let rows = rounds::compare(&mut [64, 1000, 10_000].map(|n| request(policy, n)));
+        rounds::print(policy, &rows);
     }
-    println!("a pick while half are set aside, ns");
+    println!("a pick while half of 64 are open, half of 10000, and one in 1000 of these: the same");
     for policy in PolicyConfig::NAMES {
-        let [few, many] = [64, 10_000].map(|destinations| half_aside(policy, destinations));
-        println!("{policy:<22} {few:>8.0} {many:>8.0} ({:.2})", many / few);
+        let cases = [(64, 2), (10_000, 2), (10_000, 1000)];
+        let rows = rounds::compare(&mut cases.map(|(n, one_in)| few_open(policy, n, one_in)));
+        rounds::print(policy, &rows);
     }
 }
