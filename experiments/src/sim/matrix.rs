@@ -5,6 +5,7 @@ mod comparison;
 mod design;
 mod disturbances;
 mod factor;
+mod fraction;
 mod lineup;
 mod page;
 mod rows;
@@ -37,7 +38,7 @@ const QUICK_SEEDS: u32 = 5;
 /// Options of the comparison.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Flags {
-    /// Every tenth scenario only
+    /// 18 scenarios only, in which levels of different factors meet equally often
     #[arg(long)]
     quick: bool,
     /// Runs of each scenario and policy; 10 without this, 5 with --quick

@@ -1,0 +1,79 @@
+//! A few scenarios that stand for all: an orthogonal fraction of the design.
+
+use super::factor::{SCENARIOS, primary};
+
+/// A ninth of the design, ascending: of the scenarios with antagonist as of those without, nine of 81.
+///
+/// In each half, with levels counted from 0, speeds = load + executors + c and routers = load + 2
+/// executors + d, both modulo 3. So each level of a primary factor meets each level of every other
+/// one equally often, as an orthogonal array has it, and none is seen only in the company of another.
+/// (Every tenth index is nearly so for single levels, but not for pairs: 64 executors would meet 16
+/// routers only, and two executors hardly any but one router.) With nine runs each the secondary
+/// factors cannot be clear of all primary ones. Of all such pairs of halves these equations, of which
+/// others do as well, leave them least entangled, and all their levels occur as often as in the whole
+/// design.
+pub(crate) fn orthogonal() -> impl Iterator<Item = usize> {
+    (0..SCENARIOS).filter(|&index| {
+        let [load, executors, spread, routers, antagonist] = primary(index);
+        let (c, d) = [(0, 2), (2, 1)][antagonist];
+        spread == (load + executors + c) % 3 && routers == (load + 2 * executors + d) % 3
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::super::factor::Levels;
+    use super::*;
+
+    type Words = [String; 8];
+
+    fn words() -> Vec<Words> {
+        let levels = orthogonal().map(Levels::of);
+        levels.map(|levels| levels.words()).collect()
+    }
+
+    /// How often each combination of what `of` says occurs.
+    fn counts<K: Ord>(of: impl Fn(&Words) -> K) -> Vec<usize> {
+        let mut counts = BTreeMap::new();
+        for words in words() {
+            *counts.entry(of(&words)).or_default() += 1;
+        }
+        counts.into_values().collect()
+    }
+
+    #[test]
+    fn primary_levels_meet_each_other_equally_often() {
+        for one in 0..4 {
+            assert_eq!(counts(|words| words[one].clone()), [6; 3]);
+            for other in 0..one {
+                let pairs = counts(|words| (words[one].clone(), words[other].clone()));
+                assert_eq!(pairs, [2; 9], "{one} {other}");
+            }
+            let disturbed = counts(|words| (words[one].clone(), words[4].clone()));
+            assert_eq!(disturbed, [3; 6], "{one}");
+        }
+    }
+
+    #[test]
+    fn secondary_levels_are_as_frequent_as_in_the_whole_design() {
+        let whole = |factor: usize| {
+            let mut counts = BTreeMap::<String, usize>::new();
+            for index in 0..SCENARIOS {
+                let level = Levels::of(index).words()[factor].clone();
+                *counts.entry(level).or_default() += 1;
+            }
+            counts.into_values().map(|n| n / 9).collect::<Vec<_>>()
+        };
+        for factor in 5..8 {
+            assert_eq!(counts(|words| words[factor].clone()), whole(factor));
+        }
+        // Demand and workers with the antagonist.
+        for factor in [5, 7] {
+            let with = counts(|words| (words[factor].clone(), words[4].clone()));
+            let each = whole(factor).into_iter().flat_map(|n| [n / 2; 2]);
+            assert_eq!(with, each.collect::<Vec<_>>(), "{factor}");
+        }
+    }
+}
