@@ -5,8 +5,8 @@ mod comparison;
 mod design;
 mod disturbances;
 mod factor;
-mod fraction;
 mod lineup;
+mod order;
 mod page;
 mod rows;
 mod runs;
@@ -38,7 +38,7 @@ const QUICK_SEEDS: u32 = 5;
 /// Options of the comparison.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Flags {
-    /// 18 scenarios only, in which levels of different factors meet equally often
+    /// Every tenth scenario only: levels of different factors meet equally often in them
     #[arg(long)]
     quick: bool,
     /// Runs of each scenario and policy; 10 without this, 5 with --quick

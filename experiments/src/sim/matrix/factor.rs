@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::order;
+
 /// Offered work over nominal capacity.
 pub(crate) const LOADS: [f64; 3] = [0.3, 0.7, 0.95];
 /// How many executors there are.
@@ -78,10 +80,10 @@ pub(crate) struct Levels {
     pub(crate) workers: u32,
 }
 
-/// The primary levels of the scenario of that index, counted from 0: load, executors, speeds, routers,
-/// antagonist.
-pub(crate) fn primary(index: usize) -> [usize; 5] {
-    let mut rest = index;
+/// The primary levels of that cell of the design, counted from 0: load innermost, then executors,
+/// speeds, routers, antagonist outermost.
+pub(crate) fn primary(cell: usize) -> [usize; 5] {
+    let mut rest = cell;
     let mut level = |levels: usize| {
         let level = rest % levels;
         rest /= levels;
@@ -97,8 +99,12 @@ pub(crate) fn primary(index: usize) -> [usize; 5] {
 }
 
 impl Levels {
-    /// The levels of the scenario of that index, below [`SCENARIOS`]: load innermost, then
-    /// executors, speeds, routers, antagonist outermost.
+    /// The levels of the scenario of that index, below [`SCENARIOS`].
+    pub(crate) fn of(index: usize) -> Self {
+        Self::of_cell(order::cell(index))
+    }
+
+    /// The levels of that cell of the design, which has as many as there are scenarios.
     ///
     /// The secondary factors follow from the primary ones as in a fractional factorial design: each
     /// level of a secondary factor meets each level of every primary factor equally often, so that no
@@ -108,9 +114,9 @@ impl Levels {
     /// * four workers where (load + 2 executors + speeds + 2 routers) mod 3 = 1, else one,
     /// * bursts where an odd number of these hold: load 1, executors 1, speeds 0, routers 0,
     ///   antagonist; so each cell of the first four primary factors has bursts once, with the
-    ///   antagonist or without. (The parity of the sum of all levels would be that of the index.)
-    pub(crate) fn of(index: usize) -> Self {
-        let [load, executors, spread, routers, antagonist] = primary(index);
+    ///   antagonist or without. (The parity of the sum of all levels would be that of the cell.)
+    pub(crate) fn of_cell(cell: usize) -> Self {
+        let [load, executors, spread, routers, antagonist] = primary(cell);
         let sum = load + executors + spread + routers;
         let four_workers = (load + 2 * executors + spread + 2 * routers) % 3 == 1;
         let odd = [
@@ -164,14 +170,14 @@ mod tests {
     #[test]
     fn load_changes_fastest_and_the_antagonist_slowest() {
         assert_eq!(
-            Levels::of(0).name(),
+            Levels::of_cell(0).name(),
             "load0.3 E2 1:1 R1 calm constant poisson w1"
         );
-        assert_eq!(Levels::of(1).load, 0.7);
-        assert_eq!(Levels::of(3).executors, 8);
-        assert_eq!(Levels::of(9).spread, 4.0);
-        assert_eq!(Levels::of(27).routers, 4);
-        assert!(!Levels::of(80).antagonist && Levels::of(81).antagonist);
+        assert_eq!(Levels::of_cell(1).load, 0.7);
+        assert_eq!(Levels::of_cell(3).executors, 8);
+        assert_eq!(Levels::of_cell(9).spread, 4.0);
+        assert_eq!(Levels::of_cell(27).routers, 4);
+        assert!(!Levels::of_cell(80).antagonist && Levels::of_cell(81).antagonist);
     }
 
     #[test]

@@ -1,20 +1,38 @@
-//! A few scenarios that stand for all: an orthogonal fraction of the design.
+//! In which order the design's cells are numbered: so that every tenth scenario stands for all.
 
 use super::factor::{SCENARIOS, primary};
+
+/// The cell of the factorial design that the scenario of that index has, both below [`SCENARIOS`].
+///
+/// Every tenth index has a cell of the [orthogonal fraction](orthogonal), but for its last cell, for
+/// which there is no room; the other cells have the indices between, in ascending order.
+pub(crate) fn cell(index: usize) -> usize {
+    let tenths = SCENARIOS.div_ceil(STEP);
+    if index.is_multiple_of(STEP) {
+        return orthogonal().nth(index / STEP).unwrap_or(index);
+    }
+    let mut others =
+        (0..SCENARIOS).filter(|cell| orthogonal().take(tenths).all(|tenth| tenth != *cell));
+    let before = index / STEP + 1;
+    others.nth(index - before).unwrap_or(index)
+}
+
+/// Quick runs take every so-manieth scenario.
+pub(crate) const STEP: usize = 10;
 
 /// A ninth of the design, ascending: of the scenarios with antagonist as of those without, nine of 81.
 ///
 /// In each half, with levels counted from 0, speeds = load + executors + c and routers = load + 2
 /// executors + d, both modulo 3. So each level of a primary factor meets each level of every other
 /// one equally often, as an orthogonal array has it, and none is seen only in the company of another.
-/// (Every tenth index is nearly so for single levels, but not for pairs: 64 executors would meet 16
-/// routers only, and two executors hardly any but one router.) With nine runs each the secondary
-/// factors cannot be clear of all primary ones. Of all such pairs of halves these equations, of which
-/// others do as well, leave them least entangled, and all their levels occur as often as in the whole
-/// design.
-pub(crate) fn orthogonal() -> impl Iterator<Item = usize> {
-    (0..SCENARIOS).filter(|&index| {
-        let [load, executors, spread, routers, antagonist] = primary(index);
+/// (With every tenth cell it would be nearly so for single levels, but not for pairs: 64 executors
+/// would meet 16 routers only, and two executors hardly any but one router.) With nine runs each the
+/// secondary factors cannot be clear of all primary ones. Of all such pairs of halves these equations,
+/// of which others do as well, leave them least entangled, and all their levels occur as often as in
+/// the whole design.
+fn orthogonal() -> impl Iterator<Item = usize> {
+    (0..SCENARIOS).filter(|&cell| {
+        let [load, executors, spread, routers, antagonist] = primary(cell);
         let (c, d) = [(0, 2), (2, 1)][antagonist];
         spread == (load + executors + c) % 3 && routers == (load + 2 * executors + d) % 3
     })
@@ -22,7 +40,7 @@ pub(crate) fn orthogonal() -> impl Iterator<Item = usize> {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
+    use std::collections::{BTreeMap, BTreeSet};
 
     use super::super::factor::Levels;
     use super::*;
@@ -30,7 +48,7 @@ mod tests {
     type Words = [String; 8];
 
     fn words() -> Vec<Words> {
-        let levels = orthogonal().map(Levels::of);
+        let levels = orthogonal().map(Levels::of_cell);
         levels.map(|levels| levels.words()).collect()
     }
 
@@ -41,6 +59,16 @@ mod tests {
             *counts.entry(of(&words)).or_default() += 1;
         }
         counts.into_values().collect()
+    }
+
+    #[test]
+    fn each_cell_has_one_index_and_every_tenth_is_of_the_fraction() {
+        let cells: Vec<_> = (0..SCENARIOS).map(cell).collect();
+        assert_eq!(cells.iter().collect::<BTreeSet<_>>().len(), SCENARIOS);
+        let tenths: Vec<_> = cells.iter().copied().step_by(STEP).collect();
+        let fraction: Vec<_> = orthogonal().collect();
+        assert_eq!((tenths.len(), fraction.len()), (17, 18));
+        assert_eq!(tenths, fraction[..17]);
     }
 
     #[test]
@@ -60,8 +88,8 @@ mod tests {
     fn secondary_levels_are_as_frequent_as_in_the_whole_design() {
         let whole = |factor: usize| {
             let mut counts = BTreeMap::<String, usize>::new();
-            for index in 0..SCENARIOS {
-                let level = Levels::of(index).words()[factor].clone();
+            for cell in 0..SCENARIOS {
+                let level = Levels::of_cell(cell).words()[factor].clone();
                 *counts.entry(level).or_default() += 1;
             }
             counts.into_values().map(|n| n / 9).collect::<Vec<_>>()
