@@ -149,14 +149,19 @@ impl Flags {
 
     fn plan(&self, cell: Cell, brokers: usize) -> Plan {
         let (warm_up, measured) = if self.quick { (0.4, 3.5) } else { (2.0, 20.0) };
+        let measured = self.seconds.unwrap_or(measured);
+        let [warm_up, measured] = [warm_up, measured].map(Duration::from_secs_f64);
         Plan {
             cell,
             asked: Asked {
                 cell: cell.name(),
                 brokers,
                 rate_rps: cell::rate(self.utilisation),
-                warm_up: Duration::from_secs_f64(warm_up),
-                measured: Duration::from_secs_f64(self.seconds.unwrap_or(measured)),
+                warm_up,
+                measured,
+                trouble: cell
+                    .trouble()
+                    .map(|_| cell::trouble_felt(warm_up, measured)),
             },
             options: Options {
                 idempotent: self.idempotent,
@@ -269,15 +274,21 @@ async fn measure(
     Ok(figures)
 }
 
-/// Puts the ratio into our line, if there is anybody to compare with.
+/// Puts the ratios into our line, if there is anybody to compare with.
 fn compare(figures: &mut [Figures]) {
     let ours = Kind::Ours.name();
-    let best = figures
-        .iter()
-        .filter(|row| row.peer != ours)
-        .map(|row| row.p99_ms)
-        .min_by(f64::total_cmp);
-    if let (Some(best), Some(row)) = (best, figures.iter_mut().find(|row| row.peer == ours)) {
-        row.better_peer_over_ours_p99 = Some(best / row.p99_ms);
+    let (own, others): (Vec<_>, Vec<_>) = figures.iter_mut().partition(|row| row.peer == ours);
+    let best = |p99: fn(&Figures) -> Option<f64>| {
+        let known = others.iter().filter_map(|row| p99(row));
+        known.min_by(f64::total_cmp)
+    };
+    let best_in_trouble = best(|row| Some(row.trouble.as_ref()?.p99_ms));
+    let best = best(|row| Some(row.p99_ms));
+    for row in own {
+        row.better_peer_over_ours_p99 = best.map(|best| best / row.p99_ms);
+        if let Some(trouble) = &mut row.trouble {
+            let ratio = best_in_trouble.map(|best| best / trouble.p99_ms);
+            trouble.better_peer_over_ours_p99 = ratio;
+        }
     }
 }

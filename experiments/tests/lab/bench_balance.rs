@@ -62,6 +62,12 @@ fn all_requests_are_answered_by_one_broker_and_by_two() {
         assert_eq!(line["better_peer_over_ours_p99"], Value::Null, "{line}");
         // All cells and peers face the same requests.
         assert_eq!(line["requests"], lines[0]["requests"]);
+        let trouble = &line["trouble"];
+        assert_eq!(trouble.is_null(), line["cell"] == "equal", "{line}");
+        if !trouble.is_null() {
+            let felt = count(trouble, "requests");
+            assert!(0 < felt && felt < count(line, "requests"), "{line}");
+        }
     }
 }
 

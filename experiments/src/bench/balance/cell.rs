@@ -39,6 +39,18 @@ pub(super) enum Trouble {
 pub(super) const TROUBLE_FROM: f64 = 0.2;
 /// When it is over.
 pub(super) const TROUBLE_UNTIL: f64 = 0.6;
+/// When nothing of it is left: queues are worked off, and the computer is used again.
+const TROUBLE_FORGOTTEN: f64 = 0.7;
+/// What was due so shortly before it may be under way when it starts, and is hit as well: longer
+/// than any but one in a thousand requests takes when nothing is wrong.
+const UNDER_WAY: Duration = Duration::from_millis(200);
+
+/// When requests are due that may feel the trouble of a run, counted from its beginning.
+pub(super) fn trouble_felt(warm_up: Duration, measured: Duration) -> (Duration, Duration) {
+    let moment = |share| warm_up + measured.mul_f64(share);
+    let from = moment(TROUBLE_FROM).saturating_sub(UNDER_WAY);
+    (from, moment(TROUBLE_FORGOTTEN))
+}
 
 impl Cell {
     /// All of them, in the order of the table.
@@ -96,6 +108,13 @@ mod tests {
             assert!((sum - COMPUTERS as f64).abs() < 1e-9, "{cell:?}");
         }
         assert!((rate(0.6) - 360.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn what_is_under_way_when_the_trouble_starts_feels_it() {
+        let [warm_up, measured] = [2, 20].map(Duration::from_secs);
+        let (from, until) = trouble_felt(warm_up, measured);
+        assert_eq!((from.as_millis(), until.as_millis()), (5_800, 16_000));
     }
 
     #[test]

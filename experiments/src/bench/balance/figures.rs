@@ -51,6 +51,21 @@ pub(super) struct Figures {
     /// p99 of the better of the others divided by that of ours; only in our line.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) better_peer_over_ours_p99: Option<f64>,
+    /// Where there is trouble.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) trouble: Option<InTrouble>,
+}
+
+/// Figures of the requests that were due while they could feel the trouble: the rest of a run dilutes
+/// what it has done to them.
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct InTrouble {
+    pub(super) requests: usize,
+    pub(super) p99_ms: f64,
+    pub(super) p999_ms: f64,
+    /// As for the whole run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) better_peer_over_ours_p99: Option<f64>,
 }
 
 /// What was asked of all peers.
@@ -63,6 +78,8 @@ pub(super) struct Asked {
     pub(super) warm_up: Duration,
     /// Length of the measured part of one run.
     pub(super) measured: Duration,
+    /// When what is due may feel the trouble, from the beginning of the load.
+    pub(super) trouble: Option<(Duration, Duration)>,
 }
 
 impl Figures {
@@ -85,6 +102,16 @@ impl Figures {
         let answered = answered_by.iter().sum();
         let seconds = asked.measured.as_secs_f64() * runs.len() as f64;
         let latencies = sorted(counted.iter().map(|sample| sample.latency));
+        let trouble = asked.trouble.map(|(from, until)| {
+            let felt = |sample: &&&Sample| (from..until).contains(&sample.due);
+            let latencies = sorted(counted.iter().filter(felt).map(|sample| sample.latency));
+            InTrouble {
+                requests: latencies.len(),
+                p99_ms: percentile_ms(&latencies, 0.99),
+                p999_ms: percentile_ms(&latencies, 0.999),
+                better_peer_over_ours_p99: None,
+            }
+        });
         let retries: Option<u64> = runs.iter().map(|run| run.retries).sum();
         let cpu: Duration = runs.iter().map(|run| run.cpu).sum();
         Self {
@@ -107,6 +134,7 @@ impl Figures {
             late_p99_ms: percentile_ms(&sorted(counted.iter().map(|sample| sample.late)), 0.99),
             idle,
             better_peer_over_ours_p99: None,
+            trouble,
         }
     }
 }
@@ -132,6 +160,7 @@ mod tests {
         rate_rps: 1.0,
         warm_up: Duration::from_millis(100),
         measured: Duration::from_secs(1),
+        trouble: None,
     };
 
     #[test]
@@ -157,6 +186,29 @@ mod tests {
         assert_eq!(figures.goodput_rps, 2.0);
         assert_eq!(figures.attempts_per_request, Some(1.5));
         assert_eq!(figures.broker_cpu_us, 10.0);
+    }
+
+    #[test]
+    fn what_is_due_in_trouble_has_percentiles_of_its_own() {
+        let run = Evidence {
+            samples: vec![
+                sample(50, 999, Ok(0)),
+                sample(299, 900, Ok(0)),
+                sample(300, 30, Ok(0)),
+                sample(799, 40, Err(ErrorKind::Deadline)),
+                sample(800, 800, Ok(0)),
+            ],
+            retries: None,
+            cpu: Duration::ZERO,
+        };
+        let asked = Asked {
+            trouble: Some((Duration::from_millis(300), Duration::from_millis(800))),
+            ..ASKED
+        };
+        let figures = Figures::of(&asked, "ours", &[run], 0.5);
+        let trouble = figures.trouble.unwrap();
+        assert_eq!((trouble.requests, trouble.p99_ms), (2, 40.0));
+        assert_eq!(figures.p99_ms, 900.0);
     }
 
     #[test]
