@@ -28,6 +28,8 @@ pub(super) struct Watched {
     /// Somebody looks whether the server answers.
     is_watched: AtomicBool,
     wanted: Notify,
+    /// The server has to be asked for a sign of life.
+    asks: Notify,
     is_leaving: AtomicBool,
     /// Why the connection was given up.
     reason: OnceLock<String>,
@@ -96,7 +98,7 @@ impl Watched {
         };
         tokio::select! {
             _ = connection.closed() => {}
-            reason = self.until_silent(connection, ping_after, pong_within) => {
+            reason = self.until_silent(connection, speaks_native, ping_after, pong_within) => {
                 let given = self.reason.get_or_init(|| reason);
                 let code = match speaks_native {
                     true => code::SILENT,
@@ -113,6 +115,7 @@ impl Watched {
     async fn until_silent(
         &self,
         connection: &Connection,
+        speaks_native: bool,
         ping_after: Duration,
         pong_within: Duration,
     ) -> String {
@@ -142,7 +145,15 @@ impl Watched {
             }
             silent_for = Duration::ZERO;
             // It has to be acknowledged, by the process itself: no kernel does that for it.
-            match connection.send_datagram(Bytes::new()) {
+            let asked = match speaks_native {
+                true => connection.send_datagram(Bytes::new()),
+                // A datagram would have to be one of HTTP (RFC 9297, section 2.1).
+                false => {
+                    self.asks.notify_one();
+                    Ok(())
+                }
+            };
+            match asked {
                 Ok(()) => {}
                 // Left to the idle time-out.
                 Err(SendDatagramError::UnsupportedByPeer | SendDatagramError::Disabled) => continue,
@@ -177,6 +188,11 @@ impl Watched {
         }
         self.leave();
         self.until_idle().await;
+    }
+
+    /// Ends when the server of an HTTP/3 connection has to be asked for a sign of life.
+    pub(super) async fn asks(&self) {
+        self.asks.notified().await;
     }
 
     /// Ends when nothing is under way any more.

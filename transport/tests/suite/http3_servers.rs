@@ -316,6 +316,32 @@ async fn servers_that_break_the_rules_lose_the_connection() {
 }
 
 #[tokio::test]
+async fn a_server_that_takes_its_time_is_asked_for_a_sign_of_life_as_http3_allows() {
+    let place = Place::new();
+    let serve = async {
+        let connection = place.accepted().await;
+        let mut control = connection.accept_uni().await.unwrap();
+        let (mut send, _receive) = requested(&connection).await;
+        let mut said = Vec::new();
+        // Behind the settings comes a frame that nobody knows, and no datagram, which would mean
+        // something.
+        while !said.ends_with(&[0x21, 0]) {
+            tokio::select! {
+                datagram = connection.read_datagram() => panic!("{datagram:?}"),
+                chunk = control.read_chunk(usize::MAX, true) => {
+                    said.extend(chunk.unwrap().expect("it stays open").bytes);
+                }
+            }
+        }
+        send.write_all(&good()).await.unwrap();
+        send.finish().unwrap();
+        (connection, control, send)
+    };
+    let (asked, _kept) = tokio::join!(place.ask(), serve);
+    assert_eq!(asked.unwrap().retcode, "OK");
+}
+
+#[tokio::test]
 async fn what_a_server_rejects_has_not_been_taken() {
     let place = Place::new();
     let serve = async {

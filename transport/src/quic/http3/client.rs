@@ -19,9 +19,9 @@ use super::arriving::Arriving;
 use super::ask::Asking;
 use super::code::{self, Fault};
 use super::control::{self, Said, Side};
-use super::most_in_a_frame;
 use super::room::Room;
 use super::streams::{Broken, Piece, Receiving, Sending};
+use super::{frame, most_in_a_frame};
 use crate::client::ConnectCause;
 use crate::http2::hpack::Name;
 use crate::http2::{Failure, Fields, head};
@@ -59,7 +59,7 @@ impl Http3 {
         core: &Core,
     ) -> Result<Self, ConnectCause> {
         let max_header_bytes = limits.max_header_bytes;
-        let Some(ours) = control::open(&connection, max_header_bytes).await else {
+        let Some(mut ours) = control::open(&connection, max_header_bytes).await else {
             let reason = connection.close_reason();
             let reason = reason.unwrap_or(ConnectionError::LocallyClosed);
             return Err(ConnectCause::Quic(reason.to_string()));
@@ -80,11 +80,22 @@ impl Http3 {
                     watched.until_idle().await;
                     Some(Fault::new(code::NO_ERROR, ""))
                 };
+                let unwanted = control::unwanted(&ours);
+                let ask = async {
+                    loop {
+                        watched.asks().await;
+                        if ours.write_all(&frame::RESERVED).await.is_err() {
+                            // Others see why.
+                            return std::future::pending().await;
+                        }
+                    }
+                };
                 let fault = tokio::select! {
                     biased;
                     fault = heed => fault,
-                    fault = control::unwanted(&ours) => fault,
+                    fault = unwanted => fault,
                     fault = left => fault,
+                    fault = ask => fault,
                 };
                 if let Some(fault) = fault {
                     fault.close(&connection);

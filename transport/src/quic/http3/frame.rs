@@ -255,6 +255,9 @@ pub(super) fn put_settings(out: &mut Vec<u8>, length: usize) {
     put(out, SETTINGS, length);
 }
 
+/// A frame without meaning (RFC 9114, section 7.2.8), which the peer has to acknowledge all the same.
+pub(super) const RESERVED: [u8; 2] = [0x21, 0];
+
 /// A frame that says that requests from this one on are not taken.
 pub(super) fn go_away(id: u64) -> Vec<u8> {
     let mut out = Vec::new();
