@@ -10,6 +10,7 @@ mod determinism;
 mod engine;
 mod events;
 mod executor;
+mod inbox;
 mod job;
 mod matrix;
 mod oracle;

@@ -157,6 +157,11 @@ impl Chooser {
         true
     }
 
+    /// Whether routers learn from answers.
+    pub(super) fn learns(&self) -> bool {
+        matches!(self.kind, Kind::Tables { .. })
+    }
+
     /// The probes that a router wants to send at the occasion of a request.
     pub(super) fn probes(&mut self, occasion: &Arrival, now: u64) -> Probes {
         let Kind::Tables {

@@ -1,13 +1,14 @@
 //! The simulation of one run: requests travel to executors and answers back, in order of time.
 
-use edge_balance::{Nanos, Pick, Report};
+use edge_balance::{Nanos, Pick};
 
 use super::antagonists::Antagonists;
 use super::arrivals::Arrival;
 use super::chooser::{Chooser, World};
 use super::course::{Course, Draw, Request, requests};
-use super::events::{Event, Events};
+use super::events::{Due, Event, Events};
 use super::executor::Executor;
+use super::inbox::{Inboxes, Message};
 use super::job::{Jobs, Verdict};
 use super::outcome::Tally;
 use super::probing::{Probing, Target};
@@ -45,6 +46,17 @@ pub(crate) fn run_on(course: &Course<'_>, contender: &Contender) -> Outcome {
 /// How often the progress of a run is told, in requests; a power of two.
 const TOLD_EVERY: usize = 1 << 16;
 
+/// When a router notices the answer to a request that was executed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Hearing {
+    /// As soon as it is there: by then the executor knows how busy it has been.
+    AtOnce,
+    /// Before it does something else.
+    InTime,
+    /// Never: it learns nothing.
+    Never,
+}
+
 /// A run, ready to go.
 pub(super) struct Engine<'a> {
     scenario: &'a Scenario,
@@ -54,6 +66,8 @@ pub(super) struct Engine<'a> {
     chooser: Chooser,
     jobs: Jobs,
     probing: Probing,
+    inboxes: Inboxes,
+    hearing: Hearing,
     events: Events,
     now: u64,
     tally: Tally,
@@ -77,14 +91,21 @@ impl<'a> Engine<'a> {
         if contender.looks_at_utilisation() {
             executors.iter_mut().for_each(Executor::tell_utilisation);
         }
+        let chooser = Chooser::new(scenario, contender, topology, seed);
         Engine {
             scenario,
             antagonists,
             executors,
-            chooser: Chooser::new(scenario, contender, topology, seed),
+            hearing: match (chooser.learns(), contender.looks_at_utilisation()) {
+                (false, _) => Hearing::Never,
+                (true, true) => Hearing::AtOnce,
+                (true, false) => Hearing::InTime,
+            },
+            chooser,
             topology,
             jobs: Jobs::default(),
             probing: Probing::new(scenario.routers),
+            inboxes: Inboxes::new(scenario.routers),
             events,
             now: 0,
             tally: Tally::new(scenario),
@@ -110,8 +131,8 @@ impl<'a> Engine<'a> {
         let count = self.scenario.requests;
         let uncounted = (self.scenario.warm_up * count as f64) as usize;
         for (number, request) in requests.take(count).enumerate() {
-            while let Some((at, event)) = self.events.pop_due(request.arrival.at) {
-                self.step(at, event);
+            while let Some(due) = self.events.pop_due(request.arrival.at) {
+                self.step(due);
             }
             self.now = request.arrival.at;
             self.arrive(&request, number >= uncounted);
@@ -120,17 +141,20 @@ impl<'a> Engine<'a> {
             }
         }
         self.events.become_rare();
-        while self.tally.answered() < count {
-            let next = self.events.pop_due(u64::MAX);
-            let (at, event) = next.expect("antagonists end, so every request comes to an end too");
-            self.step(at, event);
+        while let Some(due) = self.events.pop_due(u64::MAX) {
+            self.step(due);
         }
+        for router in 0..self.scenario.routers as u32 {
+            self.hear(router, u64::MAX);
+        }
+        let answered = self.tally.answered();
+        assert_eq!(answered, count, "antagonists end, so all requests end too");
         self.tally
     }
 
-    fn step(&mut self, at: u64, event: Event) {
-        self.now = at;
-        match event {
+    fn step(&mut self, due: Due) {
+        self.now = due.at;
+        match due.event() {
             Event::Deliver(id) => self.deliver(id),
             Event::Complete { job, generation } => {
                 if self.jobs[job].is_planned(generation) {
@@ -145,7 +169,7 @@ impl<'a> Engine<'a> {
 
     fn arrive(&mut self, request: &Request, counts: bool) {
         let arrival = &request.arrival;
-        self.probing.hear(arrival.router, self.now);
+        self.hear(arrival.router, self.now);
         self.chooser.welcome(arrival.router, self.now);
         let id = self.jobs.add(request, counts);
         self.dispatch(id);
@@ -187,7 +211,8 @@ impl<'a> Engine<'a> {
         let delay = self
             .topology
             .delay(question.to, question.key, question.number + 1);
-        self.probing.answer(id, self.now + delay);
+        let (router, at) = (question.router, self.now + delay);
+        self.inboxes.put(router, at, Message::Probed(id));
     }
 
     /// Sends a request to an executor, or gives it up.
@@ -245,37 +270,40 @@ impl<'a> Engine<'a> {
         self.jobs[id].verdict = verdict;
         let delay = after + self.delay(id, Draw::Back);
         if delay == 0 {
-            self.reply(id);
-        } else {
-            self.events.push(self.now + delay, Event::Reply(id));
+            return self.reply(id);
+        }
+        let at = self.now + delay;
+        let router = self.jobs[id].request.router;
+        match self.hearing {
+            Hearing::Never if verdict == Verdict::Done => self.done(id, at),
+            Hearing::InTime if verdict == Verdict::Done && self.inboxes.has_room(router) => {
+                self.inboxes.put(router, at, Message::Done(id));
+            }
+            _ => self.events.push(at, Event::Reply(id)),
+        }
+    }
+
+    /// A router hears of what has reached it, in its order.
+    fn hear(&mut self, router: u32, now: u64) {
+        while let Some((at, message)) = self.inboxes.next(router, now) {
+            match message {
+                Message::Probed(id) => self.probing.end(id, at),
+                Message::Done(id) => self.done(id, at),
+            }
         }
     }
 
     /// The answer reaches the router.
     fn reply(&mut self, id: u32) {
+        self.hear(self.jobs[id].request.router, self.now);
         let now = Nanos(self.now);
         let job = &mut self.jobs[id];
-        self.probing.hear(job.request.router, self.now);
-        let latency = Nanos(self.now - job.sent);
-        let executor = &self.executors[job.to.executor as usize];
-        let report = if executor.is_silent() {
-            Report::default()
-        } else {
-            job.report(executor.workers(), executor.utilisation())
-        };
         match job.verdict {
-            Verdict::Done => {
-                if let Some(pick) = job.pick.take() {
-                    let router = job.request.router;
-                    self.chooser.record(router, &pick, latency, now);
-                    pick.succeeded(latency, &report, now);
-                }
-                self.tally.done(job, self.now);
-                self.jobs.remove(id);
-            }
+            Verdict::Done => self.done(id, self.now),
             Verdict::Refused => {
                 if let Some(pick) = job.pick.take() {
-                    pick.refused(&report, now);
+                    let executor = &self.executors[job.to.executor as usize];
+                    pick.refused(&executor.answer(job), now);
                 }
                 self.tally.refused(job);
                 job.give_up_attempt();
@@ -298,6 +326,19 @@ impl<'a> Engine<'a> {
                 }
             }
         }
+    }
+
+    /// The answer to a request that was executed reached the router.
+    fn done(&mut self, id: u32, at: u64) {
+        let job = &mut self.jobs[id];
+        if let Some(pick) = job.pick.take() {
+            let (latency, now) = (Nanos(at - job.sent), Nanos(at));
+            let executor = &self.executors[job.to.executor as usize];
+            self.chooser.record(job.request.router, &pick, latency, now);
+            pick.succeeded(latency, &executor.answer(job), now);
+        }
+        self.tally.done(job, at);
+        self.jobs.remove(id);
     }
 
     fn give_up(&mut self, id: u32) {

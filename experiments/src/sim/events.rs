@@ -36,7 +36,24 @@ struct Entry {
 /// Of a word, beside 3 bits of kind and 32 of index.
 pub(super) const GENERATION_BITS: u32 = 29;
 
+/// An event that is due, as it was kept: what it is about is told apart once, where it is dealt with.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Due {
+    /// Nanoseconds.
+    pub(super) at: u64,
+    word: u64,
+}
+
+impl Due {
+    #[inline(always)]
+    pub(super) fn event(self) -> Event {
+        Event::unpack(self.word)
+    }
+}
+
 impl Event {
+    /// Nothing is computed where it is known what kind of event it is.
+    #[inline(always)]
     fn pack(self) -> u64 {
         let (kind, generation, index) = match self {
             Event::Deliver(job) => (0, 0, job),
@@ -48,6 +65,7 @@ impl Event {
         kind << 61 | u64::from(generation & ((1 << GENERATION_BITS) - 1)) << 32 | u64::from(index)
     }
 
+    #[inline(always)]
     fn unpack(word: u64) -> Self {
         let index = word as u32;
         match word >> 61 {
@@ -153,8 +171,12 @@ impl Events {
         day as usize & (self.days.len() - 1)
     }
 
+    #[inline(always)]
     pub(super) fn push(&mut self, at: u64, event: Event) {
-        let word = event.pack();
+        self.put(at, event.pack());
+    }
+
+    fn put(&mut self, at: u64, word: u64) {
         let day = (at >> self.day_shift).max(self.today);
         if day - self.today >= self.days.len() as u64 {
             return self.push_far(at, word);
@@ -199,9 +221,9 @@ impl Events {
         self.far_at = self.far_at.min(at);
     }
 
-    /// The next one, with its time, unless that is after `limit`. Nanoseconds.
+    /// The next one, unless that is after `limit`. Nanoseconds.
     #[inline]
-    pub(super) fn pop_due(&mut self, limit: u64) -> Option<(u64, Event)> {
+    pub(super) fn pop_due(&mut self, limit: u64) -> Option<Due> {
         let until = limit.min(self.far_at);
         let last = until >> self.day_shift;
         while self.near > 0 {
@@ -216,7 +238,7 @@ impl Events {
                 entry.next = self.free;
                 self.free = first;
                 self.near -= 1;
-                return Some((at, Event::unpack(word)));
+                return Some(Due { at, word });
             }
             if self.today >= last {
                 return self.pop_far(limit);
@@ -231,13 +253,16 @@ impl Events {
 
     /// The next one of those that are far off.
     #[inline]
-    fn pop_far(&mut self, limit: u64) -> Option<(u64, Event)> {
+    fn pop_far(&mut self, limit: u64) -> Option<Due> {
         if self.far_at > limit || self.far.is_empty() {
             return None;
         }
         let Reverse(entry) = self.far.pop()?;
         self.far_at = self.far.peek().map_or(u64::MAX, |next| next.0.at);
-        Some((entry.at, Event::unpack(entry.word)))
+        Some(Due {
+            at: entry.at,
+            word: entry.word,
+        })
     }
 }
 
@@ -252,6 +277,11 @@ impl Default for Events {
 mod tests {
     use super::*;
 
+    fn pop(events: &mut Events, limit: u64) -> Option<(u64, Event)> {
+        let due = events.pop_due(limit)?;
+        Some((due.at, due.event()))
+    }
+
     #[test]
     fn events_come_in_order_of_time_and_as_they_were_put() {
         let mut events = Events::default();
@@ -264,7 +294,7 @@ mod tests {
         events.push(20, Event::Deliver(u32::MAX));
         events.push(40, Event::Disturb(3));
         events.push(50, Event::Ask(u32::MAX));
-        let order: Vec<_> = std::iter::from_fn(|| events.pop_due(60)).collect();
+        let order: Vec<_> = std::iter::from_fn(|| pop(&mut events, 60)).collect();
         let expected = [
             (10, planned),
             (20, Event::Deliver(u32::MAX)),
@@ -282,7 +312,7 @@ mod tests {
             events.push(at, Event::Deliver(1));
         }
         let mut times = Vec::new();
-        while let Some((at, _)) = events.pop_due(100) {
+        while let Some((at, _)) = pop(&mut events, 100) {
             times.push(at);
             if at < 30 {
                 events.push(at + 15, Event::Reply(1));
@@ -317,7 +347,7 @@ mod tests {
             if step % 3 > 0 {
                 let limit = now + random.random_range(..30_u64);
                 expected.sort_unstable();
-                while let Some((at, _)) = events.pop_due(limit) {
+                while let Some((at, _)) = pop(&mut events, limit) {
                     assert_eq!(at, expected.remove(0));
                 }
                 assert!(expected.first().is_none_or(|next| *next > limit));
@@ -329,7 +359,7 @@ mod tests {
             events.push(at, Event::Ask(1));
             expected.push(at);
         }
-        let rest: Vec<_> = std::iter::from_fn(|| events.pop_due(u64::MAX)).collect();
+        let rest: Vec<_> = std::iter::from_fn(|| pop(&mut events, u64::MAX)).collect();
         expected.sort_unstable();
         assert_eq!(rest.iter().map(|(at, _)| *at).collect::<Vec<_>>(), expected);
     }
@@ -338,10 +368,10 @@ mod tests {
     fn what_is_due_later_waits() {
         let mut events = Events::default();
         events.push(11, Event::Deliver(1));
-        assert_eq!(events.pop_due(10), None);
+        assert_eq!(pop(&mut events, 10), None);
         events.push(5, Event::Deliver(2));
-        assert_eq!(events.pop_due(11), Some((5, Event::Deliver(2))));
-        assert_eq!(events.pop_due(11), Some((11, Event::Deliver(1))));
-        assert_eq!(events.pop_due(11), None);
+        assert_eq!(pop(&mut events, 11), Some((5, Event::Deliver(2))));
+        assert_eq!(pop(&mut events, 11), Some((11, Event::Deliver(1))));
+        assert_eq!(pop(&mut events, 11), None);
     }
 }

@@ -196,7 +196,15 @@ impl Executor {
         self.workers as u32
     }
 
-    /// What an answer says of the load.
+    /// What it says with the answer to a request that has left.
+    pub(super) fn answer(&self, job: &Job) -> Report {
+        if self.silent {
+            return Report::default();
+        }
+        job.report(self.workers(), self.utilisation())
+    }
+
+    /// What an answer to a probe says of the load.
     pub(super) fn report(&self) -> Report {
         Report {
             in_flight: Some(self.in_flight()),

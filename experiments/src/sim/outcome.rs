@@ -92,7 +92,7 @@ impl Tally {
 
     fn ended(&mut self, job: &Job, now: u64, extra: f64) -> bool {
         self.answered += 1;
-        self.last = now;
+        self.last = self.last.max(now);
         if job.counts {
             let latency = (now - job.request.at) as f64 * 1e-9 + extra;
             self.latencies.push(latency as f32);

@@ -1,7 +1,5 @@
 //! Probes under way: questions of routers to executors that no request waits for.
 
-use std::collections::VecDeque;
-
 use edge_balance::{Nanos, Probe, Report};
 
 use super::topology::Neighbour;
@@ -15,7 +13,7 @@ const DEADLINE: Nanos = Nanos::from_secs(1);
 #[derive(Debug)]
 pub(super) struct Question {
     probe: Option<Probe>,
-    router: u32,
+    pub(super) router: u32,
     sent: u64,
     pub(super) lambda: u32,
     pub(super) to: Neighbour,
@@ -30,10 +28,8 @@ pub(super) struct Question {
 pub(super) struct Probing {
     slots: Vec<Question>,
     free: Vec<u32>,
+    /// By router.
     under_way: Vec<u32>,
-    /// By router: when answers reach it, and whose they are, the first one first. Nobody but the
-    /// router notices, so they need not be events: it hears of them before whatever it does next.
-    answers: Vec<VecDeque<(u64, u32)>>,
 }
 
 impl Probing {
@@ -42,7 +38,6 @@ impl Probing {
             slots: Vec::new(),
             free: Vec::new(),
             under_way: vec![0; routers],
-            answers: vec![VecDeque::new(); routers],
         }
     }
 
@@ -77,27 +72,8 @@ impl Probing {
         self.slots.len() as u32 - 1
     }
 
-    /// The answer, if there is one, reaches the router then.
-    pub(super) fn answer(&mut self, id: u32, at: u64) {
-        let router = self.slots[id as usize].router as usize;
-        let answers = &mut self.answers[router];
-        let earlier = answers.iter().rev().position(|known| *known < (at, id));
-        let place = earlier.map_or(0, |later| answers.len() - later);
-        answers.insert(place, (at, id));
-    }
-
-    /// The router hears of the answers that have reached it, in their order.
-    #[inline]
-    pub(super) fn hear(&mut self, router: u32, now: u64) {
-        while let Some((at, id)) = self.answers[router as usize].front().copied()
-            && at <= now
-        {
-            self.answers[router as usize].pop_front();
-            self.end(id, at);
-        }
-    }
-
-    fn end(&mut self, id: u32, now: u64) {
+    /// The answer, if there is one, reaches the router.
+    pub(super) fn end(&mut self, id: u32, now: u64) {
         let question = &mut self.slots[id as usize];
         self.under_way[question.router as usize] -= 1;
         self.free.push(id);
