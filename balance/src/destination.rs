@@ -117,7 +117,8 @@ impl Destination {
     pub(crate) fn begin(self: &Arc<Self>, expected: f32, now: Nanos) -> u32 {
         let before = self.hot.in_flight.fetch_add(1, SeqCst);
         if before == 0 {
-            if !self.hot.owes.swap(true, SeqCst) {
+            // Usually it does; a locked instruction would take longer than all the rest.
+            if !self.hot.owes.load(SeqCst) && !self.hot.owes.swap(true, SeqCst) {
                 lock(&self.owing).push(Arc::downgrade(self));
             }
             self.hot.load.woken(now);
