@@ -2,7 +2,7 @@
 
 use crate::Nanos;
 use crate::average::{ENOUGH_SAMPLES, decay, moved, replace};
-use crate::real::Real;
+use crate::real::{Lanes, Real};
 use crate::stamp::{Age, Stamp, pack, unpack};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
@@ -59,6 +59,13 @@ pub(crate) fn reverted(estimate: f32, age: Age, mean: f32) -> f32 {
     } else {
         Credit::at(age.as_secs()).revert(estimate, mean)
     }
+}
+
+/// The same of several estimates, whose ages are in seconds.
+#[inline(always)]
+pub(crate) fn each_reverted(estimates: Lanes, ages: Lanes, mean: Lanes) -> Lanes {
+    let old = Credit::at(ages).revert(estimates, mean);
+    ages.if_above(FRESH_SECS.into(), old, estimates)
 }
 
 /// How much of its excess over a mean an estimate keeps at some age, for estimates of the same age.
@@ -124,8 +131,20 @@ impl Pair {
         f32::from_bits(unpack(self.service.load(Relaxed)).0)
     }
 
-    /// [`Pair::service`] and one over how many requests of the broker were there on average when one was
-    /// sent, that one included, 1 before the first sample; in one word.
+    /// One over how many requests of the broker were there on average when one was sent, that one
+    /// included; 1 before the first sample.
+    #[inline]
+    pub(crate) fn per_company(&self) -> f32 {
+        f32::from_bits(unpack(self.service.load(Relaxed)).1)
+    }
+
+    /// The average of latencies and the stamp of the last sample in one word.
+    #[inline]
+    pub(crate) fn latency_and_sampled(&self) -> u64 {
+        self.latency.load(Relaxed)
+    }
+
+    /// [`Pair::service`] and [`Pair::per_company`] in one word.
     #[inline]
     pub(crate) fn service_and_per_company(&self) -> u64 {
         self.service.load(Relaxed)
@@ -242,6 +261,21 @@ mod tests {
         assert!(pair.measured().unwrap() < 0.6, "{:?}", pair.measured());
         pair.record(0.1, Some(0.1), 1.0, 0.05, at(120.1));
         assert!(pair.service() < 0.45, "{}", pair.service());
+    }
+
+    #[test]
+    fn several_revert_as_each_does() {
+        let mean = 0.1;
+        let now = Stamp(50_000);
+        let sampled = [50_000, 50_000 - FRESH.ticks(), 49_999 - FRESH.ticks(), 3];
+        for estimates in [[0.3, 0.3, 0.3, 0.3], [0.01, 7.0, 0.1, 0.01]] {
+            let ages = Stamp::ages(sampled.into(), now);
+            let together = each_reverted(estimates.into(), ages, mean.into()).to_array();
+            let each = std::array::from_fn(|at| {
+                reverted(estimates[at], Stamp(sampled[at]).age(now), mean)
+            });
+            assert_eq!(together, each);
+        }
     }
 
     #[test]

@@ -45,6 +45,11 @@ impl Age {
         Age((Nanos::from_millis(milliseconds).0 >> TICK_SHIFT) as u32)
     }
 
+    #[cfg(test)]
+    pub(crate) const fn ticks(self) -> u32 {
+        self.0
+    }
+
     pub(crate) const fn as_secs(self) -> f32 {
         self.0 as f32 * TICK_SECS
     }

@@ -1,8 +1,10 @@
 //! C3: latency without service, plus service times the cube of the expected queue, over all
 //! destinations.
 
-use super::least_cost::expected_latency;
+use super::least_cost::{expected_latencies, expected_latency, own_requests};
+use super::scan::Costs;
 use super::{Choice, Cost, Executed, Policy, Scene, costs_of, scan};
+use crate::real::{LANES, Lanes, Real, numbers};
 use crate::route::Route;
 use crate::stamp::Stamp;
 use rand::Rng;
@@ -44,6 +46,13 @@ struct Terms {
     queue: f32,
 }
 
+/// What scores depend on beside the candidate.
+struct Now {
+    clients: f32,
+    mean: f32,
+    now: Stamp,
+}
+
 impl C3 {
     pub(super) fn new(clients: u32) -> Self {
         C3 {
@@ -51,19 +60,52 @@ impl C3 {
         }
     }
 
-    fn terms(&self, route: &Route, mean: f32, now: Stamp) -> Terms {
-        let latency = expected_latency(route, mean, now);
+    fn now(self, scene: &Scene<'_>) -> Now {
+        Now {
+            clients: self.clients,
+            mean: scene.lambda.latency(),
+            now: Stamp::at(scene.now),
+        }
+    }
+}
+
+/// Requests that others leave behind there, on average: it is kept in the scratch.
+#[inline(always)]
+fn left_behind(route: &Route) -> u32 {
+    route.scratch().load(Relaxed) as u32
+}
+
+impl Now {
+    #[inline(always)]
+    fn terms(&self, route: &Route) -> Terms {
+        let latency = expected_latency(route, self.mean, self.now);
         let service = match route.pair().service() {
             0.0 => latency,
             known => known.min(latency),
         };
-        let left_behind = f32::from_bits(route.scratch().load(Relaxed) as u32);
         let own = route.destination().in_flight() as f32;
         Terms {
             latency,
             service,
-            queue: 1.0 + own * self.clients + left_behind,
+            queue: 1.0 + own * self.clients + f32::from_bits(left_behind(route)),
         }
+    }
+}
+
+impl Costs for Now {
+    #[inline(always)]
+    fn of(&self, route: &Route) -> f32 {
+        self.terms(route).score()
+    }
+
+    #[inline(always)]
+    fn of_each(&self, routes: [&Route; LANES]) -> Lanes {
+        let latency = expected_latencies(routes, self.mean, self.now);
+        let known = Lanes::new(routes.map(|route| route.pair().service()));
+        let service = known.if_above(Lanes::ZERO, known.fast_min(latency), latency);
+        let left_behind = numbers(routes.map(left_behind).into());
+        let queue = Lanes::ONE + own_requests(routes) * Lanes::splat(self.clients) + left_behind;
+        latency - service + queue * queue * queue * service
     }
 }
 
@@ -75,14 +117,13 @@ impl Terms {
 
 impl Policy for C3 {
     fn choose(&self, scene: &Scene<'_>, rng: &mut dyn Rng) -> Option<Choice> {
-        let (mean, now) = (scene.lambda.latency(), Stamp::at(scene.now));
-        scan::least_or_neglected(scene, rng, |route| self.terms(route, mean, now).score())
+        scan::least_or_neglected(scene, rng, &self.now(scene))
     }
 
     fn costs(&self, scene: &Scene<'_>) -> Vec<Cost> {
-        let (mean, now) = (scene.lambda.latency(), Stamp::at(scene.now));
+        let now = self.now(scene);
         costs_of(scene, |route| {
-            let terms = self.terms(route, mean, now);
+            let terms = now.terms(route);
             let named = vec![
                 ("latency_s", f64::from(terms.latency)),
                 ("service_s", f64::from(terms.service)),

@@ -1,6 +1,9 @@
 //! Least cost: expected latency times requests in flight, over all destinations.
 
+use super::scan::Costs;
 use super::{Choice, Cost, Policy, Scene, costs_of, scan};
+use crate::pair::each_reverted;
+use crate::real::{LANES, Lanes, Real, halves, numbers};
 use crate::route::Route;
 use crate::stamp::Stamp;
 use rand::Rng;
@@ -44,24 +47,66 @@ pub(super) fn expected_latency(route: &Route, mean: f32, now: Stamp) -> f32 {
     }
 }
 
-fn cost(route: &Route, mean: f32, now: Stamp) -> f32 {
-    expected_latency(route, mean, now) * (route.destination().in_flight() as f32 + 1.0)
+/// The same of several.
+#[inline(always)]
+pub(super) fn expected_latencies(routes: [&Route; LANES], mean: f32, now: Stamp) -> Lanes {
+    let words = routes.map(|route| route.pair().latency_and_sampled());
+    let [averages, sampled] = halves(words);
+    let averages = numbers(averages);
+    let known = each_reverted(averages, Stamp::ages(sampled, now), mean.into());
+    let unknown = if mean > 0.0 {
+        Lanes::splat(OPTIMISM * mean)
+    } else {
+        Lanes::new(routes.map(Route::weight))
+    };
+    averages.if_above(Lanes::ZERO, known, unknown)
+}
+
+/// Requests of this broker at several.
+#[inline(always)]
+pub(super) fn own_requests(routes: [&Route; LANES]) -> Lanes {
+    Lanes::new(routes.map(|route| route.destination().in_flight() as f32))
+}
+
+struct Now {
+    mean: f32,
+    now: Stamp,
+}
+
+impl Now {
+    fn of(scene: &Scene<'_>) -> Self {
+        Now {
+            mean: scene.lambda.latency(),
+            now: Stamp::at(scene.now),
+        }
+    }
+}
+
+impl Costs for Now {
+    #[inline(always)]
+    fn of(&self, route: &Route) -> f32 {
+        let latency = expected_latency(route, self.mean, self.now);
+        latency * (route.destination().in_flight() as f32 + 1.0)
+    }
+
+    #[inline(always)]
+    fn of_each(&self, routes: [&Route; LANES]) -> Lanes {
+        let latencies = expected_latencies(routes, self.mean, self.now);
+        latencies * (own_requests(routes) + Lanes::ONE)
+    }
 }
 
 impl Policy for LeastCost {
     fn choose(&self, scene: &Scene<'_>, rng: &mut dyn Rng) -> Option<Choice> {
-        let now = Stamp::at(scene.now);
-        let mean = scene.lambda.latency();
-        scan::least_or_neglected(scene, rng, |route| cost(route, mean, now))
+        scan::least_or_neglected(scene, rng, &Now::of(scene))
     }
 
     fn costs(&self, scene: &Scene<'_>) -> Vec<Cost> {
-        let now = Stamp::at(scene.now);
-        let mean = scene.lambda.latency();
+        let now = Now::of(scene);
         costs_of(scene, |route| {
-            let expected = expected_latency(route, mean, now);
+            let expected = expected_latency(route, now.mean, now.now);
             let terms = vec![("latency_s", f64::from(expected))];
-            (f64::from(cost(route, mean, now)), terms)
+            (f64::from(now.of(route)), terms)
         })
     }
 

@@ -2,11 +2,13 @@
 
 use super::draw::drawn_of_few;
 use super::{Choice, Scene, any_index};
+use crate::real::{LANES, Lanes, numbers};
 use crate::route::{Route, SharedRoute};
 use crate::routes::Routes;
 use crate::stamp::{Age, Stamp};
 use rand::Rng;
 use std::hint::select_unpredictable;
+use wide::u32x4;
 
 /// Share of the picks that are explorations.
 const REQUESTS_TO_EXPLORE: f64 = 1.0 / 128.0;
@@ -109,6 +111,87 @@ fn least_of<'a>(
     Some(best.route)
 }
 
+/// Costs that take some computing.
+pub(super) trait Costs {
+    /// The cost of one candidate.
+    fn of(&self, route: &Route) -> f32;
+
+    /// Those of several, each as [`Costs::of`] has it. Nobody can foresee which of them are old, or
+    /// slow: side by side they need no branch on it.
+    fn of_each(&self, routes: [&Route; LANES]) -> Lanes;
+}
+
+/// The same as [`least`].
+#[inline]
+fn least_side_by_side<'a>(
+    scene: &Scene<'a>,
+    rng: &mut dyn Rng,
+    costs: &impl Costs,
+) -> Option<&'a SharedRoute> {
+    match scene.routes {
+        Routes::Few(routes) if scene.admits_all() => {
+            let start = any_index(routes.len(), rng);
+            let (before, after) = routes.split_at(start);
+            let mut best = Places::new();
+            best.look_at(after, 0, costs);
+            best.look_at(before, after.len(), costs);
+            let at = start + best.first();
+            routes.get(at).or_else(|| routes.get(at - routes.len()))
+        }
+        _ => least(scene, rng, |route| costs.of(route)),
+    }
+}
+
+/// Of each lane the first place of those that cost least so far, as the bits of a number.
+struct Places {
+    places: Lanes,
+    costs: Lanes,
+}
+
+impl Places {
+    fn new() -> Self {
+        Places {
+            places: Lanes::ZERO,
+            costs: Lanes::splat(f32::INFINITY),
+        }
+    }
+
+    /// Looks at some, the first of which has that place.
+    #[inline(always)]
+    fn look_at(&mut self, routes: &[SharedRoute], mut place: usize, costs: &impl Costs) {
+        let (blocks, rest) = routes.as_chunks();
+        for block in blocks {
+            self.compare(costs.of_each(block.each_ref().map(|route| &**route)), place);
+            place += LANES;
+        }
+        if let [.., last] = rest {
+            // It costs the same at a place behind its own, too, where it makes no difference.
+            let block = std::array::from_fn(|lane| &**rest.get(lane).unwrap_or(last));
+            self.compare(costs.of_each(block), place);
+        }
+    }
+
+    #[inline(always)]
+    fn compare(&mut self, new: Lanes, place: usize) {
+        let better = new.simd_lt(self.costs);
+        // There are less than 2^32 routes.
+        let places = u32x4::splat(place as u32) + u32x4::new([0, 1, 2, 3]);
+        self.places = better.select(numbers(places), self.places);
+        self.costs = better.select(new, self.costs);
+    }
+
+    /// The first place of those that cost least.
+    fn first(&self) -> usize {
+        let places = self.places.to_array().map(f32::to_bits);
+        let lanes = self.costs.to_array().into_iter().zip(places);
+        let first = lanes.reduce(|one, other| {
+            let better = other.0 < one.0 || other.0 == one.0 && other.1 < one.1;
+            select_unpredictable(better, other, one)
+        });
+        first.map_or(0, |(_, place)| place as usize)
+    }
+}
+
 /// True with this probability.
 pub(super) fn draws(probability: f64, rng: &mut dyn Rng) -> bool {
     f64::from(rng.next_u32()) < probability * f64::from(u32::MAX)
@@ -156,15 +239,16 @@ pub(super) fn neglected(
 }
 
 /// The candidate that costs least or, now and then, one that is [`neglected`].
+#[inline]
 pub(super) fn least_or_neglected(
     scene: &Scene<'_>,
     rng: &mut dyn Rng,
-    cost: impl Fn(&Route) -> f32,
+    costs: &impl Costs,
 ) -> Option<Choice> {
     let idle = neglected(scene, REQUESTS_TO_EXPLORE, UNTOUCHED, rng).map(|at| scene.routes.at(at));
     let chosen = match idle {
         Some(route) => route,
-        None => least(scene, rng, cost)?,
+        None => least_side_by_side(scene, rng, costs)?,
     };
     chosen.pair().picked(Stamp::at(scene.now));
     Some(Choice {
