@@ -6,7 +6,8 @@ use crate::policy::{Choice, Executed, Forecast};
 use crate::route::{Route, SharedRoute};
 use crate::table::Lambda;
 use crate::terms::LambdaTicket;
-use crate::{Destination, HedgeDelay, Nanos, Report, Request};
+use crate::{Destination, HedgeDelay, Nanos, Probes, Report, Request};
+use rand::Rng;
 use std::ops::Deref;
 use std::sync::Arc;
 use thiserror::Error;
@@ -204,6 +205,12 @@ impl Pick {
     #[must_use]
     pub fn hedge_delay(&self) -> SharedHedgeDelay {
         SharedHedgeDelay(Arc::clone(&self.lambda))
+    }
+
+    /// The same as [`ForwardingTable::probes`](crate::ForwardingTable::probes), without looking for
+    /// the lambda again.
+    pub fn probes(&self, now: Nanos, rng: &mut dyn Rng) -> Probes {
+        self.lambda.probes(&Request::from(self.lambda()), now, rng)
     }
 
     /// The lambda that is asked for.

@@ -67,9 +67,21 @@ pub(crate) trait Policy: Send + Sync + fmt::Debug {
         Vec::new()
     }
 
-    /// Where to send probes at the occasion of a request, which has been picked: calls `ask` for
-    /// each.
-    fn probes(&self, _scene: &Scene<'_>, _rng: &mut dyn Rng, _ask: &mut dyn FnMut(&SharedRoute)) {}
+    /// How many probes to send at the occasion of a request, which has been picked. Usually none,
+    /// and then nobody looks at the routes.
+    fn probes_due(&self, _lambda: &LambdaState, _now: Nanos, _rng: &mut dyn Rng) -> usize {
+        0
+    }
+
+    /// Where to send so many: calls `ask` for each, as far as there are candidates.
+    fn probes(
+        &self,
+        _scene: &Scene<'_>,
+        _due: usize,
+        _rng: &mut dyn Rng,
+        _ask: &mut dyn FnMut(&SharedRoute),
+    ) {
+    }
 
     /// A probe that was made at `asked` is not going to be answered.
     fn unanswered(&self, _route: &SharedRoute, _asked: Nanos) {}
@@ -78,7 +90,7 @@ pub(crate) trait Policy: Send + Sync + fmt::Debug {
     /// request to take.
     fn probed(
         &self,
-        _route: &SharedRoute,
+        _route: SharedRoute,
         _latency: Nanos,
         _estimate: Option<Nanos>,
         _report: &Report,

@@ -12,11 +12,11 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub struct Probe {
     lambda: Arc<Lambda>,
-    route: SharedRoute,
+    /// None after the answer.
+    route: Option<SharedRoute>,
     /// Own requests at the destination when the probe was made.
     in_flight: u32,
     made: Nanos,
-    answered: bool,
 }
 
 /// Probes to send at the occasion of one request. Usually there are none or a few, which need no
@@ -28,24 +28,27 @@ impl Probe {
         let in_flight = route.destination().in_flight();
         Probe {
             lambda,
-            route,
+            route: Some(route),
             in_flight,
             made: now,
-            answered: false,
         }
+    }
+
+    fn route(&self) -> &SharedRoute {
+        self.route.as_ref().expect("an answer consumes the probe")
     }
 
     /// Whom to ask.
     #[must_use]
     pub fn destination(&self) -> &Arc<Destination> {
-        self.route.destination()
+        self.route().destination()
     }
 
     /// Whether the destination executes lambdas itself. Those that forward may take a probe for a
     /// request, so they are better left in peace.
     #[must_use]
     pub fn is_final(&self) -> bool {
-        self.route.is_final()
+        self.route().is_final()
     }
 
     /// The answer came after `latency`; `estimate` is how long the destination expects a request to
@@ -57,16 +60,16 @@ impl Probe {
         report: &Report,
         now: Nanos,
     ) {
-        self.answered = true;
-        self.lambda
-            .probed(&self.route, latency, estimate, report, now);
+        if let Some(route) = self.route.take() {
+            self.lambda.probed(route, latency, estimate, report, now);
+        }
     }
 }
 
 impl Drop for Probe {
     fn drop(&mut self) {
-        if !self.answered {
-            self.lambda.unanswered(&self.route, self.made);
+        if let Some(route) = &self.route {
+            self.lambda.unanswered(route, self.made);
         }
     }
 }
@@ -104,7 +107,7 @@ impl Answers {
         now: Nanos,
     ) {
         self.answers.push(Answer {
-            route: SharedRoute::clone(&probe.route),
+            route: SharedRoute::clone(probe.route()),
             latency,
             estimate,
             in_flight: probe.in_flight,

@@ -7,6 +7,7 @@ mod scan;
 use super::scan::{draws, idlest, neglected, sampled};
 use super::{Choice, Cost, Policy, Scene, any_index, costs_of};
 use crate::average::sample;
+use crate::lambda_state::LambdaState;
 use crate::real::LANES;
 use crate::route::SharedRoute;
 use crate::routes::Routes;
@@ -139,13 +140,21 @@ impl Policy for PredictedCompletion {
         Some(SAMPLE_WEIGHT)
     }
 
-    fn probes(&self, scene: &Scene<'_>, rng: &mut dyn Rng, ask: &mut dyn FnMut(&SharedRoute)) {
-        let now = Stamp::at(scene.now);
+    fn probes_due(&self, lambda: &LambdaState, now: Nanos, rng: &mut dyn Rng) -> usize {
         let share = self.config.probes;
         let drawn = draws(share, rng);
-        if share <= 0.0 || !scene.lambda.probes().is_next(drawn, PROBES_APART, now) {
-            return;
-        }
+        let now = Stamp::at(now);
+        usize::from(share > 0.0 && lambda.probes().is_next(drawn, PROBES_APART, now))
+    }
+
+    fn probes(
+        &self,
+        scene: &Scene<'_>,
+        _due: usize,
+        rng: &mut dyn Rng,
+        ask: &mut dyn FnMut(&SharedRoute),
+    ) {
+        let now = Stamp::at(scene.now);
         let idle = idlest(scene, WORTH_A_PROBE, rng, now).map(|at| scene.routes.at(at));
         if let Some(route) = idle.filter(|route| route.is_final()) {
             ask(route);
@@ -156,7 +165,7 @@ impl Policy for PredictedCompletion {
     /// the more the next samples count.
     fn probed(
         &self,
-        route: &SharedRoute,
+        route: SharedRoute,
         latency: Nanos,
         estimate: Option<Nanos>,
         report: &Report,

@@ -5,11 +5,14 @@ mod recent;
 
 use super::draw::{Drawn, draw};
 use super::{Choice, Cost, Policy, Scene, costs_of};
+use crate::average::replace;
+use crate::lambda_state::LambdaState;
 use crate::route::{Route, SharedRoute};
 use crate::routes::{Change, Routes};
 use crate::{Nanos, Report};
 use pool::{MOST_PROBES, Pool, Probed};
 use rand::Rng;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Probes that a pool must hold for the rule to be better than chance.
@@ -46,12 +49,38 @@ const ENOUGH: usize = 2;
 /// One lock per lambda guards the pool, for some hundred nanoseconds at a time.
 #[derive(Debug)]
 pub(super) struct Prequal {
+    probes: Due,
     pool: Mutex<Pool>,
+}
+
+/// Hands out whole numbers of probes that add up to so many per request. Of two cores that do it at
+/// the same moment both may send the probe that makes up for fractions, or neither.
+#[derive(Debug)]
+struct Due {
+    per_request: f64,
+    /// f64, below 1.
+    owed: AtomicU64,
+}
+
+impl Due {
+    fn next(&self) -> usize {
+        let mut due = 0;
+        replace(&self.owed, |owed| {
+            let (whole, rest) = pool::whole(f64::from_bits(owed), self.per_request);
+            due = whole as usize;
+            rest.to_bits()
+        });
+        due
+    }
 }
 
 impl Prequal {
     pub(super) fn new(probes: f64) -> Self {
         Prequal {
+            probes: Due {
+                per_request: probes,
+                owed: AtomicU64::new(0.0_f64.to_bits()),
+            },
             pool: Mutex::new(Pool::new(probes)),
         }
     }
@@ -106,11 +135,17 @@ impl Policy for Prequal {
         self.pool().follow(change, routes.len());
     }
 
-    fn probes(&self, scene: &Scene<'_>, rng: &mut dyn Rng, ask: &mut dyn FnMut(&SharedRoute)) {
-        let due = self.pool().probes_due();
-        if due == 0 {
-            return;
-        }
+    fn probes_due(&self, _lambda: &LambdaState, _now: Nanos, _rng: &mut dyn Rng) -> usize {
+        self.probes.next()
+    }
+
+    fn probes(
+        &self,
+        scene: &Scene<'_>,
+        due: usize,
+        rng: &mut dyn Rng,
+        ask: &mut dyn FnMut(&SharedRoute),
+    ) {
         let routes = scene.routes;
         let mut drawn = Drawn::new();
         draw(
@@ -125,7 +160,7 @@ impl Policy for Prequal {
 
     fn probed(
         &self,
-        route: &SharedRoute,
+        route: SharedRoute,
         latency: Nanos,
         estimate: Option<Nanos>,
         report: &Report,

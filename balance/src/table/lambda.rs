@@ -261,19 +261,23 @@ impl Lambda {
 
     /// The destinations that want to be probed at the occasion of `request`. Those that are set aside
     /// are left alone: what brings them back is a trial, which an answer to a probe cannot replace.
-    pub(super) fn probes(
+    pub(crate) fn probes(
         self: &Arc<Self>,
         request: &Request<'_>,
         now: Nanos,
         rng: &mut dyn Rng,
     ) -> Probes {
+        let mut probes = Probes::new();
+        let due = self.policy.probes_due(&self.state, now, rng);
+        if due == 0 {
+            return probes;
+        }
         let snapshot = self.routes.load();
         let routes = Routes::of(&snapshot);
         let tried = Tried::new();
         let mut scene = self.scene(routes, request, &tried, Answers::NONE, now);
         scene.healthy_only = true;
-        let mut probes = Probes::new();
-        self.policy.probes(&scene, rng, &mut |route| {
+        self.policy.probes(&scene, due, rng, &mut |route| {
             probes.push(Probe::new(Arc::clone(self), SharedRoute::clone(route), now));
         });
         probes
@@ -378,7 +382,7 @@ impl Lambda {
     /// Takes the answer to a probe.
     pub(crate) fn probed(
         &self,
-        route: &SharedRoute,
+        route: SharedRoute,
         latency: Nanos,
         estimate: Option<Nanos>,
         report: &Report,

@@ -245,7 +245,7 @@ impl Course<'_> {
             return Err(End::With(refusal.reply.into()));
         }
         if is_first {
-            self.probe(now);
+            self.probe(&pick, now);
         }
         if let Some(retry) = retry {
             retry.spend();
@@ -384,9 +384,8 @@ impl Course<'_> {
 
     /// Sends the probes that the policy wants at the occasion of this request: the same request,
     /// marked dry, since what a destination expects depends on the input.
-    fn probe(self, now: Nanos) {
-        let table = &self.request.learning.table;
-        let probes = table.probes(self.request.for_pick(), now, &mut *self.core.random());
+    fn probe(self, pick: &Pick, now: Nanos) {
+        let probes = pick.probes(now, &mut *self.core.random());
         if probes.is_empty() {
             return;
         }

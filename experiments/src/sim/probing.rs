@@ -54,7 +54,16 @@ impl Probing {
             key,
             number,
         } = question;
-        let question = Question {
+        if let Some(id) = self.free.pop() {
+            let slot = &mut self.slots[id as usize];
+            slot.probe = Some(probe);
+            (slot.router, slot.sent) = (router, now);
+            (slot.lambda, slot.to) = (lambda, to);
+            (slot.key, slot.number) = (key, number);
+            slot.answer = None;
+            return id;
+        }
+        self.slots.push(Question {
             probe: Some(probe),
             router,
             sent: now,
@@ -63,12 +72,7 @@ impl Probing {
             key,
             number,
             answer: None,
-        };
-        if let Some(id) = self.free.pop() {
-            self.slots[id as usize] = question;
-            return id;
-        }
-        self.slots.push(question);
+        });
         self.slots.len() as u32 - 1
     }
 
@@ -78,9 +82,11 @@ impl Probing {
         self.under_way[question.router as usize] -= 1;
         self.free.push(id);
         let latency = Nanos(now - question.sent);
-        let answered = question.probe.take().zip(question.answer.take());
-        if let Some((probe, (report, estimate))) = answered.filter(|_| latency <= DEADLINE) {
-            probe.answered(latency, Some(estimate), &report, Nanos(now));
+        let probe = question.probe.take();
+        if let (Some(probe), Some((report, estimate))) = (probe, &question.answer)
+            && latency <= DEADLINE
+        {
+            probe.answered(latency, Some(*estimate), report, Nanos(now));
         }
     }
 }

@@ -158,7 +158,7 @@ impl Policy for Probing {
 
     fn probed(
         &self,
-        route: &SharedRoute,
+        route: SharedRoute,
         latency: Nanos,
         estimate: Option<Nanos>,
         _report: &Report,
@@ -171,7 +171,7 @@ impl Policy for Probing {
         let mut slots = self.slots();
         for slot in slots
             .iter_mut()
-            .filter(|s| SharedRoute::ptr_eq(&s.route, route))
+            .filter(|s| SharedRoute::ptr_eq(&s.route, &route))
         {
             slot.state = Asked {
                 known: Some(Known {

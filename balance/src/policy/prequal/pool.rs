@@ -49,12 +49,19 @@ struct Whole {
 
 impl Whole {
     fn next(&mut self, share: f64) -> u32 {
-        self.owed += share;
-        // Nothing is owed that is negative, so that this rounds down.
-        let whole = self.owed as u32;
-        self.owed -= f64::from(whole);
+        let (whole, rest) = whole(self.owed, share);
+        self.owed = rest;
         whole
     }
+}
+
+/// What can be handed out of what is owed and a share, and what is owed then.
+#[inline]
+pub(super) fn whole(owed: f64, share: f64) -> (u32, f64) {
+    let owed = owed + share;
+    // Nothing is owed that is negative, so that this rounds down.
+    let whole = owed as u32;
+    (whole, owed - f64::from(whole))
 }
 
 /// What is known of one lambda's destinations.
@@ -69,7 +76,6 @@ pub(super) struct Pool {
     capacity: usize,
     reuse: f64,
     remove_oldest: bool,
-    probes: Whole,
     removals: Whole,
     uses: Whole,
 }
@@ -111,7 +117,6 @@ impl Pool {
             capacity: 0,
             reuse: MOST_USES,
             remove_oldest: false,
-            probes: Whole::default(),
             removals: Whole::default(),
             uses: Whole::default(),
         }
@@ -138,8 +143,14 @@ impl Pool {
         self.reuse = reuse(self.probes_per_request, destinations);
     }
 
+    /// A pool is small and nobody can foresee where in it a route is: looking at all costs less than
+    /// a branch that was mistaken.
     fn position(&self, route: &SharedRoute) -> Option<usize> {
-        self.probed.iter().position(|probed| probed.is_of(route))
+        let mut position = usize::MAX;
+        for (at, probed) in self.probed.iter().enumerate() {
+            position = select_unpredictable(probed.is_of(route), at, position);
+        }
+        (position < usize::MAX).then_some(position)
     }
 
     pub(super) fn forget_old(&mut self, now: Nanos) {
@@ -150,11 +161,6 @@ impl Pool {
             .retain(|probed| now.since(probed.answered) <= LIFETIME);
         let answered = self.probed.iter().map(|probed| probed.answered);
         self.none_before = answered.min().unwrap_or(now);
-    }
-
-    /// The probes to send with this request.
-    pub(super) fn probes_due(&mut self) -> usize {
-        self.probes.next(self.probes_per_request) as usize
     }
 
     pub(super) fn is_hot(&self, probed: &Probed) -> bool {
@@ -199,12 +205,13 @@ impl Pool {
     /// A request goes where the probe at this position says.
     pub(super) fn used(&mut self, at: usize) -> SharedRoute {
         let probed = &mut self.probed[at];
-        let route = SharedRoute::clone(&probed.route);
         probed.in_flight = probed.in_flight.saturating_add(1);
         probed.uses -= 1;
-        if probed.uses == 0 {
-            self.probed.swap_remove(at);
-        }
+        let route = if probed.uses == 0 {
+            self.probed.swap_remove(at).route
+        } else {
+            SharedRoute::clone(&probed.route)
+        };
         for _ in 0..self.removals.next(removals(self.probes_per_request)) {
             self.remove_one();
         }
@@ -218,7 +225,7 @@ impl Pool {
         let at = if self.remove_oldest {
             self.oldest()
         } else {
-            (0..self.probed.len()).max_by_key(|at| self.rank(&self.probed[*at]))
+            self.worst()
         };
         self.remove_oldest = !self.remove_oldest;
         if let Some(at) = at {
@@ -226,18 +233,37 @@ impl Pool {
         }
     }
 
+    /// The first of those that were answered first.
     fn oldest(&self) -> Option<usize> {
-        (0..self.probed.len()).min_by_key(|at| self.probed[*at].answered)
+        let (mut oldest, mut answered) = (0, Nanos::MAX);
+        for (at, probed) in self.probed.iter().enumerate() {
+            let older = probed.answered < answered;
+            oldest = select_unpredictable(older, at, oldest);
+            answered = select_unpredictable(older, probed.answered, answered);
+        }
+        (!self.probed.is_empty()).then_some(oldest)
+    }
+
+    /// The last of those that are preferred least.
+    fn worst(&self) -> Option<usize> {
+        let (mut worst, mut most) = (0, 0);
+        for (at, probed) in self.probed.iter().enumerate() {
+            let rank = self.rank(probed);
+            let worse = rank >= most;
+            worst = select_unpredictable(worse, at, worst);
+            most = select_unpredictable(worse, rank, most);
+        }
+        (!self.probed.is_empty()).then_some(worst)
     }
 
     /// A probe was answered.
-    pub(super) fn add(&mut self, route: &SharedRoute, in_flight: u32, seconds: f32, now: Nanos) {
+    pub(super) fn add(&mut self, route: SharedRoute, in_flight: u32, seconds: f32, now: Nanos) {
         // There is no such route, any more or yet.
         if route.scratch().load(Relaxed) != LISTED {
             return;
         }
         self.recent.tell(in_flight);
-        if let Some(at) = self.position(route) {
+        if let Some(at) = self.position(&route) {
             self.probed.swap_remove(at);
         }
         while self.probed.len() >= self.capacity {
@@ -247,7 +273,7 @@ impl Pool {
         self.none_before = self.none_before.min(now);
         let uses = self.uses.next(self.reuse).max(1);
         self.probed.push(Probed {
-            route: SharedRoute::clone(route),
+            route,
             in_flight,
             seconds,
             answered: now,
@@ -293,12 +319,12 @@ mod tests {
                 .into_iter()
                 .enumerate()
         {
-            pool.add(&routes[at], in_flight, seconds, Nanos(at as u64));
+            pool.add(routes[at].clone(), in_flight, seconds, Nanos(at as u64));
         }
         // Of 1 1 1 1 7 9 the 0.84 quantile is 9: seven is cold yet.
         assert_eq!(names(&pool), ["d2", "d5", "d1", "d3", "d0", "d4"]);
         for (at, route) in routes.iter().enumerate().take(16).skip(6) {
-            pool.add(route, 1, 0.5, Nanos(at as u64));
+            pool.add(route.clone(), 1, 0.5, Nanos(at as u64));
         }
         assert_eq!(names(&pool)[..4], ["d1", "d3", "d0", "d4"]);
         assert_eq!(names(&pool)[14..], ["d5", "d2"]);
@@ -309,7 +335,7 @@ mod tests {
         let (_keep, routes) = routes(32);
         let mut pool = pool(3.0, &routes);
         for (at, route) in routes.iter().enumerate().take(6) {
-            pool.add(route, 1, 0.1 * (at + 1) as f32, Nanos(at as u64));
+            pool.add(route.clone(), 1, 0.1 * (at + 1) as f32, Nanos(at as u64));
         }
         pool.remove_one();
         pool.remove_one();
@@ -329,8 +355,8 @@ mod tests {
         let (_keep, routes) = routes(40);
         let mut pool = pool(3.0, &routes);
         for (at, route) in routes.iter().enumerate() {
-            pool.add(route, 1, 0.1, Nanos(at as u64));
-            pool.add(route, 2, 0.2, Nanos(at as u64));
+            pool.add(route.clone(), 1, 0.1, Nanos(at as u64));
+            pool.add(route.clone(), 2, 0.2, Nanos(at as u64));
         }
         assert_eq!(pool.probed.len(), 16);
         assert!(
@@ -345,14 +371,14 @@ mod tests {
         let (_keep, routes) = routes(8);
         let mut pool = pool(3.0, &routes);
         for (at, route) in routes.iter().enumerate().take(4) {
-            pool.add(route, 1, 0.1 * (at + 1) as f32, Nanos::ZERO);
+            pool.add(route.clone(), 1, 0.1 * (at + 1) as f32, Nanos::ZERO);
         }
         for (left, gone) in routes[..2].iter().enumerate() {
             pool.follow(&Change::Removed(0, gone), 7 - left);
         }
         assert_eq!(names(&pool), ["d2", "d3"]);
-        pool.add(&routes[0], 1, 0.1, Nanos::ZERO);
-        pool.add(&routes[5], 1, 0.1, Nanos::ZERO);
+        pool.add(routes[0].clone(), 1, 0.1, Nanos::ZERO);
+        pool.add(routes[5].clone(), 1, 0.1, Nanos::ZERO);
         assert_eq!(
             names(&pool),
             ["d5", "d2", "d3"],
@@ -367,7 +393,7 @@ mod tests {
             let mut pool = pool(probes, &routes[..n]);
             let mut uses = 0;
             for _ in 0..1000 {
-                pool.add(&routes[0], 0, 0.1, Nanos::ZERO);
+                pool.add(routes[0].clone(), 0, 0.1, Nanos::ZERO);
                 uses += pool.probed[0].uses;
             }
             f64::from(uses) / 1000.0
@@ -381,8 +407,8 @@ mod tests {
 
     #[test]
     fn fractions_of_probes_are_made_up_for() {
-        let mut pool = Pool::new(0.4);
-        let due: usize = (0..1000).map(|_| pool.probes_due()).sum();
+        let mut shares = Whole::default();
+        let due: u32 = (0..1000).map(|_| shares.next(0.4)).sum();
         assert!((399..=400).contains(&due), "{due}");
     }
 }
