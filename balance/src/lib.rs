@@ -80,6 +80,7 @@ pub use report::Report;
 pub use request::Request;
 pub use retry_budget::{RetryBudget, Withdrawal};
 pub use table::{
-    Cleared, ForwardingTable, Listing, Occupancy, RouteChange, Rows, TableEntry, TableError,
+    Cleared, ForwardingTable, FoundLambda, Listing, Occupancy, RouteChange, Rows, TableEntry,
+    TableError,
 };
 pub use tried::Tried;

@@ -2,6 +2,7 @@
 
 mod error;
 mod fill;
+mod found;
 mod lambda;
 mod lambdas;
 mod listing;
@@ -10,6 +11,7 @@ mod owners;
 mod rows;
 
 pub use error::TableError;
+pub use found::FoundLambda;
 pub(crate) use lambda::Lambda;
 use lambdas::{Lambdas, Part};
 pub use listing::Listing;
@@ -345,6 +347,12 @@ impl ForwardingTable {
         let known = look.get().ok_or(NoDestination::UnknownLambda)?;
         let aside = self.destinations.set_aside();
         known.pick(&request, tried, answers, aside, now, rng)
+    }
+
+    /// The lambda of that name, if there is one.
+    #[must_use]
+    pub fn find(&self, lambda: &str) -> Option<FoundLambda> {
+        self.lambdas.look_for(lambda).get().map(FoundLambda::new)
     }
 
     /// Gets ready for [picks](Self::pick) for all of these lambdas: if there are so many that what is

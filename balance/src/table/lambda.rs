@@ -65,6 +65,11 @@ impl Lambda {
         }
     }
 
+    /// The latest routes.
+    pub(super) fn routes(&self) -> &ArcSwapAny<Snapshot> {
+        &self.routes
+    }
+
     /// What all lambdas of the broker share.
     pub(crate) fn broker(&self) -> &Destinations {
         &self.broker
@@ -157,7 +162,22 @@ impl Lambda {
         rng: &mut dyn Rng,
     ) -> Result<Pick, NoDestination> {
         let snapshot = self.routes.load();
-        let routes = Routes::of(&snapshot);
+        self.pick_among(&snapshot, request, tried, answers, aside, now, rng)
+    }
+
+    /// The same among routes that were there a moment ago.
+    #[expect(clippy::too_many_arguments, reason = "each is something else")]
+    pub(super) fn pick_among(
+        self: &Arc<Self>,
+        snapshot: &Snapshot,
+        request: &Request<'_>,
+        tried: &Tried,
+        answers: &Answers,
+        aside: usize,
+        now: Nanos,
+        rng: &mut dyn Rng,
+    ) -> Result<Pick, NoDestination> {
+        let routes = Routes::of(snapshot);
         let aside = aside.saturating_add(self.state.closed());
         let mut seen = Seen::ALL_OPEN;
         if aside > 0 {

@@ -1,0 +1,69 @@
+//! A lambda of a table that was found once.
+
+use super::Lambda;
+use crate::routes::Snapshot;
+use crate::{Answers, Nanos, NoDestination, Pick, Probes, Request, Tried};
+use arc_swap::{ArcSwapAny, Cache};
+use rand::Rng;
+use std::ops::Deref;
+use std::sync::Arc;
+
+/// A lambda that was [found](super::ForwardingTable::find) in a table, for one who picks for it again
+/// and again: neither the lambda nor, unless they have changed, its routes are looked for each time.
+/// Once all its routes are removed it has none for ever, even if the table gets a lambda of the same
+/// name again.
+#[derive(Clone, Debug)]
+pub struct FoundLambda {
+    lambda: Arc<Lambda>,
+    routes: Cache<RoutesOf, Snapshot>,
+}
+
+#[derive(Clone, Debug)]
+struct RoutesOf(Arc<Lambda>);
+
+impl Deref for RoutesOf {
+    type Target = ArcSwapAny<Snapshot>;
+
+    fn deref(&self) -> &ArcSwapAny<Snapshot> {
+        self.0.routes()
+    }
+}
+
+impl FoundLambda {
+    pub(super) fn new(lambda: &Arc<Lambda>) -> Self {
+        FoundLambda {
+            lambda: Arc::clone(lambda),
+            routes: Cache::new(RoutesOf(Arc::clone(lambda))),
+        }
+    }
+
+    /// Chooses as [`ForwardingTable::pick`](super::ForwardingTable::pick) does.
+    ///
+    /// # Errors
+    /// Those of `pick`.
+    pub fn pick(
+        &mut self,
+        tried: &Tried,
+        now: Nanos,
+        rng: &mut dyn Rng,
+    ) -> Result<Pick, NoDestination> {
+        let FoundLambda { lambda, routes } = self;
+        let request = Request::from(lambda.name());
+        let aside = lambda.broker().set_aside();
+        lambda.pick_among(
+            routes.load(),
+            &request,
+            tried,
+            Answers::NONE,
+            aside,
+            now,
+            rng,
+        )
+    }
+
+    /// The same as [`ForwardingTable::probes`](super::ForwardingTable::probes).
+    pub fn probes(&self, now: Nanos, rng: &mut dyn Rng) -> Probes {
+        let request = Request::from(self.lambda.name());
+        self.lambda.probes(&request, now, rng)
+    }
+}
