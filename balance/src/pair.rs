@@ -131,20 +131,14 @@ impl Pair {
         f32::from_bits(unpack(self.service.load(Relaxed)).0)
     }
 
-    /// One over how many requests of the broker were there on average when one was sent, that one
-    /// included; 1 before the first sample.
-    #[inline]
-    pub(crate) fn per_company(&self) -> f32 {
-        f32::from_bits(unpack(self.service.load(Relaxed)).1)
-    }
-
     /// The average of latencies and the stamp of the last sample in one word.
     #[inline]
     pub(crate) fn latency_and_sampled(&self) -> u64 {
         self.latency.load(Relaxed)
     }
 
-    /// [`Pair::service`] and [`Pair::per_company`] in one word.
+    /// [`Pair::service`] and one over how many requests of the broker were there on average when one was
+    /// sent, that one included, 1 before the first sample; in one word.
     #[inline]
     pub(crate) fn service_and_per_company(&self) -> u64 {
         self.service.load(Relaxed)
