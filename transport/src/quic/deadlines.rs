@@ -3,8 +3,10 @@
 //! Hardly anybody waits until a deadline. The timer is set for the earliest, and stays where whoever set
 //! it has been answered: it then finds out which is the earliest now.
 
+use std::future::{Future, poll_fn};
+use std::pin::pin;
 use std::sync::{Mutex, PoisonError};
-use std::task::{Context, Waker};
+use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
 use slab::Slab;
@@ -34,15 +36,27 @@ struct Place {
 
 /// Somebody who waits until a deadline.
 #[derive(Debug)]
-pub(super) struct Until<'a> {
+struct Until<'a> {
     deadlines: &'a Deadlines,
     deadline: Instant,
     place: Option<usize>,
 }
 
 impl Deadlines {
+    /// Waits for `future`, at most until `deadline`.
+    pub(super) async fn bound<F: Future>(&self, deadline: Instant, future: F) -> Option<F::Output> {
+        let mut future = pin!(future);
+        let mut until = self.until(deadline);
+        poll_fn(|cx| match future.as_mut().poll(cx) {
+            Poll::Ready(output) => Poll::Ready(Some(output)),
+            Poll::Pending if until.is_over(cx) => Poll::Ready(None),
+            Poll::Pending => Poll::Pending,
+        })
+        .await
+    }
+
     /// Waits until `deadline`, from the first look on.
-    pub(super) fn until(&self, deadline: Instant) -> Until<'_> {
+    fn until(&self, deadline: Instant) -> Until<'_> {
         Until {
             deadlines: self,
             deadline,
@@ -87,7 +101,7 @@ impl Deadlines {
 
 impl Until<'_> {
     /// Whether the deadline has passed. The task of `cx` is woken when it does.
-    pub(super) fn is_over(&mut self, cx: &Context<'_>) -> bool {
+    fn is_over(&mut self, cx: &Context<'_>) -> bool {
         let mut waiting = self.deadlines.lock();
         if let Some(place) = self.place {
             let Some(waker) = &mut waiting.places[place].waker else {
@@ -126,21 +140,14 @@ const KEPT: usize = 64;
 
 #[cfg(test)]
 mod tests {
-    use std::future::poll_fn;
-    use std::pin::pin;
-    use std::task::Poll;
     use std::time::Duration;
 
     use super::*;
 
     /// Waits until a deadline passes.
     async fn passes(deadlines: &Deadlines, deadline: Instant) {
-        let mut until = deadlines.until(deadline);
-        poll_fn(|cx| match until.is_over(cx) {
-            true => Poll::Ready(()),
-            false => Poll::Pending,
-        })
-        .await;
+        let never = std::future::pending::<()>();
+        assert_eq!(deadlines.bound(deadline, never).await, None);
         assert!(Instant::now() >= deadline, "too early");
     }
 

@@ -9,7 +9,7 @@ use quinn::{RecvStream, SendStream, VarInt};
 use tonic::Status;
 
 use super::super::unheard::Stream;
-use super::super::{until, within};
+use super::super::within;
 use super::arriving::Arriving;
 use super::server::{Other, Place};
 use super::streams::{Broken, Piece, Receiving, Sending};
@@ -62,12 +62,14 @@ pub(super) async fn answer<S: LambdaService>(
     receive: RecvStream,
     now: Instant,
 ) -> End {
+    let begun = place.ticks.begin();
     let mut sending = Sending::new(send, code::INTERNAL_ERROR);
     let most = most_in_a_frame(place.shared.server.limits.max_header_bytes);
     // Whoever has been answered need not say the rest (RFC 9114, section 4.1).
     let mut receiving = Receiving::new(receive, code::NO_ERROR, most);
     let working = place.work(&mut receiving, now);
-    let mut pieces = match sending.unless_stopped(working).await {
+    let lasts = || place.ticks.lasts(begun);
+    let mut pieces = match sending.unless_stopped(working, lasts).await {
         Some(Ok(Answer::Lambda(Ok(reply)))) => say::reply(reply, place.said.max_field_section()),
         Some(Ok(Answer::Lambda(Err(status)))) => say::status(&status).into(),
         Some(Ok(Answer::Bare(status))) => say::bare(status).into(),
@@ -125,7 +127,10 @@ impl<S: LambdaService> Place<S> {
     }
 
     async fn work(&self, receiving: &mut Receiving, now: Instant) -> Result<Answer, Broken> {
-        let section = match until(now + DEFAULT_DEADLINE, receiving.next(&self.held)).await {
+        let head = self
+            .deadlines
+            .bound(now + DEFAULT_DEADLINE, receiving.next(&self.held));
+        let section = match head.await {
             Some(piece) => match piece? {
                 Some(Piece::Fields(section)) => section,
                 _ => return Err(Broken::Incomplete),
@@ -206,7 +211,8 @@ impl<S: LambdaService> Place<S> {
     ) -> Result<Result<(Bytes, super::super::held::Booked<'_>), Status>, Broken> {
         let mut arriving = Arriving::new(&self.held, self.shared.server.limits.max_message_bytes);
         loop {
-            let Some(piece) = until(deadline, receiving.next(&self.held)).await else {
+            let piece = self.deadlines.bound(deadline, receiving.next(&self.held));
+            let Some(piece) = piece.await else {
                 let text = "the request did not arrive in time";
                 return Ok(Err(Status::deadline_exceeded(text)));
             };
@@ -230,8 +236,9 @@ impl<S: LambdaService> Place<S> {
 /// Whether the fields are those of a request (RFC 9114, section 4.3.1).
 fn is_request(fields: &Fields) -> bool {
     let has = |name| fields.get(name).is_some_and(|value| !value.is_empty());
-    let mut hosts = fields.iter().filter(|field| field.name == b"host");
-    let host = hosts.next().map(|field| field.value);
+    let mut others = fields.iter().filter(|field| field.kind == Name::OfTheHop);
+    let host = others.find(|field| field.name == b"host");
+    let host = host.map(|field| field.value);
     let authority = fields.get(Name::Authority);
     // One of them is there, and if both are, they are the same.
     let is_addressed = match (authority, host) {

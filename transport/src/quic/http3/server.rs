@@ -15,8 +15,10 @@ use quinn::{Connection, SendStream};
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
+use super::super::deadlines::Deadlines;
 use super::super::heard::until_heard;
 use super::super::held::Held;
+use super::super::lasting::{Lasting, Ticks};
 use super::super::native::LEAST_GIVEN_UP;
 use super::super::seen::Seen;
 use super::super::unheard::Unheard;
@@ -47,6 +49,8 @@ pub(super) struct Place<S> {
     pub(super) address: SocketAddr,
     pub(super) peer: Peer,
     pub(super) held: Arc<Held>,
+    pub(super) deadlines: Deadlines,
+    pub(super) ticks: Ticks,
     pub(super) room: Room,
     pub(super) said: Said,
     /// Answers that the peer may not have yet.
@@ -125,6 +129,8 @@ pub(in crate::quic) async fn serve<S: LambdaService>(
             connection: number(),
         },
         held: Arc::new(Held::new(limits)),
+        deadlines: Deadlines::default(),
+        ticks: Ticks::default(),
         room: Room::new(limits.max_header_bytes),
         said: Said::by(Side::Client),
         unheard: Unheard::default(),
@@ -143,10 +149,15 @@ pub(in crate::quic) async fn serve<S: LambdaService>(
     // What seldom happens is not looked at with every request.
     let unwanted = control::unwanted(&ours);
     let heeding = control::heed(connection, &place.said, limits.max_header_bytes, || {});
-    let seldom: [BoxFuture<'_, Option<Fault>>; 3] = [
+    let minding = async {
+        place.deadlines.mind().await;
+        None
+    };
+    let seldom: [BoxFuture<'_, Option<Fault>>; 4] = [
         Box::pin(leave(&place, ours)),
         Box::pin(unwanted),
         Box::pin(heeding),
+        Box::pin(minding),
     ];
     let mut seldom = FuturesUnordered::from_iter(seldom);
     tokio::select! {
@@ -161,6 +172,7 @@ pub(in crate::quic) async fn serve<S: LambdaService>(
 async fn requests<S: LambdaService>(place: &Arc<Place<S>>) {
     let connection = &place.connection;
     let mut lambdas = Polled::new();
+    let mut lasting = Lasting::new();
     let mut next = Box::pin(connection.accept_bi());
     let mut seen = Seen::at(connection);
     poll_fn(|cx| {
@@ -191,8 +203,10 @@ async fn requests<S: LambdaService>(place: &Arc<Place<S>>) {
             });
             let number = lambdas.reserve();
             lambdas.begin(number, 0, || answer(place.clone(), send, receive, now));
+            lasting.begin(number, &place.ticks);
         }
         lambdas.poll();
+        lasting.poll(cx, &place.ticks, |number| lambdas.again(number));
         for (_, end) in lambdas.answers().drain(..) {
             if end == Some(End::GivenUp) {
                 place.count_given_up();

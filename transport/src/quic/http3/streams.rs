@@ -68,21 +68,26 @@ impl Sending {
         async move { _ = stopped.await }
     }
 
-    /// Waits for `future`, or until the peer wants no answer any more.
-    pub(super) async fn unless_stopped<F: Future>(&self, future: F) -> Option<F::Output> {
+    /// Waits for `future`, or until the peer wants no answer any more, of which nobody asks to be told
+    /// before it `lasts`.
+    pub(super) async fn unless_stopped<F: Future>(
+        &self,
+        future: F,
+        lasts: impl Fn() -> bool,
+    ) -> Option<F::Output> {
         let mut future = pin!(future);
         let mut stopped = pin!(None);
         poll_fn(|cx| {
             if let Poll::Ready(output) = future.as_mut().poll(cx) {
                 return Poll::Ready(Some(output));
             }
-            // Whoever has an answer at once need not know whether anybody wants it.
-            if stopped.is_none() {
+            if stopped.is_none() && lasts() {
                 stopped.set(Some(self.heard()));
             }
-            let stopped = stopped.as_mut().as_pin_mut();
-            let stopped = stopped.expect("it has just been made");
-            stopped.poll(cx).map(|()| None)
+            match stopped.as_mut().as_pin_mut() {
+                Some(stopped) => stopped.poll(cx).map(|()| None),
+                None => Poll::Pending,
+            }
         })
         .await
     }
