@@ -208,10 +208,7 @@ async fn serve<S: LambdaService>(
         match is_native {
             true => native::serve(&connection, established, peer, shared, core).await,
             // No other is offered.
-            false => {
-                places::all(&connection, limits.max_concurrent_streams);
-                http3::serve(&connection, established, peer, shared, core).await;
-            }
+            false => http3::serve(&connection, established, peer, shared, core).await,
         }
     };
     tokio::select! {

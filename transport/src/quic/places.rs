@@ -1,4 +1,4 @@
-//! How many streams a client may open on a native connection.
+//! How many streams a client may open for requests.
 //!
 //! A place is kept for each stream that it may open, some 40 bytes, and those of requests are spread among
 //! all of them: a connection begins with few, and gets more when it has use for them.
@@ -13,11 +13,6 @@ const AHEAD: usize = 8;
 /// Streams that a client may open, at first.
 pub(super) fn first(most: u32) -> VarInt {
     FIRST.min(most).into()
-}
-
-/// Lets the client open as many streams as it may ever.
-pub(super) fn all(connection: &Connection, most: u32) {
-    connection.set_max_concurrent_bi_streams(most.into());
 }
 
 /// The streams of one connection.

@@ -8,6 +8,7 @@ use edge_proto::RUN_LAMBDA_PATH;
 use edge_proto::rpc::{LambdaRequest, LambdaResponse};
 use edge_transport::Limits;
 use edge_transport::quic::ALPN_H3;
+use futures_util::FutureExt as _;
 use h3::error::Code;
 use prost::Message as _;
 use quinn::{Connection, ConnectionError, ReadError, ReadToEndError, TransportConfig};
@@ -376,4 +377,23 @@ async fn a_server_that_leaves_says_what_it_takes_and_rejects_the_rest() {
     receive.stop(0_u32.into()).unwrap();
     assert_eq!(closed(&connection).await, NONE);
     assert!(drained.await.unwrap());
+}
+
+#[tokio::test]
+async fn a_client_may_open_more_requests_as_it_uses_them() {
+    let place = Place::new();
+    let (_socket, connection) = connected(&place).await;
+    let mut streams = Vec::new();
+    while let Some(stream) = connection.open_bi().now_or_never() {
+        streams.push(stream.unwrap());
+    }
+    assert_eq!(streams.len(), 256);
+    let asked = [&head(&[])[..], &data(&message("never"))].concat();
+    for (send, _receive) in &mut streams[..33] {
+        send.write_all(&asked).await.unwrap();
+        send.finish().unwrap();
+    }
+    place.waits_for(33).await;
+    let more = tokio::time::timeout(PATIENCE, connection.open_bi()).await;
+    streams.push(more.expect("there is room").unwrap());
 }

@@ -20,6 +20,7 @@ use super::super::heard::until_heard;
 use super::super::held::Held;
 use super::super::lasting::{Lasting, Ticks};
 use super::super::native::LEAST_GIVEN_UP;
+use super::super::places::Places;
 use super::super::seen::Seen;
 use super::super::unheard::Unheard;
 use super::answer::{End, answer};
@@ -173,6 +174,7 @@ async fn requests<S: LambdaService>(place: &Arc<Place<S>>) {
     let connection = &place.connection;
     let mut lambdas = Polled::new();
     let mut lasting = Lasting::new();
+    let mut places = Places::new(place.shared.server.limits.max_concurrent_streams);
     let mut next = Box::pin(connection.accept_bi());
     let mut seen = Seen::at(connection);
     poll_fn(|cx| {
@@ -205,6 +207,10 @@ async fn requests<S: LambdaService>(place: &Arc<Place<S>>) {
             lambdas.begin(number, 0, || answer(place.clone(), send, receive, now));
             lasting.begin(number, &place.ticks);
         }
+        places.suit(
+            connection,
+            lambdas.len() + place.others.load(Ordering::Relaxed),
+        );
         lambdas.poll();
         lasting.poll(cx, &place.ticks, |number| lambdas.again(number));
         for (_, end) in lambdas.answers().drain(..) {
