@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use edge_balance::{
-    Destinations, ForwardingTable, Nanos, Optimizer, OptimizerConfig, Pick, PolicyConfig, Probes,
-    RetryBudget, RouteChange, Tried,
+    Destinations, ForwardingTable, FoundLambda, Nanos, Optimizer, OptimizerConfig, Pick,
+    PolicyConfig, Probes, RetryBudget, RouteChange, Tried,
 };
 use rand::RngExt as _;
 use rand_pcg::Pcg64Mcg;
@@ -30,7 +30,6 @@ pub(super) struct Chooser {
 enum Kind {
     Tables {
         routers: Vec<Router>,
-        lambdas: Vec<String>,
         /// Whether there is any use in asking for probes.
         probing: bool,
     },
@@ -39,10 +38,11 @@ enum Kind {
     Uniform(Vec<Pcg64Mcg>),
 }
 
-/// What a broker has: a table and randomness of its own.
+/// What a broker has: the lambdas of a table, and randomness of its own.
 #[derive(Debug)]
 struct Router {
-    table: ForwardingTable,
+    /// In their order.
+    lambdas: Vec<FoundLambda>,
     optimizer: Option<Optimizer>,
     random: Pcg64Mcg,
 }
@@ -85,7 +85,6 @@ impl Chooser {
                         )
                     })
                     .collect(),
-                lambdas,
                 probing: probes(config),
             },
             Contender::Oracle => Kind::Oracle(Oracle::new(scenario, topology)),
@@ -124,16 +123,16 @@ impl Chooser {
         let nothing = Tried::new();
         let tried = job.tried.as_deref().unwrap_or(&nothing);
         let position = match &mut self.kind {
-            Kind::Tables {
-                routers, lambdas, ..
-            } => {
-                let lambda = &lambdas[job.request.lambda as usize];
-                let Router { table, random, .. } = &mut routers[router];
-                job.pick = table.pick(lambda, tried, Nanos(now), random).ok();
+            Kind::Tables { routers, .. } => {
+                let Router {
+                    lambdas, random, ..
+                } = &mut routers[router];
+                let lambda = &mut lambdas[job.request.lambda as usize];
+                job.pick = lambda.pick(tried, Nanos(now), random).ok();
                 let Some(pick) = &job.pick else {
                     return false;
                 };
-                job.destination = pick.destination().id();
+                job.destination = pick.destination().id() as u32;
                 job.to = known[job.destination as usize];
                 return true;
             }
@@ -153,7 +152,7 @@ impl Chooser {
             Kind::Tables { .. } | Kind::Uniform(_) => (),
         }
         job.to = to;
-        job.destination = position as u64;
+        job.destination = position as u32;
         true
     }
 
@@ -162,18 +161,20 @@ impl Chooser {
         matches!(self.kind, Kind::Tables { .. })
     }
 
+    /// Whether routers send probes.
+    pub(super) fn probes_at_all(&self) -> bool {
+        matches!(self.kind, Kind::Tables { probing: true, .. })
+    }
+
     /// The probes that a router wants to send at the occasion of a request.
     pub(super) fn probes(&mut self, occasion: &Arrival, now: u64) -> Probes {
-        let Kind::Tables {
-            routers,
-            lambdas,
-            probing: true,
-        } = &mut self.kind
-        else {
+        let Kind::Tables { routers, .. } = &mut self.kind else {
             return Probes::new();
         };
-        let Router { table, random, .. } = &mut routers[occasion.router as usize];
-        table.probes(&lambdas[occasion.lambda as usize], Nanos(now), random)
+        let Router {
+            lambdas, random, ..
+        } = &mut routers[occasion.router as usize];
+        lambdas[occasion.lambda as usize].probes(Nanos(now), random)
     }
 
     /// An answer was fine; the optimizer of the router makes a weight of it.
@@ -234,8 +235,9 @@ impl Router {
                 "destinations are numbered in the order in which they are added"
             );
         }
+        let found = |lambda: &String| table.find(lambda).expect("it was added");
         Router {
-            table,
+            lambdas: lambdas.iter().map(found).collect(),
             optimizer: (optimizer != OptimizerConfig::None).then(|| Optimizer::new(optimizer)),
             random,
         }
@@ -294,7 +296,9 @@ mod tests {
                 panic!("{name} is a policy");
             };
             let Router {
-                table, mut random, ..
+                mut lambdas,
+                mut random,
+                ..
             } = Router::new(
                 config,
                 optimizer,
@@ -305,13 +309,13 @@ mod tests {
             let mut sent = 0;
             for millisecond in 1..=5000 {
                 let now = Nanos::from_millis(millisecond);
-                let pick = table.pick(&lambda, &Tried::new(), now, &mut random);
+                let pick = lambdas[0].pick(&Tried::new(), now, &mut random);
                 let pick = pick.unwrap();
                 // One is so quick that the others have nothing to do, and may be asked.
                 let latency = if pick.destination().id() == 0 { 1 } else { 50 };
                 let latency = Nanos::from_millis(latency);
                 pick.succeeded(latency, &Report::default(), now);
-                sent += table.probes(&lambda, now, &mut random).len();
+                sent += lambdas[0].probes(now, &mut random).len();
             }
             assert_eq!(sent > 0, probes(&config), "{name}");
         }

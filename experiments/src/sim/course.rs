@@ -15,7 +15,7 @@ pub(super) enum Draw {
 
 impl Draw {
     /// Of all draws of a request; attempts count from 1.
-    pub(super) fn number(self, attempt: u32) -> u64 {
+    pub(super) fn number(self, attempt: u8) -> u64 {
         4 * u64::from(attempt) + self as u64
     }
 }

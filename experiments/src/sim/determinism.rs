@@ -4,6 +4,7 @@ use edge_balance::PolicyConfig;
 
 use super::course::Course;
 use super::engine::run_on;
+use super::job::Jobs;
 use super::scenario::{Antagonist, Disturbance, Network, Scenario};
 use super::{Contender, run};
 
@@ -71,9 +72,11 @@ fn the_same_seed_gives_the_same_outcome_again_and_on_other_threads() {
 fn contenders_that_share_a_course_do_as_they_would_alone() {
     let scenario = eventful();
     let course = Course::new(&scenario, 7);
+    let mut jobs = Jobs::default();
     for contender in contenders() {
         let alone = run(&scenario, &contender, 7);
-        assert_eq!(run_on(&course, &contender), alone, "{}", contender.name());
+        let together = run_on(&course, &contender, &mut jobs);
+        assert_eq!(together, alone, "{}", contender.name());
     }
 }
 

@@ -17,7 +17,7 @@ use super::topology::Topology;
 use super::{Contender, Outcome, Scenario};
 
 /// Attempts per request, refusals included.
-const MOST_ATTEMPTS: u32 = 5;
+const MOST_ATTEMPTS: u8 = 5;
 /// How soon an executor that fails fast answers, in nanoseconds.
 const FAILS_WITHIN: u64 = 200_000;
 
@@ -37,10 +37,15 @@ pub(crate) fn run(scenario: &Scenario, contender: &Contender, seed: u64) -> Outc
     engine.run(requests(scenario, &topology, seed), |_| ())
 }
 
-/// The same with what was made before, for one contender after the other.
-pub(crate) fn run_on(course: &Course<'_>, contender: &Contender) -> Outcome {
-    let engine = Engine::new(course.scenario, &course.topology, contender, course.seed);
-    engine.run(course.requests.iter().copied(), |_| ())
+/// The same with what was made before, for one contender after the other, whose requests may be
+/// where those of the last one were.
+pub(super) fn run_on(course: &Course<'_>, contender: &Contender, jobs: &mut Jobs) -> Outcome {
+    let mut engine = Engine::new(course.scenario, &course.topology, contender, course.seed);
+    engine.jobs = std::mem::take(jobs);
+    engine.go(course.requests.iter().copied(), |_| ());
+    *jobs = engine.jobs;
+    jobs.clear();
+    engine.tally.outcome()
 }
 
 /// How often the progress of a run is told, in requests; a power of two.
@@ -128,6 +133,11 @@ impl<'a> Engine<'a> {
         requests: impl Iterator<Item = Request>,
         progress: impl Fn(usize),
     ) -> Tally {
+        self.go(requests, progress);
+        self.tally
+    }
+
+    fn go(&mut self, requests: impl Iterator<Item = Request>, progress: impl Fn(usize)) {
         let count = self.scenario.requests;
         let uncounted = (self.scenario.warm_up * count as f64) as usize;
         for (number, request) in requests.take(count).enumerate() {
@@ -149,7 +159,6 @@ impl<'a> Engine<'a> {
         }
         let answered = self.tally.answered();
         assert_eq!(answered, count, "antagonists end, so all requests end too");
-        self.tally
     }
 
     fn step(&mut self, due: Due) {
@@ -173,7 +182,9 @@ impl<'a> Engine<'a> {
         self.chooser.welcome(arrival.router, self.now);
         let id = self.jobs.add(request, counts);
         self.dispatch(id);
-        self.probe(arrival);
+        if self.chooser.probes_at_all() {
+            self.probe(arrival);
+        }
     }
 
     /// Sends the probes that the router wants at the occasion of a request.

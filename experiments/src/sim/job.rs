@@ -46,10 +46,10 @@ pub(super) struct Job {
     /// How slow the messages of the first attempt are.
     pub(super) there: f64,
     pub(super) back: f64,
-    /// What identifies the executor to the router.
-    pub(super) destination: u64,
     pub(super) sent: u64,
-    pub(super) attempts: u32,
+    /// What identifies the executor to the router.
+    pub(super) destination: u32,
+    pub(super) attempts: u8,
     /// Whether it is part of the outcome.
     pub(super) counts: bool,
     pub(super) verdict: Verdict,
@@ -80,7 +80,7 @@ impl Job {
     /// Notes that the current attempt was in vain.
     pub(super) fn give_up_attempt(&mut self) {
         let tried = self.tried.get_or_insert_default();
-        tried.push(self.destination);
+        tried.push(self.destination.into());
         if self.verdict == Verdict::Refused {
             tried.refused();
         }
@@ -95,6 +95,12 @@ pub(super) struct Jobs {
 }
 
 impl Jobs {
+    /// Forgets all, but keeps the memory: where queues were long it takes a while to get that.
+    pub(super) fn clear(&mut self) {
+        self.slots.clear();
+        self.free.clear();
+    }
+
     pub(super) fn add(&mut self, request: &Request, counts: bool) -> u32 {
         let Request {
             arrival: request,
@@ -157,5 +163,15 @@ impl std::ops::Index<u32> for Jobs {
 impl std::ops::IndexMut<u32> for Jobs {
     fn index_mut(&mut self, id: u32) -> &mut Job {
         &mut self.slots[id as usize]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_job_fills_four_cache_lines() {
+        assert_eq!(size_of::<Job>(), 256);
     }
 }

@@ -12,6 +12,7 @@ use super::lineup::Entry;
 use crate::sim::Outcome;
 use crate::sim::course::Course;
 use crate::sim::engine;
+use crate::sim::job::Jobs;
 
 /// What is to be run: the product of its three lists.
 #[derive(Debug)]
@@ -110,12 +111,13 @@ impl Plan {
         let before = thread_seconds();
         let course = Course::new(&scenario, seed);
         let making = (thread_seconds() - before) / self.entries.len() as f64;
+        let mut jobs = Jobs::default();
         let simulate = |entry: &Entry| {
             if stop.load(Ordering::Relaxed) {
                 return None;
             }
             let before = thread_seconds();
-            let outcome = engine::run_on(&course, &entry.contender);
+            let outcome = engine::run_on(&course, &entry.contender, &mut jobs);
             let cost = Cost {
                 requests: scenario.requests as u64,
                 cpu_seconds: thread_seconds() - before + making,
