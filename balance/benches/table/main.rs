@@ -187,7 +187,7 @@ fn main() {
         println!();
     }
     println!("a request (pick and answer) with 64, 1000 and 10000 destinations:");
-    println!("ns at the least and in the median, and times that with 64 (four of five rounds)");
+    println!("CPU ns at the least and in the median, and times that with 64 (four of five rounds)");
     for policy in PolicyConfig::NAMES {
         let rows = rounds::compare(&mut [64, 1000, 10_000].map(|n| request(policy, n)));
         rounds::print(policy, &rows);
