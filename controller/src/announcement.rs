@@ -10,7 +10,7 @@ use crate::names::{Address, LambdaName, MAX_NAME_BYTES, NameError};
 use crate::registry::{ComputerAnnouncement, Container, RouterAnnouncement};
 
 /// Most containers that one computer may have.
-const MAX_CONTAINERS: usize = 10_000;
+pub(crate) const MAX_CONTAINERS: usize = 10_000;
 /// A shorter lease is taken for this one: renewals have to survive a hiccup.
 const MIN_LEASE: Duration = Duration::from_secs(1);
 /// A longer lease is taken for this one: the dead have to be noticed.
@@ -32,8 +32,8 @@ pub(crate) enum Invalid {
     },
     #[error("{field} has {bytes} bytes, at most {MAX_NAME_BYTES} are allowed")]
     TooLong { field: &'static str, bytes: usize },
-    #[error("{count} containers announced, at most {MAX_CONTAINERS} are allowed")]
-    TooManyContainers { count: usize },
+    #[error("more than {MAX_CONTAINERS} containers announced")]
+    TooManyContainers,
     #[error("container {index}: lambda: {source}")]
     Lambda { index: usize, source: NameError },
     #[error("container {index}: {field} has {bytes} bytes, at most {MAX_NAME_BYTES} are allowed")]
@@ -54,9 +54,8 @@ pub(crate) fn computer(
     peer: Option<SocketAddr>,
 ) -> Result<ComputerAnnouncement, Invalid> {
     let address = address(COMPUTER, &info.edge_server_endpoint, peer)?.into();
-    let count = info.containers.len();
-    if count > MAX_CONTAINERS {
-        return Err(Invalid::TooManyContainers { count });
+    if info.containers.len() > MAX_CONTAINERS {
+        return Err(Invalid::TooManyContainers);
     }
     let containers = info.containers.into_iter().enumerate();
     Ok(ComputerAnnouncement {
@@ -206,7 +205,7 @@ mod tests {
             ),
             (
                 info("h:1", &["l"; 10_001]),
-                "10001 containers announced, at most 10000",
+                "more than 10000 containers announced",
             ),
         ] {
             let text = refusal(refused);

@@ -3,7 +3,7 @@
 //! Computers announce what they serve, routers announce where their forwarding
 //! tables are, and the controller fills the tables and keeps them right:
 //!
-//! - `announcement` is the door: what comes over the wire, checked and typed;
+//! - `announcement` is the door: what comes over the wire, `counted`, checked and typed;
 //! - `registry` turns events into effects, without clock and sockets;
 //! - `fleet` hands the effects to one `pusher` per router, so that no router
 //!   makes another one, or an announcement, wait;
@@ -18,6 +18,7 @@
 
 mod announcement;
 mod config;
+mod counted;
 mod etsi;
 mod flags;
 mod fleet;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use edge_daemon::admin::{Admin, AdminError, Readiness, RunningAdmin};
-use edge_proto::rpc::edge_controller_server::{self, EdgeControllerServer};
+use edge_proto::rpc::edge_controller_server;
 use edge_transport::tls::TlsError;
 use edge_transport::{BindError, Cores, Limits, Listener, Seldom, Server, ServerHandle, services};
 
@@ -14,14 +14,11 @@ use crate::config::{ADMIN_PORT, Config, InvalidConfig};
 use crate::etsi::Etsi;
 use crate::fleet::Fleet;
 use crate::metrics::Metrics;
-use crate::service::Service;
+use crate::service::{Served, Service};
 use crate::watch;
 
 /// Connections accepted at the same time: peers keep theirs between renewals.
 const MAX_CONNECTIONS: usize = 150_000;
-/// Largest announcement accepted, in bytes: as many containers as allowed,
-/// with names as long as allowed.
-const MAX_ANNOUNCEMENT_BYTES: usize = 16 << 20;
 
 /// Announcements are few; more threads only help where very many routers have
 /// to be told.
@@ -112,8 +109,7 @@ impl Controller {
             fleet: fleet.clone(),
             refused: Seldom::default(),
         };
-        let service =
-            EdgeControllerServer::new(service).max_decoding_message_size(MAX_ANNOUNCEMENT_BYTES);
+        let service = Served(Arc::new(service));
         let (health, routes) = services::healthy(&[edge_controller_server::SERVICE_NAME]).await;
         let limits = Limits {
             max_connections: MAX_CONNECTIONS,

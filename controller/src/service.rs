@@ -1,16 +1,31 @@
 //! The gRPC service: announcements in, `Void` out, without waiting for any router.
 
+use std::convert::Infallible;
+use std::future::{Ready, ready};
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Instant;
 
-use edge_proto::rpc::edge_controller_server::EdgeController;
-use edge_proto::rpc::{ComputerInfo, RouterInfo, Void};
+use edge_proto::rpc::edge_controller_server::SERVICE_NAME;
+use edge_proto::rpc::{RouterInfo, Void};
 use edge_transport::Seldom;
+use prost::Message;
+use tonic::body::Body;
+use tonic::codegen::{BoxFuture, http};
+use tonic::server::{Grpc, NamedService, UnaryService};
 use tonic::{Request, Response, Status};
+use tonic_prost::ProstCodec;
 
 use crate::announcement::{self, Invalid};
+use crate::counted::Counted;
 use crate::fleet::Fleet;
 use crate::registry::Full;
+
+/// Largest announcement accepted, in bytes: as many containers as allowed,
+/// with names as long as allowed.
+const MAX_ANNOUNCEMENT_BYTES: usize = 16 << 20;
+
+type Answer = Result<Response<Void>, Status>;
 
 /// `uiiit.rpc.EdgeController`.
 #[derive(Debug)]
@@ -39,9 +54,9 @@ impl From<Refused> for Status {
 }
 
 impl Service {
-    fn announce_computer(&self, request: Request<ComputerInfo>) -> Result<(), Refused> {
+    fn announce_computer(&self, request: Request<Counted>) -> Result<(), Refused> {
         let peer = request.remote_addr();
-        let announced = announcement::computer(request.into_inner(), peer)?;
+        let announced = announcement::computer(request.into_inner().0, peer)?;
         self.fleet
             .event(|registry, now| registry.announce_computer(now, announced))?;
         Ok(())
@@ -54,19 +69,15 @@ impl Service {
         Ok(())
     }
 
-    fn remove_computer(&self, request: &Request<ComputerInfo>) -> Result<(), Refused> {
+    fn remove_computer(&self, request: &Request<Counted>) -> Result<(), Refused> {
         let peer = request.remote_addr();
-        let (computer, generation) = announcement::removal(request.get_ref(), peer)?;
+        let (computer, generation) = announcement::removal(&request.get_ref().0, peer)?;
         self.fleet
             .happens(|registry, _| registry.remove_computer(&computer, generation));
         Ok(())
     }
 
-    fn answer(
-        &self,
-        method: &'static str,
-        outcome: Result<(), Refused>,
-    ) -> Result<Response<Void>, Status> {
+    fn answer(&self, method: &'static str, outcome: Result<(), Refused>) -> Answer {
         self.fleet.metrics().announced(method, outcome.is_ok());
         match outcome {
             Ok(()) => Ok(Response::new(Void {})),
@@ -80,26 +91,72 @@ impl Service {
     }
 }
 
-#[tonic::async_trait]
-impl EdgeController for Service {
-    async fn announce_computer(
-        &self,
-        request: Request<ComputerInfo>,
-    ) -> Result<Response<Void>, Status> {
-        self.answer("AnnounceComputer", self.announce_computer(request))
+/// The service as a server takes it. It is not the generated one, which would decode all of an
+/// announcement before anybody looks at it.
+#[derive(Debug, Clone)]
+pub(crate) struct Served(pub(crate) Arc<Service>);
+
+impl NamedService for Served {
+    const NAME: &'static str = SERVICE_NAME;
+}
+
+impl tonic::codegen::Service<http::Request<Body>> for Served {
+    type Response = http::Response<Body>;
+    type Error = Infallible;
+    type Future = BoxFuture<Self::Response, Infallible>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
     }
 
-    async fn announce_router(
-        &self,
-        request: Request<RouterInfo>,
-    ) -> Result<Response<Void>, Status> {
-        self.answer("AnnounceRouter", self.announce_router(&request))
+    fn call(&mut self, request: http::Request<Body>) -> Self::Future {
+        let service = self.0.clone();
+        Box::pin(async move {
+            let (_, method) = request.uri().path().rsplit_once('/').unwrap_or_default();
+            Ok(match method {
+                "AnnounceComputer" => {
+                    let announce = move |request: Request<Counted>| {
+                        service.answer("AnnounceComputer", service.announce_computer(request))
+                    };
+                    unary(announce, request).await
+                }
+                "AnnounceRouter" => {
+                    let announce = move |request: Request<RouterInfo>| {
+                        service.answer("AnnounceRouter", service.announce_router(&request))
+                    };
+                    unary(announce, request).await
+                }
+                "RemoveComputer" => {
+                    let remove = move |request: Request<Counted>| {
+                        service.answer("RemoveComputer", service.remove_computer(&request))
+                    };
+                    unary(remove, request).await
+                }
+                _ => Status::unimplemented("").into_http(),
+            })
+        })
     }
+}
 
-    async fn remove_computer(
-        &self,
-        request: Request<ComputerInfo>,
-    ) -> Result<Response<Void>, Status> {
-        self.answer("RemoveComputer", self.remove_computer(&request))
+/// Decodes a request, and encodes what is answered.
+async fn unary<M: Message + Default + 'static>(
+    answer: impl FnMut(Request<M>) -> Answer,
+    request: http::Request<Body>,
+) -> http::Response<Body> {
+    Grpc::new(ProstCodec::<Void, M>::default())
+        .apply_max_message_size_config(Some(MAX_ANNOUNCEMENT_BYTES), None)
+        .unary(Method(answer), request)
+        .await
+}
+
+/// What answers the requests of one method.
+struct Method<F>(F);
+
+impl<M, F: FnMut(Request<M>) -> Answer> UnaryService<M> for Method<F> {
+    type Response = Void;
+    type Future = Ready<Answer>;
+
+    fn call(&mut self, request: Request<M>) -> Self::Future {
+        ready((self.0)(request))
     }
 }

@@ -212,7 +212,10 @@ async fn malformed_announcements_are_refused_in_clear_words_and_change_nothing()
             computer("127.0.0.1:10", &[""]),
             "container 0: lambda: it is empty",
         ),
-        (computer("127.0.0.1:10", &["l"; 10_001]), "10001 containers"),
+        (
+            computer("127.0.0.1:10", &["l"; 10_001]),
+            "more than 10000 containers",
+        ),
     ] {
         let status = announcer.computer(info).await.unwrap_err();
         assert_eq!(status.code(), Code::InvalidArgument);
