@@ -36,7 +36,7 @@ struct Place {
 
 /// Somebody who waits until a deadline.
 #[derive(Debug)]
-struct Until<'a> {
+pub(super) struct Until<'a> {
     deadlines: &'a Deadlines,
     deadline: Instant,
     place: Option<usize>,
@@ -56,7 +56,7 @@ impl Deadlines {
     }
 
     /// Waits until `deadline`, from the first look on.
-    fn until(&self, deadline: Instant) -> Until<'_> {
+    pub(super) fn until(&self, deadline: Instant) -> Until<'_> {
         Until {
             deadlines: self,
             deadline,
@@ -101,7 +101,7 @@ impl Deadlines {
 
 impl Until<'_> {
     /// Whether the deadline has passed. The task of `cx` is woken when it does.
-    fn is_over(&mut self, cx: &Context<'_>) -> bool {
+    pub(super) fn is_over(&mut self, cx: &Context<'_>) -> bool {
         let mut waiting = self.deadlines.lock();
         if let Some(place) = self.place {
             let Some(waker) = &mut waiting.places[place].waker else {

@@ -1,5 +1,8 @@
 //! Reads one side of a native stream: a head, and the message behind it until the end.
 
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::task::Poll;
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -119,10 +122,13 @@ impl Reader<'_> {
 
     /// Reads what there is, or comes until the deadline.
     async fn pieces(&mut self, pieces: &mut [Bytes]) -> Result<Option<usize>, Unread> {
-        let reading = self.stream.read_chunks(pieces);
-        match self.deadlines.bound(self.deadline, reading).await {
-            Some(read) => Ok(read?),
-            None => Err(Unread::Late),
-        }
+        let mut reading = pin!(self.stream.read_chunks(pieces));
+        let mut until = self.deadlines.until(self.deadline);
+        poll_fn(|cx| match reading.as_mut().poll(cx) {
+            Poll::Ready(read) => Poll::Ready(Ok(read?)),
+            Poll::Pending if until.is_over(cx) => Poll::Ready(Err(Unread::Late)),
+            Poll::Pending => Poll::Pending,
+        })
+        .await
     }
 }

@@ -160,7 +160,7 @@ impl Http3 {
         }
         let patience = Text::of(deadline.saturating_duration_since(now));
         let mut pieces = self.asking.request(message, metadata, patience);
-        let answer = self.answer(id, &mut receiving);
+        let answer = pin!(self.answer(id, &mut receiving));
         let answer = self.watched.deadlines.bound(deadline, answer);
         let mut answer = pin!(answer);
         let sent = sent_or_answered(sending.write(pieces.as_mut()), answer.as_mut()).await;

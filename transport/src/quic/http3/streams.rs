@@ -208,7 +208,13 @@ impl Receiving {
     ) -> Poll<Result<Option<Piece>, Broken>> {
         loop {
             while self.first < self.count {
-                match self.frames.next(&mut self.pieces[self.first])? {
+                let piece = &mut self.pieces[self.first];
+                let frame = self.frames.next(piece)?;
+                if frame.is_none() || piece.is_empty() {
+                    *piece = Bytes::new();
+                    self.first += 1;
+                }
+                match frame {
                     Some(frame) if frame.kind == Kind::Data => {
                         self.data(frame.payload.len() as u64)?;
                         return Poll::Ready(Ok(Some(Piece::Data(frame.payload))));
@@ -220,8 +226,6 @@ impl Receiving {
                         return Poll::Ready(Ok(Some(Piece::Fields(frame.payload))));
                     }
                     None => {
-                        self.pieces[self.first] = Bytes::new();
-                        self.first += 1;
                         let kept = self.frames.held();
                         if kept > 0 && !self.incomplete.grow(kept, held) {
                             return Poll::Ready(Err(Broken::TooMuch));
