@@ -26,6 +26,7 @@ mod runtime;
 mod seen;
 mod socket;
 mod tickets;
+mod timer;
 mod unheard;
 mod watch;
 mod wire;

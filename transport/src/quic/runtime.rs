@@ -15,6 +15,8 @@ use quinn::{AsyncTimer, AsyncUdpSocket, TokioRuntime, UdpPoller};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
+use super::timer::Timer;
+
 /// Bytes that a system takes at once; what is more it refuses, which would look like loss.
 const AT_ONCE: usize = 65_507;
 
@@ -24,7 +26,7 @@ pub(super) struct Runtime;
 
 impl quinn::Runtime for Runtime {
     fn new_timer(&self, at: Instant) -> Pin<Box<dyn AsyncTimer>> {
-        TokioRuntime.new_timer(at)
+        Box::pin(Timer::new(at))
     }
 
     fn spawn(&self, future: Pin<Box<dyn Future<Output = ()> + Send>>) {
