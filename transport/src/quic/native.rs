@@ -10,6 +10,9 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use edge_proto::view::RequestView;
+use futures_util::StreamExt as _;
+use futures_util::future::BoxFuture;
+use futures_util::stream::FuturesUnordered;
 use quinn::{Connection, ReadError};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -72,7 +75,7 @@ enum End {
 /// handshake, and says whether it has succeeded.
 pub(super) async fn serve<S: LambdaService>(
     connection: &Connection,
-    established: impl Future<Output = bool>,
+    established: impl Future<Output = bool> + Send,
     peer: SocketAddr,
     shared: &Arc<Shared<S>>,
     core: &Core,
@@ -107,12 +110,21 @@ pub(super) async fn serve<S: LambdaService>(
             std::future::pending::<()>().await;
         }
     };
+    let leaving = async {
+        leave(connection, &place, &shared.drain).await;
+        connection.close(code::DONE, b"");
+    };
+    // What seldom happens is not looked at with every request.
+    let seldom: [BoxFuture<'_, ()>; 3] = [
+        Box::pin(leaving),
+        Box::pin(shaken),
+        Box::pin(place.deadlines.mind()),
+    ];
+    let mut seldom = FuturesUnordered::from_iter(seldom);
     tokio::select! {
         biased;
         () = requests(connection, &place, limits.max_concurrent_streams) => {}
-        () = leave(connection, &place, &shared.drain) => connection.close(code::DONE, b""),
-        () = shaken => {}
-        () = place.deadlines.mind() => {}
+        Some(()) = seldom.next() => {}
     }
 }
 

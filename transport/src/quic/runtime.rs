@@ -6,7 +6,7 @@ use std::io::{self, ErrorKind, IoSliceMut};
 use std::net::{SocketAddr, UdpSocket};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
@@ -19,6 +19,9 @@ use super::timer::Timer;
 
 /// Bytes that a system takes at once; what is more it refuses, which would look like loss.
 const AT_ONCE: usize = 65_507;
+/// Datagrams, or trains of them, that are asked for at the least, as long as no more arrive: room is
+/// described for each that is asked for.
+const FEW: usize = 4;
 
 /// Tokio.
 #[derive(Debug)]
@@ -38,6 +41,7 @@ impl quinn::Runtime for Runtime {
             state: UdpSocketState::new((&socket).into())?,
             io: watch(socket, Interest::READABLE)?,
             is_full: AtomicBool::new(false),
+            asked_for: AtomicUsize::new(FEW),
         }))
     }
 
@@ -67,6 +71,8 @@ struct Socket {
     state: UdpSocketState,
     /// It took nothing when it was asked last.
     is_full: AtomicBool,
+    /// How many datagrams it is asked for.
+    asked_for: AtomicUsize,
 }
 
 impl AsyncUdpSocket for Socket {
@@ -94,7 +100,9 @@ impl AsyncUdpSocket for Socket {
     ) -> Poll<io::Result<usize>> {
         loop {
             let mut readable = ready!(self.io.poll_read_ready(cx))?;
-            let most = buffers.len().min(BATCH_SIZE);
+            let asked_for = self.asked_for.load(Ordering::Relaxed);
+            let most = buffers.len().min(asked_for);
+            let buffers = &mut buffers[..most];
             let received = self.state.recv(self.io.get_ref().into(), buffers, metas);
             // It fails where nothing has arrived, or by what a peer's computer said of an earlier
             // datagram, which concerns nobody.
@@ -103,6 +111,9 @@ impl AsyncUdpSocket for Socket {
                     if count < most {
                         // What arrives from now on is told anew: tokio forgets only what it knew before.
                         readable.clear_ready();
+                    }
+                    if let Some(other) = asked_for_next(asked_for, count) {
+                        self.asked_for.store(other, Ordering::Relaxed);
                     }
                     return Poll::Ready(Ok(count));
                 }
@@ -158,6 +169,14 @@ impl Socket {
     }
 }
 
+/// How many datagrams to ask for after so many were, and came; none: as many.
+fn asked_for_next(asked_for: usize, came: usize) -> Option<usize> {
+    if came == asked_for && asked_for < BATCH_SIZE {
+        return Some((2 * asked_for).min(BATCH_SIZE));
+    }
+    (came < asked_for / 4 && asked_for > FEW).then(|| (asked_for / 2).max(FEW))
+}
+
 type Waiting = Pin<Box<dyn Future<Output = io::Result<()>> + Send + Sync>>;
 
 /// Tells one connection when the socket takes more.
@@ -203,7 +222,19 @@ mod tests {
             state: UdpSocketState::new((&socket).into()).unwrap(),
             io: watch(socket, Interest::READABLE).unwrap(),
             is_full: AtomicBool::new(false),
+            asked_for: AtomicUsize::new(FEW),
         })
+    }
+
+    #[test]
+    fn as_many_datagrams_are_asked_for_as_arrive() {
+        let mut asked_for = FEW;
+        let next = |came: usize| {
+            asked_for = asked_for_next(asked_for, came.min(asked_for)).unwrap_or(asked_for);
+            asked_for
+        };
+        let many = [1, 4, 8, 1000, 1000, 20, 8, 3, 3, 0, 0].map(next);
+        assert_eq!(many, [4, 8, 16, 32, 32, 32, 32, 16, 8, 4, 4]);
     }
 
     #[tokio::test]
