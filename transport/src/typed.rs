@@ -1,5 +1,7 @@
 //! A lambda service of decoded messages, for those who execute rather than forward.
 
+mod elements;
+
 use std::any::Any;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
@@ -55,6 +57,10 @@ pub struct Typed<H>(pub H);
 
 impl<H: LambdaHandler> LambdaService for Typed<H> {
     async fn run(&self, core: &Core, _: Peer, call: LambdaCall) -> Result<LambdaReply, Status> {
+        if elements::are_too_many(&call.message) {
+            let why = format!("more than {} names, numbers and states", elements::MOST);
+            return Ok(encoded(malformed(&why).into()));
+        }
         let request = match LambdaRequest::decode(call.message) {
             Ok(request) => request,
             Err(error) => return Ok(encoded(malformed(&error).into())),

@@ -327,6 +327,22 @@ async fn a_malformed_message_gets_a_retcode_that_says_so() {
 }
 
 #[tokio::test]
+async fn a_request_with_more_names_than_anybody_needs_is_not_decoded() {
+    let server = serve(|server| server);
+    let mut many = shout("");
+    many.chain = vec![String::new(); 100_001];
+    let client = client(ClientOptions::default());
+    let reply = client.call(&server.endpoint(), &call(&many)).await;
+    let reply = reply.expect("status OK").message;
+    let view = edge_proto::view::ResponseView::parse(&reply).expect("valid");
+    assert!(
+        view.retcode.contains("more than 100000"),
+        "{}",
+        view.retcode
+    );
+}
+
+#[tokio::test]
 async fn garbage_on_the_port_does_no_harm() {
     let server = serve(|server| server);
     let address = server.handle.local_addr();
