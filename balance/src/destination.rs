@@ -23,7 +23,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 #[derive(Debug)]
 pub struct Destination {
     name: Arc<str>,
-    id: u64,
     /// The hash of the lambda that it is known to serve, 0 before the first, [`SEVERAL`].
     lambda: AtomicU64,
     owing: Arc<Owing>,
@@ -62,7 +61,8 @@ impl Destination {
     /// Unique among all destinations that one [`Destinations`] ever knew, also after removal.
     #[must_use]
     pub fn id(&self) -> u64 {
-        self.id
+        // There, since every pick looks at the health of what it chose.
+        self.hot.health.id()
     }
 
     /// Requests under way from this broker, over all lambdas and tables.
@@ -244,7 +244,6 @@ impl Destinations {
         let name: Arc<str> = name.into();
         let destination = Arc::new(Destination {
             name: Arc::clone(&name),
-            id: registry.next_id,
             lambda: AtomicU64::new(0),
             owing: Arc::clone(&self.owing),
             hot: CachePadded::new(Hot {

@@ -164,6 +164,12 @@ impl Health {
         }
     }
 
+    /// The destination's.
+    #[inline]
+    pub(crate) fn id(&self) -> u64 {
+        self.id
+    }
+
     /// Whether the destination is chosen like any other: not set aside for whatever reason.
     #[inline]
     #[must_use]
