@@ -7,11 +7,12 @@ mod ring;
 use super::{Choice, Cost, Policy, Scene, costs_of};
 use crate::Nanos;
 use crate::route::{Route, SharedRoute};
-use crate::routes::{Change, Many, Routes};
+use crate::routes::{Change, FEW, Many, Routes};
 use arc_swap::ArcSwap;
 use rand::Rng;
 use rendezvous::{Lane, Rank};
 use ring::{Ring, Spot};
+use std::hint::select_unpredictable;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
@@ -210,24 +211,75 @@ impl ConsistentHash {
     ) -> Option<Choice> {
         let totals = Self::totals(ranked, scene);
         // A whole number is below a bound if it is below the bound rounded up.
-        let has_room =
-            |route: &Route| f64::from(route.destination().in_flight()) < self.bound(route, &totals);
+        let has_room = |route: &Route| {
+            f64::from(route.destination().in_flight()) < self.bound(capacity(route), &totals)
+        };
         // Bounds add up to more than there is, but other cores send meanwhile.
         let chosen = first(ranked, least, scene, has_room)
             .or_else(|| first(ranked, least, scene, |_| true))?;
         Some(Choice::from(SharedRoute::clone(chosen)))
     }
 
-    /// Requests in flight that the route may have, to be rounded up.
-    fn bound(&self, route: &Route, totals: &Totals) -> f64 {
-        self.load_factor * totals.requests * capacity(route) / totals.capacity
+    /// The first of a few candidates that has room. Nobody can foresee which have room, nor which of
+    /// them comes first so far: what has to be known of all is computed without a branch on it.
+    fn first_with_room<'a>(
+        &self,
+        routes: &'a [SharedRoute],
+        scene: &Scene<'_>,
+    ) -> Option<&'a SharedRoute> {
+        let rank = |route: &SharedRoute| Rank {
+            unit: Lane::of(route).unit(scene.request.affinity),
+            weight: f64::from(route.weight()),
+        };
+        let mut totals = Totals::default();
+        let mut known = [(0.0, 0.0); FEW];
+        for (route, known) in routes.iter().zip(&mut known) {
+            totals.add(route);
+            *known = (capacity(route), rank(route).at_least());
+        }
+        let mut least = f64::INFINITY;
+        let mut first = None;
+        for (route, (capacity, at_least)) in routes.iter().zip(&mut known) {
+            let in_flight = f64::from(route.destination().in_flight());
+            let has_room = in_flight < self.bound(*capacity, &totals);
+            *at_least = select_unpredictable(has_room, *at_least, f64::INFINITY);
+            let sooner = *at_least < least;
+            first = select_unpredictable(sooner, Some(route), first);
+            least = select_unpredictable(sooner, *at_least, least);
+        }
+        // Hardly any other may come before that one.
+        let at_most = rank(first?).value();
+        let mut smallest = f64::INFINITY;
+        for (route, (_, at_least)) in routes.iter().zip(&known) {
+            if *at_least <= at_most {
+                let rank = rank(route).value();
+                if rank < smallest {
+                    (first, smallest) = (Some(route), rank);
+                }
+            }
+        }
+        first
+    }
+
+    /// Requests in flight that one of that capacity may have, to be rounded up.
+    #[inline]
+    fn bound(&self, capacity: f64, totals: &Totals) -> f64 {
+        self.load_factor * totals.requests * capacity / totals.capacity
     }
 }
 
 impl Policy for ConsistentHash {
     fn choose(&self, scene: &Scene<'_>, _rng: &mut dyn Rng) -> Option<Choice> {
         let many = match scene.routes {
-            Routes::Few(routes) => return self.choose_of(routes, 0.0, scene),
+            Routes::Few(routes) => {
+                let chosen = scene
+                    .admits_all()
+                    .then(|| self.first_with_room(routes, scene));
+                return match chosen.flatten() {
+                    Some(chosen) => Some(Choice::from(SharedRoute::clone(chosen))),
+                    None => self.choose_of(routes, 0.0, scene),
+                };
+            }
             Routes::Many(many) => many,
         };
         let ring = self.ring.load();
@@ -264,7 +316,7 @@ impl Policy for ConsistentHash {
     fn costs(&self, scene: &Scene<'_>) -> Vec<Cost> {
         let totals = Self::totals(&scene.routes, scene);
         costs_of(scene, |route| {
-            let terms = vec![("bound", self.bound(route, &totals).ceil())];
+            let terms = vec![("bound", self.bound(capacity(route), &totals).ceil())];
             let rank = Rank {
                 unit: Lane::of(route).unit(scene.request.affinity),
                 weight: f64::from(route.weight()),
