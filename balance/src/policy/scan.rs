@@ -256,3 +256,49 @@ pub(super) fn least_or_neglected(
         ..Choice::from(SharedRoute::clone(chosen))
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Destinations, Nanos};
+
+    struct Weights;
+
+    impl Costs for Weights {
+        fn of(&self, route: &Route) -> f32 {
+            route.weight()
+        }
+
+        fn of_each(&self, routes: [&Route; LANES]) -> Lanes {
+            Lanes::new(routes.map(Route::weight))
+        }
+    }
+
+    #[test]
+    fn side_by_side_the_first_of_the_least_is_found_wherever_it_is() {
+        let destinations = Destinations::new();
+        let route = |at: usize, weight| {
+            let destination = destinations.intern(&format!("d{at}"));
+            SharedRoute::new(Route::new(destination, weight, true, Nanos::ZERO))
+        };
+        for length in 1..20 {
+            for place in 0..length {
+                let another = (7 * place + 3) % length;
+                let weight = |at| {
+                    if at == place || at == another {
+                        1.0
+                    } else {
+                        2.0
+                    }
+                };
+                let routes: Vec<_> = (0..length).map(|at| route(at, weight(at))).collect();
+                for split in 0..length {
+                    let mut best = Places::new();
+                    best.look_at(&routes[..split], 0, &Weights);
+                    best.look_at(&routes[split..], split, &Weights);
+                    assert_eq!(best.first(), place.min(another));
+                }
+            }
+        }
+    }
+}
