@@ -7,6 +7,7 @@
 
 mod goals;
 mod memory;
+mod policies;
 mod row;
 mod site;
 mod subject;
@@ -101,15 +102,14 @@ impl Flags {
     }
 
     fn sweeps(&self) -> Vec<Sweep> {
-        let wanted = |kind: &Kind| self.sweeps.is_empty() || self.sweeps.contains(kind);
         let mut sweeps = Vec::new();
-        for kind in Kind::ALL.into_iter().filter(wanted) {
+        for kind in Kind::ALL.into_iter().filter(|kind| self.wants(*kind)) {
             let values = match kind {
                 Kind::Lambdas => &self.lambdas,
                 Kind::Destinations => &self.destinations,
                 Kind::Connections => &self.connections,
                 Kind::Changes => &self.changes,
-                Kind::Memory => continue,
+                Kind::Memory | Kind::Policies => continue,
             };
             let policies = match kind {
                 Kind::Destinations => self.policies(),
@@ -122,6 +122,25 @@ impl Flags {
             }));
         }
         sweeps
+    }
+
+    /// All are, but for one that takes a minute.
+    fn wants(&self, kind: Kind) -> bool {
+        if self.sweeps.is_empty() {
+            return !(self.quick && kind == Kind::Policies);
+        }
+        self.sweeps.contains(&kind)
+    }
+
+    /// The fewest and the most destinations, and all policies that are named, else all.
+    fn under_policies(&self) -> (Vec<usize>, Vec<&'static str>) {
+        let least = self.destinations.iter().min();
+        let most = self.destinations.iter().max();
+        let policies = match self.policies.is_empty() {
+            true => PolicyConfig::NAMES.to_vec(),
+            false => self.policies(),
+        };
+        (least.into_iter().chain(most).copied().collect(), policies)
     }
 
     fn policies(&self) -> Vec<&'static str> {
@@ -171,8 +190,21 @@ async fn measure(flags: &Flags) -> anyhow::Result<()> {
         }
         rows.extend(found);
     }
+    if flags.wants(Kind::Policies) {
+        let (destinations, policies) = flags.under_policies();
+        eprintln!("{} ...", Kind::Policies.name());
+        let found = policies::measure(&policies, &destinations, &site, length, rounds).await?;
+        if flags.json {
+            for row in &found {
+                println!("{}", serde_json::to_string(row)?);
+            }
+        } else {
+            policies::print(&found);
+        }
+        rows.extend(found);
+    }
     let mut memory = Vec::new();
-    if flags.sweeps.is_empty() || flags.sweeps.contains(&Kind::Memory) {
+    if flags.wants(Kind::Memory) {
         eprintln!("{} ...", Kind::Memory.name());
         memory = memory::measure(&site).await?;
         if flags.json {

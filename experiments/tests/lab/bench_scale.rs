@@ -52,6 +52,30 @@ fn every_value_of_every_sweep_is_measured() {
 }
 
 #[test]
+fn a_request_is_measured_under_each_policy_with_few_and_many_destinations() {
+    let lines = lines(&[
+        "--sweeps=policies",
+        "--destinations=1,150",
+        "--policies=p2c,proportional-fairness",
+    ]);
+    let shown = lines
+        .iter()
+        .map(|line| (line["policy"].as_str(), line["value"].as_u64()));
+    let expected = [
+        (Some("p2c"), Some(1)),
+        (Some("p2c"), Some(150)),
+        (Some("proportional-fairness"), Some(1)),
+        (Some("proportional-fairness"), Some(150)),
+    ];
+    assert_eq!(shown.collect::<Vec<_>>(), expected);
+    assert!(
+        lines
+            .iter()
+            .all(|line| line["cpu_us"].as_f64().unwrap() > 0.0)
+    );
+}
+
+#[test]
 fn a_large_table_is_read_to_its_end() {
     let lines = lines(&["--sweeps=memory"]);
     let dumped: Vec<_> = lines

@@ -35,8 +35,10 @@ fn growth(row: &Row) -> Option<(&'static str, f64)> {
         ("lambdas", Load::Busy, 2..) => Some(("flat, busy", 1.10)),
         ("changes", Load::Alone, 1..) => Some(("next to nothing, alone", 1.05)),
         ("changes", Load::Busy, 1..) => Some(("next to nothing, busy", 1.05)),
-        ("destinations", Load::Alone, 2..=64) => Some(("flat, alone", 1.10)),
-        ("destinations", Load::Alone, 65..) if row.policy != "proportional-fairness" => {
+        ("destinations" | "policies", Load::Alone, 2..=64) => Some(("flat, alone", 1.10)),
+        ("destinations" | "policies", Load::Alone, 65..)
+            if row.policy != "proportional-fairness" =>
+        {
             Some(("half as much again, alone", 1.50))
         }
         _ => None,

@@ -2,6 +2,9 @@
 
 use serde::Serialize;
 
+use super::subject::Sample;
+use crate::bench::percentile::median;
+
 /// How requests come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -41,25 +44,26 @@ pub(super) struct Row {
 }
 
 impl Row {
-    /// One of `sweep`, from figures of the order of the fields.
-    pub(super) fn new(
+    /// One of `sweep`, from the samples of its rounds.
+    pub(super) fn of(
         (sweep, policy, value): (&'static str, &'static str, usize),
         load: Load,
-        [rps, p50_us, p99_us, cpu_us]: [f64; 4],
-        rss_kb: u64,
+        samples: &[Sample],
     ) -> Self {
+        let of = |value: fn(&Sample) -> f64| median(samples.iter().map(value));
+        let rss_kb = samples.iter().map(|sample| sample.rss_kb).max();
         Self {
             sweep,
             policy,
             value,
             load,
             in_flight: load.in_flight(),
-            rps,
-            p50_us,
-            p99_us,
-            cpu_us,
+            rps: of(|sample| sample.rps),
+            p50_us: of(|sample| sample.p50_us),
+            p99_us: of(|sample| sample.p99_us),
+            cpu_us: of(|sample| sample.cpu_us),
             ratio: 1.0,
-            rss_kb,
+            rss_kb: rss_kb.unwrap_or(0),
         }
     }
 }

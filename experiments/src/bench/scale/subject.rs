@@ -3,9 +3,11 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use anyhow::Context as _;
 use bytes::Bytes;
 use edge_client::pacer::Pacer;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use tempfile::TempDir;
 
 use super::site::Site;
 use super::sweep::Kind;
@@ -28,6 +30,8 @@ pub(super) struct Subject {
     changes_per_s: usize,
     /// What changes of the table are about.
     destination: String,
+    /// Kept as long as the router reads it.
+    _conf: Option<TempDir>,
 }
 
 /// One measurement.
@@ -62,7 +66,7 @@ impl Subject {
             Kind::Lambdas => (value, 1, 1),
             Kind::Destinations => (1, value, 1),
             Kind::Connections => (1, 1, value),
-            Kind::Changes | Kind::Memory => (1, 1, 1),
+            Kind::Changes | Kind::Memory | Kind::Policies => (1, 1, 1),
         };
         let names = (0..lambdas).map(|number| format!("lambda{number}"));
         let messages: Arc<[Bytes]> = names.map(|name| message(&name, BYTES)).collect();
@@ -79,11 +83,48 @@ impl Subject {
             messages,
             changes_per_s: if kind == Kind::Changes { value } else { 0 },
             destination: site.destination(0),
+            _conf: None,
         };
         if destinations > 1 && !made_up {
             subject.connect(site, destinations).await?;
         }
         subject.caller.open_all(&subject.messages[0]).await?;
+        Ok(subject)
+    }
+
+    /// Sets up a router with so many destinations, each of all lambdas, of which there is one for each of
+    /// these policies.
+    pub(super) async fn with_policies(
+        site: &Site,
+        policies: &[&str],
+        destinations: usize,
+    ) -> anyhow::Result<Self> {
+        let conf = tempfile::tempdir().context("cannot make a temporary folder")?;
+        let path = conf.path().join("policies.toml");
+        let section = |policy: &&str| {
+            let more = match *policy {
+                "proportional-fairness" => ", alpha = 1.0, beta = 1.0",
+                _ => "",
+            };
+            format!("[lambda.{policy}]\npolicy = {{ type = \"{policy}\"{more} }}\n")
+        };
+        let sections: Vec<_> = policies.iter().map(section).collect();
+        std::fs::write(&path, sections.concat())?;
+        let router = site.router(&[format!("--conf={}", path.display())])?;
+        let subject = Self {
+            value: destinations,
+            caller: Caller::new(router.lambda.clone(), 1, None),
+            router,
+            messages: policies.iter().map(|name| message(name, BYTES)).collect(),
+            changes_per_s: 0,
+            destination: site.destination(0),
+            _conf: Some(conf),
+        };
+        subject.connect(site, destinations).await?;
+        let routes = policies.iter().flat_map(|policy| {
+            (0..destinations).map(move |number| ((*policy).to_owned(), site.destination(number)))
+        });
+        fill(&subject.router.tables, routes).await?;
         Ok(subject)
     }
 
@@ -116,8 +157,29 @@ impl Subject {
         in_flight: usize,
         length: Duration,
     ) -> anyhow::Result<Sample> {
+        self.sample_with(&self.messages, in_flight, length).await
+    }
+
+    /// The same with requests for one of the lambdas.
+    pub(super) async fn sample_of(
+        &self,
+        lambda: usize,
+        in_flight: usize,
+        length: Duration,
+    ) -> anyhow::Result<Sample> {
+        let messages = Arc::new([self.messages[lambda].clone()]);
+        self.sample_with(&(messages as Arc<[Bytes]>), in_flight, length)
+            .await
+    }
+
+    async fn sample_with(
+        &self,
+        messages: &Arc<[Bytes]>,
+        in_flight: usize,
+        length: Duration,
+    ) -> anyhow::Result<Sample> {
         let before = self.router.process.cpu()?;
-        let load = self.caller.closed_loop(&self.messages, in_flight, length);
+        let load = self.caller.closed_loop(messages, in_flight, length);
         let measured = tokio::select! {
             measured = load => measured?,
             stopped = self.change() => return Err(stopped),

@@ -5,7 +5,6 @@ use std::time::Duration;
 use super::row::{Load, Row};
 use super::site::Site;
 use super::subject::{Sample, Subject};
-use crate::bench::percentile::median;
 
 /// What grows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -14,6 +13,8 @@ pub(crate) enum Kind {
     Lambdas,
     /// Destinations of one lambda
     Destinations,
+    /// The fewest and the most destinations, under each policy
+    Policies,
     /// Connections of clients
     Connections,
     /// Changes of the table per second
@@ -23,9 +24,10 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    pub(super) const ALL: [Self; 5] = [
+    pub(super) const ALL: [Self; 6] = [
         Self::Lambdas,
         Self::Destinations,
+        Self::Policies,
         Self::Connections,
         Self::Changes,
         Self::Memory,
@@ -36,6 +38,7 @@ impl Kind {
         match self {
             Self::Lambdas => "lambdas",
             Self::Destinations => "destinations",
+            Self::Policies => super::policies::NAME,
             Self::Connections => "connections",
             Self::Changes => "changes",
             Self::Memory => "memory",
@@ -98,16 +101,8 @@ async fn under(
     }
     let mut rows: Vec<Row> = Vec::new();
     for (subject, samples) in subjects.iter().zip(&samples) {
-        let of = |value: fn(&Sample) -> f64| median(samples.iter().map(value));
-        let figures = [
-            of(|sample| sample.rps),
-            of(|sample| sample.p50_us),
-            of(|sample| sample.p99_us),
-            of(|sample| sample.cpu_us),
-        ];
-        let rss_kb = samples.iter().map(|sample| sample.rss_kb).max();
         let place = (sweep.kind.name(), sweep.policy, subject.value);
-        let mut row = Row::new(place, load, figures, rss_kb.unwrap_or(0));
+        let mut row = Row::of(place, load, samples);
         if let Some(first) = rows.first() {
             row.ratio = row.cpu_us / first.cpu_us;
         }
