@@ -67,3 +67,33 @@ impl FoundLambda {
         self.lambda.probes(&request, now, rng)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::{Destinations, ForwardingTable, Nanos, NoDestination, Pick, PolicyConfig, Tried};
+    use rand_pcg::Pcg32;
+    use rand_pcg::rand_core::SeedableRng;
+    use std::sync::Arc;
+
+    const NOW: Nanos = Nanos::ZERO;
+
+    #[test]
+    fn what_was_found_once_follows_its_routes_to_their_end() {
+        let table = ForwardingTable::new(PolicyConfig::LeastCost, Arc::new(Destinations::new()));
+        assert!(table.find("lambda").is_none());
+        table.change("lambda", "a", 1.0, true, NOW).unwrap();
+        let mut found = table.find("lambda").unwrap();
+        let mut rng = Pcg32::seed_from_u64(1);
+        let mut picked = || {
+            let name = |pick: Pick| pick.destination().name().to_owned();
+            found.pick(&Tried::new(), NOW, &mut rng).map(name)
+        };
+        assert_eq!(picked().as_deref(), Ok("a"));
+        table.change("lambda", "b", 0.1, true, NOW).unwrap();
+        table.remove("lambda", "a", NOW);
+        assert_eq!(picked().as_deref(), Ok("b"));
+        table.remove("lambda", "b", NOW);
+        table.change("lambda", "c", 1.0, true, NOW).unwrap();
+        assert_eq!(picked(), Err(NoDestination::UnknownLambda));
+    }
+}
