@@ -131,12 +131,6 @@ impl Pair {
         f32::from_bits(unpack(self.service.load(Relaxed)).0)
     }
 
-    /// The average of latencies and the stamp of the last sample in one word.
-    #[inline]
-    pub(crate) fn latency_and_sampled(&self) -> u64 {
-        self.latency.load(Relaxed)
-    }
-
     /// [`Pair::service`] and one over how many requests of the broker were there on average when one was
     /// sent, that one included, 1 before the first sample; in one word.
     #[inline]

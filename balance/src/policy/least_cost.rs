@@ -50,7 +50,7 @@ pub(super) fn expected_latency(route: &Route, mean: f32, now: Stamp) -> f32 {
 /// The same of several.
 #[inline(always)]
 pub(super) fn expected_latencies(routes: [&Route; LANES], mean: f32, now: Stamp) -> Lanes {
-    let words = routes.map(|route| route.pair().latency_and_sampled());
+    let words = routes.map(|route| route.pair().latency_and_stamp());
     let [averages, sampled] = halves(words);
     let averages = numbers(averages);
     let known = each_reverted(averages, Stamp::ages(sampled, now), mean.into());
