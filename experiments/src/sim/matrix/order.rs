@@ -2,23 +2,26 @@
 
 use super::factor::{SCENARIOS, primary};
 
+/// Quick runs take every so-manieth scenario.
+pub(crate) const STEP: usize = 10;
+
+/// The last cell without antagonist of the [orthogonal fraction](orthogonal). There is no room for it among
+/// the tenths; those with antagonist, of which there is a figure of their own, are complete.
+const LEFT_OUT: usize = 76;
+
 /// The cell of the factorial design that the scenario of that index has, both below [`SCENARIOS`].
 ///
-/// Every tenth index has a cell of the [orthogonal fraction](orthogonal), but for its last cell, for
-/// which there is no room; the other cells have the indices between, in ascending order.
+/// Every tenth index has a cell of the orthogonal fraction; the other cells have the indices between, in
+/// ascending order.
 pub(crate) fn cell(index: usize) -> usize {
-    let tenths = SCENARIOS.div_ceil(STEP);
+    let of_tenths = || orthogonal().filter(|cell| *cell != LEFT_OUT);
     if index.is_multiple_of(STEP) {
-        return orthogonal().nth(index / STEP).unwrap_or(index);
+        return of_tenths().nth(index / STEP).unwrap_or(index);
     }
-    let mut others =
-        (0..SCENARIOS).filter(|cell| orthogonal().take(tenths).all(|tenth| tenth != *cell));
+    let mut others = (0..SCENARIOS).filter(|cell| of_tenths().all(|tenth| tenth != *cell));
     let before = index / STEP + 1;
     others.nth(index - before).unwrap_or(index)
 }
-
-/// Quick runs take every so-manieth scenario.
-pub(crate) const STEP: usize = 10;
 
 /// A ninth of the design, ascending: of the scenarios with antagonist as of those without, nine of 81.
 ///
@@ -68,7 +71,8 @@ mod tests {
         let tenths: Vec<_> = cells.iter().copied().step_by(STEP).collect();
         let fraction: Vec<_> = orthogonal().collect();
         assert_eq!((tenths.len(), fraction.len()), (17, 18));
-        assert_eq!(tenths, fraction[..17]);
+        assert_eq!([&tenths[..8], &[LEFT_OUT], &tenths[8..]].concat(), fraction);
+        assert!(!Levels::of_cell(LEFT_OUT).antagonist && Levels::of_cell(tenths[8]).antagonist);
     }
 
     #[test]

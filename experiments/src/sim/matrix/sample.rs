@@ -39,7 +39,7 @@ pub(crate) fn comparison(
 /// Really simulated: one small scenario with each level of the antagonist.
 pub(crate) fn simulated(jobs: usize) -> Runs {
     let plan = Plan {
-        scenarios: vec![2, 87],
+        scenarios: vec![2, 88],
         entries: lineup::chosen(&[lineup::PROPORTIONAL_WEIGHTING.to_owned()]).unwrap(),
         seeds: 5..=6,
     };

@@ -128,7 +128,7 @@ mod tests {
 
     #[test]
     fn the_line_is_one_json_object_with_the_figures_of_the_default_policy() {
-        let line = serde_json::to_string(&verdict(&[0, 81])).unwrap();
+        let line = serde_json::to_string(&verdict(&[0, 82])).unwrap();
         assert!(!line.contains('\n'));
         let read: serde_json::Value = serde_json::from_str(&line).unwrap();
         let number = |key: &str| read[key].as_f64().unwrap();
@@ -150,7 +150,7 @@ mod tests {
             read["worst_scenario"]
                 .as_str()
                 .unwrap()
-                .starts_with("81 load0.3 E2 ")
+                .starts_with("82 load0.3 E2 ")
         );
     }
 
