@@ -63,6 +63,13 @@ struct Due {
 }
 
 impl Due {
+    fn new(per_request: f64) -> Self {
+        Due {
+            per_request,
+            owed: AtomicU64::new(0.0_f64.to_bits()),
+        }
+    }
+
     fn next(&self) -> usize {
         let mut due = 0;
         replace(&self.owed, |owed| {
@@ -77,10 +84,7 @@ impl Due {
 impl Prequal {
     pub(super) fn new(probes: f64) -> Self {
         Prequal {
-            probes: Due {
-                per_request: probes,
-                owed: AtomicU64::new(0.0_f64.to_bits()),
-            },
+            probes: Due::new(probes),
             pool: Mutex::new(Pool::new(probes)),
         }
     }
@@ -177,5 +181,19 @@ impl Policy for Prequal {
             .in_flight
             .unwrap_or_else(|| route.destination().in_flight());
         self.pool().add(route, in_flight, expected, now);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fractions_of_probes_are_made_up_for() {
+        for (per_request, expected) in [(0.4, 399..=400), (2.5, 2500..=2500), (0.0, 0..=0)] {
+            let due = Due::new(per_request);
+            let sent: usize = (0..1000).map(|_| due.next()).sum();
+            assert!(expected.contains(&sent), "{per_request}: {sent}");
+        }
     }
 }

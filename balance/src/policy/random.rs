@@ -80,13 +80,13 @@ impl Sums {
     fn draw(&mut self, scene: &Scene<'_>, many: &Many, rng: &mut dyn Rng) -> Option<usize> {
         self.good_for = self.good_for.checked_sub(1)?;
         let total = self.total();
-        let draws = (0..DRAWS_BY_SUMS).filter_map(|_| {
+        let mut draws = (0..DRAWS_BY_SUMS).filter_map(|_| {
             let place = rng.random::<f64>() * total;
             let nth = self.sums.partition_point(|sum| *sum <= place);
             Some(*self.positions.get(nth)? as usize)
         });
         let is_candidate = |at: &usize| *at < many.len() && scene.admits(many.at(*at));
-        { draws }.find(is_candidate)
+        draws.find(is_candidate)
     }
 }
 

@@ -406,7 +406,7 @@ mod tests {
     }
 
     #[test]
-    fn fractions_of_probes_are_made_up_for() {
+    fn fractions_are_made_up_for() {
         let mut shares = Whole::default();
         let due: u32 = (0..1000).map(|_| shares.next(0.4)).sum();
         assert!((399..=400).contains(&due), "{due}");
