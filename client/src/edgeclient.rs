@@ -11,14 +11,13 @@ use anyhow::{Context as _, anyhow};
 use edge_daemon::cli;
 use edge_daemon::layers::{Layers, Loaded};
 use edge_daemon::lifecycle::Shutdown;
-use edge_daemon::{UsageError, log, signals};
+use edge_daemon::{UsageError, log, shown, signals};
 
 use self::flags::{Flags, REFERENCE_OPTIONS};
 use crate::ErrorKind;
 use crate::config::{CHAIN_CONF, CLIENT_CONF, Config, DAG_CONF, Output, STDOUT, is_stdout};
 use crate::load::{self, Progress, RunError};
 use crate::report::{Mode, Report};
-use crate::shown::shown;
 
 /// Runs the program with its `arguments`, its own name first.
 ///

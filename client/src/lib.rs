@@ -28,7 +28,6 @@ mod multi;
 mod number;
 mod random;
 mod recorder;
-mod shown;
 mod tally;
 
 pub use caller::Caller;

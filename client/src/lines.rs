@@ -7,13 +7,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use edge_daemon::lifecycle::Shutdown;
+use edge_daemon::shown;
 use edge_proto::rpc::LambdaResponse;
 use tokio::sync::mpsc::{Receiver, Sender, channel, error::TryRecvError};
 use tokio::sync::oneshot;
 
 use crate::config::{Config, is_stdout};
 use crate::number::general;
-use crate::shown::shown;
 
 /// A file that lines cannot be written to.
 #[derive(Debug, thiserror::Error)]

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use edge_daemon::shown;
 use hdrhistogram::Histogram;
 
 use crate::ErrorKind;
-use crate::shown::shown;
 
 /// Responders that are counted each by itself; peers can make up as many as they like.
 pub const MOST_DESTINATIONS: usize = 10_000;

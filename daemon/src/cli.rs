@@ -110,7 +110,10 @@ impl CommonFlags {
 /// Standard output cannot be written; a reader that went away is not an error.
 pub fn print(answer: &str) -> io::Result<()> {
     match io::Write::write_all(&mut io::stdout(), answer.as_bytes()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error),
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            let text = format!("cannot write to standard output: {error}");
+            Err(io::Error::new(error.kind(), text))
+        }
         _ => Ok(()),
     }
 }

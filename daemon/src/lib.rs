@@ -17,11 +17,14 @@ pub mod layers;
 pub mod lifecycle;
 pub mod log;
 mod nearest;
+mod open_files;
 mod run;
 mod secret;
 mod serve;
+mod shown;
 pub mod signals;
 
 pub use run::{UsageError, run};
 pub use secret::Secret;
 pub use serve::serve;
+pub use shown::{escaped, shown};

@@ -1,5 +1,6 @@
 //! Logs: what is written, how, and where to (standard error).
 
+mod line;
 mod queue;
 
 use std::{fmt, str::FromStr};
@@ -9,8 +10,8 @@ use serde::{Deserialize, Serialize};
 use tracing::{Subscriber, subscriber::set_global_default};
 use tracing_subscriber::{EnvFilter, fmt::MakeWriter};
 
-use self::queue::Line;
 pub(crate) use self::queue::{flush, last_words};
+use self::{line::OneLine, queue::Line};
 use crate::{nearest::advice, run::coloured};
 
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
@@ -107,6 +108,7 @@ impl fmt::Display for LogFilter {
 /// Lines are written by a thread of its own: whoever logs never waits for the reader. Lines
 /// that cannot be written are lost, and nothing else: a complaint about them would go to
 /// standard error, too, and panic in whatever thread had something to say.
+/// Each event is one line: what others have sent and gets into it cannot pass for a line.
 /// [`run`](crate::run) waits for the last ones.
 pub fn init(config: &LogConfig) {
     queue::start();
@@ -123,7 +125,7 @@ where
 {
     tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::new(&config.filter.0))
-        .with_writer(writer)
+        .with_writer(OneLine { writer, colours })
         .log_internal_errors(false)
         .with_ansi(colours)
         .finish()
@@ -208,6 +210,35 @@ mod tests {
         assert_eq!(line["level"], "INFO");
         assert_eq!(line["fields"]["message"], "table changed");
         assert_eq!(line["fields"]["destinations"], 3);
+    }
+
+    #[test]
+    fn an_event_is_one_line_whatever_others_have_put_into_it() {
+        let forged = "no\r\n2026-01-01T00:00:00Z  INFO forged: all is well\u{1b}[2K";
+        for format in [LogFormat::Text, LogFormat::Json] {
+            let buffer = Buffer::default();
+            let say = || {
+                tracing::warn!(error = %forged, "it failed");
+                tracing::warn!("it failed: {forged}");
+            };
+            match format {
+                LogFormat::Text => with_default(text(&config("info"), buffer.writer(), false), say),
+                LogFormat::Json => with_default(json(&config("info"), buffer.writer()), say),
+            }
+            let written = buffer.text();
+            let lines: Vec<_> = written.split_inclusive('\n').collect();
+            assert_eq!(lines.len(), 2, "{written}");
+            for line in lines {
+                assert!(
+                    line.contains("WARN") && line.contains(r"no\r\n2026"),
+                    "{line}"
+                );
+                assert!(
+                    line.ends_with('\n') && !line.contains(['\r', '\u{1b}']),
+                    "{line}"
+                );
+            }
+        }
     }
 
     #[test]

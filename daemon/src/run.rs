@@ -2,12 +2,12 @@
 
 use std::{
     error::Error,
-    io::{IsTerminal, stderr},
+    io::{ErrorKind, IsTerminal, stderr},
     process::ExitCode,
     time::Duration,
 };
 
-use crate::{conf_string::ConfStringError, layers::ConfigError, log};
+use crate::{conf_string::ConfStringError, layers::ConfigError, log, open_files, shown::escaped};
 
 /// The exit code for wrong usage and unusable configuration.
 const USAGE: u8 = 2;
@@ -25,22 +25,37 @@ pub struct UsageError(pub String);
 /// for errors of usage and configuration, 1 for any other failure.
 ///
 /// An error is printed to standard error as `error: ` and the whole chain of its causes.
+///
+/// The process may have as many files and connections open as its hard limit says (`ulimit -Hn`,
+/// `LimitNOFILE` of systemd), whatever its soft limit was.
 pub fn run(program: impl FnOnce() -> anyhow::Result<()>) -> ExitCode {
+    open_files::raise();
     let Err(error) = program() else {
         log::flush(LAST_WORDS);
         return ExitCode::SUCCESS;
     };
-    // Nothing is left to do when printing fails.
     if let Some(error) = error.chain().find_map(|e| e.downcast_ref::<clap::Error>()) {
-        let _ = error.print();
-        return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(USAGE));
+        let code = u8::try_from(error.exit_code()).unwrap_or(USAGE);
+        return match error.print() {
+            // A reader that went away has read what it wanted.
+            Err(unwritten) if code == 0 && unwritten.kind() != ErrorKind::BrokenPipe => {
+                let line = format!("error: cannot write to standard output: {unwritten}\n");
+                log::last_words(&line, LAST_WORDS);
+                ExitCode::FAILURE
+            }
+            // Where an error cannot be told, its code says the same.
+            _ => ExitCode::from(code),
+        };
     }
     let (on, off) = if coloured() {
         ("\x1b[1;31m", "\x1b[0m")
     } else {
         ("", "")
     };
-    let line = format!("{on}error:{off} {}\n", chain(error.as_ref()));
+    // Of its text others may have chosen a part: it must not give orders to a terminal.
+    let text = chain(error.as_ref());
+    let lines: Vec<_> = text.split('\n').map(escaped).collect();
+    let line = format!("{on}error:{off} {}\n", lines.join("\n"));
     log::last_words(&line, LAST_WORDS);
     ExitCode::from(exit_code(&error))
 }

@@ -1,5 +1,6 @@
 //! The line commands of the management: what `ueapplcmproxyclient` understands.
 
+use edge_daemon::escaped;
 use edge_proto::etsimec::ue_app_lcm_proxy_client::UeAppLcmProxyClient;
 use edge_proto::etsimec::{AddressTuple, Lambda, Void};
 use edge_proto::mx2::context_event::Kind;
@@ -60,7 +61,10 @@ impl Commands {
     pub async fn run(&mut self, line: &str) -> Answer {
         match self.carry_out(line).await {
             Ok(answer) => answer,
-            Err(status) => Answer::Failure(format!("error: {}", control::explain(&status))),
+            Err(status) => {
+                let reason = control::explain(&status);
+                Answer::Failure(format!("error: {}", escaped(&reason)))
+            }
         }
     }
 
@@ -214,8 +218,9 @@ fn any_out(client: &str) -> &str {
     if client.is_empty() { "*" } else { client }
 }
 
+/// Rows are made of what device applications and others have sent: each stays one line.
 fn lines(rows: impl Iterator<Item = String>) -> Answer {
-    let rows: Vec<_> = rows.collect();
+    let rows: Vec<_> = rows.map(|row| escaped(&row).into_owned()).collect();
     if rows.is_empty() {
         Answer::Silence
     } else {

@@ -11,9 +11,9 @@ mod post;
 mod targets;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use edge_transport::Cores;
+use edge_transport::{Cores, Seldom};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -48,6 +48,8 @@ pub(crate) struct Notifier {
     cores: Arc<Cores>,
     tasks: TaskTracker,
     stop: CancellationToken,
+    /// When it was logged that somebody cannot be notified, which anybody can cause.
+    unheard: Seldom,
 }
 
 impl Notifier {
@@ -58,6 +60,7 @@ impl Notifier {
             cores,
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
+            unheard: Seldom::default(),
         }
     }
 
@@ -133,7 +136,15 @@ async fn deliver(state: &Mx2, id: ContextId) {
         match &outcome {
             Outcome::Delivered => metrics.notified(kind, "delivered"),
             Outcome::Gone => metrics.notified(kind, "gone"),
-            Outcome::GivenUp(_) => metrics.notified(kind, "given up"),
+            Outcome::GivenUp(error) => {
+                metrics.notified(kind, "given up");
+                if let Some(others) = notifier.unheard.due(Instant::now()) {
+                    tracing::warn!(
+                        context = %id, %error, others,
+                        "a device application cannot be notified"
+                    );
+                }
+            }
             Outcome::Failed(_) => {}
         }
         match state.settle(id, outcome) {

@@ -5,6 +5,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use edge_transport::Seldom;
 use edge_transport::turn::{Turn, Watched, attend};
 use http::Request;
 use hyper::body::Incoming;
@@ -58,6 +59,7 @@ impl Door {
             }
         };
         let mut lanes = self.lanes.iter().cycle();
+        let failing = Seldom::default();
         loop {
             let accepted = tokio::select! {
                 accepted = listener.accept() => accepted,
@@ -70,7 +72,9 @@ impl Door {
                     lane.core.spawn(self.tasks.track_future(serving));
                 }
                 Err(error) => {
-                    tracing::warn!(%error, "cannot accept a connection");
+                    if let Some(others) = failing.due(Instant::now()) {
+                        tracing::warn!(%error, others, "cannot accept a connection");
+                    }
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                 }
             }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use edge_balance::{Owner, Rows, TableEntry};
-use edge_daemon::{UsageError, cli, run};
+use edge_daemon::{UsageError, cli, escaped, run};
 use edge_proto::rpc::edge_router_client::EdgeRouterClient;
 use edge_proto::rpc::edge_router_conf::Action as Operation;
 use edge_proto::rpc::{EdgeRouterConf, TableId, Void};
@@ -203,7 +203,16 @@ async fn one(
 async fn dump(router: &mut EdgeRouterClient<Channel>, show_owners: bool) -> anyhow::Result<String> {
     let mut text = String::new();
     for (id, entries) in tables(router).await?.into_iter().enumerate() {
-        let (entries, owners): (Vec<_>, Vec<_>) = entries.into_iter().unzip();
+        // Names are anybody's, and a line feed in one would make two rows of one.
+        let entries = entries.into_iter().map(|(entry, owner)| {
+            let shown = TableEntry {
+                lambda: escaped(&entry.lambda).into_owned(),
+                destination: escaped(&entry.destination).into_owned(),
+                ..entry
+            };
+            (shown, escaped(&owner).into_owned())
+        });
+        let (entries, owners): (Vec<_>, Vec<_>) = entries.unzip();
         let rows = Rows(&entries).to_string();
         text += &format!("Table#{id}\n");
         if !show_owners {

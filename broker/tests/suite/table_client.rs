@@ -58,9 +58,19 @@ fn client(arguments: &[&str]) -> Output {
 }
 
 async fn dumped(lambdas: &[&str], total: u64) -> (Option<i32>, String, String) {
+    dumped_with(&[], lambdas, total).await
+}
+
+async fn dumped_with(
+    options: &'static [&str],
+    lambdas: &[&str],
+    total: u64,
+) -> (Option<i32>, String, String) {
     let (server, _cores) = liar(lambdas, total);
     let address = server.local_addr().to_string();
-    let output = tokio::task::spawn_blocking(move || client(&["--server-endpoint", &address]));
+    let output = tokio::task::spawn_blocking(move || {
+        client(&[&["--server-endpoint", &address], options].concat())
+    });
     let output = output.await.unwrap();
     server.kill().await;
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
@@ -84,6 +94,21 @@ async fn a_name_of_any_length_is_shown() {
     let (code, stdout, stderr) = dumped(&["f", &long], 2).await;
     assert_eq!(code, Some(0), "{stderr}");
     assert!(stdout.contains(&long));
+}
+
+#[tokio::test]
+async fn an_entry_is_one_line_whatever_its_name_and_gives_no_orders_to_a_terminal() {
+    let names = ["f\nforged [1] 10.0.0.9:1 (F)", "g\x1b[2J"];
+    let (code, stdout, _) = dumped_with(&["--show-owners"], &names, 2).await;
+    assert_eq!(code, Some(0));
+    let lines: Vec<_> = stdout.lines().collect();
+    assert_eq!(lines.len(), 3, "{stdout}");
+    assert!(lines[1].starts_with(r"f\nforged"), "{stdout}");
+    assert!(lines[2].starts_with(r"g\u{1b}[2J"), "{stdout}");
+    assert!(
+        lines[1..].iter().all(|line| line.ends_with("10.0.0.1:1 -")),
+        "{stdout}"
+    );
 }
 
 #[test]

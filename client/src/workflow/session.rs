@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use edge_daemon::shown;
 use edge_proto::rpc::{LambdaRequest, LambdaResponse, State};
 
 use super::walk::Walk;
 use super::{Plan, RemoteStates, StatesError};
-use crate::shown::shown;
 use crate::{Answer, Caller, RequestError};
 
 /// A plan and its states, wherever they are by now.

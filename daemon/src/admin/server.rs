@@ -1,6 +1,10 @@
 //! Connections to the admin endpoint: few, short, one request each.
 
-use std::{pin::pin, sync::Arc, time::Duration};
+use std::{
+    pin::pin,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use axum::Router;
 use hyper_util::{
@@ -27,6 +31,8 @@ const CONNECTION_LIMIT: Duration = Duration::from_secs(15);
 const STOP_LIMIT: Duration = Duration::from_secs(1);
 /// The pause after a failure to accept, mostly for want of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// How often such failures are logged, which anybody can cause who opens enough connections.
+const TELL_EVERY: Duration = Duration::from_secs(10);
 
 /// Accepts connections until `stop`; each is a task of `tasks`.
 pub(super) async fn serve(
@@ -40,6 +46,7 @@ pub(super) async fn serve(
         let slot = Arc::clone(&slots).acquire_owned().await;
         (slot, listener.accept().await)
     };
+    let mut told: Option<Instant> = None;
     while let Some((slot, accepted)) = stop.run_until_cancelled(next()).await {
         match accepted {
             Ok((stream, _)) => {
@@ -50,7 +57,10 @@ pub(super) async fn serve(
                 });
             }
             Err(error) => {
-                tracing::warn!(%error, "admin endpoint cannot accept a connection");
+                if told.is_none_or(|told| told.elapsed() >= TELL_EVERY) {
+                    tracing::warn!(%error, "admin endpoint cannot accept a connection");
+                    told = Some(Instant::now());
+                }
                 sleep(ACCEPT_PAUSE).await;
             }
         }

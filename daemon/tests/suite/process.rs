@@ -384,6 +384,67 @@ fn errors_of_usage_and_configuration_exit_with_2() {
 }
 
 #[test]
+fn what_an_error_quotes_gives_no_orders_to_a_terminal() {
+    let output = output(["--conf", "/nonexistent\x1b[2J.toml"]);
+    assert_eq!(output.status.code(), Some(2));
+    let stderr = text(&output.stderr);
+    assert!(stderr.contains(r"/nonexistent\u{1b}[2J.toml"), "{stderr:?}");
+    assert!(!stderr.contains('\x1b'), "{stderr:?}");
+}
+
+#[test]
+fn an_answer_that_cannot_be_written_is_a_failure() {
+    for option in ["--help", "--version", "--print-config", "--check-config"] {
+        let full = std::fs::File::options().write(true).open("/dev/full");
+        let output = command([option]).stdout(full.unwrap()).output().unwrap();
+        assert_eq!(output.status.code(), Some(1), "{option}");
+        let stderr = text(&output.stderr);
+        assert!(
+            stderr.contains("cannot write to standard output: No space"),
+            "{stderr}"
+        );
+    }
+}
+
+#[test]
+fn a_process_may_have_as_many_files_open_as_its_hard_limit_says() {
+    let limits = |pid: u32| {
+        let limits = std::fs::read_to_string(format!("/proc/{pid}/limits")).unwrap();
+        let line = limits
+            .lines()
+            .find(|line| line.starts_with("Max open files"));
+        let words = line.unwrap().split_whitespace().skip(3).take(2);
+        words.map(str::to_owned).collect::<Vec<_>>()
+    };
+    let low = format!("ulimit -Sn 64 && exec {} \"$@\"", program().display());
+    let mut child = Command::new("sh")
+        .args([
+            "-c",
+            &low,
+            "sh",
+            "--server-endpoint=127.0.0.1:0",
+            "--admin-endpoint=",
+        ])
+        .stdin(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut log = BufReader::new(child.stderr.take().unwrap());
+    let mut line = String::new();
+    while !line.contains("greeter listens") {
+        line.clear();
+        assert_ne!(log.read_line(&mut line).unwrap(), 0, "the process ended");
+    }
+    let [soft, hard] = &limits(child.id())[..] else {
+        panic!("there are two limits");
+    };
+    assert_eq!(soft, hard);
+    assert_ne!(soft, "64");
+    terminate(&child);
+    assert_eq!(ended(&mut child).code(), Some(0));
+}
+
+#[test]
 fn a_failure_exits_with_1() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port().to_string();

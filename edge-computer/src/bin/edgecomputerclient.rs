@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use anyhow::{Context as _, anyhow};
-use edge_daemon::cli;
+use edge_daemon::{cli, escaped};
 use edge_proto::rpc::edge_computer_client::EdgeComputerClient;
 use edge_proto::rpc::{Utilization, Void};
 use edge_transport::tls::TlsFiles;
@@ -78,6 +78,7 @@ async fn print(flags: &Flags, output: &mut dyn Write) -> anyhow::Result<()> {
 
 fn write(output: &mut dyn Write, seconds: f64, sample: &Utilization) -> io::Result<()> {
     for (processor, utilization) in &sample.values {
+        let processor = escaped(processor);
         writeln!(output, "{seconds:.6} {processor} {utilization:.6}")?;
     }
     output.flush()

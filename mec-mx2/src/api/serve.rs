@@ -4,12 +4,12 @@ use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::Body;
-use edge_transport::Cores;
 use edge_transport::turn::{self, Turn, Watched, attend};
+use edge_transport::{Cores, Seldom};
 use http::Request;
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -130,6 +130,7 @@ async fn accept(socket: std::net::TcpListener, shared: Shared) {
         (slot, listener.accept().await)
     };
     let mut turn = 0_usize;
+    let failing = Seldom::default();
     while let Some((slot, accepted)) = shared.drain.run_until_cancelled(next()).await {
         match accepted {
             Ok((stream, peer)) => match stream.into_std() {
@@ -148,7 +149,9 @@ async fn accept(socket: std::net::TcpListener, shared: Shared) {
                 Err(error) => tracing::debug!(%peer, %error, "connection lost"),
             },
             Err(error) => {
-                tracing::warn!(%error, "the interface cannot accept a connection");
+                if let Some(others) = failing.due(Instant::now()) {
+                    tracing::warn!(%error, others, "the interface cannot accept a connection");
+                }
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }

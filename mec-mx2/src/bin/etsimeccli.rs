@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::ValueEnum;
-use edge_daemon::{cli, run};
+use edge_daemon::{cli, escaped, run};
 use mec_mx2::ApiRoot;
 use mec_mx2::client::{Options, app_list};
 use mec_mx2::model::AppInfo;
@@ -81,22 +81,31 @@ fn shown(apps: &[AppInfo], flags: &Flags) -> String {
             soft_version,
             ..
         } = app;
-        text.push_str(&if flags.mattermost_output {
-            format!("| {name} | {provider} | {soft_version} |\n")
+        let row = if flags.mattermost_output {
+            let cell = |text: &str| text.replace('|', "\\|");
+            let (name, provider) = (cell(name), cell(provider));
+            format!("| {name} | {provider} | {} |", cell(soft_version))
         } else if flags.verbose {
             let charcs = app.characteristics;
             format!(
-                "{name}, {provider}, {soft_version}: {} (memory {} MB, storage {} MB, latency {} ms, bandwidth {} kbit/s, service continuity {})\n",
+                "{name}, {provider}, {soft_version}: {} (memory {} MB, storage {} MB, latency {} ms, bandwidth {} kbit/s, service continuity {})",
                 app.description,
                 charcs.memory,
                 charcs.storage,
                 charcs.latency,
                 charcs.bandwidth,
-                if charcs.service_continuity { "required" } else { "not required" },
+                if charcs.service_continuity {
+                    "required"
+                } else {
+                    "not required"
+                },
             )
         } else {
-            format!("{name}, {provider}, {soft_version}\n")
-        });
+            format!("{name}, {provider}, {soft_version}")
+        };
+        // The server chose the texts, which stay one line each.
+        text.push_str(&escaped(&row));
+        text.push('\n');
     }
     text
 }

@@ -1,6 +1,6 @@
 //! `ueapplcmproxyclient`: manages an Mx2 server by commands, one a line.
 
-use std::io::{BufRead as _, Write as _};
+use std::io::{BufRead as _, ErrorKind, Write as _};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -56,8 +56,11 @@ async fn serve(server: &Endpoint, tls: Option<Arc<ClientConfig>>) -> anyhow::Res
             Answer::Quit => break,
             Answer::Text(text) => {
                 let mut out = std::io::stdout().lock();
-                writeln!(out, "{text}")?;
-                out.flush()?;
+                match writeln!(out, "{text}").and_then(|()| out.flush()) {
+                    // Nobody reads any more what is asked for.
+                    Err(error) if error.kind() == ErrorKind::BrokenPipe => break,
+                    written => written?,
+                }
             }
             Answer::Failure(text) => {
                 failures += 1;

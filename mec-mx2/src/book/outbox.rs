@@ -240,7 +240,6 @@ impl Book {
     }
 
     fn given_up(&mut self, id: ContextId, error: Arc<str>, now_ms: u64) {
-        tracing::warn!(context = %id, %error, "a device application cannot be notified");
         let Some(context) = self.contexts.get_mut(&id) else {
             return;
         };

@@ -1,6 +1,7 @@
 //! One attempt: a POST, and what its answer means.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, StatusCode, Uri, header};
@@ -11,8 +12,10 @@ use super::connect::connect;
 use super::host::{Connection, Host};
 use crate::model::CallbackUri;
 
-/// What of the body of an answer is read, so that the connection can be used again.
+/// What of the body of an answer is read, so that the connection can be used again, and how long
+/// that may take: mostly it has come with the head, and nothing depends on it.
 const MAX_BODY: usize = 16 << 10;
+const BODY_WITHIN: Duration = Duration::from_millis(100);
 
 /// What is to be sent, and on whose behalf.
 #[derive(Debug)]
@@ -80,9 +83,12 @@ impl Post<'_> {
             Err(error) => return Answer::Failed(error.to_string()),
         };
         let status = response.status();
-        let rest = Limited::new(response.into_body(), MAX_BODY).collect().await;
-        if keep && rest.is_ok() && connection.ready().await.is_ok() {
-            host.keep(connection);
+        if keep {
+            let body = Limited::new(response.into_body(), MAX_BODY);
+            let rest = async { body.collect().await.is_ok() && connection.ready().await.is_ok() };
+            if tokio::time::timeout(BODY_WITHIN, rest).await == Ok(true) {
+                host.keep(connection);
+            }
         }
         match status {
             status if status.is_success() => Answer::Taken,

@@ -62,6 +62,29 @@ async fn what_fails_is_sent_again_and_nothing_overtakes_it() {
 }
 
 #[tokio::test]
+async fn an_answer_counts_though_its_body_never_comes() {
+    // Nobody waits for the body as long as for the head.
+    let server =
+        server(|config| config.notifications.timeout = std::time::Duration::from_secs(60)).await;
+    serve(&server);
+    let device = Receiver::endless(Always(200));
+    // Of several at one receiver, connections are kept.
+    for path in ["one", "two", "three"] {
+        create(&server, &device.uri(path)).await;
+    }
+    for port in 1..=2 {
+        let address = format!("h:{port}");
+        server.state().associate("", "clambda0", &address).unwrap();
+        for path in ["one", "two", "three"] {
+            let told = device.wait(path, port).await;
+            assert_eq!(told.len(), port, "{told:?}");
+            assert_eq!(told[port - 1]["referenceURI"], format!("grpc://h:{port}"));
+        }
+    }
+    server.kill().await;
+}
+
+#[tokio::test]
 async fn receivers_that_never_answer_delay_nobody() {
     let server =
         server(|config| config.notifications.timeout = std::time::Duration::from_secs(60)).await;

@@ -190,6 +190,8 @@ pub(crate) struct Receiver {
     /// Speaks it, if at all, with this.
     tls: Option<Arc<rustls::ServerConfig>>,
     heard: Arc<Mutex<Vec<(String, Value)>>>,
+    /// Bytes of a body that answers announce, and never have.
+    owed: usize,
     status: Arc<Mutex<Box<dyn StatusOf>>>,
 }
 
@@ -219,20 +221,30 @@ impl StatusOf for After {
 
 impl Receiver {
     pub(crate) fn start(status: impl StatusOf + 'static) -> Self {
-        Self::with(status, None)
+        Self::with(status, None, 0)
+    }
+
+    /// One whose answers never end.
+    pub(crate) fn endless(status: impl StatusOf + 'static) -> Self {
+        Self::with(status, None, 10)
     }
 
     /// One that speaks `https`.
     pub(crate) fn encrypted(tls: Arc<rustls::ServerConfig>) -> Self {
-        Self::with(Always(204), Some(tls))
+        Self::with(Always(204), Some(tls), 0)
     }
 
-    fn with(status: impl StatusOf + 'static, tls: Option<Arc<rustls::ServerConfig>>) -> Self {
+    fn with(
+        status: impl StatusOf + 'static,
+        tls: Option<Arc<rustls::ServerConfig>>,
+        owed: usize,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let receiver = Self {
             address: listener.local_addr().unwrap(),
             tls,
             heard: Arc::default(),
+            owed,
             status: Arc::new(Mutex::new(Box::new(status))),
         };
         let own = receiver.clone();
@@ -273,7 +285,8 @@ impl Receiver {
                         heard.len() - 1
                     };
                     let status = self.status.lock().unwrap().status(number);
-                    let answer = format!("HTTP/1.1 {status} x\r\nContent-Length: 0\r\n\r\n");
+                    let owed = self.owed;
+                    let answer = format!("HTTP/1.1 {status} x\r\nContent-Length: {owed}\r\n\r\n");
                     if stream.write_all(answer.as_bytes()).is_err() {
                         return;
                     }

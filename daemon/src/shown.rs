@@ -7,21 +7,28 @@ const LONGEST: usize = 300;
 /// Stands for what is left out.
 const ELLIPSIS: char = '…';
 
-/// `text` for a terminal, a line or a summary. What a terminal would obey or not show is
-/// escaped, and a text that is too long is cut. What is shown can be shown again as it is.
-pub(crate) fn shown(text: &str) -> Cow<'_, str> {
-    let is_plain = |byte: u8| matches!(byte, b' '..=b'~');
-    if text.len() <= LONGEST && text.bytes().all(is_plain) {
+/// `text` as a part of a line, whole: what a terminal would obey or not show is escaped. What is
+/// escaped can be escaped again as it is.
+pub fn escaped(text: &str) -> Cow<'_, str> {
+    if is_plain(text) {
+        return Cow::Borrowed(text);
+    }
+    let mut escaped = String::with_capacity(text.len());
+    text.chars()
+        .for_each(|character| push(&mut escaped, character));
+    Cow::Owned(escaped)
+}
+
+/// As [`escaped`], for a terminal or a summary that is to stay short: a text that is too long is
+/// cut.
+pub fn shown(text: &str) -> Cow<'_, str> {
+    if text.len() <= LONGEST && is_plain(text) {
         return Cow::Borrowed(text);
     }
     let mut shown = String::with_capacity(LONGEST);
     let mut cut_at = 0;
     for character in text.chars() {
-        match character {
-            // Escaping these would only make them harder to read.
-            '\\' | '"' | '\'' => shown.push(character),
-            other => shown.extend(other.escape_debug()),
-        }
+        push(&mut shown, character);
         if shown.len() > LONGEST {
             shown.truncate(cut_at);
             shown.push(ELLIPSIS);
@@ -34,6 +41,18 @@ pub(crate) fn shown(text: &str) -> Cow<'_, str> {
     Cow::Owned(shown)
 }
 
+fn is_plain(text: &str) -> bool {
+    text.bytes().all(|byte| matches!(byte, b' '..=b'~'))
+}
+
+fn push(text: &mut String, character: char) {
+    match character {
+        // Escaping these would only make them harder to read.
+        '\\' | '"' | '\'' => text.push(character),
+        other => text.extend(other.escape_debug()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -42,6 +61,7 @@ mod tests {
     fn what_a_terminal_shows_is_left_alone() {
         for text in ["", "a:1", "[::1]:6473", r#"'a' \ "b""#, "größer…"] {
             assert_eq!(shown(text), text);
+            assert_eq!(escaped(text), text);
         }
         assert!(matches!(shown("127.0.0.1:10001"), Cow::Borrowed(_)));
     }
@@ -53,6 +73,14 @@ mod tests {
             shown("\u{9b}1m\u{202e}\u{200b}"),
             r"\u{9b}1m\u{202e}\u{200b}"
         );
+    }
+
+    #[test]
+    fn what_is_escaped_is_all_there() {
+        let name = format!("{}\n\x1b[2K", "x".repeat(2 * LONGEST));
+        let whole = name.replace("\n\x1b", r"\n\u{1b}");
+        assert_eq!(escaped(&name), whole);
+        assert_eq!(escaped(&whole), whole);
     }
 
     #[test]

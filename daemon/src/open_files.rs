@@ -1,0 +1,26 @@
+//! How many files and connections a process may have open at the same time.
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+/// The most that Linux takes unless told otherwise (`fs.nr_open`), where there is no hard limit.
+const UNLIMITED: u64 = 1 << 20;
+
+/// Raises the soft limit, 1024 on most systems and far below the connections that daemons are
+/// made for, to the hard limit. It is that low for programs that use `select(2)`, which ours do
+/// not; and a process without a file left to open can reach nobody, so that whoever holds a
+/// thousand connections to it could keep it from all others.
+///
+/// If the system refuses, the limit stays as it was, and the bounds that are configured hold as
+/// far as they are below it.
+pub(crate) fn raise() {
+    let limit = getrlimit(Resource::Nofile);
+    let Some(soft) = limit.current else { return };
+    let hard = limit.maximum.unwrap_or(UNLIMITED.max(soft));
+    if soft < hard {
+        let raised = Rlimit {
+            current: Some(hard),
+            maximum: limit.maximum,
+        };
+        let _refused = setrlimit(Resource::Nofile, raised);
+    }
+}
