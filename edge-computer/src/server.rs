@@ -34,6 +34,7 @@ use tonic::service::Routes;
 
 use self::announce::Announcer;
 use self::asynchronous::Asynchronous;
+pub(crate) use self::callback::beginning;
 pub(crate) use self::channels::Channels;
 use self::companion::Companion;
 pub use self::handle::Handle;

@@ -2,17 +2,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::Bytes;
 use edge_proto::OK;
 use edge_proto::rpc::state_server_client::StateServerClient;
 use edge_proto::rpc::{State, StateResponse};
 use edge_transport::states::{MESSAGE_FRAME_BYTES, StateError, StateStore};
-use edge_transport::{Endpoint, EndpointError};
+use edge_transport::{Endpoint, EndpointError, Seldom};
 use tonic::Code;
 use tonic::transport::Channel;
 
-use crate::server::Channels;
+use crate::server::{Channels, beginning};
 
 /// Why a state could not be moved.
 #[derive(Debug, thiserror::Error)]
@@ -82,6 +83,8 @@ pub struct StateHome {
     store: Option<Arc<StateStore>>,
     /// Longest content that is fetched, in bytes.
     max_state_bytes: usize,
+    /// When it was logged that states stay behind.
+    behind: Seldom,
 }
 
 impl StateHome {
@@ -92,6 +95,7 @@ impl StateHome {
             endpoint,
             store,
             max_state_bytes,
+            behind: Seldom::default(),
         }
     }
 
@@ -177,8 +181,16 @@ pub(crate) async fn bring_home(
         let content = home.fetch(channels, name, &from).await?;
         home.put(channels, name, content).await?;
         let forgotten = client(channels, &from).del(named(name)).await;
-        if let Err(error) = accept(name, &from, forgotten) {
-            tracing::warn!(%error, "a state that has moved stays behind too");
+        // Anybody can cause it, and the server that a request names chooses what it says.
+        if let Err(error) = accept(name, &from, forgotten)
+            && let Some(unlogged) = home.behind.due(Instant::now())
+        {
+            let reason = error.to_string();
+            tracing::warn!(
+                reason = beginning(&reason),
+                unlogged,
+                "a state that has moved stays behind too"
+            );
         }
         state.location = home.endpoint.to_string();
     }

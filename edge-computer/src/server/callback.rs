@@ -48,7 +48,7 @@ pub(super) async fn deliver(
 }
 
 /// As much of a text from outside as a log line takes.
-fn beginning(text: &str) -> &str {
+pub(crate) fn beginning(text: &str) -> &str {
     const MOST: usize = 128;
     &text[..text.floor_char_boundary(MOST)]
 }

@@ -10,4 +10,5 @@ mod client;
 mod lifecycle;
 mod options;
 mod peer;
+mod states;
 mod support;

@@ -91,6 +91,12 @@ impl Computer {
         }
     }
 
+    /// What has been logged that nobody has looked at, once it has ended.
+    pub(crate) fn rest_of_log(&self) -> Vec<String> {
+        let next = || self.log.recv_timeout(PATIENCE).ok();
+        std::iter::from_fn(next).collect()
+    }
+
     pub(crate) fn signal(&self, name: &str) {
         let sent = Command::new("kill")
             .args([format!("-{name}"), self.child.id().to_string()])
