@@ -1,6 +1,8 @@
 //! What goes into a function as text and comes out of it as text: JSON objects, and what stands in
 //! for them where they are not.
 
+use std::collections::BTreeMap;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
@@ -59,15 +61,11 @@ impl Mapping {
             output: result.get().to_owned(),
             dataout: Bytes::new(),
         };
-        let members = || serde_json::from_str::<serde_json::Map<String, _>>(result.get()).ok();
         if let Some(name) = &self.binary_member
-            && let Some(mut members) = members()
-            && let Some(serde_json::Value::String(text)) = members.get(name)
-            && let Ok(bytes) = STANDARD.decode(text)
+            && let Some((rest, bytes)) = take_bytes(result, name)
         {
+            outputs.output = rest;
             outputs.dataout = bytes.into();
-            members.remove(name);
-            outputs.output = serde_json::Value::Object(members).to_string();
         }
         if self.payload_shortcut
             && let Ok(only) = serde_json::from_str::<OnlyPayload>(&outputs.output)
@@ -76,6 +74,15 @@ impl Mapping {
         }
         outputs
     }
+}
+
+/// The member `name` of an object, if it is base64, and the object without it, whose other members
+/// stay as they were written: no number is rounded.
+fn take_bytes(object: &RawValue, name: &str) -> Option<(String, Vec<u8>)> {
+    let mut members: BTreeMap<String, &RawValue> = serde_json::from_str(object.get()).ok()?;
+    let text: String = serde_json::from_str(members.remove(name)?.get()).ok()?;
+    let bytes = STANDARD.decode(text).ok()?;
+    Some((serde_json::to_string(&members).ok()?, bytes))
 }
 
 #[derive(Deserialize)]
@@ -200,6 +207,25 @@ mod tests {
             (outputs.output.as_str(), outputs.dataout),
             (r#"{"a":1}"#, bytes)
         );
+    }
+
+    #[test]
+    fn what_is_beside_bytes_comes_out_as_it_is() {
+        let mapping = Mapping {
+            binary_member: Some("data".to_owned()),
+            ..Mapping::default()
+        };
+        let beside = r#"{"a":12345678901234567890123,"b":1e400,"c":[1.50,"\u00e9"]}"#;
+        let result = beside.replace(r#""b""#, r#""data":"AP8H","b""#);
+        let outputs = mapping.outputs(&raw(result));
+        assert_eq!(
+            (outputs.output.as_str(), outputs.dataout.len()),
+            (beside, 3)
+        );
+        for other in [r#"{"data":1,"n":1.0}"#, r#"{"data":"no base64"}"#, "[1.0]"] {
+            let outputs = mapping.outputs(&raw(other.to_owned()));
+            assert_eq!((outputs.output.as_str(), outputs.dataout.len()), (other, 0));
+        }
     }
 
     #[test]
