@@ -195,6 +195,8 @@ impl Shared {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
     use super::*;
     use crate::model::AppInfo;
 
@@ -256,6 +258,17 @@ mod tests {
         let mut cut = fold::ANEW.to_vec();
         cut.extend_from_slice(app("cut").to_line().as_bytes());
         drop(journal);
+        let files = std::fs::read_dir(folder.path()).unwrap();
+        let files: Vec<_> = files.map(|file| file.unwrap().path()).collect();
+        assert!(
+            files.iter().any(|file| file.ends_with("snapshot")),
+            "{files:?}"
+        );
+        for file in files {
+            // Whoever reads the identifier of a context may change it.
+            let mode = std::fs::metadata(&file).unwrap().permissions().mode();
+            assert!(mode & 0o077 == 0 || file.ends_with("lock"), "{file:?}");
+        }
         std::fs::write(folder.path().join("log.99"), cut).unwrap();
         let (_journal, book) = Journal::open(folder.path(), false, BOUNDS, 0).unwrap();
         assert_eq!(names(&book), ["kept", "new"]);

@@ -1,7 +1,8 @@
 //! The files of a journal: read in order at the start, and folded into one.
 
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead as _, BufReader, BufWriter, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -14,6 +15,13 @@ const MAX_LINE: u64 = 4 << 20;
 /// the machine has stopped in between, and the first counts for nothing.
 pub(super) const ANEW: &[u8] = b"{\"anew\":true}\n";
 pub(super) const THAT_IS_ALL: &[u8] = b"{\"anew\":false}\n";
+
+/// How files are opened: whoever reads the identifier of a context may change it.
+pub(super) fn private() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.write(true).mode(0o600);
+    options
+}
 
 /// The folder. Clones are the same.
 #[derive(Debug, Clone)]
@@ -69,7 +77,8 @@ impl Files {
         }
         let book = self.read(&logs, bounds, 0)?;
         let new = self.0.join("snapshot.new");
-        let mut file = BufWriter::new(File::create(&new)?);
+        let file = private().create(true).truncate(true).open(&new)?;
+        let mut file = BufWriter::new(file);
         for record in book.snapshot() {
             file.write_all(record.to_line().as_bytes())?;
         }

@@ -1,13 +1,13 @@
 //! The thread that writes: whatever waits, together, again and again.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Seek as _, Write as _};
 use std::sync::PoisonError;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use super::Shared;
-use super::fold::Files;
+use super::fold::{Files, private};
 use crate::book::Bounds;
 
 /// Size at which a log is closed and folded into the snapshot.
@@ -28,7 +28,7 @@ pub(super) struct Log {
 impl Log {
     pub(super) fn create(files: &Files, number: u64, sync: bool) -> io::Result<Self> {
         let path = files.log(number);
-        let file = OpenOptions::new().write(true).create_new(true).open(path)?;
+        let file = private().create_new(true).open(path)?;
         Ok(Self {
             file,
             number,

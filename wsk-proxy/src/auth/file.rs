@@ -69,7 +69,7 @@ pub(crate) fn read(path: &Path, usual: Allowance) -> Result<Credentials, Credent
 fn parse(text: &str, usual: Allowance) -> Result<Credentials, (usize, String)> {
     let mut all = HashMap::new();
     for (index, line) in text.lines().enumerate() {
-        let line = line.split('#').next().unwrap_or_default().trim();
+        let line = without_remark(line).trim();
         if line.is_empty() {
             continue;
         }
@@ -80,6 +80,13 @@ fn parse(text: &str, usual: Allowance) -> Result<Credentials, (usize, String)> {
         }
     }
     Ok(Credentials(all))
+}
+
+/// A remark begins with `#` at the beginning of a word: within one it is part of a key.
+fn without_remark(line: &str) -> &str {
+    let mut marks = line.match_indices('#').map(|(at, _)| &line[..at]);
+    let before = marks.find(|before| !before.ends_with(|last: char| !last.is_whitespace()));
+    before.unwrap_or(line)
 }
 
 fn entry(line: &str, usual: Allowance) -> Result<(String, Digest, Identity), String> {
@@ -226,6 +233,17 @@ mod tests {
         assert_eq!(all.find("u1", "Secret"), None);
         assert_eq!(all.find("u3", "secret"), None);
         assert_eq!(all.find("", ""), None);
+    }
+
+    #[test]
+    fn a_mark_within_a_key_is_a_part_of_it() {
+        let all = parse("alice u1 se#cret read# # bob\n", USUAL);
+        assert_eq!(all.unwrap_err().0, 1, "`read#` is no scope");
+        let all = parse("alice u1 se#cret# #read\n\t# x\nbob u2 a#b\t#", USUAL).unwrap();
+        assert_eq!(all.len(), 2);
+        assert_eq!(all.find("u1", "se"), None);
+        assert_eq!(all.find("u1", "se#cret#").unwrap().scopes, Scopes::ALL);
+        assert!(all.find("u2", "a#b").is_some());
     }
 
     #[test]

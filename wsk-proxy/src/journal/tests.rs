@@ -1,3 +1,4 @@
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -142,6 +143,12 @@ async fn a_full_journal_forgets_what_has_ended_and_nothing_else() {
         .map(|file| file.unwrap().metadata().unwrap().len())
         .sum();
     assert!(size < 25_000, "{size}");
+    // What actions are called with and answer is nobody else's business.
+    for file in std::fs::read_dir(folder.path()).unwrap() {
+        let file = file.unwrap();
+        let mode = file.metadata().unwrap().permissions().mode();
+        assert_eq!(mode & 0o077, 0, "{file:?}");
+    }
     let second = open(&path, 20_000);
     assert_eq!(second.begun.len(), 1);
     assert_eq!(second.begun[0].parameters, promise.parameters);

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{BufRead as _, BufReader, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
@@ -144,7 +145,7 @@ impl Writer {
 
     fn turn(&mut self) -> std::io::Result<()> {
         let next = beside(&self.path, "next");
-        let mut file = File::create(&next)?;
+        let mut file = private().write(true).truncate(true).open(&next)?;
         for lines in self.kept.values() {
             file.write_all(lines)?;
         }
@@ -153,7 +154,10 @@ impl Writer {
         std::fs::rename(&next, &self.path)?;
         self.length = self.kept_bytes;
         self.file = append(&self.path)?;
-        Ok(())
+        // If the machine stopped and forgot the new names, what is written from now on would be
+        // in a file that nobody reads.
+        let folder = self.path.parent().filter(|folder| *folder != Path::new(""));
+        File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
     }
 
     fn tell(&self, error: &std::io::Error, what: &str) {
@@ -210,7 +214,14 @@ fn read(
 }
 
 fn append(path: &Path) -> std::io::Result<File> {
-    OpenOptions::new().create(true).append(true).open(path)
+    private().append(true).open(path)
+}
+
+/// What actions are called with and answer is nobody else's business on this machine.
+fn private() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.create(true).mode(0o600);
+    options
 }
 
 fn lock(path: &Path) -> Result<File, JournalError> {
