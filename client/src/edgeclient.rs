@@ -47,7 +47,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> anyhow::Result<()>
     let ended = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?
-        .block_on(load::run(&config, &shutdown, Progress::Terminal));
+        .block_on(load::run(&config, &shutdown, Progress::Told));
     match ended {
         Ok(report) => {
             print(&report, config.output, StandardOutput::Works)?;

@@ -35,8 +35,9 @@ pub const LAST_WAIT: Duration = Duration::from_secs(2);
 /// Whether a run shows how it is going.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Progress {
-    /// On standard error, if that is a terminal.
-    Terminal,
+    /// On standard error, if that is a terminal; else the log is told when requests fail and none
+    /// succeeds, and when one does again.
+    Told,
     /// Not at all.
     Silent,
 }
@@ -157,8 +158,8 @@ pub async fn run(
         .collect();
 
     let (mode, end) = {
-        let _line = match progress {
-            Progress::Terminal => progress::show(&shared, &recorders),
+        let _telling = match progress {
+            Progress::Told => Some(progress::tell(&shared, &recorders)),
             Progress::Silent => None,
         };
         generate(&shared, lanes).await?

@@ -1,5 +1,6 @@
 //! The program `edgeclient`: what it prints, and how it ends.
 
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -140,6 +141,29 @@ fn a_run_in_which_nothing_succeeds_is_a_failure() {
     let json: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(json["errors_by_kind"]["retcode:not-found"]["count"], 1);
     assert!(json["latency_ms"].is_null());
+}
+
+#[test]
+fn where_there_is_no_terminal_the_log_says_once_that_nobody_answers() {
+    let nobody = nobody().to_string();
+    // Long before that.
+    let child = edgeclient(&["--server", &nobody, "--duration", "60"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn();
+    let mut child = child.unwrap();
+    let mut log = BufReader::new(child.stderr.take().unwrap());
+    let mut line = String::new();
+    log.read_line(&mut line).unwrap();
+    assert!(
+        line.contains("none succeeds: could not connect to"),
+        "{line}"
+    );
+    let output = interrupted(child);
+    assert_eq!(output.status.code(), Some(1));
+    let mut rest = String::new();
+    log.read_to_string(&mut rest).unwrap();
+    assert!(!rest.contains("none succeeds"), "{rest}");
 }
 
 #[test]
