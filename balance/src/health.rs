@@ -136,20 +136,21 @@ pub(crate) enum Obstacle {
 
 /// What a request knew of its destination's health when it was picked.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Ticket {
-    /// Half a word is enough for its 18 bits, and tickets travel with requests.
-    epoch: u32,
-    trial: bool,
-}
+pub(crate) struct Ticket(
+    /// The epoch, of 18 bits, and whether it is a trial: tickets travel with requests.
+    u32,
+);
 
 impl Ticket {
+    const TRIAL: u32 = 1 << 31;
+
     pub(crate) fn is_trial(self) -> bool {
-        self.trial
+        self.0 & Ticket::TRIAL != 0
     }
 
     /// Whether nothing has happened since it was given out.
     fn is_of(self, state: State) -> bool {
-        u64::from(self.epoch) == state.epoch
+        u64::from(self.0 & !Ticket::TRIAL) == state.epoch
     }
 }
 
@@ -209,10 +210,7 @@ impl Health {
 
     /// For a request that is no trial.
     pub(crate) fn ticket(&self) -> Ticket {
-        Ticket {
-            epoch: self.state().epoch as u32,
-            trial: false,
-        }
+        Ticket(self.state().epoch as u32)
     }
 
     /// For the one request that may be the trial, if the time has come and there is none yet.
@@ -252,10 +250,7 @@ impl Health {
                 ..state
             })
         })?;
-        Some(Ticket {
-            epoch: state.epoch as u32,
-            trial: true,
-        })
+        Some(Ticket(state.epoch as u32 | Ticket::TRIAL))
     }
 
     /// The destination answered.
@@ -286,7 +281,7 @@ impl Health {
     pub(crate) fn failed(&self, ticket: Ticket, now: Nanos) {
         let relapsing = self.failures.is_relapsing();
         self.transition(|state| {
-            let current = ticket.is_of(state) && (state.level == 0 || ticket.trial);
+            let current = ticket.is_of(state) && (state.level == 0 || ticket.is_trial());
             let jitter = self.census.jitter(self.id, state.epoch);
             let stalled = state.level == 0 && state.stalled;
             (current || stalled).then(|| state.ejected(now, relapsing, jitter))
@@ -297,7 +292,7 @@ impl Health {
     /// not say, pauses double as long as trials are answered the same way.
     pub(crate) fn pushed_back(&self, ticket: Ticket, push_back: Option<Nanos>, now: Nanos) {
         self.transition(|state| {
-            let current = ticket.is_of(state) && (!state.needs_trial() || ticket.trial);
+            let current = ticket.is_of(state) && (!state.needs_trial() || ticket.is_trial());
             let repeats = if state.closed { state.memory + 1 } else { 0 };
             current.then(|| State {
                 level: 0,
@@ -332,7 +327,7 @@ impl Health {
 
     /// The request ended without telling anything; if it was the trial, another may be.
     pub(crate) fn abandoned(&self, ticket: Ticket) {
-        if ticket.trial {
+        if ticket.is_trial() {
             self.transition(|state| {
                 (state.trial && ticket.is_of(state)).then_some(State {
                     trial: false,

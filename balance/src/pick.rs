@@ -2,12 +2,13 @@
 
 use crate::health::Ticket;
 use crate::outlier::stands_out;
-use crate::policy::{Choice, Executed, Forecast};
+use crate::policy::{Choice, Executed, Forecast, Predicted};
 use crate::route::{Route, SharedRoute};
 use crate::table::Lambda;
 use crate::terms::LambdaTicket;
 use crate::{Destination, HedgeDelay, Nanos, Probes, Report, Request};
 use rand::Rng;
+use std::num::NonZeroU64;
 use std::ops::Deref;
 use std::sync::Arc;
 use thiserror::Error;
@@ -64,14 +65,14 @@ pub struct Pick {
     ticket: Ticket,
     lambda_ticket: LambdaTicket,
     reason: Reason,
-    max_wait: Option<Nanos>,
-    /// Seconds, as are the next ones.
-    predicted: Option<f32>,
-    predicted_wait: Option<f32>,
+    /// Nanoseconds.
+    max_wait: Option<NonZeroU64>,
+    predicted: Option<Predicted>,
     /// Requests of this broker there when this one was sent, this one included.
     company: u32,
     input_bytes: usize,
-    forecast: Option<Forecast>,
+    /// Elsewhere, since few policies have any and picks are moved about.
+    forecast: Option<Box<Forecast>>,
     ended: bool,
 }
 
@@ -99,7 +100,6 @@ impl Pick {
             route,
             max_wait,
             predicted,
-            predicted_wait,
             explored,
             spare: _,
             forecast,
@@ -111,7 +111,7 @@ impl Pick {
         };
         let ticket = route.destination().health().ticket();
         let lambda_ticket = route.terms().ticket();
-        let expected = predicted.unwrap_or_else(|| route.expected());
+        let expected = predicted.map_or_else(|| route.expected(), |predicted| predicted.seconds);
         let company = route.destination().begin(expected, now);
         Pick {
             company,
@@ -122,7 +122,6 @@ impl Pick {
             reason,
             max_wait,
             predicted,
-            predicted_wait,
             input_bytes: request.input_bytes,
             forecast,
             ended: false,
@@ -188,7 +187,6 @@ impl Pick {
             reason: Reason::Trial,
             max_wait: None,
             predicted: None,
-            predicted_wait: None,
             input_bytes: request.input_bytes,
             forecast: None,
             ended: false,
@@ -210,7 +208,7 @@ impl Pick {
     /// The same as [`ForwardingTable::probes`](crate::ForwardingTable::probes), without looking for
     /// the lambda again.
     pub fn probes(&self, now: Nanos, rng: &mut dyn Rng) -> Probes {
-        self.lambda.probes(&Request::from(self.lambda()), now, rng)
+        self.lambda.probes(&Request::OF_KNOWN_LAMBDA, now, rng)
     }
 
     /// The lambda that is asked for.
@@ -241,26 +239,27 @@ impl Pick {
     /// for its turn, since then another destination is likely to be quicker. None: however long.
     #[must_use]
     pub fn max_wait(&self) -> Option<Nanos> {
-        self.max_wait
+        self.max_wait.map(|nanos| Nanos(nanos.get()))
     }
 
     /// The time until the answer, where the policy predicts it.
     #[must_use]
     pub fn predicted(&self) -> Option<Nanos> {
         let forecast = || self.forecast.as_ref()?.span();
-        self.predicted.map(span).or_else(forecast)
+        let predicted = self.predicted.map(|predicted| span(predicted.seconds));
+        predicted.or_else(forecast)
     }
 
     /// The share of [`Pick::predicted`] that is not execution: under way and in line.
     #[must_use]
     pub fn predicted_wait(&self) -> Option<Nanos> {
-        self.predicted_wait.map(span)
+        self.predicted.map(|predicted| span(predicted.wait))
     }
 
     /// What an estimator predicted; none for other policies, and for a trial.
     #[must_use]
     pub fn forecast(&self) -> Option<&Forecast> {
-        self.forecast.as_ref()
+        self.forecast.as_deref()
     }
 
     /// The answer is fine and took `latency`, which becomes a sample.
@@ -407,5 +406,18 @@ impl Drop for Pick {
         if !self.ended {
             destination.end();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_moved_about_is_small() {
+        assert!(size_of::<Choice>() <= 48);
+        assert!(size_of::<Pick>() <= 64);
+        // With what says whether there is one.
+        assert_eq!(size_of::<Option<Pick>>(), size_of::<Pick>());
     }
 }

@@ -31,6 +31,7 @@ use crate::routes::{Change, Routes};
 use crate::{Answers, Destinations, Nanos, Report, Request, Tried};
 use rand::Rng;
 use std::fmt;
+use std::num::NonZeroU64;
 
 /// How the next destination of one lambda is chosen.
 pub(crate) trait Policy: Send + Sync + fmt::Debug {
@@ -117,17 +118,25 @@ pub(crate) struct Executed<'a> {
 pub(crate) struct Choice {
     pub(crate) route: SharedRoute,
     /// Rather than wait longer for its turn than this the request should be turned down.
-    pub(crate) max_wait: Option<Nanos>,
-    /// Predicted seconds until the answer, unless a forecast says it.
-    pub(crate) predicted: Option<f32>,
-    /// Share of them that is not execution.
-    pub(crate) predicted_wait: Option<f32>,
+    /// In nanoseconds; a wait of nothing is written as one, since on the wire zero means any wait.
+    pub(crate) max_wait: Option<NonZeroU64>,
+    /// Unless a forecast says it.
+    pub(crate) predicted: Option<Predicted>,
     /// One that has been set aside but would be so much better that it is worth a trial now.
     pub(crate) spare: Option<SharedRoute>,
     /// Chosen to find out about it, not because it is the best.
     pub(crate) explored: bool,
     /// What an estimator predicted.
-    pub(crate) forecast: Option<Forecast>,
+    pub(crate) forecast: Option<Box<Forecast>>,
+}
+
+/// When an answer is predicted.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Predicted {
+    /// Seconds until then.
+    pub(crate) seconds: f32,
+    /// Share of them that is not execution.
+    pub(crate) wait: f32,
 }
 
 impl From<SharedRoute> for Choice {
@@ -136,7 +145,6 @@ impl From<SharedRoute> for Choice {
             route,
             max_wait: None,
             predicted: None,
-            predicted_wait: None,
             spare: None,
             explored: false,
             forecast: None,

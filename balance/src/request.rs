@@ -14,6 +14,16 @@ pub struct Request<'a> {
     pub affinity: u64,
 }
 
+impl Request<'_> {
+    /// About which nothing is known but its lambda, which has been looked for already: nobody asks for
+    /// the name again.
+    pub(crate) const OF_KNOWN_LAMBDA: Request<'static> = Request {
+        lambda: "",
+        input_bytes: 0,
+        affinity: 0,
+    };
+}
+
 impl<'a> From<&'a str> for Request<'a> {
     fn from(lambda: &'a str) -> Self {
         Request {

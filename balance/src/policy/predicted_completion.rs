@@ -5,7 +5,7 @@ mod prediction;
 mod scan;
 
 use super::scan::{draws, idlest, neglected, sampled};
-use super::{Choice, Cost, Policy, Scene, any_index, costs_of};
+use super::{Choice, Cost, Policy, Predicted, Scene, any_index, costs_of};
 use crate::average::sample;
 use crate::lambda_state::LambdaState;
 use crate::real::LANES;
@@ -16,6 +16,7 @@ use crate::{Nanos, Report};
 use prediction::{Means, Prediction};
 use rand::Rng;
 use scan::Scan;
+use std::num::NonZeroU64;
 
 /// A destination that was neither used nor heard of for so long gets a probe: a question that no
 /// client waits for.
@@ -68,7 +69,7 @@ impl PredictedCompletion {
     }
 
     /// How long the request should wait for its turn at the most.
-    fn max_wait(&self, scene: &Scene<'_>, chosen: Prediction, second: f32) -> Option<Nanos> {
+    fn max_wait(&self, scene: &Scene<'_>, chosen: Prediction, second: f32) -> Option<NonZeroU64> {
         let CompletionConfig {
             strictness,
             refusal_share,
@@ -81,8 +82,7 @@ impl PredictedCompletion {
         scene.broker.refusals().left()?;
         let service = chosen.service?;
         let wait = strictness * f64::from(prediction::seconds(second)) - f64::from(service);
-        // A wait of nothing is written as a nanosecond: on the wire zero means any wait.
-        Some(Nanos::from_secs_f64(wait).max(Nanos(1)))
+        Some(NonZeroU64::new(Nanos::from_secs_f64(wait).0).unwrap_or(NonZeroU64::MIN))
     }
 }
 
@@ -126,8 +126,10 @@ impl Policy for PredictedCompletion {
         Some(Choice {
             route: SharedRoute::clone(chosen),
             max_wait,
-            predicted: service.map(|_| completion),
-            predicted_wait: service.map(|service| completion - service),
+            predicted: service.map(|service| Predicted {
+                seconds: completion,
+                wait: completion - service,
+            }),
             spare: best
                 .and_then(|best| best.needed)
                 .map(|at| SharedRoute::clone(scene.routes.at(at))),

@@ -48,11 +48,10 @@ impl FoundLambda {
         rng: &mut dyn Rng,
     ) -> Result<Pick, NoDestination> {
         let FoundLambda { lambda, routes } = self;
-        let request = Request::from(lambda.name());
         let aside = lambda.broker().set_aside();
         lambda.pick_among(
             routes.load(),
-            &request,
+            &Request::OF_KNOWN_LAMBDA,
             tried,
             Answers::NONE,
             aside,
@@ -63,8 +62,8 @@ impl FoundLambda {
 
     /// The same as [`ForwardingTable::probes`](super::ForwardingTable::probes).
     pub fn probes(&self, now: Nanos, rng: &mut dyn Rng) -> Probes {
-        let request = Request::from(self.lambda.name());
-        self.lambda.probes(&request, now, rng)
+        let request = &Request::OF_KNOWN_LAMBDA;
+        self.lambda.probes(request, now, rng)
     }
 }
 

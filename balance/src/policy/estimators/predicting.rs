@@ -205,11 +205,11 @@ impl Policy for Predicting {
         }
         Some(Choice {
             explored: forecast.is_none(),
-            forecast: Some(forecast.unwrap_or(Forecast {
+            forecast: Some(Box::new(forecast.unwrap_or(Forecast {
                 input_bytes: scene.request.input_bytes,
                 load: self.spans.load(route.destination(), scene.now),
                 ..Forecast::default()
-            })),
+            }))),
             ..Choice::from(route)
         })
     }

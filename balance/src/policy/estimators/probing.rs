@@ -114,7 +114,7 @@ impl Policy for Probing {
             ..Forecast::default()
         };
         Some(Choice {
-            forecast: Some(forecast.unwrap_or(unknown)),
+            forecast: Some(Box::new(forecast.unwrap_or(unknown))),
             ..Choice::from(SharedRoute::clone(chosen.route))
         })
     }
