@@ -15,13 +15,25 @@ pub(crate) fn sample(span: Nanos) -> f32 {
     (span.as_secs_f64() as f32).max(SHORTEST)
 }
 
+/// The share of one of so many samples. Looked up: a division for each average of each answer would
+/// take longer.
+const SHARES: [f32; ENOUGH_SAMPLES as usize + 1] = {
+    let mut shares = [1.0; ENOUGH_SAMPLES as usize + 1];
+    let mut k = 1;
+    while k < shares.len() {
+        shares[k] = 1.0 / k as f32;
+        k += 1;
+    }
+    shares
+};
+
 /// Moves an average, 0 if there is none yet, towards the `k`-th sample, which weighs
-/// `max(1/k, smallest_weight)`.
+/// `max(1/k, smallest_weight)`; the latter is not below one in [`ENOUGH_SAMPLES`].
 pub(crate) fn moved(average: f32, sample: f32, k: u32, smallest_weight: f32) -> f32 {
     if average == 0.0 {
         return sample;
     }
-    let weight = smallest_weight.max(1.0 / k.max(1) as f32);
+    let weight = smallest_weight.max(SHARES[k.min(ENOUGH_SAMPLES) as usize]);
     (average + weight * (sample - average)).max(SHORTEST)
 }
 

@@ -1,5 +1,6 @@
 //! One line of a table: a lambda's way to one destination, with all that is learnt about the pair.
 
+use crate::average::replace;
 use crate::health::Obstacle;
 use crate::pair::Pair;
 use crate::stamp::{Age, Stamp, pack, unpack};
@@ -171,18 +172,16 @@ impl Route {
     /// starts over after 5 s without samples.
     pub(crate) fn smooth(&self, seconds: f32, alpha: f64, now: Nanos) -> f32 {
         let now = Stamp::at(now);
-        let step = |word| {
+        let mut smoothed = seconds;
+        replace(&self.rare().smoothed, |word| {
             let (bits, sampled) = unpack(word);
             let old = f32::from_bits(bits);
-            if old == 0.0 || Stamp(sampled).age(now) > SMOOTHED_FOR {
-                return seconds;
+            if old != 0.0 && Stamp(sampled).age(now) <= SMOOTHED_FOR {
+                smoothed = (alpha * f64::from(old) + (1.0 - alpha) * f64::from(seconds)) as f32;
             }
-            (alpha * f64::from(old) + (1.0 - alpha) * f64::from(seconds)) as f32
-        };
-        let moved = self.rare().smoothed.fetch_update(Relaxed, Relaxed, |word| {
-            Some(pack(step(word).to_bits(), now.0))
+            pack(smoothed.to_bits(), now.0)
         });
-        moved.map_or(seconds, step)
+        smoothed
     }
 }
 

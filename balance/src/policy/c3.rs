@@ -4,6 +4,7 @@
 use super::least_cost::{expected_latencies, expected_latency, own_requests};
 use super::scan::Costs;
 use super::{Choice, Cost, Executed, Policy, Scene, costs_of, scan};
+use crate::average::replace;
 use crate::real::{LANES, Lanes, Real, numbers};
 use crate::route::Route;
 use crate::stamp::Stamp;
@@ -142,11 +143,11 @@ impl Policy for C3 {
             return;
         };
         let queue = in_flight as f32;
-        let _ = route.scratch().fetch_update(Relaxed, Relaxed, |word| {
+        replace(route.scratch(), |word| {
             // An average of nothing is as good a start as any: queues are short at first.
             let average = f32::from_bits(word as u32);
             let moved = average + WEIGHT * (queue - average);
-            Some(u64::from(moved.to_bits()))
+            u64::from(moved.to_bits())
         });
     }
 }

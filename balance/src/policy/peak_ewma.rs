@@ -4,7 +4,7 @@
 use super::draw::{Drawn, draw};
 use super::{Choice, Cost, Executed, Policy, Scene, costs_of};
 use crate::Nanos;
-use crate::average::{SHORTEST, sample};
+use crate::average::{SHORTEST, replace, sample};
 use crate::route::{Route, SharedRoute};
 use crate::stamp::{Stamp, pack, unpack};
 use rand::Rng;
@@ -67,9 +67,7 @@ fn cost(route: &Route, now: Stamp) -> f32 {
 
 fn record(route: &Route, sample: f32, now: Nanos) {
     let now = Stamp::at(now);
-    let _ = route
-        .scratch()
-        .fetch_update(Relaxed, Relaxed, |word| Some(moved(word, sample, now)));
+    replace(route.scratch(), |word| moved(word, sample, now));
 }
 
 impl Policy for PeakEwma {
