@@ -18,6 +18,7 @@ mod round_robin;
 mod scan;
 mod shared;
 mod slots;
+mod smallest;
 mod weighted_round_robin;
 
 pub use config::{InvalidPolicy, PolicyConfig, PolicyKeys};

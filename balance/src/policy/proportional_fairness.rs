@@ -6,6 +6,7 @@ use crate::Nanos;
 use crate::route::{Route, SharedRoute};
 use crate::routes::{Change, Routes};
 use rand::Rng;
+use std::hint::select_unpredictable;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Chooses the largest `(1/w)^alpha / (c/t)^beta`, the earliest inserted among equals, where c
@@ -110,9 +111,10 @@ fn largest<'a, const FEW: bool>(
         let was_there_first = |best: &Route| {
             !FEW && score == largest && slot.route.destination().id() < best.destination().id()
         };
-        if score > largest || best.is_none_or(|best| was_there_first(best)) {
-            (best, largest) = (Some(&slot.route), score);
-        }
+        let better = score > largest || best.is_none_or(|best| was_there_first(best));
+        // Nobody can foresee which is better.
+        best = select_unpredictable(better, Some(&slot.route), best);
+        largest = select_unpredictable(better, score, largest);
     }
     best
 }

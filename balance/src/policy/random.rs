@@ -146,6 +146,58 @@ impl Random {
     }
 }
 
+/// Shares are summed up in blocks of so many, since sums of blocks do not wait for each other.
+const BLOCK: usize = 8;
+
+/// One of a few routes, which fit into `BLOCKS` blocks, with the probability of its share.
+fn one_of<'a, const BLOCKS: usize>(
+    scene: &Scene<'_>,
+    routes: &'a [SharedRoute],
+    rng: &mut dyn Rng,
+) -> Option<&'a SharedRoute> {
+    // With an endless weight the share is nothing.
+    let mut weights = [[f32::INFINITY; BLOCK]; BLOCKS];
+    let places = weights.as_flattened_mut().iter_mut().zip(routes);
+    if scene.admits_all() {
+        places.for_each(|(place, route)| *place = route.weight());
+    } else {
+        let admitted = places.filter(|(_, route)| scene.admits(route));
+        admitted.for_each(|(place, route)| *place = route.weight());
+    }
+    let used = routes.len().div_ceil(BLOCK);
+    let mut shares = [[0.0; BLOCK]; BLOCKS];
+    let mut sums = [0.0; BLOCKS];
+    let blocks = shares.iter_mut().zip(&mut sums).zip(&weights).take(used);
+    for ((shares, sum), weights) in blocks {
+        *shares = weights.map(|weight| 1.0 / f64::from(weight));
+        let [a, b, c, d, e, f, g, h] = *shares;
+        *sum = ((a + b) + (c + d)) + ((e + f) + (g + h));
+    }
+    let total: f64 = sums[..used].iter().sum();
+    if total <= 0.0 {
+        return None;
+    }
+    let mut left = rng.random_range(0.0..total);
+    let mut block = 0;
+    while block + 1 < used && left >= sums[block] {
+        left -= sums[block];
+        block += 1;
+    }
+    let mut chosen = None;
+    for (at, share) in shares[block].iter().enumerate() {
+        if *share > 0.0 {
+            chosen = Some(block * BLOCK + at);
+        }
+        left -= share;
+        if left < 0.0 {
+            break;
+        }
+    }
+    // By an error of rounding something may be left over behind all that are admitted.
+    let last = || shares.as_flattened().iter().rposition(|share| *share > 0.0);
+    chosen.or_else(last).map(|at| &routes[at])
+}
+
 /// A position, with the probability of its share.
 #[inline]
 fn by_share(total: f64, shares: impl Iterator<Item = f64>, rng: &mut dyn Rng) -> Option<usize> {
@@ -170,18 +222,8 @@ fn by_share(total: f64, shares: impl Iterator<Item = f64>, rng: &mut dyn Rng) ->
 impl Policy for Random {
     fn choose(&self, scene: &Scene<'_>, rng: &mut dyn Rng) -> Option<Choice> {
         let chosen = match scene.routes {
-            Routes::Few(routes) => {
-                let mut shares = [0.0; FEW];
-                let shares = &mut shares[..routes.len()];
-                let with_routes = shares.iter_mut().zip(routes);
-                if scene.admits_all() {
-                    with_routes.for_each(|(place, route)| *place = whole_share(route));
-                } else {
-                    with_routes.for_each(|(place, route)| *place = share(scene, route));
-                }
-                let total = shares.iter().sum();
-                &routes[by_share(total, shares.iter().copied(), rng)?]
-            }
+            Routes::Few(routes) if routes.len() <= BLOCK => one_of::<1>(scene, routes, rng)?,
+            Routes::Few(routes) => one_of::<{ FEW / BLOCK }>(scene, routes, rng)?,
             Routes::Many(many) => match self.draw(scene, rng) {
                 Some(drawn) => drawn,
                 None => self.search(scene, many, rng)?,

@@ -123,7 +123,10 @@ impl Policy for WeightedRoundRobin {
             }
             _ => None,
         });
-        let next = next.or_else(|| turns.first(0..n, admits))?;
+        let next = next.or_else(|| match scene.routes {
+            Routes::Few(_) if scene.admits_all() => turns.first_of_all(),
+            _ => turns.first(0..n, admits),
+        })?;
         turns.take(next, &mut slots[next].state);
         Some(Choice::from(SharedRoute::clone(&slots[next].route)))
     }

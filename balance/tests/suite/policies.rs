@@ -39,6 +39,36 @@ fn rnd1_shares_are_inverse_to_weights() {
 }
 
 #[test]
+fn random_shares_are_inverse_to_weights_of_more_than_a_handful_too() {
+    let names: Vec<_> = (1..=21).map(|number| format!("d{number}")).collect();
+    let weight = |at: usize| 1.0 + (at % 4) as f32;
+    let routes: Vec<_> = (0..21).map(|at| (names[at].as_str(), weight(at))).collect();
+    let mut bench = Bench::with(PolicyConfig::Random, &routes);
+    // The first and the last ones, and one between them.
+    let aside = ["d1", "d12", "d20", "d21"];
+    for gone in [&[][..], &aside[..]] {
+        for name in gone {
+            bench.pick_of(name).failed(bench.now);
+        }
+        let left = |at: &usize| !gone.contains(&names[*at].as_str());
+        let total: f32 = (0..21).filter(left).map(|at| 1.0 / weight(at)).sum();
+        let shares = bench.shares(40_000, Bench::choose);
+        for at in 0..21 {
+            let share = if left(&at) {
+                1.0 / weight(at) / total
+            } else {
+                0.0
+            };
+            let picked = shares.of(&names[at]) as f32 / 40_000.0;
+            assert!(
+                (picked - share).abs() < 0.006,
+                "{at}: {picked}, not {share}"
+            );
+        }
+    }
+}
+
+#[test]
 fn random_recovers_from_an_excursion_of_a_weight() {
     let mut bench = Bench::with(PolicyConfig::Random, &[("d1", 1.0), ("d2", 1.0)]);
     bench.add("d1", 1e-8);

@@ -3,6 +3,7 @@
 use super::turn::Turn;
 use crate::Nanos;
 use crate::policy::Scene;
+use crate::policy::smallest::smallest;
 use crate::route::{Route, SharedRoute};
 use crate::routes::{Change, Routes};
 use smallvec::SmallVec;
@@ -10,8 +11,6 @@ use std::sync::atomic::Ordering::Relaxed;
 
 /// Good is what weighs at most so many times the smallest weight.
 const GOOD: f32 = 2.0;
-/// Deficits that are compared side by side.
-const LANES: usize = 8;
 
 /// The destinations of one lambda, by name, so that of equal deficits the first one wins. What every
 /// pick goes through lies side by side. A route carries its position in its scratch.
@@ -344,18 +343,4 @@ impl Rota {
     fn smallest_of_all(&self) -> f32 {
         self.weights.iter().copied().fold(f32::INFINITY, f32::min)
     }
-}
-
-/// Infinite if there is none.
-fn smallest(deficits: &[f64]) -> f64 {
-    let less = |a: f64, b: f64| if a < b { a } else { b };
-    let mut lanes = [f64::INFINITY; LANES];
-    let (chunks, rest) = deficits.as_chunks::<LANES>();
-    for chunk in chunks {
-        for (lane, deficit) in lanes.iter_mut().zip(chunk) {
-            *lane = less(*deficit, *lane);
-        }
-    }
-    let all = lanes.iter().chain(rest);
-    all.fold(f64::INFINITY, |smallest, deficit| less(*deficit, smallest))
 }

@@ -1,5 +1,6 @@
 //! Whose turn it is, and how often it comes: earliest due time first.
 
+use super::super::smallest::smallest;
 use crate::Nanos;
 use crate::routes::Change;
 use crate::stamp::unpack;
@@ -221,6 +222,13 @@ impl Turns {
         first
     }
 
+    /// The same among all.
+    pub(super) fn first_of_all(&self) -> Option<usize> {
+        // One that is overdue is due now, and the first of those that are comes first.
+        let earliest = smallest(&self.dues).max(self.now);
+        self.dues.iter().position(|due| *due <= earliest)
+    }
+
     /// One that was passed over for a while is due now, not many times over.
     #[inline]
     fn due(&self, at: usize) -> f64 {
@@ -302,5 +310,28 @@ mod tests {
     fn means_need_two_weights() {
         assert_eq!(mean([None, Some(3.0)].into_iter()), None);
         assert_eq!(mean([Some(1.0), None, Some(3.0)].into_iter()), Some(2.0));
+    }
+
+    #[test]
+    fn the_first_of_all_is_the_first_among_all_positions() {
+        for count in [0, 1, 7, 8, 20] {
+            for now in [0.0, 2.0, 5.0, 50.0] {
+                let due = |at: usize| Turn {
+                    schedule: Some(Schedule {
+                        due: (at * 7 % 11) as f64,
+                        period: 1.0,
+                    }),
+                    ..Turn::default()
+                };
+                let all: Vec<_> = (0..count).map(due).collect();
+                let mut turns = Turns {
+                    now,
+                    ..Turns::default()
+                };
+                turns.list(all.iter());
+                let expected = turns.first(0..count, |_| true);
+                assert_eq!(turns.first_of_all(), expected, "{count} at {now}");
+            }
+        }
     }
 }
