@@ -47,7 +47,19 @@ impl RetryBudget {
 
     /// Notes a request, not a retry of one.
     pub fn deposit(&self, now: Nanos) {
-        self.requests.add(self.slot(now));
+        self.deposit_many(1, now);
+    }
+
+    /// Notes so many requests, which came at the same time.
+    pub fn deposit_many(&self, requests: u32, now: Nanos) {
+        self.requests.add(requests, self.slot(now));
+    }
+
+    /// Requests that come before then count as if they came now.
+    #[must_use]
+    pub fn alike_until(&self, now: Nanos) -> Nanos {
+        let next = (now.0 / self.slot_length).saturating_add(1);
+        Nanos(next.saturating_mul(self.slot_length))
     }
 
     /// Whether one more retry is allowed; if so it is taken from the budget.
@@ -66,7 +78,7 @@ impl RetryBudget {
         let allowed = self.ratio * self.requests.sum(slot) as f64 + self.reserve;
         let granted = self.retries.sum(slot) as f64 + 1.0 <= allowed;
         granted.then(|| {
-            self.retries.add(slot);
+            self.retries.add(1, slot);
             Withdrawal { budget: self, slot }
         })
     }
@@ -99,15 +111,15 @@ impl Drop for Withdrawal<'_> {
 }
 
 impl Window {
-    fn add(&self, slot: u32) {
+    fn add(&self, more: u32, slot: u32) {
         let word = &self.slots[slot as usize % SLOTS];
         let _ = word.fetch_update(Relaxed, Relaxed, |word| {
             let (number, count) = parts(word);
             // A core that read the clock a moment earlier adds to the slot that replaced its own.
             let count = if newer(slot, number) {
-                1
+                more
             } else {
-                count.saturating_add(1)
+                count.saturating_add(more)
             };
             let number = if newer(slot, number) { slot } else { number };
             Some((u64::from(number) << 32) | u64::from(count))

@@ -2,6 +2,7 @@
 
 mod antagonists;
 mod arrivals;
+mod budget;
 mod chooser;
 mod contender;
 mod course;

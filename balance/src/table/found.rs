@@ -1,8 +1,12 @@
 //! A lambda of a table that was found once.
 
-use super::Lambda;
+use super::error::check_route;
+use super::{Lambda, RouteChange, TableError};
+use crate::policy::Policies;
 use crate::routes::Snapshot;
-use crate::{Answers, Nanos, NoDestination, Pick, Probes, Request, Tried};
+use crate::{
+    Answers, Destinations, Nanos, NoDestination, Pick, PolicyConfig, Probes, Request, Tried,
+};
 use arc_swap::{ArcSwapAny, Cache};
 use rand::Rng;
 use std::ops::Deref;
@@ -37,6 +41,28 @@ impl FoundLambda {
         }
     }
 
+    /// A lambda of no table, for one who has no need of anything else of a table: making that, and
+    /// dropping it, takes as long as some hundred picks.
+    ///
+    /// # Errors
+    /// Those of [`ForwardingTable::change`](super::ForwardingTable::change), for the first route that
+    /// is wrong.
+    pub fn alone(
+        name: &str,
+        policy: PolicyConfig,
+        destinations: &Arc<Destinations>,
+        routes: &[RouteChange<'_>],
+        now: Nanos,
+    ) -> Result<Self, TableError> {
+        for route in routes {
+            check_route(name, route.destination, route.weight)?;
+        }
+        let policy = Policies::new(policy).next();
+        let lambda = Arc::new(Lambda::new(name, policy, Arc::clone(destinations), now));
+        lambda.change(routes, now);
+        Ok(FoundLambda::new(&lambda))
+    }
+
     /// Chooses as [`ForwardingTable::pick`](super::ForwardingTable::pick) does.
     ///
     /// # Errors
@@ -69,10 +95,10 @@ impl FoundLambda {
 
 #[cfg(test)]
 mod tests {
-    use crate::{Destinations, ForwardingTable, Nanos, NoDestination, Pick, PolicyConfig, Tried};
+    use super::*;
+    use crate::{ForwardingTable, Report};
     use rand_pcg::Pcg32;
     use rand_pcg::rand_core::SeedableRng;
-    use std::sync::Arc;
 
     const NOW: Nanos = Nanos::ZERO;
 
@@ -94,5 +120,42 @@ mod tests {
         table.remove("lambda", "b", NOW);
         table.change("lambda", "c", 1.0, true, NOW).unwrap();
         assert_eq!(picked(), Err(NoDestination::UnknownLambda));
+    }
+
+    #[test]
+    fn one_alone_chooses_as_in_a_table() {
+        let routes = ["a", "b", "c"].map(|destination| RouteChange {
+            destination,
+            weight: 1.0,
+            is_final: true,
+        });
+        let policy = PolicyConfig::default();
+        let destinations = Arc::new(Destinations::new());
+        let mut alone = FoundLambda::alone("f", policy, &destinations, &routes, NOW).unwrap();
+        let table = ForwardingTable::new(policy, Arc::new(Destinations::new()));
+        table.change_many("f", &routes, NOW).unwrap();
+        let mut found = table.find("f").unwrap();
+        let mut rngs = [(); 2].map(|()| Pcg32::seed_from_u64(3));
+        for millis in 1..500 {
+            let now = Nanos::from_millis(millis);
+            let [one, other] = &mut rngs;
+            let picks = [
+                alone.pick(&Tried::new(), now, one),
+                found.pick(&Tried::new(), now, other),
+            ];
+            let ids = picks.map(|pick| {
+                let pick = pick.unwrap();
+                let id = pick.destination().id();
+                pick.succeeded(Nanos::from_millis(1 + id), &Report::default(), now);
+                id
+            });
+            assert_eq!(ids[0], ids[1]);
+        }
+        let wrong = RouteChange {
+            weight: -1.0,
+            ..routes[0]
+        };
+        let wrong = FoundLambda::alone("f", policy, &destinations, &[wrong], NOW);
+        assert_eq!(wrong.err(), Some(TableError::InvalidWeight(-1.0)));
     }
 }

@@ -119,3 +119,22 @@ fn a_retry_that_is_not_made_is_given_back() {
         "what is forgotten is not given back again"
     );
 }
+
+#[test]
+fn requests_that_count_alike_may_be_noted_together() {
+    let new = || RetryBudget::new(0.2, 0.0, seconds(10.0));
+    let (each, together) = (new(), new());
+    let first = seconds(12.345);
+    let end = each.alike_until(first);
+    assert_eq!(end, seconds(13.0));
+    for _ in 0..100 {
+        each.deposit(Nanos(end.0 - 1));
+    }
+    together.deposit_many(100, first);
+    for budget in [each, together] {
+        assert_eq!(granted(&budget, 15, seconds(21.9)), 15);
+        assert_eq!(granted(&budget, 15, seconds(21.9)), 5);
+        assert_eq!(granted(&budget, 15, seconds(22.0)), 0);
+        assert_eq!(budget.alike_until(Nanos::MAX), Nanos::MAX);
+    }
+}

@@ -3,14 +3,15 @@
 use std::sync::Arc;
 
 use edge_balance::{
-    Destinations, ForwardingTable, FoundLambda, Nanos, Optimizer, OptimizerConfig, Pick,
-    PolicyConfig, Probes, RetryBudget, RouteChange, Tried,
+    Destinations, FoundLambda, Nanos, Optimizer, OptimizerConfig, Pick, PolicyConfig, Probes,
+    RetryBudget, RouteChange, Tried,
 };
 use rand::RngExt as _;
 use rand_pcg::Pcg64Mcg;
 
 use super::Contender;
 use super::arrivals::Arrival;
+use super::budget::Budget;
 use super::executor::Executor;
 use super::job::Job;
 use super::oracle::{Oracle, WorkOracle};
@@ -23,22 +24,22 @@ use super::topology::{Neighbour, Topology};
 pub(super) struct Chooser {
     kind: Kind,
     /// By router; none where nothing can fail, so that nobody asks.
-    budgets: Vec<RetryBudget>,
+    budgets: Vec<Budget>,
 }
 
 #[derive(Debug)]
 enum Kind {
     Tables {
         routers: Vec<Router>,
-        /// Whether there is any use in asking for probes.
-        probing: bool,
+        /// Per request, on average, as long as there is anything to find out.
+        probes: f64,
     },
     Oracle(Oracle),
     WorkOracle(WorkOracle),
     Uniform(Vec<Pcg64Mcg>),
 }
 
-/// What a broker has: the lambdas of a table, and randomness of its own.
+/// What a broker has: lambdas, and randomness of its own.
 #[derive(Debug)]
 struct Router {
     /// In their order.
@@ -85,7 +86,7 @@ impl Chooser {
                         )
                     })
                     .collect(),
-                probing: probes(config),
+                probes: probes(config),
             },
             Contender::Oracle => Kind::Oracle(Oracle::new(scenario, topology)),
             Contender::OracleWork => Kind::WorkOracle(WorkOracle::new(scenario, topology)),
@@ -96,21 +97,21 @@ impl Chooser {
             kind,
             budgets: all
                 .filter(|_| !scenario.antagonists.is_empty())
-                .map(|_| RetryBudget::new(ratio, reserve, window))
+                .map(|_| Budget::new(RetryBudget::new(ratio, reserve, window)))
                 .collect(),
         }
     }
 
     /// Notes that a new request has come to a router.
-    pub(super) fn welcome(&self, router: u32, now: u64) {
-        if let Some(budget) = self.budgets.get(router as usize) {
+    pub(super) fn welcome(&mut self, router: u32, now: u64) {
+        if let Some(budget) = self.budgets.get_mut(router as usize) {
             budget.deposit(Nanos(now));
         }
     }
 
     /// Whether the router may send a request again that failed.
-    pub(super) fn may_retry(&self, router: u32, now: u64) -> bool {
-        let budget = self.budgets.get(router as usize);
+    pub(super) fn may_retry(&mut self, router: u32, now: u64) -> bool {
+        let budget = self.budgets.get_mut(router as usize);
         budget.is_none_or(|budget| budget.try_withdraw(Nanos(now)))
     }
 
@@ -161,9 +162,12 @@ impl Chooser {
         matches!(self.kind, Kind::Tables { .. })
     }
 
-    /// Whether routers send probes.
-    pub(super) fn probes_at_all(&self) -> bool {
-        matches!(self.kind, Kind::Tables { probing: true, .. })
+    /// How many probes routers send per request, on average, as long as there is anything to find out.
+    pub(super) fn probes_per_request(&self) -> f64 {
+        match self.kind {
+            Kind::Tables { probes, .. } => probes,
+            Kind::Oracle(_) | Kind::WorkOracle(_) | Kind::Uniform(_) => 0.0,
+        }
     }
 
     /// The probes that a router wants to send at the occasion of a request.
@@ -213,7 +217,6 @@ impl Router {
         random: Pcg64Mcg,
     ) -> Self {
         let destinations = Arc::new(Destinations::new());
-        let table = ForwardingTable::new(policy, Arc::clone(&destinations));
         let names: Vec<String> = known.iter().map(|n| format!("e{}", n.executor)).collect();
         let routes: Vec<_> = names
             .iter()
@@ -223,11 +226,12 @@ impl Router {
                 is_final: true,
             })
             .collect();
-        for lambda in lambdas {
-            table
-                .change_many(lambda, &routes, Nanos::ZERO)
-                .expect("names are not empty and the weight is 1");
-        }
+        // Routers have no table: there are many of them, and each asks for a few lambdas only.
+        let found = |lambda: &String| {
+            FoundLambda::alone(lambda, policy, &destinations, &routes, Nanos::ZERO)
+                .expect("names are not empty and the weight is 1")
+        };
+        let lambdas = lambdas.iter().map(found).collect();
         for destination in destinations.in_use() {
             assert_eq!(
                 destination.name(),
@@ -235,20 +239,20 @@ impl Router {
                 "destinations are numbered in the order in which they are added"
             );
         }
-        let found = |lambda: &String| table.find(lambda).expect("it was added");
         Router {
-            lambdas: lambdas.iter().map(found).collect(),
+            lambdas,
             optimizer: (optimizer != OptimizerConfig::None).then(|| Optimizer::new(optimizer)),
             random,
         }
     }
 }
 
-/// Whether the policy sends probes. Asking those that do not costs time at every request.
-fn probes(policy: &PolicyConfig) -> bool {
+/// How many probes the policy sends per request. Asking those that send none costs time at every
+/// request.
+fn probes(policy: &PolicyConfig) -> f64 {
     match policy {
-        PolicyConfig::Prequal { .. } => true,
-        PolicyConfig::PredictedCompletion(config) => config.probes > 0.0,
+        PolicyConfig::Prequal { probes } => *probes,
+        PolicyConfig::PredictedCompletion(config) => config.probes,
         PolicyConfig::LeastCost
         | PolicyConfig::ConsistentHash { .. }
         | PolicyConfig::LeastRequest { .. }
@@ -260,7 +264,7 @@ fn probes(policy: &PolicyConfig) -> bool {
         | PolicyConfig::LeastImpedance
         | PolicyConfig::RoundRobin
         | PolicyConfig::ProportionalFairness { .. }
-        | PolicyConfig::Estimator(_) => false,
+        | PolicyConfig::Estimator(_) => 0.0,
     }
 }
 
@@ -317,7 +321,7 @@ mod tests {
                 pick.succeeded(latency, &Report::default(), now);
                 sent += lambdas[0].probes(now, &mut random).len();
             }
-            assert_eq!(sent > 0, probes(&config), "{name}");
+            assert_eq!(sent > 0, probes(&config) > 0.0, "{name}");
         }
     }
 }

@@ -24,7 +24,7 @@ const FAILS_WITHIN: u64 = 200_000;
 /// Number of the first draw that belongs to probes, after those of all attempts.
 const PROBES: u64 = 4 * (MOST_ATTEMPTS as u64 + 1);
 
-/// Events of a request: it reaches an executor, and is done. Most answers are none.
+/// Events of a request: it reaches an executor, and is done. Most answers are none. A probe is one.
 const EVENTS: f64 = 2.0;
 /// What is going to happen happens within so many mean services, nearly always.
 const SOON: f64 = 10.0;
@@ -69,6 +69,7 @@ pub(super) struct Engine<'a> {
     antagonists: Antagonists<'a>,
     executors: Vec<Executor>,
     chooser: Chooser,
+    sends_probes: bool,
     jobs: Jobs,
     probing: Probing,
     inboxes: Inboxes,
@@ -86,7 +87,10 @@ impl<'a> Engine<'a> {
         seed: u64,
     ) -> Self {
         let antagonists = Antagonists::new(scenario);
-        let mut events = Events::new(EVENTS * scenario.rate(), SOON * scenario.mean_work());
+        let chooser = Chooser::new(scenario, contender, topology, seed);
+        let probes = chooser.probes_per_request();
+        let per_second = (EVENTS + probes) * scenario.rate();
+        let mut events = Events::new(per_second, SOON * scenario.mean_work());
         for (at, number) in antagonists.schedule() {
             events.push(at, Event::Disturb(number));
         }
@@ -96,7 +100,6 @@ impl<'a> Engine<'a> {
         if contender.looks_at_utilisation() {
             executors.iter_mut().for_each(Executor::tell_utilisation);
         }
-        let chooser = Chooser::new(scenario, contender, topology, seed);
         Engine {
             scenario,
             antagonists,
@@ -107,6 +110,7 @@ impl<'a> Engine<'a> {
                 (true, false) => Hearing::InTime,
             },
             chooser,
+            sends_probes: probes > 0.0,
             topology,
             jobs: Jobs::default(),
             probing: Probing::new(scenario.routers),
@@ -182,7 +186,7 @@ impl<'a> Engine<'a> {
         self.chooser.welcome(arrival.router, self.now);
         let id = self.jobs.add(request, counts);
         self.dispatch(id);
-        if self.chooser.probes_at_all() {
+        if self.sends_probes {
             self.probe(arrival);
         }
     }
