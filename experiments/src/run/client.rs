@@ -70,8 +70,10 @@ pub(super) fn command(
 
 /// What it has written.
 pub(super) fn seen(output: &Output, lines: &Path, warm_up: Duration) -> anyhow::Result<Seen> {
-    let text = std::fs::read_to_string(lines).unwrap_or_default();
-    parse(&output.stdout, &text, warm_up).with_context(|| {
+    let parsed = std::fs::read_to_string(lines)
+        .with_context(|| format!("cannot read {}", lines.display()))
+        .and_then(|text| parse(&output.stdout, &text, warm_up));
+    parsed.with_context(|| {
         let said = String::from_utf8_lossy(&output.stderr);
         format!("edgeclient: {}, {}", output.status, said.trim())
     })
@@ -80,6 +82,7 @@ pub(super) fn seen(output: &Output, lines: &Path, warm_up: Duration) -> anyhow::
 /// The part of its summary that is of interest here.
 #[derive(Debug, Deserialize)]
 struct Summary {
+    ok: u64,
     errors: u64,
     errors_by_kind: serde_json::Map<String, serde_json::Value>,
 }
@@ -90,6 +93,13 @@ fn parse(summary: &[u8], lines: &str, warm_up: Duration) -> anyhow::Result<Seen>
     for line in lines.lines() {
         answers.push(answer(line).with_context(|| format!("unexpected line '{line}'"))?);
     }
+    // A disk that was full, say, must not look like a fast network.
+    anyhow::ensure!(
+        answers.len() as u64 == summary.ok,
+        "{} lines of {} answers",
+        answers.len(),
+        summary.ok
+    );
     let example = |(kind, failures): (&String, &serde_json::Value)| {
         format!("{kind}: {}", failures["example"].as_str().unwrap_or(""))
     };
@@ -121,7 +131,8 @@ mod tests {
     #[test]
     fn answers_of_the_warm_up_are_left_out_but_for_the_first() {
         let lines = "0.5 0.4 0 - clambda0 1\n1.5 0.002 0 - clambda0 1\n2 0.001 3 - clambda0 1\n";
-        let summary = br#"{"errors":2,"errors_by_kind":{"deadline":{"count":2,"example":"late"}}}"#;
+        let summary =
+            br#"{"ok":3,"errors":2,"errors_by_kind":{"deadline":{"count":2,"example":"late"}}}"#;
         let seen = parse(summary, lines, Duration::from_secs(1)).unwrap();
         assert_eq!(seen.latencies, [2, 1].map(Duration::from_millis));
         assert_eq!(seen.first, Some(Duration::from_millis(400)));
@@ -131,10 +142,30 @@ mod tests {
 
     #[test]
     fn what_is_no_answer_is_an_error() {
-        let summary = br#"{"errors":0,"errors_by_kind":{}}"#;
+        let summary = br#"{"ok":1,"errors":0,"errors_by_kind":{}}"#;
+        assert!(parse(summary, "1 2\n", Duration::ZERO).is_ok());
         assert!(parse(summary, "1 x\n", Duration::ZERO).is_err());
         assert!(parse(summary, "1 -1\n", Duration::ZERO).is_err());
         assert!(parse(b"", "", Duration::ZERO).is_err());
-        assert_eq!(parse(summary, "", Duration::ZERO).unwrap(), Seen::default());
+        let nothing = br#"{"ok":0,"errors":0,"errors_by_kind":{}}"#;
+        assert_eq!(parse(nothing, "", Duration::ZERO).unwrap(), Seen::default());
+    }
+
+    #[test]
+    fn lines_that_are_missing_are_an_error() {
+        let summary = br#"{"ok":2,"errors":0,"errors_by_kind":{}}"#;
+        let error = parse(summary, "1 2\n", Duration::ZERO).unwrap_err();
+        assert_eq!(error.to_string(), "1 lines of 2 answers");
+        let output = Output {
+            status: std::process::ExitStatus::default(),
+            stdout: br#"{"ok":0,"errors":0,"errors_by_kind":{}}"#.to_vec(),
+            stderr: Vec::new(),
+        };
+        let nowhere = Path::new("/nonexistent/client-0.txt");
+        let error = seen(&output, nowhere, Duration::ZERO).unwrap_err();
+        assert!(
+            format!("{error:#}").contains("cannot read /nonexistent"),
+            "{error:#}"
+        );
     }
 }

@@ -5,6 +5,7 @@ mod chart;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
+use edge_daemon::escaped;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use self::chart::{Chart, Scale, Series};
@@ -59,7 +60,8 @@ fn render(experiment: &str, all: &[Figures], backend: Backend) -> Markup {
                     div.plots { @for chart in &plots.charts { (chart.render()) } }
                 }
                 h2 { "Figures" }
-                (table(all))
+                div.wide tabindex="0" { (table(all)) }
+                (errors(all))
             }
         }
     }
@@ -229,7 +231,7 @@ fn table(all: &[Figures]) -> Markup {
             }
             tbody {
                 @for figures in all {
-                    tr title=[figures.error.as_deref()] {
+                    tr {
                         th { (place(figures)) }
                         td { (figures.loss) }
                         td.name { (figures.mode.name()) }
@@ -244,6 +246,26 @@ fn table(all: &[Figures]) -> Markup {
                         td { (figures.requests) }
                         td { (figures.errors) }
                         td { (figures.packets_lost) }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Why requests failed: of each cell one of the reasons.
+fn errors(all: &[Figures]) -> Markup {
+    let reasons = all
+        .iter()
+        .filter_map(|figures| Some((figures, figures.error.as_deref()?)));
+    let reasons: Vec<_> = reasons.collect();
+    html! {
+        @if !reasons.is_empty() {
+            ul.errors {
+                @for (figures, reason) in reasons {
+                    li {
+                        (place(figures)) " " (figures.loss) " % " (figures.mode.name()) ": "
+                        (escaped(reason))
                     }
                 }
             }
@@ -304,8 +326,30 @@ mod tests {
                     assert!(!page.contains(forbidden), "{forbidden}");
                 }
                 assert!(page.contains("<svg") || answers == 0);
+                // On a narrow screen charts shrink, and the table alone is scrolled.
+                let charts = page.matches("<svg").count();
+                assert_eq!(page.matches("<svg viewBox=").count(), charts);
+                assert!(page.contains("<div class=\"wide\" tabindex=\"0\"><table>"));
             }
         }
+    }
+
+    #[test]
+    fn reasons_of_errors_can_be_read_and_are_no_markup() {
+        let cell = loss_cell(Speed::Slow, 3, Mode::Quic, load(), 1);
+        let outcome = Outcome {
+            seen: vec![Seen {
+                errors: 2,
+                why: Some("deadline: <script>\u{1b}".to_owned()),
+                ..Seen::default()
+            }],
+            carried: Carried::default(),
+            window: Duration::from_secs(1),
+        };
+        let figures = Figures::of(&cell, Backend::Fabric, &[outcome]);
+        let page = render(cell.experiment, &[figures], Backend::Fabric).into_string();
+        let line = r"slow 3 % quic: deadline: &lt;script&gt;\u{1b}";
+        assert!(page.contains(line), "{page}");
     }
 
     #[test]

@@ -55,7 +55,8 @@ impl Chart {
         let x = Axis::new(self.x, &values(|point| point.0), LEFT, WIDTH - RIGHT);
         let y = Axis::new(self.y, &values(|point| point.1), HEIGHT - BOTTOM, TOP);
         html! {
-            svg width=(WIDTH) height=(HEIGHT) role="img" aria-label=(self.title) {
+            svg viewBox={ "0 0 " (WIDTH) " " (HEIGHT) } width=(WIDTH) height=(HEIGHT) role="img"
+                aria-label=(self.title) {
                 text.title x=(LEFT) y="14" { (self.title) }
                 @for tick in y.ticks() {
                     @let at = length(y.at(tick));
