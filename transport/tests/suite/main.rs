@@ -17,5 +17,6 @@ mod quic_probe;
 mod quic_strangers;
 mod resets;
 mod server;
+mod suites;
 mod support;
 mod together;
