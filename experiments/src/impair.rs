@@ -30,7 +30,8 @@ pub(crate) struct Flags {
     /// Where they want to go
     #[arg(long, value_name = "ADDRESS:PORT")]
     target: SocketAddr,
-    /// What is carried
+    /// What is carried. Of TCP up to 256 connections at the same time, fewer where `ulimit -Hn` is below
+    /// 1600, since each takes six file descriptors; the next ones wait until one ends
     #[arg(long, value_enum, default_value_t = Carries::Both)]
     carries: Carries,
     /// Both directions: delay=10ms,rate=1Mbit,burst=15360,loss=1%,reorder=1%,queue=1000, all

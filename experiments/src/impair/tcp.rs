@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use edge_client::pacer::Pacer;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
@@ -20,7 +21,12 @@ use super::link::Fate;
 use super::path::{Clock, Direction};
 
 /// Connections at the same time; the next ones wait in the system's queue.
-const MOST_CONNECTIONS: usize = 256;
+const MOST_CONNECTIONS: u64 = 256;
+/// File descriptors of one: a socket to each end and, in each direction, a timer of whoever reads and one of
+/// whoever writes.
+const DESCRIPTORS: u64 = 6;
+/// File descriptors of everything else.
+const OTHER_DESCRIPTORS: u64 = 64;
 /// What fits into a packet of 1500 bytes, with the options that Linux sends.
 const CHUNK: usize = 1448;
 /// Chunks of one connection under way; the link may hold fewer.
@@ -43,7 +49,7 @@ pub(super) struct Path {
 
 /// Takes connections until it is dropped.
 pub(super) async fn carry(listener: TcpListener, path: Path) {
-    let room = Arc::new(Semaphore::new(MOST_CONNECTIONS));
+    let room = Arc::new(Semaphore::new(room_within(descriptors())));
     let mut connections = JoinSet::new();
     loop {
         let permit = room.clone().acquire_owned().await;
@@ -66,6 +72,32 @@ pub(super) async fn carry(listener: TcpListener, path: Path) {
             Some(_) = connections.join_next() => {}
         }
     }
+}
+
+/// How many file descriptors this process may have: as many as are needed if the system lets us say so.
+fn descriptors() -> Option<u64> {
+    let limit = getrlimit(Resource::Nofile);
+    let wanted = OTHER_DESCRIPTORS + DESCRIPTORS * MOST_CONNECTIONS;
+    let now = limit.current?;
+    if now >= wanted {
+        return Some(now);
+    }
+    let raised = Rlimit {
+        current: Some(limit.maximum.map_or(wanted, |most| most.min(wanted))),
+        maximum: limit.maximum,
+    };
+    match setrlimit(Resource::Nofile, raised) {
+        Ok(()) => raised.current,
+        Err(_) => Some(now),
+    }
+}
+
+/// Connections that so many descriptors are enough for; none is no limit.
+fn room_within(descriptors: Option<u64>) -> usize {
+    let room = descriptors.map_or(MOST_CONNECTIONS, |descriptors| {
+        descriptors.saturating_sub(OTHER_DESCRIPTORS) / DESCRIPTORS
+    });
+    room.clamp(1, MOST_CONNECTIONS) as usize
 }
 
 async fn connection(client: TcpStream, path: Path) -> io::Result<()> {
@@ -156,4 +188,18 @@ async fn write(
         to.write_all(&bytes).await?;
     }
     to.shutdown().await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn there_are_no_more_connections_than_descriptors_for_them() {
+        assert_eq!(room_within(None), 256);
+        assert_eq!(room_within(Some(64 + 6 * 256)), 256);
+        assert_eq!(room_within(Some(1_000_000)), 256);
+        assert_eq!(room_within(Some(1024)), 160);
+        assert_eq!(room_within(Some(10)), 1, "whoever has hardly any tries");
+    }
 }

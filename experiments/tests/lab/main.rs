@@ -5,6 +5,7 @@ mod bench_balance;
 mod bench_hop;
 mod bench_scale;
 mod chaos;
+mod impair;
 mod orphans;
 mod overload;
 mod quic_programs;
