@@ -17,6 +17,7 @@ mod demo;
 mod fabric;
 mod files;
 mod impair;
+mod numbers;
 mod overload;
 mod run;
 mod sim;

@@ -35,13 +35,14 @@ use self::goals::Goals;
 use self::platform::Capacity;
 use self::run::Plan;
 use self::timeline::Timeline;
+use crate::numbers::any;
 
 /// Options of the experiment.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Flags {
     /// Offered load as multiples of the capacity of all computers, one cell each [default:
     /// 0.5,0.8,1,1.5,2,3,5; with --quick 0.5,1,3]
-    #[arg(long, value_delimiter = ',')]
+    #[arg(long, value_delimiter = ',', value_parser = any(0.01..=50.0))]
     factors: Vec<f64>,
     /// Computers behind the router
     #[arg(long, default_value_t = 4)]
@@ -104,8 +105,6 @@ impl Flags {
                 .then_some(())
                 .ok_or_else(|| UsageError(problem.to_owned()))
         };
-        let factors = self.factors.iter().all(|k| (0.01..=50.0).contains(k));
-        check(factors, "--factors takes 0.01 to 50")?;
         let computers = (1..=64).contains(&self.computers);
         check(computers, "--computers takes 1 to 64")?;
         check((1..=64).contains(&self.workers), "--workers takes 1 to 64")?;

@@ -32,6 +32,7 @@ use self::cell::Cell;
 use self::figures::{Asked, Evidence, Figures};
 use self::peer::{Kind, Options, Peer};
 use self::run::Plan;
+use crate::numbers::whole;
 
 /// Options of the benchmark.
 #[derive(Debug, clap::Args)]
@@ -48,7 +49,7 @@ pub(crate) struct Flags {
     #[arg(long, value_enum, value_delimiter = ',')]
     cells: Vec<Cell>,
     /// Brokers side by side, one measurement each
-    #[arg(long, value_delimiter = ',', default_value = "1,4")]
+    #[arg(long, value_delimiter = ',', default_value = "1,4", value_parser = whole(1..=16_usize))]
     brokers: Vec<usize>,
     /// Measured seconds of one run [default: 20]
     #[arg(long)]
@@ -101,8 +102,6 @@ impl Flags {
                 .then_some(())
                 .ok_or_else(|| UsageError(problem.to_owned()))
         };
-        let brokers = self.brokers.iter().all(|n| (1..=16).contains(n));
-        check(brokers, "--brokers takes numbers from 1 to 16")?;
         let seconds = self.seconds.is_none_or(|s| (0.1..=600.0).contains(&s));
         check(seconds, "--seconds takes 0.1 to 600")?;
         check((1..=100).contains(&self.rounds), "--rounds takes 1 to 100")?;

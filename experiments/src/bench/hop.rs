@@ -26,6 +26,7 @@ use edge_daemon::{UsageError, signals};
 use self::kind::Kind;
 use self::plan::Plan;
 use self::stage::Stage;
+use crate::numbers::whole;
 
 /// Options of the benchmark.
 #[derive(Debug, clap::Args)]
@@ -40,10 +41,10 @@ pub(crate) struct Flags {
     #[arg(long)]
     quic: bool,
     /// Bytes of input and of output
-    #[arg(long, value_delimiter = ',', default_value = "0,100,1000,10000,100000")]
+    #[arg(long, value_delimiter = ',', default_value = "0,100,1000,10000,100000", value_parser = whole(0..=16_usize << 20))]
     bytes: Vec<usize>,
     /// Requests in flight
-    #[arg(long, value_delimiter = ',', default_value = "1,16,64,256")]
+    #[arg(long, value_delimiter = ',', default_value = "1,16,64,256", value_parser = whole(1..=10_000_usize))]
     in_flight: Vec<usize>,
     /// Connections of the client to each hop
     #[arg(long, default_value_t = 1)]
@@ -91,10 +92,6 @@ impl Flags {
                 .then_some(())
                 .ok_or_else(|| UsageError(problem.to_owned()))
         };
-        let in_flight = self.in_flight.iter().all(|n| (1..=10_000).contains(n));
-        check(in_flight, "--in-flight takes numbers from 1 to 10000")?;
-        let bytes = self.bytes.iter().all(|n| *n <= 16 << 20);
-        check(bytes, "--bytes takes numbers up to 16 Mi")?;
         let connections = (1..=1000).contains(&self.connections);
         check(connections, "--connections takes 1 to 1000")?;
         let seconds = self.seconds.is_none_or(|s| (0.01..=600.0).contains(&s));

@@ -10,6 +10,7 @@ use super::mode::Mode;
 use super::scene::Load;
 use super::speed::Speed;
 use crate::fabric::doctor::Backend;
+use crate::numbers::{any, whole};
 
 /// What all experiments have in common.
 #[derive(Debug, clap::Args)]
@@ -73,7 +74,7 @@ pub(crate) struct Loss {
     )]
     links: Vec<Speed>,
     /// Losses on each link in each direction, in per cent
-    #[arg(long, value_delimiter = ',', default_value = "0,1,2,3,4,5")]
+    #[arg(long, value_delimiter = ',', default_value = "0,1,2,3,4,5", value_parser = whole(0..=50_u32))]
     losses: Vec<u32>,
 }
 
@@ -113,7 +114,7 @@ pub(crate) struct Goal {
     #[command(flatten)]
     pub(super) common: Common,
     /// Losses in each direction, in per cent
-    #[arg(long, value_delimiter = ',', default_value = "0,1")]
+    #[arg(long, value_delimiter = ',', default_value = "0,1", value_parser = any(0.0..=50.0))]
     losses: Vec<f64>,
     /// Requests in flight
     #[arg(long, default_value_t = 16)]
@@ -125,10 +126,6 @@ pub(crate) struct Goal {
 
 impl Loss {
     pub(super) fn cells(&self) -> Result<Plan, UsageError> {
-        check(
-            self.losses.iter().all(|loss| *loss <= 50),
-            "--losses takes 0 to 50",
-        )?;
         let usual = Usual::paced(10.0, 110.0, [2.0, 7.0]);
         self.common.plan(&usual, |mode, load, seed| {
             let mut cells = Vec::new();
@@ -174,8 +171,6 @@ impl Chicago {
 
 impl Goal {
     pub(super) fn cells(&self) -> Result<Plan, UsageError> {
-        let losses = self.losses.iter().all(|loss| (0.0..=50.0).contains(loss));
-        check(losses, "--losses takes 0 to 50")?;
         let in_flight = (1..=1000).contains(&self.in_flight);
         check(in_flight, "--in-flight takes 1 to 1000")?;
         let usual = Usual {

@@ -27,8 +27,11 @@ use anyhow::Context as _;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use comparison::Comparison;
+use factor::SCENARIOS;
 use runs::{Plan, Runs};
 use verdict::Verdict;
+
+use crate::numbers::whole;
 
 /// Runs of each scenario and policy unless told otherwise.
 const SEEDS: u32 = 10;
@@ -52,7 +55,7 @@ pub(crate) struct Flags {
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     policies: Vec<String>,
     /// Scenarios, by index
-    #[arg(long, value_name = "INDICES", value_delimiter = ',', conflicts_with_all = ["filter", "quick"])]
+    #[arg(long, value_name = "INDICES", value_delimiter = ',', value_parser = whole(0..=SCENARIOS - 1), conflicts_with_all = ["filter", "quick"])]
     scenarios: Vec<usize>,
     /// Scenarios with all these words in their names, like "R16 load0.95 antagonist"
     #[arg(long, value_name = "WORDS")]

@@ -14,6 +14,7 @@ use super::scenario::{
     Service,
 };
 use super::{Contender, Outcome, run};
+use crate::numbers::{any, whole};
 
 /// Pairs of a router and an executor, at the most: some gigabytes.
 const MOST_PAIRS: usize = 10_000_000;
@@ -38,10 +39,11 @@ pub(crate) struct Flags {
     #[arg(long, default_value = "4")]
     executors: NonZeroUsize,
     /// Speeds, which the executors take in turn
-    #[arg(long, value_delimiter = ':', default_value = "1")]
+    #[arg(long, value_delimiter = ':', default_value = "1", value_parser = any(1e-3..=1e3))]
     speeds: Vec<f64>,
     /// Numbers of workers, which the executors take in turn
-    #[arg(long, value_delimiter = ':', default_value = "1")]
+    #[arg(long, value_delimiter = ':', default_value = "1",
+          value_parser = whole(NonZeroU32::MIN..=NonZeroU32::MAX))]
     workers: Vec<NonZeroU32>,
     /// Offered work over capacity
     #[arg(long, default_value_t = 0.7)]
@@ -73,7 +75,8 @@ pub(crate) struct Flags {
         long,
         value_delimiter = ':',
         value_name = "MS[:MS]",
-        default_value = "0.5:10"
+        default_value = "0.5:10",
+        value_parser = any(0.0..=1e6)
     )]
     rtt_ms: Vec<f64>,
     /// Executors share their workers among all requests instead of letting some wait
@@ -83,7 +86,7 @@ pub(crate) struct Flags {
     #[arg(long, default_value = "1")]
     lambdas: NonZeroUsize,
     /// Every so-manieth executor runs the first lambda faster, by this factor
-    #[arg(long, value_name = "EVERY:FACTOR", value_delimiter = ':')]
+    #[arg(long, value_name = "EVERY:FACTOR", value_delimiter = ':', value_parser = any(1e-6..=1e6))]
     accelerate: Vec<f64>,
     /// Number of requests
     #[arg(long, default_value = "60000")]
@@ -208,9 +211,6 @@ pub(super) fn within(
 impl Flags {
     fn scenario(&self) -> anyhow::Result<Scenario> {
         let mean = within("--mean-ms", self.mean_ms, 1e-3..=1e6)? * 1e-3;
-        for speed in &self.speeds {
-            within("--speeds", *speed, 1e-3..=1e3)?;
-        }
         check(
             (0.0..1.0).contains(&self.warm_up),
             "--warm-up takes 0 to below 1",
@@ -275,7 +275,7 @@ impl Flags {
         let mut lambdas = vec![LambdaMix::ONLY; self.lambdas.get()];
         match self.accelerate[..] {
             [] => (),
-            [every, factor] if every >= 1.0 && factor.is_finite() && factor > 0.0 => {
+            [every, factor] if every >= 1.0 => {
                 lambdas[0].accelerated = Some(Acceleration {
                     every: every as usize,
                     factor,
@@ -318,8 +318,8 @@ impl Flags {
     fn network(&self) -> anyhow::Result<Network> {
         match self.rtt_ms[..] {
             [0.0] => Ok(Network::None),
-            [rtt] if rtt.is_finite() && rtt > 0.0 => Ok(Network::Constant(rtt * 1e-3)),
-            [min, max] if max.is_finite() && min > 0.0 && max >= min => Ok(Network::LogUniform {
+            [rtt] => Ok(Network::Constant(rtt * 1e-3)),
+            [min, max] if min > 0.0 && max >= min => Ok(Network::LogUniform {
                 min: min * 1e-3,
                 max: max * 1e-3,
             }),
