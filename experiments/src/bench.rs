@@ -13,5 +13,6 @@ pub(crate) mod process;
 pub(crate) mod router;
 pub(crate) mod scale;
 
+mod affinity;
 mod load;
 mod programs;

@@ -40,10 +40,15 @@ fn every_value_of_every_sweep_is_measured() {
         "--changes=0,200",
         "--policies=least-request,proportional-fairness",
     ]);
-    let made_up = lines.iter().filter(|line| line["load"] == "made-up");
-    assert_eq!(made_up.count(), 4);
-    // Two loads of three sweeps, and three of that of destinations for two policies.
-    assert_eq!(lines.len(), 2 * (2 * 3 + 3 * 2));
+    let count = |name: &str, value: Value| {
+        let is_it = |line: &&Value| line[name] == value;
+        lines.iter().filter(is_it).count()
+    };
+    // Two values, and the first of them again; three loads of the sweep of destinations for two policies, and
+    // two of the three others.
+    assert_eq!(count("load", "made-up".into()), 3 * 2);
+    assert_eq!(lines.len(), 3 * (2 * 3 + 3 * 2));
+    assert_eq!(count("again", true.into()), lines.len() / 3);
     for line in &lines {
         for name in ["rps", "p50_us", "cpu_us", "ratio", "rss_kb"] {
             assert!(line[name].as_f64().unwrap() > 0.0, "{name} in {line}");
@@ -58,21 +63,35 @@ fn a_request_is_measured_under_each_policy_with_few_and_many_destinations() {
         "--destinations=1,150",
         "--policies=p2c,proportional-fairness",
     ]);
-    let shown = lines
-        .iter()
-        .map(|line| (line["policy"].as_str(), line["value"].as_u64()));
-    let expected = [
-        (Some("p2c"), Some(1)),
-        (Some("p2c"), Some(150)),
-        (Some("proportional-fairness"), Some(1)),
-        (Some("proportional-fairness"), Some(150)),
-    ];
-    assert_eq!(shown.collect::<Vec<_>>(), expected);
+    let shown = lines.iter().map(|line| {
+        let (policy, value) = (line["policy"].as_str(), line["value"].as_u64());
+        (policy.unwrap(), value.unwrap(), line["again"] == true)
+    });
+    let expected = ["p2c", "proportional-fairness"]
+        .map(|policy| [(policy, 1, false), (policy, 150, false), (policy, 1, true)]);
+    assert_eq!(shown.collect::<Vec<_>>(), expected.concat());
     assert!(
         lines
             .iter()
             .all(|line| line["cpu_us"].as_f64().unwrap() > 0.0)
     );
+}
+
+#[test]
+fn goals_are_not_judged_by_a_single_round() {
+    let run = lab(&["--sweeps=lambdas", "--lambdas=1,20"]);
+    let text = String::from_utf8_lossy(&run.stdout);
+    let goals: Vec<_> = text
+        .lines()
+        .filter(|line| line.contains(", goal "))
+        .collect();
+    assert_eq!(goals.len(), 2, "{text}");
+    for goal in goals {
+        assert!(
+            goal.starts_with("not judged") && goal.contains("spread"),
+            "{goal}"
+        );
+    }
 }
 
 #[test]

@@ -5,6 +5,7 @@ mod bench_balance;
 mod bench_hop;
 mod bench_scale;
 mod chaos;
+mod flags;
 mod impair;
 mod orphans;
 mod overload;

@@ -6,24 +6,40 @@ use super::row::{Load, Row};
 /// Prints all goals that this run can say anything about.
 pub(super) fn print(rows: &[Row], memory: &[Memory]) {
     println!("\ngoals");
-    for row in rows {
+    for row in rows.iter().filter(|row| !row.again) {
         if let Some((goal, limit)) = growth(row) {
-            verdict(
-                row.ratio <= limit,
+            let doubt = row.doubt + unlike(rows, row);
+            let verdict = Verdict::of(row.ratio, doubt, limit);
+            let spread = match verdict {
+                Verdict::NotJudged => format!(", spread {:.2}", row.spread),
+                _ => String::new(),
+            };
+            say(
+                verdict,
                 &format!("{} {}, {}: {goal}", row.value, row.sweep, row.policy),
-                &format!("x {:.2}, goal {limit:.2}", row.ratio),
+                &format!("x {:.2} ±{doubt:.2}{spread}, goal {limit:.2}", row.ratio),
             );
         }
     }
     for row in memory {
         let limit = if row.lambdas == 0 { 12.0 } else { 64.0 };
         let megabytes = row.rss_kb as f64 / 1024.0;
-        verdict(
-            megabytes < limit,
+        say(
+            Verdict::of(megabytes, 0.0, limit),
             &format!("memory with {} lambdas x {}", row.lambdas, row.destinations),
             &format!("{megabytes:.1} MB, goal {limit:.0} MB"),
         );
     }
+}
+
+/// By how much another router with the first value differs from the first one: as much may be luck in any
+/// row beside it.
+fn unlike(rows: &[Row], row: &Row) -> f64 {
+    let same = |other: &&Row| {
+        other.again && (other.sweep, other.policy, other.load) == (row.sweep, row.policy, row.load)
+    };
+    let again = rows.iter().find(same);
+    again.map_or(0.0, |again| (again.ratio - 1.0).abs())
 }
 
 /// By how much the cost of a row may have grown. Spreading requests over more connections costs
@@ -45,6 +61,48 @@ fn growth(row: &Row) -> Option<(&'static str, f64)> {
     }
 }
 
-fn verdict(met: bool, what: &str, how: &str) {
-    println!("{:<7} {what:<72} {how}", if met { "met" } else { "MISSED" });
+/// What a run says of a goal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Verdict {
+    Met,
+    Missed,
+    /// It may be either.
+    NotJudged,
+}
+
+impl Verdict {
+    fn of(ours: f64, doubt: f64, limit: f64) -> Self {
+        if ours + doubt <= limit {
+            Self::Met
+        } else if ours - doubt > limit {
+            Self::Missed
+        } else {
+            Self::NotJudged
+        }
+    }
+}
+
+fn say(verdict: Verdict, what: &str, how: &str) {
+    let verdict = match verdict {
+        Verdict::Met => "met",
+        Verdict::Missed => "MISSED",
+        Verdict::NotJudged => "not judged",
+    };
+    println!("{verdict:<10} {what:<66} {how}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_chance_may_have_decided_is_not_judged() {
+        assert_eq!(Verdict::of(1.02, 0.05, 1.10), Verdict::Met);
+        assert_eq!(Verdict::of(1.08, 0.05, 1.10), Verdict::NotJudged);
+        assert_eq!(Verdict::of(1.12, 0.05, 1.10), Verdict::NotJudged);
+        assert_eq!(Verdict::of(1.16, 0.05, 1.10), Verdict::Missed);
+        assert_eq!(Verdict::of(0.5, f64::INFINITY, 1.10), Verdict::NotJudged);
+        assert_eq!(Verdict::of(9.0, f64::INFINITY, 1.10), Verdict::NotJudged);
+        assert_eq!(Verdict::of(f64::NAN, 0.0, 1.10), Verdict::NotJudged);
+    }
 }

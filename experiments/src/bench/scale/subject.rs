@@ -23,7 +23,6 @@ const AT_ONCE: usize = 32;
 /// A router, ready to be measured.
 #[derive(Debug)]
 pub(super) struct Subject {
-    pub(super) value: usize,
     router: Router,
     caller: Caller,
     messages: Arc<[Bytes]>,
@@ -77,7 +76,6 @@ impl Subject {
         });
         fill(&router.tables, routes).await?;
         let subject = Self {
-            value,
             router,
             caller,
             messages,
@@ -112,7 +110,6 @@ impl Subject {
         std::fs::write(&path, sections.concat())?;
         let router = site.router(&[format!("--conf={}", path.display())])?;
         let subject = Self {
-            value: destinations,
             caller: Caller::new(router.lambda.clone(), 1, None),
             router,
             messages: policies.iter().map(|name| message(name, BYTES)).collect(),
@@ -151,35 +148,20 @@ impl Subject {
         Ok(())
     }
 
-    /// Keeps so many requests in flight for a while, while the table changes.
+    /// Keeps so many requests in flight for a while, for one of the lambdas or for all in turn, while the
+    /// table changes.
     pub(super) async fn sample(
         &self,
+        lambda: Option<usize>,
         in_flight: usize,
         length: Duration,
     ) -> anyhow::Result<Sample> {
-        self.sample_with(&self.messages, in_flight, length).await
-    }
-
-    /// The same with requests for one of the lambdas.
-    pub(super) async fn sample_of(
-        &self,
-        lambda: usize,
-        in_flight: usize,
-        length: Duration,
-    ) -> anyhow::Result<Sample> {
-        let messages = Arc::new([self.messages[lambda].clone()]);
-        self.sample_with(&(messages as Arc<[Bytes]>), in_flight, length)
-            .await
-    }
-
-    async fn sample_with(
-        &self,
-        messages: &Arc<[Bytes]>,
-        in_flight: usize,
-        length: Duration,
-    ) -> anyhow::Result<Sample> {
+        let messages = match lambda {
+            None => self.messages.clone(),
+            Some(nth) => Arc::new([self.messages[nth].clone()]),
+        };
         let before = self.router.process.cpu()?;
-        let load = self.caller.closed_loop(messages, in_flight, length);
+        let load = self.caller.closed_loop(&messages, in_flight, length);
         let measured = tokio::select! {
             measured = load => measured?,
             stopped = self.change() => return Err(stopped),
@@ -193,6 +175,11 @@ impl Subject {
             cpu_us: spent.as_secs_f64() * 1e6 / measured.requests.max(1) as f64,
             rss_kb: self.router.process.rss_kb()?,
         })
+    }
+
+    /// The number of its process.
+    pub(super) fn process(&self) -> u32 {
+        self.router.process.id()
     }
 
     /// Changes the table as often as is wanted, every other time the lambda that is asked for, and

@@ -1,10 +1,9 @@
 //! One thing that grows: a router for each of its values, measured in turn.
 
-use std::time::Duration;
-
-use super::row::{Load, Row};
+use super::rounds::Rounds;
+use super::row::{Load, Place, Row};
 use super::site::Site;
-use super::subject::{Sample, Subject};
+use super::subject::Subject;
 
 /// What grows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -62,51 +61,28 @@ pub(super) struct Sweep {
     pub(super) values: Vec<usize>,
 }
 
-/// Measures all values under all loads.
+/// Measures all values, and the first of them in another router again, under all loads.
 pub(super) async fn measure(
     sweep: &Sweep,
     site: &Site,
-    length: Duration,
-    rounds: usize,
+    rounds: Rounds,
 ) -> anyhow::Result<Vec<Row>> {
+    let (kind, policy) = (sweep.kind, sweep.policy);
+    let again = sweep.values.first().filter(|_| sweep.values.len() > 1);
     let mut rows = Vec::new();
-    for &load in sweep.kind.loads() {
+    for &load in kind.loads() {
         let made_up = load == Load::MadeUp;
         let mut subjects = Vec::new();
-        for &value in &sweep.values {
-            let (kind, policy) = (sweep.kind, sweep.policy);
+        for &value in sweep.values.iter().chain(again) {
             subjects.push(Subject::set_up(site, kind, policy, value, made_up).await?);
         }
-        rows.extend(under(load, sweep, &subjects, length, rounds).await?);
-    }
-    Ok(rows)
-}
-
-/// Measures all values under one load.
-async fn under(
-    load: Load,
-    sweep: &Sweep,
-    subjects: &[Subject],
-    length: Duration,
-    rounds: usize,
-) -> anyhow::Result<Vec<Row>> {
-    let mut samples: Vec<Vec<Sample>> = subjects.iter().map(|_| Vec::new()).collect();
-    for subject in subjects {
-        subject.sample(Load::Busy.in_flight(), length).await?;
-    }
-    for _ in 0..rounds {
-        for (subject, samples) in subjects.iter().zip(&mut samples) {
-            samples.push(subject.sample(load.in_flight(), length).await?);
-        }
-    }
-    let mut rows: Vec<Row> = Vec::new();
-    for (subject, samples) in subjects.iter().zip(&samples) {
-        let place = (sweep.kind.name(), sweep.policy, subject.value);
-        let mut row = Row::of(place, load, samples);
-        if let Some(first) = rows.first() {
-            row.ratio = row.cpu_us / first.cpu_us;
-        }
-        rows.push(row);
+        let samples = rounds.measure(site, &subjects, load, None).await?;
+        let place = Place {
+            sweep: kind.name(),
+            policy,
+            load,
+        };
+        rows.extend(Row::all(place, &sweep.values, &samples));
     }
     Ok(rows)
 }
