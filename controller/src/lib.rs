@@ -18,7 +18,6 @@
 
 mod announcement;
 mod config;
-mod counted;
 mod etsi;
 mod flags;
 mod fleet;

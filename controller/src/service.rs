@@ -6,8 +6,9 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
+use edge_proto::counted::Counted;
 use edge_proto::rpc::edge_controller_server::SERVICE_NAME;
-use edge_proto::rpc::{RouterInfo, Void};
+use edge_proto::rpc::{ComputerInfo, RouterInfo, Void};
 use edge_transport::Seldom;
 use prost::Message;
 use tonic::body::Body;
@@ -16,8 +17,7 @@ use tonic::server::{Grpc, NamedService, UnaryService};
 use tonic::{Request, Response, Status};
 use tonic_prost::ProstCodec;
 
-use crate::announcement::{self, Invalid};
-use crate::counted::Counted;
+use crate::announcement::{self, Invalid, MAX_CONTAINERS};
 use crate::fleet::Fleet;
 use crate::registry::Full;
 
@@ -26,6 +26,9 @@ use crate::registry::Full;
 const MAX_ANNOUNCEMENT_BYTES: usize = 16 << 20;
 
 type Answer = Result<Response<Void>, Status>;
+
+/// What a computer announces. With more containers than it may have it is found invalid.
+type Announced = Counted<ComputerInfo, MAX_CONTAINERS>;
 
 /// `uiiit.rpc.EdgeController`.
 #[derive(Debug)]
@@ -54,7 +57,7 @@ impl From<Refused> for Status {
 }
 
 impl Service {
-    fn announce_computer(&self, request: Request<Counted>) -> Result<(), Refused> {
+    fn announce_computer(&self, request: Request<Announced>) -> Result<(), Refused> {
         let peer = request.remote_addr();
         let announced = announcement::computer(request.into_inner().0, peer)?;
         self.fleet
@@ -69,7 +72,7 @@ impl Service {
         Ok(())
     }
 
-    fn remove_computer(&self, request: &Request<Counted>) -> Result<(), Refused> {
+    fn remove_computer(&self, request: &Request<Announced>) -> Result<(), Refused> {
         let peer = request.remote_addr();
         let (computer, generation) = announcement::removal(&request.get_ref().0, peer)?;
         self.fleet
@@ -115,7 +118,7 @@ impl tonic::codegen::Service<http::Request<Body>> for Served {
             let (_, method) = request.uri().path().rsplit_once('/').unwrap_or_default();
             Ok(match method {
                 "AnnounceComputer" => {
-                    let announce = move |request: Request<Counted>| {
+                    let announce = move |request: Request<Announced>| {
                         service.answer("AnnounceComputer", service.announce_computer(request))
                     };
                     unary(announce, request).await
@@ -127,7 +130,7 @@ impl tonic::codegen::Service<http::Request<Body>> for Served {
                     unary(announce, request).await
                 }
                 "RemoveComputer" => {
-                    let remove = move |request: Request<Counted>| {
+                    let remove = move |request: Request<Announced>| {
                         service.answer("RemoveComputer", service.remove_computer(&request))
                     };
                     unary(remove, request).await

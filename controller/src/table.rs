@@ -6,12 +6,12 @@ use std::time::Duration;
 use edge_proto::rpc::edge_router_client::EdgeRouterClient;
 use edge_proto::rpc::edge_router_conf::{Action, Filling};
 use edge_proto::rpc::forwarding_table::Entry;
-use edge_proto::rpc::{EdgeRouterConf, TableId};
+use edge_proto::rpc::{EdgeRouterConf, ForwardingTable, TableId};
 use edge_transport::tls::ClientConfig;
 use edge_transport::{Endpoint, control};
 use tokio::time::timeout;
 use tonic::transport::Channel;
-use tonic::{Code, Response, Status};
+use tonic::{Code, Status};
 
 use crate::ledger::{Order, Reading, Shown, Whose};
 use crate::names::{LambdaName, Route};
@@ -20,8 +20,9 @@ use crate::names::{LambdaName, Route};
 const PAGE: u32 = 10_000;
 /// Largest page accepted, in bytes.
 const MAX_PAGE_BYTES: usize = 64 << 20;
-/// Largest table read.
+/// Largest table read, and what the names in it may add up to, in bytes.
 const MAX_ENTRIES: usize = 4_000_000;
+const MAX_NAME_BYTES: usize = 256 << 20;
 /// How often a table that changes while it is read is read again.
 const READINGS: usize = 3;
 
@@ -38,7 +39,7 @@ pub(crate) enum Fault {
     #[error("its table changed each of the {READINGS} times that it was read")]
     Unsteady,
     /// The table is beyond all measure.
-    #[error("its table has more than {MAX_ENTRIES} entries")]
+    #[error("its table has more than {MAX_ENTRIES} entries, or {MAX_NAME_BYTES} bytes of names")]
     TooLarge,
 }
 
@@ -49,7 +50,7 @@ pub(crate) struct Refusal(pub(crate) String);
 /// A client of one router's table. Clones share the connection.
 #[derive(Debug, Clone)]
 pub(crate) struct Table {
-    client: EdgeRouterClient<Channel>,
+    channel: Channel,
     timeout: Duration,
     /// On whose behalf.
     owner: Arc<str>,
@@ -63,10 +64,8 @@ impl Table {
         timeout: Duration,
         owner: Arc<str>,
     ) -> Self {
-        let channel = control::channel(endpoint, tls, timeout);
-        let client = EdgeRouterClient::new(channel).max_decoding_message_size(MAX_PAGE_BYTES);
         Self {
-            client,
+            channel: control::channel(endpoint, tls, timeout),
             timeout,
             owner,
         }
@@ -96,6 +95,7 @@ impl Table {
     /// skipped, and there is no result. Says besides whether entries have owners.
     async fn read_pages(&self) -> Result<Option<(Vec<Entry>, bool)>, Fault> {
         let mut entries: Vec<Entry> = Vec::new();
+        let mut name_bytes = 0;
         loop {
             let offset = entries.len().saturating_sub(1);
             let page = self.page(offset as u64).await?;
@@ -108,6 +108,8 @@ impl Table {
             }
             let before = entries.len();
             entries.extend(new);
+            name_bytes += entries[before..].iter().map(names).sum::<usize>();
+            is_bounded(entries.len(), name_bytes)?;
             // No total: a router that knows no pages has sent everything.
             if page.total <= entries.len() as u64 {
                 return Ok(Some((entries, page.has_owners)));
@@ -115,20 +117,17 @@ impl Table {
             if entries.len() == before {
                 return Ok(None);
             }
-            if entries.len() > MAX_ENTRIES {
-                return Err(Fault::TooLarge);
-            }
         }
     }
 
-    async fn page(&self, offset: u64) -> Result<edge_proto::rpc::ForwardingTable, Fault> {
-        let mut client = self.client.clone();
+    async fn page(&self, offset: u64) -> Result<ForwardingTable, Fault> {
         let id = TableId {
             value: 0,
             offset,
             limit: PAGE,
         };
-        self.within(client.get_table(id)).await
+        let page = edge_proto::table::page(self.channel.clone(), id, MAX_PAGE_BYTES);
+        self.within(page).await
     }
 
     /// Carries out `order`, and says how far the table is filled then.
@@ -176,8 +175,9 @@ impl Table {
     }
 
     async fn configure(&self, conf: EdgeRouterConf) -> Result<Result<(), Refusal>, Fault> {
-        let mut client = self.client.clone();
-        match self.within(client.configure(conf)).await {
+        let mut client = EdgeRouterClient::new(self.channel.clone());
+        let configured = async { Ok(client.configure(conf).await?.into_inner()) };
+        match self.within(configured).await {
             Ok(answer) if answer.msg == edge_proto::OK => Ok(Ok(())),
             Ok(answer) => Ok(Err(Refusal(answer.msg))),
             Err(Fault::Failed(status)) if is_refusal(status.code()) => {
@@ -187,12 +187,9 @@ impl Table {
         }
     }
 
-    async fn within<T>(
-        &self,
-        call: impl Future<Output = Result<Response<T>, Status>>,
-    ) -> Result<T, Fault> {
+    async fn within<T>(&self, call: impl Future<Output = Result<T, Status>>) -> Result<T, Fault> {
         match timeout(self.timeout, call).await {
-            Ok(Ok(response)) => Ok(response.into_inner()),
+            Ok(Ok(answer)) => Ok(answer),
             Ok(Err(status)) => Err(Fault::Failed(Box::new(status))),
             Err(_) => Err(Fault::Timeout(self.timeout)),
         }
@@ -214,6 +211,18 @@ fn is_refusal(code: Code) -> bool {
     )
 }
 
+fn is_bounded(entries: usize, name_bytes: usize) -> Result<(), Fault> {
+    match entries <= MAX_ENTRIES && name_bytes <= MAX_NAME_BYTES {
+        true => Ok(()),
+        false => Err(Fault::TooLarge),
+    }
+}
+
+/// Bytes of the names in an entry.
+fn names(entry: &Entry) -> usize {
+    entry.lambda.len() + entry.destination.len() + entry.owner.len()
+}
+
 fn same_route(a: &Entry, b: &Entry) -> bool {
     a.lambda == b.lambda && a.destination == b.destination
 }
@@ -232,4 +241,16 @@ fn shown(entry: &Entry, whose: Whose) -> Option<(Route, Shown)> {
         whose,
     };
     (route.destination.as_str() == entry.destination).then_some((route, shown))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn neither_entries_nor_the_names_in_them_are_read_without_end() {
+        assert!(is_bounded(MAX_ENTRIES, MAX_NAME_BYTES).is_ok());
+        assert!(is_bounded(MAX_ENTRIES + 1, 0).is_err());
+        assert!(is_bounded(1, MAX_NAME_BYTES + 1).is_err());
+    }
 }

@@ -5,9 +5,12 @@
 //! [`message`] says what the fields mean as a request travels; [`view`] reads
 //! and patches the few fields that forwarding needs in an encoded message,
 //! without decoding the rest; [`workflow`] is what a request is part of: a
-//! chain or a graph of functions.
+//! chain or a graph of functions. [`counted`] bounds what a message from outside
+//! may take when it is decoded, and [`table`] reads a router's table so.
 
+pub mod counted;
 pub mod message;
+pub mod table;
 pub mod view;
 pub mod workflow;
 

@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use edge_proto::rpc::TableId;
-use edge_proto::rpc::edge_router_client::EdgeRouterClient;
 use edge_transport::{Endpoint, Seldom, control};
 use rustls::ClientConfig;
 use tokio::sync::{Notify, watch};
@@ -102,15 +101,12 @@ impl LiveTable {
 
     /// Reads for as long as it is polled.
     pub(crate) async fn keep_reading(&self, tls: Option<Arc<ClientConfig>>) {
-        let connect = |endpoint: &Endpoint| {
-            let channel = control::channel(endpoint, tls.clone(), CALL_TIMEOUT);
-            EdgeRouterClient::new(channel).max_decoding_message_size(MAX_PAGE_BYTES)
-        };
+        let connect = |endpoint: &Endpoint| control::channel(endpoint, tls.clone(), CALL_TIMEOUT);
         let endpoints = self.config.endpoints.as_slice();
-        let mut routers: Vec<_> = endpoints.iter().map(connect).collect();
+        let routers: Vec<_> = endpoints.iter().map(connect).collect();
         loop {
             let round = self.begun.fetch_add(1, Ordering::AcqRel) + 1;
-            self.read_all(&mut routers).await;
+            self.read_all(&routers).await;
             self.ended.send_replace(round);
             tokio::time::sleep(PAUSE).await;
             let asked = self.asked.notified();
@@ -120,10 +116,10 @@ impl LiveTable {
     }
 
     /// What can be read; all of the old if nothing can.
-    async fn read_all(&self, routers: &mut [EdgeRouterClient<Channel>]) {
+    async fn read_all(&self, routers: &[Channel]) {
         let mut counts = BTreeMap::new();
         let mut read = 0;
-        for (router, endpoint) in routers.iter_mut().zip(self.config.endpoints.as_slice()) {
+        for (router, endpoint) in routers.iter().zip(self.config.endpoints.as_slice()) {
             match self.read_one(router, &mut counts).await {
                 Ok(()) => read += 1,
                 Err(status) => {
@@ -155,7 +151,7 @@ impl LiveTable {
 
     async fn read_one(
         &self,
-        router: &mut EdgeRouterClient<Channel>,
+        router: &Channel,
         counts: &mut BTreeMap<Arc<str>, u32>,
     ) -> Result<(), tonic::Status> {
         let mut offset = 0;
@@ -165,7 +161,7 @@ impl LiveTable {
                 offset,
                 limit: PAGE,
             };
-            let table = router.get_table(page).await?.into_inner();
+            let table = edge_proto::table::page(router.clone(), page, MAX_PAGE_BYTES).await?;
             let entries = table.entries.len() as u64;
             for entry in table.entries {
                 let name = entry.lambda.as_str();

@@ -145,15 +145,14 @@ async fn execute(flags: &Flags) -> anyhow::Result<()> {
             Some(config.map_err(|error| UsageError(error.to_string()))?)
         }
     };
-    let mut router = EdgeRouterClient::new(control::channel(&endpoint, tls, TIMEOUT))
-        .max_decoding_message_size(MAX_PAGE_BYTES);
+    let router = control::channel(&endpoint, tls, TIMEOUT);
     let told = async {
         match flags.action {
-            Action::Dump => dump(&mut router, flags.show_owners).await,
-            Action::Reset => reset(&mut router).await,
-            Action::Flush => one(&mut router, operation(flags, Operation::Flush)).await,
-            Action::Change => one(&mut router, operation(flags, Operation::Change)).await,
-            Action::Remove => one(&mut router, operation(flags, Operation::Remove)).await,
+            Action::Dump => dump(&router, flags.show_owners).await,
+            Action::Reset => reset(&router).await,
+            Action::Flush => one(&router, operation(flags, Operation::Flush)).await,
+            Action::Change => one(&router, operation(flags, Operation::Change)).await,
+            Action::Remove => one(&router, operation(flags, Operation::Remove)).await,
         }
     };
     let text = told
@@ -182,11 +181,8 @@ fn failed(status: &Status) -> anyhow::Error {
     anyhow::anyhow!(control::explain(status))
 }
 
-async fn one(
-    router: &mut EdgeRouterClient<Channel>,
-    operation: EdgeRouterConf,
-) -> anyhow::Result<String> {
-    let msg = router
+async fn one(router: &Channel, operation: EdgeRouterConf) -> anyhow::Result<String> {
+    let msg = EdgeRouterClient::new(router.clone())
         .configure(operation)
         .await
         .map_err(|status| failed(&status))?
@@ -200,7 +196,7 @@ async fn one(
     Ok("OK\n".to_owned())
 }
 
-async fn dump(router: &mut EdgeRouterClient<Channel>, show_owners: bool) -> anyhow::Result<String> {
+async fn dump(router: &Channel, show_owners: bool) -> anyhow::Result<String> {
     let mut text = String::new();
     for (id, entries) in tables(router).await?.into_iter().enumerate() {
         // Names are anybody's, and a line feed in one would make two rows of one.
@@ -228,7 +224,7 @@ async fn dump(router: &mut EdgeRouterClient<Channel>, show_owners: bool) -> anyh
 }
 
 /// Sets every weight of every table to 1, keeping what is final, and whose it is.
-async fn reset(router: &mut EdgeRouterClient<Channel>) -> anyhow::Result<String> {
+async fn reset(router: &Channel) -> anyhow::Result<String> {
     let mut routes = BTreeMap::new();
     for (entry, owner) in tables(router).await?.into_iter().flatten() {
         routes
@@ -255,8 +251,8 @@ async fn reset(router: &mut EdgeRouterClient<Channel>) -> anyhow::Result<String>
 /// An entry, and the name of its owner.
 type Owned = (TableEntry, String);
 
-async fn tables(router: &mut EdgeRouterClient<Channel>) -> anyhow::Result<Vec<Vec<Owned>>> {
-    let count = router
+async fn tables(router: &Channel) -> anyhow::Result<Vec<Vec<Owned>>> {
+    let count = EdgeRouterClient::new(router.clone())
         .get_num_tables(Void {})
         .await
         .map_err(|status| failed(&status))?
@@ -274,7 +270,7 @@ fn names((entry, _): &Owned) -> (&str, &str) {
     (&entry.lambda, &entry.destination)
 }
 
-async fn table(router: &mut EdgeRouterClient<Channel>, id: u32) -> anyhow::Result<Vec<Owned>> {
+async fn table(router: &Channel, id: u32) -> anyhow::Result<Vec<Owned>> {
     let mut entries: Vec<Owned> = Vec::new();
     let mut name_bytes = 0;
     loop {
@@ -284,11 +280,9 @@ async fn table(router: &mut EdgeRouterClient<Channel>, id: u32) -> anyhow::Resul
             offset,
             limit: PAGE,
         };
-        let page = router
-            .get_table(page)
+        let page = edge_proto::table::page(router.clone(), page, MAX_PAGE_BYTES)
             .await
-            .map_err(|status| failed(&status))?
-            .into_inner();
+            .map_err(|status| failed(&status))?;
         anyhow::ensure!(
             page.total <= MOST_ENTRIES,
             "{} entries are more than any router has",

@@ -9,6 +9,7 @@ use edge_proto::rpc::edge_router_server::{EdgeRouter, EdgeRouterServer};
 use edge_proto::rpc::{
     EdgeRouterConf, ForwardingTable, NumTables, Return, TableId, Void, forwarding_table,
 };
+use edge_proto::table::MOST_AT_ONCE;
 use edge_transport::{Cores, Listener, Server, ServerHandle};
 use tonic::service::Routes;
 use tonic::{Request, Response, Status};
@@ -31,18 +32,21 @@ impl EdgeRouter for Liar {
     }
 }
 
-fn liar(lambdas: &[&str], total: u64) -> (ServerHandle, Arc<Cores>) {
+fn table(lambdas: &[&str], total: u64) -> ForwardingTable {
     let entry = |lambda: &&str| forwarding_table::Entry {
         lambda: (*lambda).to_owned(),
         destination: "10.0.0.1:1".to_owned(),
         weight: 1.0,
         ..forwarding_table::Entry::default()
     };
-    let table = ForwardingTable {
+    ForwardingTable {
         entries: lambdas.iter().map(entry).collect(),
         total,
         ..ForwardingTable::default()
-    };
+    }
+}
+
+fn liar(table: ForwardingTable) -> (ServerHandle, Arc<Cores>) {
     let cores = Arc::new(Cores::start("liar", NonZeroUsize::MIN).unwrap());
     let listener = Listener::bind(&"127.0.0.1:0".parse().unwrap()).unwrap();
     let routes = Routes::new(EdgeRouterServer::new(Liar(table)));
@@ -57,16 +61,15 @@ fn client(arguments: &[&str]) -> Output {
         .unwrap()
 }
 
-async fn dumped(lambdas: &[&str], total: u64) -> (Option<i32>, String, String) {
-    dumped_with(&[], lambdas, total).await
+async fn dumped(table: ForwardingTable) -> (Option<i32>, String, String) {
+    dumped_with(&[], table).await
 }
 
 async fn dumped_with(
     options: &'static [&str],
-    lambdas: &[&str],
-    total: u64,
+    table: ForwardingTable,
 ) -> (Option<i32>, String, String) {
-    let (server, _cores) = liar(lambdas, total);
+    let (server, _cores) = liar(table);
     let address = server.local_addr().to_string();
     let output = tokio::task::spawn_blocking(move || {
         client(&[&["--server-endpoint", &address], options].concat())
@@ -80,18 +83,29 @@ async fn dumped_with(
 
 #[tokio::test]
 async fn a_table_without_end_is_not_read() {
-    let (code, _, stderr) = dumped(&["f", "g"], 1 << 63).await;
+    let (code, _, stderr) = dumped(table(&["f", "g"], 1 << 63)).await;
     assert_eq!(code, Some(1), "{stderr}");
     assert!(stderr.contains("more than any router has"), "{stderr}");
-    let (code, _, stderr) = dumped(&["f", "g"], 50_000_000).await;
+    let (code, _, stderr) = dumped(table(&["f", "g"], 50_000_000)).await;
     assert_eq!(code, Some(1), "{stderr}");
     assert!(stderr.contains("the same page"), "{stderr}");
 }
 
 #[tokio::test]
+async fn an_answer_with_more_entries_than_any_router_has_is_refused_whatever_its_length() {
+    let many = ForwardingTable {
+        entries: vec![forwarding_table::Entry::default(); MOST_AT_ONCE + 1],
+        ..ForwardingTable::default()
+    };
+    let (code, stdout, stderr) = dumped(many).await;
+    assert_eq!((code, stdout.as_str()), (Some(1), ""), "{stderr}");
+    assert!(stderr.contains("entries in one answer"), "{stderr}");
+}
+
+#[tokio::test]
 async fn a_name_of_any_length_is_shown() {
     let long = "g".repeat(70_000);
-    let (code, stdout, stderr) = dumped(&["f", &long], 2).await;
+    let (code, stdout, stderr) = dumped(table(&["f", &long], 2)).await;
     assert_eq!(code, Some(0), "{stderr}");
     assert!(stdout.contains(&long));
 }
@@ -99,7 +113,7 @@ async fn a_name_of_any_length_is_shown() {
 #[tokio::test]
 async fn an_entry_is_one_line_whatever_its_name_and_gives_no_orders_to_a_terminal() {
     let names = ["f\nforged [1] 10.0.0.9:1 (F)", "g\x1b[2J"];
-    let (code, stdout, _) = dumped_with(&["--show-owners"], &names, 2).await;
+    let (code, stdout, _) = dumped_with(&["--show-owners"], table(&names, 2)).await;
     assert_eq!(code, Some(0));
     let lines: Vec<_> = stdout.lines().collect();
     assert_eq!(lines.len(), 3, "{stdout}");

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use edge_proto::rpc::edge_router_conf::Filling;
+use edge_proto::table::MOST_AT_ONCE;
 
 use super::support::{
     Announcer, NOBODY, Router, attempts, computer, eventually, has_tried_more_than, leased, quick,
@@ -271,6 +272,23 @@ async fn large_tables_are_read_in_pages_without_missing_an_entry() {
     router.lose("lambda077", "127.0.0.1:10");
     eventually("told", || !router.log().is_empty()).await;
     assert_eq!(router.log(), ["add lambda077,127.0.0.1:10,1,true"]);
+    controller.kill().await;
+}
+
+#[tokio::test]
+async fn a_router_that_shows_more_entries_at_once_than_any_has_is_set_aside_and_says_why() {
+    let mut config = quick();
+    config.push.call_timeout = Duration::from_secs(30);
+    let controller = start(config).await;
+    let announcer = Announcer::to(controller.address());
+    let router = Router::start();
+    router.lie(MOST_AT_ONCE + 1);
+    announcer.router(router.legacy()).await.unwrap();
+    state_shows(&controller, "/routers/0/contact/kind", "fails".into()).await;
+    let state = crate::support::state(&controller).await;
+    let error = state.pointer("/routers/0/contact/error").unwrap();
+    let error = error.as_str().unwrap();
+    assert!(error.contains("entries in one answer"), "{error}");
     controller.kill().await;
 }
 

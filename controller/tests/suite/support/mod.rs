@@ -153,6 +153,8 @@ struct Inner {
     fillings: Vec<Filling>,
     readings: usize,
     page: Option<usize>,
+    /// Shows so many empty entries instead of the table.
+    lies: Option<usize>,
     refused: Option<String>,
 }
 
@@ -220,6 +222,12 @@ impl EdgeRouter for Service {
         let id = request.into_inner();
         let mut inner = self.0.lock().unwrap();
         inner.readings += 1;
+        if let Some(lies) = inner.lies {
+            return Ok(Response::new(ForwardingTable {
+                entries: vec![Entry::default(); lies],
+                ..ForwardingTable::default()
+            }));
+        }
         let entries = inner
             .table
             .iter()
@@ -405,6 +413,11 @@ impl Router {
     /// Shows the table in pages of this size, as routers of ours do.
     pub(crate) fn show_pages_of(&self, entries: usize) {
         self.service.0.lock().unwrap().page = Some(entries);
+    }
+
+    /// Shows so many empty entries instead of the table.
+    pub(crate) fn lie(&self, entries: usize) {
+        self.service.0.lock().unwrap().lies = Some(entries);
     }
 
     /// Refuses entries of this lambda.
