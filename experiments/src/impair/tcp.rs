@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use edge_client::pacer::Pacer;
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::process::{Resource, getrlimit};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
@@ -74,22 +74,9 @@ pub(super) async fn carry(listener: TcpListener, path: Path) {
     }
 }
 
-/// How many file descriptors this process may have: as many as are needed if the system lets us say so.
+/// How many file descriptors this process may have, which has raised its limit as far as it can.
 fn descriptors() -> Option<u64> {
-    let limit = getrlimit(Resource::Nofile);
-    let wanted = OTHER_DESCRIPTORS + DESCRIPTORS * MOST_CONNECTIONS;
-    let now = limit.current?;
-    if now >= wanted {
-        return Some(now);
-    }
-    let raised = Rlimit {
-        current: Some(limit.maximum.map_or(wanted, |most| most.min(wanted))),
-        maximum: limit.maximum,
-    };
-    match setrlimit(Resource::Nofile, raised) {
-        Ok(()) => raised.current,
-        Err(_) => Some(now),
-    }
+    getrlimit(Resource::Nofile).current
 }
 
 /// Connections that so many descriptors are enough for; none is no limit.
