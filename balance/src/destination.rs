@@ -7,6 +7,7 @@ use crate::load::Load;
 use crate::openings::Openings;
 use crate::refusal_budget::RefusalBudget;
 use crate::silence::Silence;
+use crate::speeds::Speeds;
 use crate::{Health, Nanos, Report};
 use crossbeam_utils::CachePadded;
 use foldhash::fast::FixedState;
@@ -182,6 +183,7 @@ pub struct Destinations {
     owing: Arc<Owing>,
     census: Arc<Census>,
     service: Average,
+    speeds: Speeds,
     refusals: RefusalBudget,
     limits: Option<LimitConfig>,
 }
@@ -315,6 +317,11 @@ impl Destinations {
     #[inline]
     pub(crate) fn service(&self) -> f32 {
         self.service.seconds()
+    }
+
+    /// How their service times compare.
+    pub(crate) fn speeds(&self) -> &Speeds {
+        &self.speeds
     }
 
     /// Takes what an answer says of the time it took to execute.

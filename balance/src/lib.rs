@@ -54,6 +54,7 @@ mod route;
 mod routes;
 mod silence;
 mod sorted;
+mod speeds;
 mod stamp;
 mod table;
 mod terms;

@@ -3,6 +3,7 @@
 
 use crate::average::{SHORTEST, decay_over, replace, sample, taken};
 use crate::real::Real;
+use crate::speeds::{Moved, Speeds};
 use crate::stamp::{Age, Stamp, pack, unpack};
 use crate::{Nanos, Report};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
@@ -47,15 +48,16 @@ pub(crate) struct Load {
     times: AtomicU64,
     /// As last reported, 0 until then (f32) | one over them, 1 until then (f32).
     workers: AtomicU64,
-    /// Moving averages in seconds, 0 before the first sample: of what latencies contain beside the
-    /// stay there (f32) | of service times (f32).
+    /// In seconds, 0 before the first sample: moving average of what latencies contain beside the
+    /// stay there (f32) | service time to expect (f32).
     parts: AtomicU64,
     /// Stamp of the last service time.
     served: AtomicU32,
     /// In a row, contradictory ones counted several times.
     refusals: AtomicU32,
-    /// How many samples are in the parts: for network | service.
-    samples: AtomicU64,
+    /// Moving average of service times in seconds, as measured; 0 before the first sample (f32) |
+    /// how many samples are in the averages: for network and service, sixteen bits each.
+    measured: AtomicU64,
     /// Last reported share of busy processors (f32, NaN until then) | stamp of that report.
     utilization: AtomicU64,
 }
@@ -82,7 +84,7 @@ impl Load {
             parts: AtomicU64::new(0),
             served: AtomicU32::new(0),
             refusals: AtomicU32::new(0),
-            samples: AtomicU64::new(0),
+            measured: AtomicU64::new(0),
             utilization: AtomicU64::new(pack(f32::NAN.to_bits(), 0)),
         }
     }
@@ -117,7 +119,7 @@ impl Load {
         f32::from_bits(unpack(self.parts.load(Relaxed)).0)
     }
 
-    /// Mean service time in seconds; 0 before the first sample.
+    /// The service time to expect, in seconds; 0 before the first sample.
     #[inline]
     pub(crate) fn service(&self) -> f32 {
         f32::from_bits(unpack(self.parts.load(Relaxed)).1)
@@ -190,15 +192,18 @@ impl Load {
     }
 
     /// Takes the parts of the latency of a request that was executed.
-    pub(crate) fn answered(&self, latency: Nanos, report: &Report, now: Nanos) {
+    pub(crate) fn answered(&self, latency: Nanos, report: &Report, speeds: &Speeds, now: Nanos) {
         self.refusals.store(0, Relaxed);
-        self.told(latency, report, now);
+        self.told(latency, report, |moved| speeds.expected(moved), now);
     }
 
-    fn told(&self, latency: Nanos, report: &Report, now: Nanos) {
+    /// Takes the parts of a latency, where `expected` tells what service time to expect.
+    fn told(&self, latency: Nanos, report: &Report, expected: impl Fn(Moved) -> f32, now: Nanos) {
         let (network, service) = unpack(self.parts.load(Relaxed));
         let (mut network, mut service) = (f32::from_bits(network), f32::from_bits(service));
-        let (mut networks, mut services) = unpack(self.samples.load(Relaxed));
+        let (measured, samples) = unpack(self.measured.load(Relaxed));
+        let mut measured = f32::from_bits(measured);
+        let (mut networks, mut services) = (samples >> 16, samples & 0xFFFF);
         if let Some(residence) = report.residence {
             let age = self.served_at().age(Stamp::at(now));
             let weight = if age > OUTDATED {
@@ -210,26 +215,37 @@ impl Load {
             (network, networks) = taken(network, networks, new, weight);
         }
         if let Some(new) = report.service {
-            (service, services) = taken(service, services, sample(new), SERVICE_WEIGHT);
+            let (before, new) = (measured, sample(new));
+            (measured, services) = taken(before, services, new, SERVICE_WEIGHT);
+            service = expected(Moved {
+                before,
+                sample: new,
+                after: measured,
+                samples: services,
+                weight: SERVICE_WEIGHT,
+            });
             self.served.store(Stamp::at(now).0, Relaxed);
         }
         let parts = pack(network.to_bits(), service.to_bits());
         self.parts.store(parts, Relaxed);
-        self.samples.store(pack(networks, services), Relaxed);
+        let samples = networks << 16 | services;
+        self.measured
+            .store(pack(measured.to_bits(), samples), Relaxed);
         if let Some(share) = report.utilization {
             let word = pack(share.to_bits(), Stamp::at(now).0);
             self.utilization.store(word, Relaxed);
         }
     }
 
-    /// Takes the answer to a probe, which came after `latency`: all of that is network.
+    /// Takes the answer to a probe, which came after `latency`: all of that is network. An estimate is
+    /// no sample, so nothing is concluded from how it differs from others.
     pub(crate) fn estimated(&self, latency: Nanos, service: Option<Nanos>, now: Nanos) {
         let report = Report {
             residence: Some(Nanos::ZERO),
             service,
             ..Report::default()
         };
-        self.told(latency, &report, now);
+        self.told(latency, &report, |moved| moved.after, now);
     }
 
     /// Takes a refusal; true if there have been so many, or such implausible ones, that the

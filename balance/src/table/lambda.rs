@@ -334,7 +334,8 @@ impl Lambda {
         let preparations = report.cold_start.filter(|_| !was_cold);
         let warm = latency.since(preparations.unwrap_or_default());
         let destination = route.destination();
-        destination.load().answered(latency, report, now);
+        let speeds = self.broker.speeds();
+        destination.load().answered(latency, report, speeds, now);
         self.broker.record(report);
         if let Some(weight) = self.policy.sample_weight() {
             self.state.record(warm, report.service);

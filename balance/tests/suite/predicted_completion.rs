@@ -119,6 +119,34 @@ fn workers_make_room() {
 }
 
 #[test]
+fn of_equals_the_queue_counts_and_not_who_had_long_requests_lately() {
+    let mut bench = bench(&[("a", 1.0), ("b", 1.0), ("c", 1.0), ("d", 1.0)]);
+    // Exponentially distributed, 10 ms in the mean.
+    let service = |nth: u32| -0.01 * (1.0 - (f64::from(nth * 37 % 100) + 0.5) / 100.0).ln();
+    for nth in 0..100 {
+        for (offset, name) in [(0, "a"), (29, "b"), (53, "c"), (71, "d")] {
+            let service = service(nth + offset);
+            bench.teach(name, service + 0.001, &report(0, service, service));
+        }
+    }
+    for _ in 0..3 {
+        bench.teach("a", 0.026, &report(0, 0.025, 0.025));
+    }
+    let names = ["a", "b", "c", "d"];
+    let _queues: Vec<Pick> = names
+        .iter()
+        .flat_map(|name| (0..10).map(|_| bench.pick_of(name)).collect::<Vec<_>>())
+        .collect();
+    let waits = names.map(|name| {
+        let pick = bench.pick_of(name);
+        pick.predicted_wait().unwrap().as_secs_f64()
+    });
+    let longest = waits.iter().fold(0.0, |most: f64, wait| most.max(*wait));
+    let shortest = waits.iter().fold(1.0, |least: f64, wait| least.min(*wait));
+    assert!(longest < 1.02 * shortest, "{waits:?}");
+}
+
+#[test]
 fn one_that_is_badly_needed_is_tried_again_early() {
     let mut bench = two();
     let service = |name: &str| if name == "a" { 0.01 } else { 0.2 };

@@ -20,6 +20,8 @@
 //!   there), x grows by the excess: a paused destination is not waited for.
 //! * s and S above their means over all destinations revert to them when they are old, so that a
 //!   destination that was slow once gets another chance.
+//! * S is the mean of all destinations where nothing tells that they are not equally fast, see
+//!   [`Speeds`](crate::speeds::Speeds): the queue is multiplied by it, and so is its noise.
 //! * A destination that never answered is taken to be a bit better than the mean; one that knows
 //!   other lambdas, to be as fast relative to the mean as it is with those.
 //! * One that reports no load is judged by y alone.
