@@ -191,10 +191,20 @@ impl Load {
         });
     }
 
-    /// Takes the parts of the latency of a request that was executed.
-    pub(crate) fn answered(&self, latency: Nanos, report: &Report, speeds: &Speeds, now: Nanos) {
+    /// Takes the parts of the latency of a request that was executed. Where nobody asks how `speeds`
+    /// compare, the service time to expect is the average.
+    pub(crate) fn answered(
+        &self,
+        latency: Nanos,
+        report: &Report,
+        speeds: Option<&Speeds>,
+        now: Nanos,
+    ) {
         self.refusals.store(0, Relaxed);
-        self.told(latency, report, |moved| speeds.expected(moved), now);
+        match speeds {
+            Some(speeds) => self.told(latency, report, |moved| speeds.expected(moved), now),
+            None => self.told(latency, report, |moved| moved.after, now),
+        }
     }
 
     /// Takes the parts of a latency, where `expected` tells what service time to expect.

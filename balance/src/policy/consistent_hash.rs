@@ -51,34 +51,32 @@ pub(super) struct ConsistentHash {
     least_weight: AtomicU32,
 }
 
-/// Often there are not more.
-const A_HANDFUL: usize = 8;
-
 /// What the bound depends on.
-#[derive(Default)]
 struct Totals {
-    /// Beside this request.
-    others: u64,
+    requests: f64,
     capacity: f64,
 }
 
-impl Totals {
-    #[inline]
-    fn add(&mut self, in_flight: u32, capacity: f64) {
-        self.others += u64::from(in_flight);
-        self.capacity += capacity;
+impl Default for Totals {
+    /// This request alone.
+    fn default() -> Self {
+        Totals {
+            requests: 1.0,
+            capacity: 0.0,
+        }
     }
+}
 
-    /// With this one.
-    #[inline]
-    fn requests(&self) -> f64 {
-        (self.others + 1) as f64
+impl Totals {
+    fn add(&mut self, route: &Route) {
+        self.requests += f64::from(route.destination().in_flight());
+        self.capacity += capacity(route);
     }
 }
 
 /// A share is inverse to the weight, which is a cost.
-fn capacity(weight: f32) -> f64 {
-    1.0 / f64::from(weight)
+fn capacity(route: &Route) -> f64 {
+    1.0 / f64::from(route.weight())
 }
 
 /// Those that are ranked, side by side in a few places: a loop over each costs less than one over a
@@ -183,7 +181,7 @@ impl ConsistentHash {
         let mut totals = Totals::default();
         ranked.each(|_, route| {
             if scene.admits(route) {
-                totals.add(route.destination().in_flight(), capacity(route.weight()));
+                totals.add(route);
             }
         });
         totals
@@ -212,9 +210,9 @@ impl ConsistentHash {
         scene: &Scene<'_>,
     ) -> Option<Choice> {
         let totals = Self::totals(ranked, scene);
+        // A whole number is below a bound if it is below the bound rounded up.
         let has_room = |route: &Route| {
-            let in_flight = route.destination().in_flight();
-            self.has_room(in_flight, capacity(route.weight()), &totals)
+            f64::from(route.destination().in_flight()) < self.bound(capacity(route), &totals)
         };
         // Bounds add up to more than there is, but other cores send meanwhile.
         let chosen = first(ranked, least, scene, has_room)
@@ -222,10 +220,9 @@ impl ConsistentHash {
         Some(Choice::from(SharedRoute::clone(chosen)))
     }
 
-    /// The first of a few candidates, `MOST` at the most, that has room. Nobody can foresee which have
-    /// room, nor which of them comes first so far: what has to be known of all is computed without a
-    /// branch on it.
-    fn first_with_room<'a, const MOST: usize>(
+    /// The first of a few candidates that has room. Nobody can foresee which have room, nor which of
+    /// them comes first so far: what has to be known of all is computed without a branch on it.
+    fn first_with_room<'a>(
         &self,
         routes: &'a [SharedRoute],
         scene: &Scene<'_>,
@@ -235,54 +232,39 @@ impl ConsistentHash {
             weight: f64::from(route.weight()),
         };
         let mut totals = Totals::default();
-        let mut known = [(0, 0.0, 0.0); MOST];
-        let mut usual = (f32::NAN, f64::NAN);
+        let mut known = [(0.0, 0.0); FEW];
         for (route, known) in routes.iter().zip(&mut known) {
-            let weight = route.weight();
-            // Most weigh the same, or none, so that it can be foreseen which.
-            if weight != usual.0 {
-                usual = (weight, capacity(weight));
-            }
-            let in_flight = route.destination().in_flight();
-            totals.add(in_flight, usual.1);
-            *known = (in_flight, usual.1, rank(route).at_least());
+            totals.add(route);
+            *known = (capacity(route), rank(route).at_least());
         }
         let mut least = f64::INFINITY;
         let mut first = None;
-        for (at, (in_flight, capacity, at_least)) in known[..routes.len()].iter_mut().enumerate() {
-            let has_room = self.has_room(*in_flight, *capacity, &totals);
+        for (route, (capacity, at_least)) in routes.iter().zip(&mut known) {
+            let in_flight = f64::from(route.destination().in_flight());
+            let has_room = in_flight < self.bound(*capacity, &totals);
             *at_least = select_unpredictable(has_room, *at_least, f64::INFINITY);
             let sooner = *at_least < least;
-            first = select_unpredictable(sooner, Some(at), first);
+            first = select_unpredictable(sooner, Some(route), first);
             least = select_unpredictable(sooner, *at_least, least);
         }
         // Hardly any other may come before that one.
-        let soonest = first?;
-        let mut first = &routes[soonest];
-        let at_most = rank(first).value();
-        let mut smallest = at_most;
-        for (at, (.., at_least)) in known[..routes.len()].iter().enumerate() {
-            if *at_least <= at_most && at != soonest {
-                let rank = rank(&routes[at]).value();
+        let at_most = rank(first?).value();
+        let mut smallest = f64::INFINITY;
+        for (route, (_, at_least)) in routes.iter().zip(&known) {
+            if *at_least <= at_most {
+                let rank = rank(route).value();
                 if rank < smallest {
-                    (first, smallest) = (&routes[at], rank);
+                    (first, smallest) = (Some(route), rank);
                 }
             }
         }
-        Some(first)
+        first
     }
 
     /// Requests in flight that one of that capacity may have, to be rounded up.
-    fn bound(&self, capacity: f64, totals: &Totals) -> f64 {
-        self.load_factor * totals.requests() * capacity / totals.capacity
-    }
-
-    /// Whether one of that capacity, with so many requests in flight, has less than that. (A whole
-    /// number is below a bound if it is below the bound rounded up.) Without the division, of which
-    /// there would be one for each candidate.
     #[inline]
-    fn has_room(&self, in_flight: u32, capacity: f64, totals: &Totals) -> bool {
-        f64::from(in_flight) * totals.capacity < self.load_factor * totals.requests() * capacity
+    fn bound(&self, capacity: f64, totals: &Totals) -> f64 {
+        self.load_factor * totals.requests * capacity / totals.capacity
     }
 }
 
@@ -290,13 +272,10 @@ impl Policy for ConsistentHash {
     fn choose(&self, scene: &Scene<'_>, _rng: &mut dyn Rng) -> Option<Choice> {
         let many = match scene.routes {
             Routes::Few(routes) => {
-                let chosen = match routes.len() {
-                    _ if !scene.admits_all() => None,
-                    // What is known of them has less to be cleared.
-                    ..=A_HANDFUL => self.first_with_room::<A_HANDFUL>(routes, scene),
-                    _ => self.first_with_room::<FEW>(routes, scene),
-                };
-                return match chosen {
+                let chosen = scene
+                    .admits_all()
+                    .then(|| self.first_with_room(routes, scene));
+                return match chosen.flatten() {
                     Some(chosen) => Some(Choice::from(SharedRoute::clone(chosen))),
                     None => self.choose_of(routes, 0.0, scene),
                 };
@@ -337,10 +316,7 @@ impl Policy for ConsistentHash {
     fn costs(&self, scene: &Scene<'_>) -> Vec<Cost> {
         let totals = Self::totals(&scene.routes, scene);
         costs_of(scene, |route| {
-            let terms = vec![(
-                "bound",
-                self.bound(capacity(route.weight()), &totals).ceil(),
-            )];
+            let terms = vec![("bound", self.bound(capacity(route), &totals).ceil())];
             let rank = Rank {
                 unit: Lane::of(route).unit(scene.request.affinity),
                 weight: f64::from(route.weight()),

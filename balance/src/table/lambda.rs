@@ -334,10 +334,12 @@ impl Lambda {
         let preparations = report.cold_start.filter(|_| !was_cold);
         let warm = latency.since(preparations.unwrap_or_default());
         let destination = route.destination();
-        let speeds = self.broker.speeds();
+        let weight = self.policy.sample_weight();
+        // Who looks at weights only has no use for predictions, and need not pay for them.
+        let speeds = weight.map(|_| self.broker.speeds());
         destination.load().answered(latency, report, speeds, now);
         self.broker.record(report);
-        if let Some(weight) = self.policy.sample_weight() {
+        if let Some(weight) = weight {
             self.state.record(warm, report.service);
             let service = report.service.map(sample);
             route.pair().record(
