@@ -282,6 +282,8 @@ async fn a_client_that_changes_its_address_goes_on() {
     let client = Arc::new(place.client());
     let endpoint = place.endpoint();
     let request = LambdaRequest::new("shout", "hello");
+    // Before the handshake is confirmed nobody may change its address (RFC 9000, section 9).
+    ask(&client, &endpoint, &request).await.unwrap();
     for _ in 0..5 {
         let before = join_all((0..20).map(|_| ask(&client, &endpoint, &request)));
         let (answers, rebound) = tokio::join!(before, async {
