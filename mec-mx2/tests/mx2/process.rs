@@ -1,7 +1,7 @@
 //! The programs: their options, their exit codes, and a conversation.
 
 use std::io::{BufRead as _, BufReader, Write as _};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use assert_cmd::cargo::cargo_bin;
@@ -186,14 +186,19 @@ fn that_no_connection_can_be_accepted_is_said_once_in_a_while() {
         drop(held);
         while open_files() >= FILES {}
     }
+    let log = told_until_its_end(server);
+    assert_eq!(log.matches("cannot accept").count(), 1, "{log}");
+}
+
+/// Ends a server politely: what it has logged.
+fn told_until_its_end(server: Child) -> String {
     let kill = Command::new("kill")
         .args(["-TERM", &server.id().to_string()])
         .status();
     assert!(kill.unwrap().success());
     let output = server.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(0));
-    let log = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(log.matches("cannot accept").count(), 1, "{log}");
+    String::from_utf8(output.stderr).unwrap()
 }
 
 /// A port that was free a moment ago.
@@ -229,13 +234,7 @@ async fn that_many_cannot_be_notified_is_said_once_in_a_while() {
     assert_eq!(command(&management, "associate * clambda0 h:2"), "OK\n");
     let unreachable = || command(&management, "watch").matches("unreachable").count();
     eventually("nobody can be notified", || unreachable() == 5).await;
-    let kill = Command::new("kill")
-        .args(["-TERM", &server.id().to_string()])
-        .status();
-    assert!(kill.unwrap().success());
-    let output = server.wait_with_output().unwrap();
-    assert_eq!(output.status.code(), Some(0));
-    let log = String::from_utf8(output.stderr).unwrap();
+    let log = told_until_its_end(server);
     assert_eq!(log.matches("cannot be notified").count(), 1, "{log}");
 }
 
