@@ -10,7 +10,7 @@ use std::{
     io::{BufRead, BufReader, PipeReader, Read, Write},
     net::{SocketAddr, TcpStream},
     path::PathBuf,
-    process::{Child, Command, ExitStatus, Output, Stdio},
+    process::{Child, ChildStderr, Command, ExitStatus, Output, Stdio},
     sync::mpsc::{Receiver, RecvTimeoutError, channel},
     thread,
     time::{Duration, Instant},
@@ -195,16 +195,22 @@ fn unheard() -> (Child, TcpStream) {
     .stderr(Stdio::piped())
     .spawn()
     .unwrap();
+    let (_log, line) = listening(&mut child);
+    let mut visitor = TcpStream::connect(address_in(&line)).unwrap();
+    visitor.set_read_timeout(Some(PATIENCE)).unwrap();
+    visitor.read_exact(&mut [0; 6]).unwrap();
+    (child, visitor)
+}
+
+/// Waits until the process listens: its log from then on, and the line that says so.
+fn listening(child: &mut Child) -> (BufReader<ChildStderr>, String) {
     let mut log = BufReader::new(child.stderr.take().unwrap());
     let mut line = String::new();
     while !line.contains("greeter listens") {
         line.clear();
         assert_ne!(log.read_line(&mut line).unwrap(), 0, "the process ended");
     }
-    let mut visitor = TcpStream::connect(address_in(&line)).unwrap();
-    visitor.set_read_timeout(Some(PATIENCE)).unwrap();
-    visitor.read_exact(&mut [0; 6]).unwrap();
-    (child, visitor)
+    (log, line)
 }
 
 fn terminate(child: &Child) {
@@ -429,12 +435,7 @@ fn a_process_may_have_as_many_files_open_as_its_hard_limit_says() {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    let mut log = BufReader::new(child.stderr.take().unwrap());
-    let mut line = String::new();
-    while !line.contains("greeter listens") {
-        line.clear();
-        assert_ne!(log.read_line(&mut line).unwrap(), 0, "the process ended");
-    }
+    let (_log, _line) = listening(&mut child);
     let [soft, hard] = &limits(child.id())[..] else {
         panic!("there are two limits");
     };
