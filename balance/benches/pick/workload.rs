@@ -17,7 +17,7 @@ const GAP: Nanos = Nanos::from_millis(1);
 /// A table in its steady state: measured, reported, probed, with requests under way.
 #[derive(Debug)]
 pub(crate) struct Workload {
-    table: ForwardingTable,
+    table: Arc<ForwardingTable>,
     under_way: VecDeque<Pick>,
     rng: Pcg32,
     now: Nanos,
@@ -49,18 +49,28 @@ impl Workload {
         table
             .change_many("lambda", &routes, now)
             .expect("the routes are acceptable");
-        let mut workload = Workload {
-            table,
-            under_way: VecDeque::with_capacity(UNDER_WAY + 1),
-            rng: Pcg32::seed_from_u64(1),
-            now,
-            sessions: 0,
-        };
+        let mut workload = Workload::on(Arc::new(table), 1, now);
         // Twelve seconds, so that all weights count, and twenty requests for each destination.
         for _ in 0..12_000.max(20 * n) {
             workload.request();
         }
         workload
+    }
+
+    /// Another broker core's requests to the same table.
+    #[allow(dead_code, reason = "not all benchmarks have several cores")]
+    pub(crate) fn beside(&self, seed: u64) -> Self {
+        Workload::on(Arc::clone(&self.table), seed, self.now)
+    }
+
+    fn on(table: Arc<ForwardingTable>, seed: u64, now: Nanos) -> Self {
+        Workload {
+            table,
+            under_way: VecDeque::with_capacity(UNDER_WAY + 1),
+            rng: Pcg32::seed_from_u64(seed),
+            now,
+            sessions: (seed - 1) << 32,
+        }
     }
 
     /// One request is picked and sent, the oldest one is answered, and probes, where the policy
