@@ -182,10 +182,16 @@ pub struct Destinations {
     registry: Mutex<Registry>,
     owing: Arc<Owing>,
     census: Arc<Census>,
-    service: Average,
-    speeds: Speeds,
     refusals: RefusalBudget,
     limits: Option<LimitConfig>,
+    learnt: CachePadded<Learnt>,
+}
+
+/// What every answer changes, away from what every pick reads.
+#[derive(Debug, Default)]
+struct Learnt {
+    service: Average,
+    speeds: Speeds,
 }
 
 /// Weight of a new sample in the mean service time of everything.
@@ -316,18 +322,18 @@ impl Destinations {
     /// Mean service time in seconds over all lambdas and destinations; 0 before the first sample.
     #[inline]
     pub(crate) fn service(&self) -> f32 {
-        self.service.seconds()
+        self.learnt.service.seconds()
     }
 
     /// How their service times compare.
     pub(crate) fn speeds(&self) -> &Speeds {
-        &self.speeds
+        &self.learnt.speeds
     }
 
     /// Takes what an answer says of the time it took to execute.
     pub(crate) fn record(&self, report: &Report) {
         if let Some(service) = report.service {
-            self.service.record(sample(service), SERVICE_WEIGHT);
+            self.learnt.service.record(sample(service), SERVICE_WEIGHT);
         }
     }
 
