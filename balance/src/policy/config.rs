@@ -59,7 +59,7 @@ pub enum PolicyConfig {
     },
     /// The quickest that is not among the busiest, as told by probes.
     Prequal {
-        /// Probes per request, on average: 0.01 to 16.
+        /// Probes per request, on average, unless no destination has anything to do: 0.01 to 16.
         probes: f64,
     },
     /// The smallest latency plus service times the cube of the queue.

@@ -1,22 +1,26 @@
 //! Prequal: destinations are asked how busy they are beside the requests, and the answers decide.
 
 mod pool;
+mod quiet;
 mod recent;
 
 use super::draw::{Drawn, draw};
-use super::{Choice, Cost, Policy, Scene, costs_of};
+use super::{Choice, Cost, Executed, Policy, Scene, costs_of};
 use crate::average::replace;
 use crate::lambda_state::LambdaState;
 use crate::route::{Route, SharedRoute};
 use crate::routes::{Change, Routes};
 use crate::{Nanos, Report};
 use pool::{MOST_PROBES, Pool, Probed};
+use quiet::is_idle;
 use rand::Rng;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Probes that a pool must hold for the rule to be better than chance.
 const ENOUGH: usize = 2;
+/// Probes per request while there is no load to be found, and the pool is full.
+const SELDOM: f64 = 1.0 / 16.0;
 
 /// Chooses among the answers to recent probes by the rule "hot or cold", after Wydrowski, Kleinberg,
 /// Rumble and Archer, "Load is not what you should balance: Introducing Prequal" (NSDI 2024).
@@ -34,6 +38,13 @@ const ENOUGH: usize = 2;
 ///   most requests, else the slowest) and the oldest, so that the pool does not come to hold what
 ///   nobody wants; where fewer than three probes are sent, a third of them is removed.
 /// * With fewer than two usable probes the destination is drawn at random.
+/// * Where there is no load, there is nothing to find out. It is quiet once 64 answers in a row told of
+///   no request, or, where a destination tells no number, that one would take less than a
+///   millisecond. Then answers count our own requests that are there at the moment, so that they
+///   remain true when these have ended, and are neither used up nor removed, as long as so many are of
+///   idle destinations that they would fill half a pool; and while the pool is full a request in 16
+///   sends a probe, which replaces the oldest. The first answer that tells of a request ends it, also
+///   one to a request of ours that was not alone there.
 ///
 /// Of the paper's parameters the pool is at most half the number of destinations, at least two, and
 /// removals leave two, since it is made for hundreds of servers rather than a few. A new answer
@@ -44,12 +55,15 @@ const ENOUGH: usize = 2;
 ///
 /// Use it where many brokers share many destinations, each broker sends little to each of them, so
 /// that its own counts tell nothing, and messages are cheap. Only destinations that execute lambdas
-/// themselves are probed: among other brokers it chooses at random.
+/// themselves are probed, and those only if there is more than one: among other brokers it chooses at
+/// random.
 ///
 /// One lock per lambda guards the pool, for some hundred nanoseconds at a time.
 #[derive(Debug)]
 pub(super) struct Prequal {
     probes: Due,
+    /// Whether the last request found no load anywhere.
+    rests: AtomicBool,
     pool: Mutex<Pool>,
 }
 
@@ -70,10 +84,12 @@ impl Due {
         }
     }
 
-    fn next(&self) -> usize {
+    /// How many this request sends, if it may be so many per request.
+    fn next(&self, most: f64) -> usize {
+        let share = self.per_request.min(most);
         let mut due = 0;
         replace(&self.owed, |owed| {
-            let (whole, rest) = pool::whole(f64::from_bits(owed), self.per_request);
+            let (whole, rest) = pool::whole(f64::from_bits(owed), share);
             due = whole as usize;
             rest.to_bits()
         });
@@ -85,6 +101,7 @@ impl Prequal {
     pub(super) fn new(probes: f64) -> Self {
         Prequal {
             probes: Due::new(probes),
+            rests: AtomicBool::new(false),
             pool: Mutex::new(Pool::new(probes)),
         }
     }
@@ -101,8 +118,14 @@ impl Policy for Prequal {
             pool.forget_old(scene.now);
             let all = scene.admits_all();
             let candidates = pool.ranked(|route| all || scene.admits(route));
+            let rests = pool.rests(&candidates);
+            self.rests.store(rests, Relaxed);
             match candidates.best {
-                Some(best) if candidates.count >= ENOUGH => Some(pool.used(best)),
+                Some(best) if candidates.count >= ENOUGH => Some(if rests {
+                    pool.route(best)
+                } else {
+                    pool.used(best)
+                }),
                 _ => None,
             }
         };
@@ -127,7 +150,7 @@ impl Policy for Prequal {
                 let probed = &order[place];
                 vec![
                     ("latency_s", f64::from(probed.seconds)),
-                    ("requests_there", f64::from(probed.in_flight)),
+                    ("requests_there", f64::from(pool.requests(probed))),
                     ("hot", f64::from(u8::from(pool.is_hot(probed)))),
                 ]
             });
@@ -140,7 +163,8 @@ impl Policy for Prequal {
     }
 
     fn probes_due(&self, _lambda: &LambdaState, _now: Nanos, _rng: &mut dyn Rng) -> usize {
-        self.probes.next()
+        let seldom = self.rests.load(Relaxed) && self.pool().is_full();
+        self.probes.next(if seldom { SELDOM } else { f64::MAX })
     }
 
     fn probes(
@@ -151,6 +175,10 @@ impl Policy for Prequal {
         ask: &mut dyn FnMut(&SharedRoute),
     ) {
         let routes = scene.routes;
+        if routes.len() < 2 {
+            // There is nothing to choose.
+            return;
+        }
         let mut drawn = Drawn::new();
         draw(
             &mut drawn,
@@ -180,7 +208,22 @@ impl Policy for Prequal {
         let in_flight = report
             .in_flight
             .unwrap_or_else(|| route.destination().in_flight());
-        self.pool().add(route, in_flight, expected, now);
+        let idle = in_flight == 0 && is_idle(report.in_flight, estimate);
+        let mut pool = self.pool();
+        if pool.add(route, in_flight, expected, now) {
+            pool.heard(idle);
+        }
+    }
+
+    /// A request of ours that was not alone there tells more than a probe would.
+    fn learnt(&self, route: &Route, executed: &Executed<'_>) {
+        if !self.rests.load(Relaxed) {
+            return;
+        }
+        let own = route.destination().in_flight();
+        if executed.report.in_flight.is_some_and(|there| there > own) {
+            self.pool().heard(false);
+        }
     }
 }
 
@@ -192,7 +235,7 @@ mod tests {
     fn fractions_of_probes_are_made_up_for() {
         for (per_request, expected) in [(0.4, 399..=400), (2.5, 2500..=2500), (0.0, 0..=0)] {
             let due = Due::new(per_request);
-            let sent: usize = (0..1000).map(|_| due.next()).sum();
+            let sent: usize = (0..1000).map(|_| due.next(f64::MAX)).sum();
             assert!(expected.contains(&sent), "{per_request}: {sent}");
         }
     }

@@ -22,6 +22,7 @@ mod policies;
 mod power_of_d;
 mod predicted_completion;
 mod prequal;
+mod prequal_quiet;
 mod properties;
 mod push_back;
 mod queues;

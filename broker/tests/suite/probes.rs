@@ -46,20 +46,38 @@ async fn a_computer_that_gets_no_requests_is_asked_what_one_would_take() {
 
 #[tokio::test]
 async fn of_a_large_request_only_the_name_is_sent_to_ask() {
-    let computer = working(1);
+    let computers = [working(1), working(1)];
     let mut asking = config();
     asking.table = serde_json::from_value(serde_json::json!({"type": "prequal"})).unwrap();
-    let broker = broker(asking, &[&computer]).await;
+    let broker = broker(asking, &[&computers[0], &computers[1]]).await;
     let large = LambdaRequest {
         input: "x".repeat(10_000),
         ..request("f")
     };
     assert!(broker.ask(&large).await.is_ok());
-    eventually("it is asked", || !dry(&computer).is_empty()).await;
-    let asked = &dry(&computer)[0];
-    assert_eq!((asked.name.as_str(), asked.input.len()), ("f", 0));
-    let executed = computer.received().iter().filter(|r| !r.dry).count();
+    eventually("both are asked", || {
+        computers.iter().all(|computer| !dry(computer).is_empty())
+    })
+    .await;
+    for computer in &computers {
+        let asked = &dry(computer)[0];
+        assert_eq!((asked.name.as_str(), asked.input.len()), ("f", 0));
+    }
+    let received = computers.iter().flat_map(Computer::received);
+    let executed = received.filter(|request| !request.dry).count();
     assert_eq!(executed, 1);
+}
+
+#[tokio::test]
+async fn with_a_single_computer_there_is_nothing_to_ask() {
+    let computer = working(1);
+    let mut asking = config();
+    asking.table = serde_json::from_value(serde_json::json!({"type": "prequal"})).unwrap();
+    let broker = broker(asking, &[&computer]).await;
+    for _ in 0..20 {
+        assert!(broker.ask(&request("f")).await.is_ok());
+    }
+    assert!(dry(&computer).is_empty());
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! The answers to recent probes: which is the best, and which have served their time.
 
+use super::quiet::Quiet;
 use super::recent::Recent;
 use crate::Nanos;
 use crate::route::{Route, SharedRoute};
@@ -39,6 +40,19 @@ impl Probed {
     fn is_of(&self, route: &SharedRoute) -> bool {
         SharedRoute::ptr_eq(&self.route, route)
     }
+
+    /// Requests of this broker there.
+    fn own(&self) -> u32 {
+        self.route.destination().in_flight()
+    }
+
+    fn requests(&self, in_quiet_times: bool) -> u32 {
+        if in_quiet_times {
+            self.in_flight.max(self.own())
+        } else {
+            self.in_flight
+        }
+    }
 }
 
 /// Hands out whole numbers that add up to a fraction per time.
@@ -72,6 +86,7 @@ pub(super) struct Pool {
     /// None of them was answered earlier.
     none_before: Nanos,
     recent: Recent,
+    quiet: Quiet,
     /// Probes that are kept, and how often each may be used: both follow from the number of routes.
     capacity: usize,
     reuse: f64,
@@ -105,6 +120,8 @@ fn reuse(probes_per_request: f64, destinations: usize) -> f64 {
 pub(super) struct Ranked {
     pub(super) best: Option<usize>,
     pub(super) count: usize,
+    /// In quiet times, those of destinations without requests.
+    idle: usize,
 }
 
 impl Pool {
@@ -114,6 +131,7 @@ impl Pool {
             probed: Vec::with_capacity(LARGEST),
             none_before: Nanos::ZERO,
             recent: Recent::new(),
+            quiet: Quiet::default(),
             capacity: 0,
             reuse: MOST_USES,
             remove_oldest: false,
@@ -163,27 +181,46 @@ impl Pool {
         self.none_before = answered.min().unwrap_or(now);
     }
 
+    /// Requests at the destination, as far as they are known. In quiet times that is our own that are
+    /// there now, so that an answer remains true when they have ended.
+    pub(super) fn requests(&self, probed: &Probed) -> u32 {
+        probed.requests(self.quiet.is_on())
+    }
+
     pub(super) fn is_hot(&self, probed: &Probed) -> bool {
-        probed.in_flight > self.recent.hot_above()
+        self.requests(probed) > self.recent.hot_above()
     }
 
     /// The smallest is preferred: cold before hot; the quicker of the cold, of the hot the one with
     /// fewer requests.
-    fn rank(&self, probed: &Probed) -> u64 {
-        let hot = 1 << 32 | u64::from(probed.in_flight);
+    fn rank(&self, probed: &Probed, requests: u32) -> u64 {
+        let hot = 1 << 32 | u64::from(requests);
         // Times are not negative, so that their bits are in the same order.
         let cold = u64::from(probed.seconds.to_bits());
-        select_unpredictable(self.is_hot(probed), hot, cold)
+        select_unpredictable(requests > self.recent.hot_above(), hot, cold)
     }
 
     pub(super) fn ranked(&self, admits: impl Fn(&Route) -> bool) -> Ranked {
-        let (mut best, mut least, mut count) = (0, u64::MAX, 0);
+        // One loop for each, so that busy times do not pay for the quiet ones.
+        if self.quiet.is_on() {
+            self.ranked_by::<true>(admits)
+        } else {
+            self.ranked_by::<false>(admits)
+        }
+    }
+
+    fn ranked_by<const QUIET: bool>(&self, admits: impl Fn(&Route) -> bool) -> Ranked {
+        let (mut best, mut least, mut count, mut idle) = (0, u64::MAX, 0, 0);
         for (at, probed) in self.probed.iter().enumerate() {
             if !admits(&probed.route) {
                 continue;
             }
             count += 1;
-            let rank = self.rank(probed);
+            let requests = probed.requests(QUIET);
+            if QUIET {
+                idle += usize::from(requests == 0);
+            }
+            let rank = self.rank(probed, requests);
             // Nobody can foresee which is preferred.
             let better = rank < least;
             best = select_unpredictable(better, at, best);
@@ -192,13 +229,29 @@ impl Pool {
         Ranked {
             best: (count > 0).then_some(best),
             count,
+            idle,
         }
+    }
+
+    /// Whether there is no load, neither of others nor much of our own: then answers are not used up.
+    pub(super) fn rests(&self, candidates: &Ranked) -> bool {
+        self.quiet.is_on() && 2 * candidates.idle >= self.capacity
+    }
+
+    /// Whether an answer more would replace another one.
+    pub(super) fn is_full(&self) -> bool {
+        self.probed.len() >= self.capacity
+    }
+
+    /// The route of the probe at this position, which remains as good as it was.
+    pub(super) fn route(&self, at: usize) -> SharedRoute {
+        SharedRoute::clone(&self.probed[at].route)
     }
 
     /// All, the preferred first.
     pub(super) fn in_order(&self) -> Vec<Probed> {
         let mut order = self.probed.clone();
-        order.sort_by_key(|probed| self.rank(probed));
+        order.sort_by_key(|probed| self.rank(probed, self.requests(probed)));
         order
     }
 
@@ -246,9 +299,10 @@ impl Pool {
 
     /// The last of those that are preferred least.
     fn worst(&self) -> Option<usize> {
+        let quiet = self.quiet.is_on();
         let (mut worst, mut most) = (0, 0);
         for (at, probed) in self.probed.iter().enumerate() {
-            let rank = self.rank(probed);
+            let rank = self.rank(probed, probed.requests(quiet));
             let worse = rank >= most;
             worst = select_unpredictable(worse, at, worst);
             most = select_unpredictable(worse, rank, most);
@@ -256,17 +310,32 @@ impl Pool {
         (!self.probed.is_empty()).then_some(worst)
     }
 
-    /// A probe was answered.
-    pub(super) fn add(&mut self, route: SharedRoute, in_flight: u32, seconds: f32, now: Nanos) {
-        // There is no such route, any more or yet.
+    /// An answer shows that a destination is idle, or that it is not.
+    pub(super) fn heard(&mut self, idle: bool) {
+        if self.quiet.ends_with(idle) {
+            // From now on requests are counted as they are sent.
+            for probed in &mut self.probed {
+                probed.in_flight = probed.in_flight.max(probed.own());
+            }
+        }
+    }
+
+    /// A probe was answered; false if there is no such route, any more or yet.
+    pub(super) fn add(
+        &mut self,
+        route: SharedRoute,
+        in_flight: u32,
+        seconds: f32,
+        now: Nanos,
+    ) -> bool {
         if route.scratch().load(Relaxed) != LISTED {
-            return;
+            return false;
         }
         self.recent.tell(in_flight);
         if let Some(at) = self.position(&route) {
             self.probed.swap_remove(at);
         }
-        while self.probed.len() >= self.capacity {
+        while self.is_full() {
             let Some(at) = self.oldest() else { break };
             self.probed.swap_remove(at);
         }
@@ -279,6 +348,7 @@ impl Pool {
             answered: now,
             uses,
         });
+        true
     }
 }
 
@@ -403,6 +473,40 @@ mod tests {
         assert_eq!(used(6.0, 100), 1.0);
         assert_eq!(used(3.0, 8), 4.0);
         assert_eq!(used(3.0, 1), 4.0);
+    }
+
+    #[test]
+    fn in_quiet_times_our_requests_count_while_they_are_there_and_those_there_at_the_end_remain() {
+        let (_keep, routes) = routes(32);
+        let mut pool = pool(3.0, &routes);
+        for route in &routes[..16] {
+            pool.add(route.clone(), 0, 0.1, Nanos::ZERO);
+        }
+        let ours = routes[3].destination();
+        let counted = |pool: &Pool| {
+            let probed = pool.probed.iter().find(|probed| probed.is_of(&routes[3]));
+            (pool.requests(probed.unwrap()), pool.ranked(|_| true).idle)
+        };
+        ours.begin(0.1, Nanos::ZERO);
+        assert_eq!(
+            counted(&pool).0,
+            0,
+            "not sent on the strength of the answer"
+        );
+        (0..64).for_each(|_| pool.heard(true));
+        assert_eq!(counted(&pool), (1, 15));
+        ours.end();
+        assert_eq!(counted(&pool), (0, 16));
+        assert!(pool.is_full() && pool.rests(&pool.ranked(|_| true)));
+        let idle = |pool: &Pool, n: usize| {
+            pool.rests(&pool.ranked(|route| route.destination().id() < n as u64))
+        };
+        assert!(idle(&pool, 8) && !idle(&pool, 7), "half of the pool");
+        ours.begin(0.1, Nanos::ZERO);
+        pool.heard(false);
+        ours.end();
+        assert_eq!(counted(&pool).0, 1);
+        assert!(!pool.rests(&pool.ranked(|_| true)));
     }
 
     #[test]
