@@ -8,7 +8,7 @@ use bytes::Bytes;
 use edge_balance::{Nanos, Probe};
 use edge_proto::rpc::LambdaRequest;
 use edge_proto::view::{RequestView, ResponseView};
-use edge_transport::{LambdaCall, LambdaClient, Metadata};
+use edge_transport::{LambdaClient, Metadata};
 use prost::Message as _;
 
 use crate::clock::Clock;
@@ -87,29 +87,28 @@ impl Prober {
         self.under_way.fetch_add(1, Ordering::Relaxed);
         let under_way = UnderWay(self.under_way.clone());
         counters.probed();
-        let call = LambdaCall {
-            message: question.message.clone(),
-            metadata: Metadata::new(),
-            deadline: Instant::now() + DEADLINE,
-        };
+        let message = question.message.clone();
         let about_request = question.about_request;
         let client = client.clone();
         tokio::spawn(async move {
             let _under_way = under_way;
             let sent = Instant::now();
-            let answered = client.call_by_name(probe.destination().name(), &call);
+            let name = probe.destination().name();
+            let (message, metadata) = (std::slice::from_ref(&message), Metadata::new());
+            let answered = client.send(name, message, &metadata, sent + DEADLINE, sent);
             // What goes wrong with a probe, requests will find out for themselves.
-            let Ok(Ok(reply)) = tokio::time::timeout(DEADLINE, answered).await else {
+            let Ok(reply) = answered.await else {
                 return;
             };
+            let over = Instant::now();
             let Ok(view) = ResponseView::parse(&reply.message) else {
                 return;
             };
             if view.is_ok() {
                 let estimate = about_request.then(|| Nanos::from_millis(view.ptime_ms.into()));
-                let latency = Nanos::from(sent.elapsed());
+                let latency = Nanos::from(over.saturating_duration_since(sent));
                 let report = report(&view);
-                probe.answered(latency, estimate, &report, clock.now());
+                probe.answered(latency, estimate, &report, clock.at(over));
             }
         });
     }
