@@ -6,11 +6,17 @@
 
 mod prefixes;
 
-use std::{convert::Infallible, ffi::OsString, io, path::PathBuf};
+use std::{
+    convert::Infallible,
+    ffi::OsString,
+    io,
+    num::{IntErrorKind, ParseFloatError, ParseIntError},
+    path::PathBuf,
+};
 
 use clap::{
     Arg, ArgAction, Args, Command, CommandFactory, FromArgMatches,
-    error::{ContextKind, ContextValue},
+    error::{ContextKind, ContextValue, ErrorKind},
 };
 use serde::Serialize;
 
@@ -134,8 +140,44 @@ pub fn parse<F: CommandFactory + FromArgMatches>(
     let mut command = command::<F>(reference_options);
     let matches = command
         .try_get_matches_from_mut(arguments)
+        .map_err(|error| with_plain_numbers(error, &mut command))
         .map_err(|error| with_visible_tip(error, &command))?;
     F::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
+}
+
+/// The error of a value that is no number, in the words of who wrote it: the standard library speaks
+/// of digits, literals and types.
+fn with_plain_numbers(error: clap::Error, command: &mut Command) -> clap::Error {
+    if error.kind() != ErrorKind::ValueValidation {
+        return error;
+    }
+    let source = std::error::Error::source(&error);
+    let expected = if let Some(no_number) = source.and_then(|source| source.downcast_ref()) {
+        whole_number(no_number)
+    } else if source.is_some_and(<dyn std::error::Error>::is::<ParseFloatError>) {
+        "expected a number"
+    } else {
+        return error;
+    };
+    let text = |kind| match error.get(kind) {
+        Some(ContextValue::String(text)) => text.as_str(),
+        _ => "",
+    };
+    let (option, value) = (
+        text(ContextKind::InvalidArg),
+        text(ContextKind::InvalidValue),
+    );
+    let message = format!("invalid value '{value}' for '{option}': {expected}");
+    command.error(ErrorKind::ValueValidation, message)
+}
+
+fn whole_number(error: &ParseIntError) -> &'static str {
+    match error.kind() {
+        IntErrorKind::PosOverflow => "the number is too large",
+        IntErrorKind::NegOverflow => "the number is too small",
+        IntErrorKind::Zero => "expected a whole number, 1 or more",
+        _ => "expected a whole number",
+    }
 }
 
 /// The error with a tip that names an option as the help shows it, if one resembles what was given:

@@ -20,6 +20,7 @@ mod error;
 mod loaded;
 mod merge;
 mod source;
+mod words;
 
 use std::{cell::OnceCell, ffi::OsString, path::PathBuf};
 

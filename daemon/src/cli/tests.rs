@@ -57,6 +57,53 @@ fn the_commands_assertions_hold() {
 }
 
 #[test]
+fn what_is_no_number_is_told_in_words() {
+    /// Numbers of all kinds
+    #[derive(Debug, Parser)]
+    struct Numbers {
+        #[arg(long)]
+        whole: Option<u16>,
+        #[arg(long)]
+        positive: Option<std::num::NonZeroU32>,
+        #[arg(long, allow_hyphen_values = true, value_delimiter = ',')]
+        any: Vec<f64>,
+        #[arg(long, value_parser = clap::value_parser!(u32).range(5..))]
+        more: Option<u32>,
+    }
+    let said = |argument: &str| {
+        let error = parse::<Numbers>(["numbers", argument], &[]).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::ValueValidation);
+        assert_eq!(error.exit_code(), 2);
+        let text = error.to_string();
+        text.lines().next().unwrap_or_default().to_owned()
+    };
+    for (argument, expected) in [
+        (
+            "--whole=foo",
+            "error: invalid value 'foo' for '--whole <WHOLE>': expected a whole number",
+        ),
+        (
+            "--whole=1.5",
+            "error: invalid value '1.5' for '--whole <WHOLE>': expected a whole number",
+        ),
+        (
+            "--positive=0",
+            "error: invalid value '0' for '--positive <POSITIVE>': expected a whole number, 1 or more",
+        ),
+        (
+            "--any=1,x",
+            "error: invalid value 'x' for '--any <ANY>': expected a number",
+        ),
+    ] {
+        assert_eq!(said(argument), expected);
+    }
+    // What clap says of ranges is plain already.
+    assert!(said("--whole=70000").contains("70000 is not in 0..=65535"));
+    assert!(said("--more=4").contains("4 is not in 5..="));
+    assert!(said("--more=x").contains("expected a whole number"));
+}
+
+#[test]
 fn abbreviations_of_the_reference_work() {
     assert_eq!(
         read(&["--configuration", "a:1"])

@@ -7,6 +7,7 @@ use toml::{
     de::{DeString, DeTable, DeValue, Error},
 };
 
+use super::words;
 use crate::{
     conf_string::{ConfSchema, TYPE},
     nearest::advice,
@@ -208,7 +209,7 @@ pub(super) fn explain(table: &Spanned<DeTable<'_>>, error: &Error) -> Explanatio
     } else if let Some((name, valid)) = unknown("variant", message) {
         format!("unknown value `{name}`: {}", advice(name, &valid))
     } else {
-        message.trim_end().replace('\n', " ")
+        words::plain(&message.trim_end().replace('\n', " "), &key)
     };
     Explanation {
         problem,

@@ -44,15 +44,27 @@ fn an_unknown_type_names_its_line_and_the_nearest() {
 fn a_wrong_type_is_named_with_its_line() {
     assert_eq!(
         refusal_of("\n\nnum-threads = 'many'\n"),
-        "FILE, line 3: `num-threads`: invalid type: string \"many\", expected usize"
+        "FILE, line 3: `num-threads`: invalid type: string \"many\", expected a whole number, 0 or more"
     );
     assert_eq!(
         refusal_of("[server]\nnames = [\n  'a',\n  5,\n]\n"),
         "FILE, line 4: `server.names`: invalid type: integer `5`, expected a string"
     );
     assert_eq!(
+        refusal_of("log = 3\n"),
+        "FILE, line 1: `log`: invalid type: integer `3`, expected a section of keys, as in `[log]`"
+    );
+    assert_eq!(
+        refusal_of("[server]\nendpoint = { port = 1 }\n"),
+        "FILE, line 2: `server.endpoint`: invalid type: section, expected a string"
+    );
+    assert_eq!(
+        refusal_of("table = 'random'\n"),
+        "FILE, line 1: `table`: invalid type: string \"random\", expected a section of keys, as in `[table]`"
+    );
+    assert_eq!(
         refusal_of("num-threads = -1\n"),
-        "FILE, line 1: `num-threads`: invalid value: integer `-1`, expected usize"
+        "FILE, line 1: `num-threads`: invalid value: integer `-1`, expected a whole number, 0 or more"
     );
 }
 
@@ -90,7 +102,7 @@ fn an_error_names_the_variable() {
     assert_eq!(
         refusal(layers().environment([("EDGEROUTER__NUM_THREADS", "many")])),
         "environment variable EDGEROUTER__NUM_THREADS: `num-threads`: \
-         invalid type: string \"many\", expected usize"
+         invalid type: string \"many\", expected a whole number, 0 or more"
     );
     assert_eq!(
         refusal(layers().environment([("EDGEROUTER__TABLE__ALPHA", "1")])),
@@ -102,11 +114,11 @@ fn an_error_names_the_variable() {
 fn an_error_names_the_option() {
     assert_eq!(
         refusal(layers().flag("--num-threads", "num-threads", Some(-1))),
-        "option --num-threads: `num-threads`: invalid value: integer `-1`, expected usize"
+        "option --num-threads: `num-threads`: invalid value: integer `-1`, expected a whole number, 0 or more"
     );
     assert_eq!(
         refusal(layers().conf_string(&TABLE_CONF, Some("probes=-1"))),
-        "option --table-conf: `table`: invalid value: integer `-1`, expected u32"
+        "option --table-conf: `table`: invalid value: integer `-1`, expected a whole number from 0 to 4294967295"
     );
     let error = refusal(layers().conf_string(&TABLE_CONF, Some("probs=1")));
     assert!(error.contains("did you mean `probes`?"), "{error}");
