@@ -8,7 +8,7 @@ use super::{
     Admin, AsynchronousConfig, Common, ControllerConfig, InvalidConfig, LimitsConfig, ServerConfig,
     StateConfig, TlsConfig, TransportConfig, UtilizationConfig, with_causes,
 };
-use crate::openwhisk::BackendConfig;
+use crate::openwhisk::{BackendConfig, BackendError};
 
 /// The configuration of one computer that fronts OpenWhisk.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -67,13 +67,15 @@ impl WskConfig {
                 let problem = format!("two are called {name}; give them a name each");
                 return Err(invalid("backend", problem));
             }
-            let key = if std::ptr::eq(*backend, &self.wsk) {
-                "wsk"
-            } else {
-                "backend"
-            };
             let valid = backend.validate();
-            valid.map_err(|error| invalid(key, format!("{name}: {}", with_causes(&error))))?;
+            valid.map_err(|error| {
+                let problem = with_causes(&error);
+                if std::ptr::eq(*backend, &self.wsk) {
+                    invalid(key_of(&error, backend), problem)
+                } else {
+                    invalid("backend", format!("{name}: {problem}"))
+                }
+            })?;
         }
         Ok(())
     }
@@ -99,6 +101,17 @@ impl WskConfig {
     }
 }
 
+/// The key of the only platform that has the problem.
+fn key_of(error: &BackendError, backend: &BackendConfig) -> &'static str {
+    match error {
+        BackendError::Root { .. } => "wsk.api-root",
+        BackendError::Certificates { .. } => "wsk.ca-file",
+        BackendError::Credentials(_) if backend.auth_file.is_some() => "wsk.auth-file",
+        BackendError::Credentials(_) => "wsk.auth",
+        BackendError::Value(_) | BackendError::Client(_) => "wsk",
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -113,7 +126,8 @@ mod tests {
         assert!(problem("").contains("--wsk-api-root"));
         let two = "[[backend]]\napi-root = 'https://a'\n[[backend]]\napi-root = 'https://a'";
         assert!(problem(two).contains("two are called a:443"));
-        assert!(problem("[wsk]\napi-root = 'a'").starts_with("wsk: "));
+        assert!(problem("[wsk]\napi-root = 'a'").starts_with("wsk.api-root: "));
+        assert!(problem("[wsk]\napi-root = 'https://a'\nauth = 'x'").starts_with("wsk.auth: "));
         let both = "[wsk]\napi-root = 'http://a'\n[[backend]]\napi-root = 'https://b'";
         let config: WskConfig = toml::from_str(both).unwrap();
         config.validate().unwrap();

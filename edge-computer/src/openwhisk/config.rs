@@ -171,10 +171,13 @@ impl BackendConfig {
             root: self.api_root.clone(),
             problem,
         };
-        let url = reqwest::Url::parse(&self.api_root).map_err(|error| wrong(error.to_string()))?;
-        if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
-            return Err(wrong("it begins with https:// or http://".to_owned()));
-        }
+        let of_the_web = |url: &reqwest::Url| {
+            matches!(url.scheme(), "http" | "https") && url.host_str().is_some()
+        };
+        let url = reqwest::Url::parse(&self.api_root).ok().filter(of_the_web);
+        let Some(url) = url else {
+            return Err(wrong("expected something like https://HOST".to_owned()));
+        };
         if !url.username().is_empty() || url.password().is_some() {
             let problem = "credentials belong in auth or auth-file";
             return Err(BackendError::Value(problem));

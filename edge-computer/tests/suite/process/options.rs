@@ -165,7 +165,14 @@ fn a_computer_in_front_of_openwhisk_understands_the_options_of_the_reference() {
     }
     for (arguments, reason) in [
         (&["--check-config"][..], "--wsk-api-root"),
-        (&["--wsk-api-root=ftp://host"], "it begins with https://"),
+        (
+            &["--wsk-api-root=ftp://host"],
+            "option --wsk-api-root: `wsk.api-root`: api-root 'ftp://host': expected something like",
+        ),
+        (
+            &["--wsk-api-root=host"],
+            "expected something like https://HOST",
+        ),
         (
             &["--wsk-api-root=http://host", "--wsk-auth=nonsense"],
             "neither uuid:key",
