@@ -17,7 +17,7 @@ pub mod layers;
 pub mod lifecycle;
 pub mod log;
 mod nearest;
-mod open_files;
+pub mod open_files;
 mod run;
 mod secret;
 mod serve;

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
+use edge_daemon::open_files;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, geteuid, kill_process_group, waitid};
 use tempfile::TempDir;
 use tokio::io::{AsyncBufRead, AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
@@ -173,6 +174,9 @@ impl Workshop {
         let collect_stderr = log.clone().collect(Stream::Stderr, stderr, ended.clone());
         let stderr = tokio::spawn(collect_stderr);
         let id = process_id(&child);
+        if let Some(id) = id {
+            open_files::restore(id);
+        }
         let claim = place.claim();
         let guarded = self
             .guard

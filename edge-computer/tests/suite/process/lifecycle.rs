@@ -249,6 +249,55 @@ fn real_functions_end_with_the_computer_however_it_ends() {
     }
 }
 
+/// How many files the process `pid` may have open: the soft and the hard limit.
+fn open_files(pid: &str) -> Option<(String, String)> {
+    let limits = std::fs::read_to_string(format!("/proc/{pid}/limits")).ok()?;
+    let line = limits
+        .lines()
+        .find_map(|line| line.strip_prefix("Max open files"))?;
+    let mut words = line.split_whitespace().map(str::to_owned);
+    Some((words.next()?, words.next()?))
+}
+
+#[test]
+fn real_functions_may_have_as_many_files_open_as_the_computer_could_before_it_raised_that() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().display();
+    let programs = std::env::var("PATH").unwrap();
+    let toml = format!(
+        "[[runtime.lambda]]
+         name = 'idle'
+         kind = 'command'
+         env = {{ PATH = '{programs}' }}
+         command = ['sh', '-c', 'echo -n $$ > {path}/new; mv {path}/new {path}/pid; exec sleep 1000']"
+    );
+    let file = folder.path().join("computer.toml");
+    std::fs::write(&file, toml).unwrap();
+    let controller = Controller::start(free_port());
+    let computer = Computer::start_limited(
+        200,
+        &[
+            "--computer-type=runtime",
+            &format!("--conf={}", file.display()),
+            &format!("--controller-endpoint={}", controller.endpoint),
+        ],
+    );
+    let _peer = peer_of(&controller, "idle");
+    let (soft, hard) = open_files(&computer.child.id().to_string()).unwrap();
+    assert_eq!(soft, hard);
+    let deadline = std::time::Instant::now() + PATIENCE;
+    let function = || {
+        let pid = std::fs::read_to_string(folder.path().join("pid")).ok()?;
+        open_files(&pid)
+    };
+    // It may have told its number before it was given its limit.
+    while function() != Some(("200".to_owned(), hard.clone())) {
+        let now = function();
+        assert!(std::time::Instant::now() < deadline, "it has {now:?}");
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+}
+
 #[test]
 fn the_end_of_a_terminal_lets_real_functions_finish() {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();

@@ -65,10 +65,24 @@ pub(crate) struct Computer {
 
 impl Computer {
     pub(crate) fn start(arguments: &[&str]) -> Self {
-        let mut child = command(with_own_ports(arguments))
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+        Self::started_by(command(with_own_ports(arguments)))
+    }
+
+    /// One whose soft limit of open files is `soft` when it is started.
+    pub(crate) fn start_limited(soft: u32, arguments: &[&str]) -> Self {
+        let computer = command(with_own_ports(arguments));
+        let mut shell = Command::new("/bin/sh");
+        shell
+            .args(["-c", &format!("ulimit -Sn {soft} && exec \"$0\" \"$@\"")])
+            .arg(computer.get_program())
+            .args(computer.get_args())
+            .env_clear()
+            .stdin(Stdio::null());
+        Self::started_by(shell)
+    }
+
+    fn started_by(mut command: Command) -> Self {
+        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
         let (send, log) = channel();
         let stderr = BufReader::new(child.stderr.take().unwrap());
         thread::spawn(move || {
