@@ -138,7 +138,7 @@ fn no_http2(error: &str, encrypted: bool) -> ConnectCause {
     let guess = if encrypted {
         "maybe it refused our certificate"
     } else {
-        "maybe it expects TLS"
+        "maybe it expects TLS, or speaks HTTP/1 only"
     };
     ConnectCause::Http2(format!("{error} ({guess})"))
 }

@@ -80,6 +80,24 @@ pub(crate) fn status_code(text: &[u8]) -> Option<StatusCode> {
     StatusCode::from_bytes(text).ok()
 }
 
+/// Why what follows the head of an answer, whose HTTP status is 200, is none of gRPC. A head that
+/// does not say what follows is given the benefit of the doubt.
+pub(crate) fn other_content(fields: &Fields) -> Option<String> {
+    let kind = fields.get(Name::ContentType)?;
+    let foreign = !kind.starts_with(b"application/grpc");
+    foreign.then(|| {
+        let text = String::from_utf8_lossy(kind);
+        let text: String = text.chars().take(LONGEST_KIND).collect();
+        format!("no gRPC there: the content is {text}")
+    })
+}
+
+/// What an answer without a `grpc-status` lacks.
+pub(crate) const NO_STATUS: &str = "the answer has no grpc-status";
+
+/// Characters of the content type of others that are shown.
+const LONGEST_KIND: usize = 100;
+
 /// The gRPC status in `fields`, unless it is OK or absent.
 pub(crate) fn grpc_status(fields: &Fields) -> Option<Status> {
     if matches!(fields.get(Name::GrpcStatus), None | Some(b"0")) {

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use tonic::Status;
+use tonic::metadata::MetadataValue;
 
 /// Bytes before a message.
 pub(crate) const PREFIX: usize = 5;
@@ -118,9 +119,15 @@ impl Message {
 
 fn length(prefix: [u8; PREFIX], limit: usize) -> Result<usize, Status> {
     if prefix[0] != 0 {
-        return Err(Status::unimplemented(
+        let mut status = Status::unimplemented(
             "compressed messages are not supported; send with identity encoding",
-        ));
+        );
+        let accepted = MetadataValue::from_static("identity");
+        // So that a client can send it again as it has to be.
+        status
+            .metadata_mut()
+            .insert("grpc-accept-encoding", accepted);
+        return Err(status);
     }
     let length = u32::from_be_bytes([prefix[1], prefix[2], prefix[3], prefix[4]]) as usize;
     if length > limit {
@@ -142,6 +149,16 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
     use tonic::Code;
+
+    #[test]
+    fn a_compressed_message_is_refused_with_what_is_taken() {
+        let refusal = read(&[&[1, 0, 0, 0, 1, b'x']], 10).unwrap_err();
+        assert_eq!(refusal.code(), Code::Unimplemented);
+        assert_eq!(
+            refusal.metadata().get("grpc-accept-encoding").unwrap(),
+            "identity"
+        );
+    }
 
     fn read(parts: &[&[u8]], limit: usize) -> Result<Option<Bytes>, Status> {
         let mut message = Message::default();

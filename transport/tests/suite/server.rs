@@ -194,7 +194,10 @@ async fn a_plain_client_of_a_secure_server_is_told_what_is_missing() {
     let plain = client(ClientOptions::default());
     let error = ask(&plain, &server.endpoint(), &shout("x")).await;
     let error = error.expect_err("refused").to_string();
-    assert!(error.contains("maybe it expects TLS"), "{error}");
+    assert!(
+        error.contains("maybe it expects TLS, or speaks HTTP/1 only"),
+        "{error}"
+    );
 }
 
 #[test]

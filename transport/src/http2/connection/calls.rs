@@ -10,7 +10,7 @@ use tonic::Status;
 use super::Connection;
 use super::send::{Then, put_headers, put_metadata};
 use crate::http2::Reason;
-use crate::http2::head::{announced, grpc_status, metadata, status_code};
+use crate::http2::head::{NO_STATUS, announced, grpc_status, metadata, other_content, status_code};
 use crate::http2::hpack::Name;
 use crate::http2::stream::{Call, End, Role, Stream};
 use crate::{LambdaReply, Metadata, timeout};
@@ -252,6 +252,11 @@ impl Connection {
                 let failure = Failure::Invalid(format!("HTTP status {status}"));
                 return self.end_early(id, ends_stream, failure);
             }
+            if !self.is_ours
+                && let Some(text) = other_content(&self.fields)
+            {
+                return self.end_early(id, ends_stream, Failure::Invalid(text));
+            }
         }
         if let Some(status) = grpc_status(&self.fields) {
             return self.end_early(id, ends_stream, Failure::Status(Box::new(status)));
@@ -301,17 +306,17 @@ impl Connection {
         if stream.announced.is_some_and(|left| left > 0) {
             return self.reset_stream(id, Reason::PROTOCOL_ERROR);
         }
-        let trailers = if has_fields {
-            metadata(&self.fields)
-        } else {
-            Metadata::new()
-        };
+        // One that is not OK has ended the call already.
+        let has_status = has_fields && self.fields.get(Name::GrpcStatus).is_some();
         let outcome = match std::mem::take(&mut call.message).end() {
-            Ok(Some(message)) => {
+            Ok(Some(message)) if has_status => {
                 // Who answers has the request, and what left before it.
                 self.bulk.came_up_to(stream.bulk);
+                let trailers = metadata(&self.fields);
                 Ok(LambdaReply { message, trailers })
             }
+            // Maybe whoever is in between has lost the rest, and tells it as an end.
+            Ok(Some(_)) => Err(Failure::Invalid(NO_STATUS.to_owned())),
             Ok(None) => Err(Failure::Invalid("no message".to_owned())),
             Err(status) => Err(Failure::Invalid(status.message().to_owned())),
         };

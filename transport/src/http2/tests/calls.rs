@@ -180,7 +180,20 @@ fn answers_that_are_none_are_invalid() {
             [answer_head(1), answer_head(1)].concat(),
         ),
         ("no message", [answer_head(1), trailers(1)].concat()),
-        ("no end", [answer_head(1), bare].concat()),
+        ("no end", [answer_head(1), bare.clone()].concat()),
+        (
+            "no status of gRPC",
+            [answer_head(1), answer_data(1, b"y"), bare].concat(),
+        ),
+        (
+            "trailers that say nothing of it",
+            [
+                answer_head(1),
+                answer_data(1, b"y"),
+                frame(Kind::Headers, WHOLE, 1, &block(&[("x", "y")])),
+            ]
+            .concat(),
+        ),
         (
             "compressed",
             [answer_head(1), frame(Kind::Data, 0, 1, &[1, 0, 0, 0, 0])].concat(),
@@ -216,6 +229,34 @@ fn answers_that_are_none_are_invalid() {
         client.tell(&[answer_head(3), answer_data(3, b"y"), trailers(3)].concat());
         assert!(client.answer(number).unwrap().is_ok(), "{what}");
     }
+}
+
+#[test]
+fn an_answer_of_another_kind_is_told_from_one_of_grpc_by_what_it_says_it_is() {
+    for (kind, other) in [
+        ("text/html; charset=utf-8", true),
+        ("application/json", true),
+        ("application/grpc+proto", false),
+    ] {
+        let mut client = Client::new(&limits(), &[]);
+        let number = client.ask(b"x");
+        let head = block(&[(":status", "200"), ("content-type", kind)]);
+        client.tell(&frame(Kind::Headers, WHOLE_BLOCK, 1, &head));
+        client.tell(&frame(Kind::Data, 0, 1, b"<html>"));
+        let Failure::Invalid(text) = failure(&mut client, number) else {
+            panic!("{kind} is an answer");
+        };
+        assert_eq!(
+            text == format!("no gRPC there: the content is {kind}"),
+            other
+        );
+    }
+    // One that does not say what it is may be one.
+    let mut client = Client::new(&limits(), &[]);
+    let number = client.ask(b"x");
+    let head = frame(Kind::Headers, WHOLE_BLOCK, 1, &block(&[(":status", "200")]));
+    client.tell(&[head, answer_data(1, b"y"), trailers(1)].concat());
+    assert!(client.answer(number).unwrap().is_ok());
 }
 
 #[test]

@@ -293,6 +293,9 @@ fn read_head(fields: &Fields) -> Result<Head, Failure> {
     if status != StatusCode::OK {
         return Err(Failure::Invalid(format!("HTTP status {status}")));
     }
+    if let Some(text) = head::other_content(fields) {
+        return Err(Failure::Invalid(text));
+    }
     if let Some(status) = head::grpc_status(fields) {
         return Err(Failure::Status(Box::new(status)));
     }
@@ -308,6 +311,6 @@ fn read_trailers(fields: &Fields) -> Result<Metadata, Failure> {
     }
     match fields.get(Name::GrpcStatus) {
         Some(_) => Ok(head::metadata(fields)),
-        None => Err(Failure::Invalid("the answer has no grpc-status".to_owned())),
+        None => Err(Failure::Invalid(head::NO_STATUS.to_owned())),
     }
 }
