@@ -20,6 +20,7 @@ import time
 from concurrent import futures
 
 import grpc
+from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 from grpc_tools import protoc
 
 PATIENCE = 20.0
@@ -77,14 +78,32 @@ def eventually(what, condition):
     raise AssertionError(f"never happened: {what} ({last})")
 
 
+# A name twice, bytes that are no text, a value of 8 kB.
+METADATA = (
+    ("x-stranger", "one"),
+    ("x-stranger", "two"),
+    ("x-bytes-bin", b"\x00\xff\x80\n"),
+    ("x-long", "q" * 8000),
+)
+
+
 class PythonComputer(LAMBDA_GRPC.EdgeServerServicer):
     """A computer of another make: answers as the reference does, no additions."""
 
     def __init__(self):
         self.received = []
+        self.metadata = []
+        self.cancelled = threading.Event()
 
     def RunLambda(self, request, context):
         self.received.append((request, dict(context.invocation_metadata())))
+        self.metadata = list(context.invocation_metadata())
+        context.set_trailing_metadata(METADATA)
+        if request.name == "endless":
+            over = threading.Event()
+            context.add_callback(over.set)
+            if over.wait(PATIENCE):
+                self.cancelled.set()
         if request.name == "slow":
             time.sleep(5)
         if request.name == "broken":
@@ -376,6 +395,54 @@ def a_slow_computer_of_another_make_is_not_pinged_away(world):
     )
     assert (answer.retcode, answer.output) == ("OK", "HELLO"), answer
     server.stop(None)
+
+
+@check
+def metadata_of_all_kinds_travel_both_ways(world):
+    at, computer = endpoint(), PythonComputer()
+    server = serve(LAMBDA_GRPC.add_EdgeServerServicer_to_server, computer, at)
+    tables = world.stub(ROUTER_GRPC.EdgeRouterStub, world.tables)
+    change = conf(ROUTER.EdgeRouterConf.CHANGE, "labelled", at, 1.0, True)
+    assert tables.Configure(change, timeout=PATIENCE).msg == "OK"
+    channel = grpc.insecure_channel(world.router, options=[("grpc.max_metadata_size", 64 * 1024)])
+    answer, call = LAMBDA_GRPC.EdgeServerStub(channel).RunLambda.with_call(
+        request("labelled"), timeout=PATIENCE, metadata=METADATA
+    )
+    assert answer.retcode == "OK", answer
+    names = {name for name, _ in METADATA}
+    for seen in (computer.metadata, call.trailing_metadata()):
+        assert [tuple(field) for field in seen if field[0] in names] == list(METADATA), seen
+    server.stop(None)
+
+
+@check
+def a_request_that_its_client_cancels_is_cancelled_at_the_computer(world):
+    at, computer = endpoint(), PythonComputer()
+    server = serve(LAMBDA_GRPC.add_EdgeServerServicer_to_server, computer, at)
+    tables = world.stub(ROUTER_GRPC.EdgeRouterStub, world.tables)
+    change = conf(ROUTER.EdgeRouterConf.CHANGE, "endless", at, 1.0, True)
+    assert tables.Configure(change, timeout=PATIENCE).msg == "OK"
+    router = world.stub(LAMBDA_GRPC.EdgeServerStub, world.router)
+    call = router.RunLambda.future(request("endless"), timeout=PATIENCE)
+    eventually("it is executed", lambda: computer.received)
+    call.cancel()
+    eventually("it is cancelled", computer.cancelled.is_set)
+    server.stop(None)
+
+
+@check
+def pythons_reflection_describes_every_port(world):
+    for at, service in (
+        (world.router, "uiiit.rpc.EdgeServer"),
+        (world.tables, "uiiit.rpc.EdgeRouter"),
+        (world.controller, "uiiit.rpc.EdgeController"),
+        (world.computer, "uiiit.rpc.EdgeServer"),
+        (world.utilization, "uiiit.rpc.EdgeComputer"),
+    ):
+        with grpc.insecure_channel(at) as channel:
+            described = ProtoReflectionDescriptorDatabase(channel)
+            assert service in described.get_services(), (at, service)
+            assert described.FindFileContainingSymbol(service).package == "uiiit.rpc", service
 
 
 @check

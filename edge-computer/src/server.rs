@@ -21,7 +21,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use edge_daemon::admin::{Admin, AdminError, RunningAdmin};
-use edge_proto::rpc::edge_server_server;
+use edge_proto::rpc::{edge_computer_server, edge_server_server, state_server_server};
 use edge_transport::states::{StateService, StateStore};
 use edge_transport::tls::TlsError;
 use edge_transport::{
@@ -248,15 +248,18 @@ impl Door {
                 .with_tls(security.control_server.clone())
                 .serve(listener, &cores)
         };
+        let (of_utilization, routes) =
+            services::healthy(&[edge_computer_server::SERVICE_NAME]).await;
         let utilization = listeners.utilization.map(|listener| {
             let stream = UtilizationService::server(executor.clone(), streams.clone());
-            serve_control(Routes::new(stream), listener)
+            serve_control(routes.add_service(stream), listener)
         });
+        let (of_states, routes) = services::healthy(&[state_server_server::SERVICE_NAME]).await;
         let state = listeners.state.map(|listener| {
             let states = StateService::server(store.clone(), config.state.max_state_bytes);
-            serve_control(Routes::new(states), listener)
+            serve_control(routes.add_service(states), listener)
         });
-        let (health, routes) = services::healthy(&[edge_server_server::SERVICE_NAME]).await;
+        let (of_lambdas, routes) = services::healthy(&[edge_server_server::SERVICE_NAME]).await;
         let lambda = Server::new(routes)
             .with_lambda(Arc::new(Typed(Handler(service.clone()))))
             .with_tls(security.lambda_server)
@@ -282,7 +285,7 @@ impl Door {
             streams,
             admin,
             readiness,
-            health,
+            health: [of_lambdas, of_utilization, of_states],
             announcer,
             sweeper,
         })

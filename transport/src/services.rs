@@ -43,12 +43,17 @@ pub async fn healthy(services: &'static [&'static str]) -> (Health, Routes) {
 /// the empty string, is serving.
 pub fn standard() -> (HealthReporter, Routes) {
     let (reporter, health) = tonic_health::server::health_reporter();
-    let reflection = tonic_reflection::server::Builder::configure()
-        .register_encoded_file_descriptor_set(edge_proto::FILE_DESCRIPTOR_SET)
-        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
-        .build_v1()
-        .expect("the descriptors were compiled from valid files");
-    (reporter, Routes::new(health).add_service(reflection))
+    let described = || {
+        tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(edge_proto::FILE_DESCRIPTOR_SET)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+    };
+    let valid = "the descriptors were compiled from valid files";
+    let routes = Routes::new(health)
+        .add_service(described().build_v1().expect(valid))
+        // The only version that Python's `grpcio-reflection` and older tools ask for.
+        .add_service(described().build_v1alpha().expect(valid));
+    (reporter, routes)
 }
 
 /// Whether calls of this method last as long as the caller likes, tell what concerns the

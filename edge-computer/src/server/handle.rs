@@ -32,7 +32,8 @@ pub struct Handle<E: Executor = Simulated> {
     pub(super) streams: CancellationToken,
     pub(super) admin: Option<RunningAdmin>,
     pub(super) readiness: Readiness,
-    pub(super) health: Health,
+    /// Of each port, whether it is there or not.
+    pub(super) health: [Health; 3],
     pub(super) announcer: Option<Announcer>,
     pub(super) sweeper: AbortOnDropHandle<()>,
 }
@@ -98,7 +99,9 @@ impl<E: Executor> Handle<E> {
         let deadline = Instant::now() + patience;
         let left = || deadline.saturating_duration_since(Instant::now());
         self.readiness.not_ready("draining");
-        self.health.leave().await;
+        for health in &self.health {
+            health.leave().await;
+        }
         if let Some(announcer) = self.announcer.take() {
             // The controller finds out by itself in the end.
             let _withdrawn = timeout_at(deadline, announcer.withdraw()).await;

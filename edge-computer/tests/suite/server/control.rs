@@ -50,41 +50,57 @@ async fn health_is_served_and_those_who_watch_do_not_hold_up_the_drain() {
     while let Ok(Some(_)) = watched.message().await {}
 }
 
+/// All services that a port describes to `$version` of server reflection.
+macro_rules! described {
+    ($version:ident, $port:expr) => {{
+        use tonic_reflection::pb::$version::ServerReflectionRequest;
+        use tonic_reflection::pb::$version::server_reflection_client::ServerReflectionClient;
+        use tonic_reflection::pb::$version::server_reflection_request::MessageRequest;
+        use tonic_reflection::pb::$version::server_reflection_response::MessageResponse;
+        let channel = control::channel($port, None, PATIENCE);
+        let request = ServerReflectionRequest {
+            message_request: Some(MessageRequest::ListServices(String::new())),
+            ..ServerReflectionRequest::default()
+        };
+        let answers = ServerReflectionClient::new(channel)
+            .server_reflection_info(tokio_stream::iter([request]))
+            .await;
+        let answer = answers.unwrap().into_inner().message().await;
+        let Some(MessageResponse::ListServicesResponse(list)) =
+            answer.unwrap().unwrap().message_response
+        else {
+            panic!("not a list");
+        };
+        let names = list.service.into_iter().map(|service| service.name);
+        names.collect::<Vec<_>>()
+    }};
+}
+
 #[tokio::test]
-async fn reflection_lists_the_lambda_service() {
-    use tonic_reflection::pb::v1::ServerReflectionRequest;
-    use tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient;
-    use tonic_reflection::pb::v1::server_reflection_request::MessageRequest;
-    use tonic_reflection::pb::v1::server_reflection_response::MessageResponse;
-    let computer = computer("").await;
-    let channel = control::channel(computer.endpoint(), None, PATIENCE);
-    let mut client = ServerReflectionClient::new(channel);
-    let request = ServerReflectionRequest {
-        message_request: Some(MessageRequest::ListServices(String::new())),
-        ..ServerReflectionRequest::default()
-    };
-    let answers = client
-        .server_reflection_info(tokio_stream::iter([request]))
-        .await;
-    let answer = answers
-        .unwrap()
-        .into_inner()
-        .message()
-        .await
-        .unwrap()
-        .unwrap();
-    let Some(MessageResponse::ListServicesResponse(list)) = answer.message_response else {
-        panic!("not a list: {answer:?}");
-    };
-    let names: Vec<_> = list
-        .service
-        .into_iter()
-        .map(|service| service.name)
-        .collect();
-    assert!(
-        names.contains(&"uiiit.rpc.EdgeServer".to_owned()),
-        "{names:?}"
-    );
+async fn every_port_says_that_it_serves_and_what_to_old_tools_and_new() {
+    let computer = computer("state.endpoint = '127.0.0.1:0'").await;
+    let ports = [
+        ("uiiit.rpc.EdgeServer", computer.address()),
+        (
+            "uiiit.rpc.EdgeComputer",
+            computer.utilization_address().unwrap(),
+        ),
+        ("uiiit.rpc.StateServer", computer.state_address().unwrap()),
+    ];
+    for (service, address) in ports {
+        let service = service.to_owned();
+        let port = Endpoint::from(address);
+        assert!(described!(v1, &port).contains(&service), "{service}");
+        assert!(described!(v1alpha, &port).contains(&service), "{service}");
+        let channel = control::channel(&port, None, PATIENCE);
+        for service in [service, String::new()] {
+            let request = HealthCheckRequest { service };
+            let answer = HealthClient::new(channel.clone()).check(request).await;
+            let answer = answer.unwrap().into_inner();
+            assert_eq!(answer.status(), ServingStatus::Serving);
+        }
+    }
+    assert!(computer.shutdown(PATIENCE).await);
 }
 
 #[tokio::test]
