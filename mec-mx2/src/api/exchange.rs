@@ -75,8 +75,26 @@ pub(super) fn is_json(headers: &HeaderMap) -> Result<(), Problem> {
     Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail))
 }
 
+/// That the body is as it is meant: what has been compressed is not unpacked here.
+fn is_uncoded(headers: &HeaderMap) -> Result<(), Problem> {
+    let coded = headers
+        .get_all(header::CONTENT_ENCODING)
+        .iter()
+        .any(|value| {
+            let codings = value.to_str().unwrap_or("?").split(',').map(str::trim);
+            let mut real = codings.filter(|coding| !coding.is_empty());
+            real.any(|coding| !coding.eq_ignore_ascii_case("identity"))
+        });
+    if !coded {
+        return Ok(());
+    }
+    let detail = "bodies are taken without a Content-Encoding only";
+    Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail))
+}
+
 /// The body, up to the limit.
-pub(super) async fn body(api: &Api, body: Body) -> Result<Bytes, Problem> {
+pub(super) async fn body(api: &Api, headers: &HeaderMap, body: Body) -> Result<Bytes, Problem> {
+    is_uncoded(headers)?;
     let limited = Limited::new(body, api.max_body_bytes);
     match limited.collect().await {
         Ok(collected) => Ok(collected.to_bytes()),
@@ -137,6 +155,23 @@ fn with_type(status: StatusCode, value: &Value, kind: &'static str) -> Response 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn codings_that_change_nothing_are_taken() {
+        for (coding, good) in [
+            ("", true),
+            ("identity", true),
+            ("Identity, identity", true),
+            ("gzip", false),
+            ("identity, gzip", false),
+            ("x-nobody-knows", false),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static(coding));
+            assert_eq!(is_uncoded(&headers).is_ok(), good, "{coding}");
+        }
+        assert!(is_uncoded(&HeaderMap::new()).is_ok());
+    }
 
     #[test]
     fn media_ranges_are_understood() {

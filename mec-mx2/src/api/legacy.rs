@@ -73,7 +73,7 @@ async fn create(State(api): State<Arc<Api>>, request: Request) -> Response {
     let created = async {
         let (parts, content) = request.into_parts();
         let caller = caller(&api, &parts)?;
-        let content = body(&api, content).await?;
+        let content = body(&api, &parts.headers, content).await?;
         let request = ContextRequest::parse(&content, Profile::Legacy)?;
         check_creation(&api, &request)?;
         check_callback(&api, request.callback.as_ref(), &caller.address)?;
@@ -95,7 +95,7 @@ async fn update(State(api): State<Arc<Api>>, request: Request) -> Response {
     let updated = async {
         let (parts, content) = request.into_parts();
         let caller = caller(&api, &parts)?;
-        let content = body(&api, content).await?;
+        let content = body(&api, &parts.headers, content).await?;
         let request = ContextRequest::parse(&content, Profile::Legacy)?;
         check_callback(&api, request.callback.as_ref(), &caller.address)?;
         let known = find(&api, named(&parts), &request.device_app, &caller);

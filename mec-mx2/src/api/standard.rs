@@ -54,7 +54,7 @@ async fn create(State(api): State<Arc<Api>>, request: Request) -> Response {
         let caller = caller(&api, &parts)?;
         acceptable(&parts.headers)?;
         is_json(&parts.headers)?;
-        let content = body(&api, content).await?;
+        let content = body(&api, &parts.headers, content).await?;
         let request = ContextRequest::parse(&content, Profile::Standard)?;
         check_creation(&api, &request)?;
         check_callback(&api, request.callback.as_ref(), &caller.address)?;
@@ -166,7 +166,7 @@ async fn update(State(api): State<Arc<Api>>, request: Request) -> Response {
         let (parts, content) = request.into_parts();
         let caller = caller(&api, &parts)?;
         is_json(&parts.headers)?;
-        let content = body(&api, content).await?;
+        let content = body(&api, &parts.headers, content).await?;
         let request = ContextRequest::parse(&content, Profile::Standard)?;
         match &request.context_id {
             Some(inner) if inner != named(&parts) => {
@@ -204,7 +204,7 @@ async fn availability(State(api): State<Arc<Api>>, request: Request) -> Response
         caller(&api, &parts)?;
         acceptable(&parts.headers)?;
         is_json(&parts.headers)?;
-        let content = body(&api, content).await?;
+        let content = body(&api, &parts.headers, content).await?;
         let request = AvailabilityRequest::parse(&content)?;
         Ok(api.state.availability(&request))
     };

@@ -120,6 +120,19 @@ async fn media_types_are_negotiated() {
     )
     .await
     .problem(415);
+    // What is compressed is not unpacked, on no interface.
+    let gzip = [("Content-Encoding", "gzip")];
+    for (method, path) in [
+        ("POST", CONTEXTS),
+        ("PUT", "/dev_app/v1/app_contexts/x"),
+        ("POST", "/dev_app/v1/obtain_app_loc_availability"),
+    ] {
+        send(&server, method, path, &gzip, body.clone())
+            .await
+            .problem(415);
+    }
+    let legacy = send(&server, "POST", "/mx2/v1/app_contexts", &gzip, body.clone()).await;
+    assert_eq!(legacy.json()["ProblemDetails"]["status"], 415);
     let charset = [
         ("Content-Type", "application/json; charset=utf-8"),
         ("Accept", "*/*"),
