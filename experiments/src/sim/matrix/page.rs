@@ -94,6 +94,18 @@ mod tests {
     }
 
     #[test]
+    fn on_a_narrow_screen_what_is_wide_is_scrolled_and_the_page_is_not() {
+        assert!(!STYLE.contains(" width: 1200px"), "it is at most that");
+        let page = page(&[2, 17, 90]);
+        for wide in ["<table", "<svg class=\"map\""] {
+            let all = page.matches(wide).count();
+            assert!(all > 0, "{wide}");
+            let held = format!("<div class=\"wide\" tabindex=\"0\">{wide}");
+            assert_eq!(page.matches(&held).count(), all, "{wide}");
+        }
+    }
+
+    #[test]
     fn no_length_or_colour_is_undefined() {
         for undefined in ["NaN", "inf"] {
             assert!(!page(&[2, 90]).contains(undefined), "{undefined}");

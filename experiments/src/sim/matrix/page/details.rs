@@ -40,30 +40,32 @@ fn block(comparison: &Comparison, scenario: usize) -> Markup {
     // An interval may be open, or far longer than the bars that are to be compared.
     let highest = ratios.map(|ratio| ratio.mean).fold(2.0, f64::max) * 1.1;
     html! {
-        table {
-            thead {
-                tr {
-                    th { "policy" } th { "p99 to " (ORACLE) "'s" } th { "ratio" } th { "interval" }
-                    th { "mean" } th { "p50" } th { "p99" } th { "p99.9 ms" }
-                    th { "errors" } th { "attempts" } th { "refusals" } th { "probes" } th { "share of executors" }
+        div.wide tabindex="0" {
+            table {
+                thead {
+                    tr {
+                        th { "policy" } th { "p99 to " (ORACLE) "'s" } th { "ratio" } th { "interval" }
+                        th { "mean" } th { "p50" } th { "p99" } th { "p99.9 ms" }
+                        th { "errors" } th { "attempts" } th { "refusals" } th { "probes" } th { "share of executors" }
+                    }
                 }
-            }
-            tbody {
-                @for (entry, contender) in comparison.entries.iter().enumerate() {
-                    @let cell = comparison.cell(scenario, entry);
-                    tr.judged[contender.name == default_policy()] {
-                        th { (contender.name) }
-                        td { (bar(cell, highest)) }
-                        td { (short(cell.p99_ratio.mean)) }
-                        td { (short(cell.p99_ratio.low)) " to " (short(cell.p99_ratio.high)) }
-                        @for seconds in [cell.mean, cell.p50, cell.p99, cell.p999] {
-                            td { (milliseconds(seconds)) }
+                tbody {
+                    @for (entry, contender) in comparison.entries.iter().enumerate() {
+                        @let cell = comparison.cell(scenario, entry);
+                        tr.judged[contender.name == default_policy()] {
+                            th { (contender.name) }
+                            td { (bar(cell, highest)) }
+                            td { (short(cell.p99_ratio.mean)) }
+                            td { (short(cell.p99_ratio.low)) " to " (short(cell.p99_ratio.high)) }
+                            @for seconds in [cell.mean, cell.p50, cell.p99, cell.p999] {
+                                td { (milliseconds(seconds)) }
+                            }
+                            td { (format!("{:.5}", cell.errors)) }
+                            td { (format!("{:.3}", cell.attempts)) }
+                            td { (format!("{:.3}", cell.refusals)) }
+                            td { (format!("{:.3}", cell.probes)) }
+                            td { (shares(&cell.share)) }
                         }
-                        td { (format!("{:.5}", cell.errors)) }
-                        td { (format!("{:.3}", cell.attempts)) }
-                        td { (format!("{:.3}", cell.refusals)) }
-                        td { (format!("{:.3}", cell.probes)) }
-                        td { (shares(&cell.share)) }
                     }
                 }
             }

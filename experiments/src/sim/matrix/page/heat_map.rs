@@ -10,8 +10,8 @@ use super::colour;
 
 /// All lengths in pixels.
 const WIDTH: f64 = 1200.0;
-/// For names.
-const MARGIN: f64 = 204.0;
+/// For names, and all levels of a factor.
+const MARGIN: f64 = 216.0;
 const WIDEST_CELL: f64 = 40.0;
 const STRIP: f64 = 11.0;
 const ROW: f64 = 20.0;
@@ -26,20 +26,22 @@ pub(crate) fn render(comparison: &Comparison) -> Markup {
     let height = top + ROW * ranking.len() as f64;
     html! {
         (legend())
-        svg.map width=(WIDTH) height=(height) role="img" aria-label="p99 ratio by policy and scenario" {
-            (strips(comparison, cell))
-            @for (row, (name, _)) in ranking.iter().enumerate() {
-                @let y = top + row as f64 * ROW;
-                text.judged[*name == default_policy()] x=(MARGIN - 8.0) y=(y + ROW * 0.7) text-anchor="end" { (name) }
-                @if let Some(entry) = comparison.entry(name) {
-                    @for (column, point) in comparison.scenarios.iter().enumerate() {
-                        @let ratio = &comparison.cell(column, entry).p99_ratio;
-                        a href={ "#s" (point.index) } {
-                            rect x=(place(column, cell)) y=(y) width=(format!("{:.2}", cell * 0.94)) height=(ROW - 1.0)
-                                style={ "fill:" (colour::of(ratio.mean)) } {
-                                title {
-                                    (name) ": " (short(ratio.mean)) " (" (short(ratio.low)) " to " (short(ratio.high)) ")\n"
-                                    (point.index) " " (point.levels.name())
+        div.wide tabindex="0" {
+            svg.map width=(WIDTH) height=(height) role="img" aria-label="p99 ratio by policy and scenario" {
+                (strips(comparison, cell))
+                @for (row, (name, _)) in ranking.iter().enumerate() {
+                    @let y = top + row as f64 * ROW;
+                    text.judged[*name == default_policy()] x=(MARGIN - 8.0) y=(y + ROW * 0.7) text-anchor="end" { (name) }
+                    @if let Some(entry) = comparison.entry(name) {
+                        @for (column, point) in comparison.scenarios.iter().enumerate() {
+                            @let ratio = &comparison.cell(column, entry).p99_ratio;
+                            a href={ "#s" (point.index) } {
+                                rect x=(place(column, cell)) y=(y) width=(format!("{:.2}", cell * 0.94)) height=(ROW - 1.0)
+                                    style={ "fill:" (colour::of(ratio.mean)) } {
+                                    title {
+                                        (name) ": " (short(ratio.mean)) " (" (short(ratio.low)) " to " (short(ratio.high)) ")\n"
+                                        (point.index) " " (point.levels.name())
+                                    }
                                 }
                             }
                         }

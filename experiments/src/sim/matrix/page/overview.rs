@@ -10,45 +10,47 @@ use super::colour;
 /// One row per contender, best first.
 pub(crate) fn summary(comparison: &Comparison) -> Markup {
     html! {
-        table {
-            thead {
-                tr {
-                    th rowspan="2" { "policy" }
-                    th colspan="5" { "p99" }
-                    th { "mean" }
-                    th colspan="2" { "p99.9" }
-                    th colspan="4" { "per request" }
-                    th { "simulated" }
+        div.wide tabindex="0" {
+            table {
+                thead {
+                    tr {
+                        th rowspan="2" { "policy" }
+                        th colspan="5" { "p99" }
+                        th { "mean" }
+                        th colspan="2" { "p99.9" }
+                        th colspan="4" { "per request" }
+                        th { "simulated" }
+                    }
+                    tr {
+                        th { "median" } th { "geo-mean" } th { "p90" } th { "worst" } th { "worst in" }
+                        th { "median" }
+                        th { "median" } th { "worst" }
+                        th { "errors" } th { "attempts" } th { "refusals" } th { "probes" }
+                        th { "million per second and core" }
+                    }
                 }
-                tr {
-                    th { "median" } th { "geo-mean" } th { "p90" } th { "worst" } th { "worst in" }
-                    th { "median" }
-                    th { "median" } th { "worst" }
-                    th { "errors" } th { "attempts" } th { "refusals" } th { "probes" }
-                    th { "million per second and core" }
-                }
-            }
-            tbody {
-                @for (name, summary) in ranking(comparison) {
-                    @let worst = &comparison.scenarios[summary.worst_scenario];
-                    tr.judged[name == default_policy()] {
-                        th { (name) }
-                        (ratio(summary.median))
-                        td {
-                            (short(summary.geometric.mean))
-                            small { " ±" (format!("{:.1} %", summary.geometric.half_width() * 100.0)) }
+                tbody {
+                    @for (name, summary) in ranking(comparison) {
+                        @let worst = &comparison.scenarios[summary.worst_scenario];
+                        tr.judged[name == default_policy()] {
+                            th { (name) }
+                            (ratio(summary.median))
+                            td {
+                                (short(summary.geometric.mean))
+                                small { " ±" (format!("{:.1} %", summary.geometric.half_width() * 100.0)) }
+                            }
+                            (ratio(summary.p90))
+                            (ratio(summary.worst))
+                            td.name.long { a href={ "#s" (worst.index) } { (worst.index) " " (worst.levels.name()) } }
+                            (ratio(summary.median_mean))
+                            (ratio(summary.median_p999))
+                            (ratio(summary.worst_p999))
+                            td { (format!("{:.5}", summary.errors)) }
+                            td { (format!("{:.3}", summary.attempts)) }
+                            td { (format!("{:.3}", summary.refusals)) }
+                            td { (format!("{:.3}", summary.probes)) }
+                            td { (format!("{:.2}", summary.cost.requests_per_second_and_core() / 1e6)) }
                         }
-                        (ratio(summary.p90))
-                        (ratio(summary.worst))
-                        td.name.long { a href={ "#s" (worst.index) } { (worst.index) " " (worst.levels.name()) } }
-                        (ratio(summary.median_mean))
-                        (ratio(summary.median_p999))
-                        (ratio(summary.worst_p999))
-                        td { (format!("{:.5}", summary.errors)) }
-                        td { (format!("{:.3}", summary.attempts)) }
-                        td { (format!("{:.3}", summary.refusals)) }
-                        td { (format!("{:.3}", summary.probes)) }
-                        td { (format!("{:.2}", summary.cost.requests_per_second_and_core() / 1e6)) }
                     }
                 }
             }
@@ -72,18 +74,20 @@ pub(crate) fn defeats(comparison: &Comparison, defeats: &[Defeat]) -> Markup {
             "seed. Where two are equal, chance alone gets past the interval once in forty."
         }
         @if !defeats.is_empty() {
-            table {
-                thead {
-                    tr { th { "scenario" } th { "best" } th { "p99 to that of the best" } th { "interval" } }
-                }
-                tbody {
-                    @for defeat in worst_first(defeats) {
-                        @let point = &comparison.scenarios[defeat.scenario];
-                        tr {
-                            td.name { a href={ "#s" (point.index) } { (point.index) " " (point.levels.name()) } }
-                            td.name { (comparison.entries[defeat.winner].name) }
-                            (ratio(defeat.ratio.mean))
-                            td { (short(defeat.ratio.low)) " to " (short(defeat.ratio.high)) }
+            div.wide tabindex="0" {
+                table {
+                    thead {
+                        tr { th { "scenario" } th { "best" } th { "p99 to that of the best" } th { "interval" } }
+                    }
+                    tbody {
+                        @for defeat in worst_first(defeats) {
+                            @let point = &comparison.scenarios[defeat.scenario];
+                            tr {
+                                td.name { a href={ "#s" (point.index) } { (point.index) " " (point.levels.name()) } }
+                                td.name { (comparison.entries[defeat.winner].name) }
+                                (ratio(defeat.ratio.mean))
+                                td { (short(defeat.ratio.low)) " to " (short(defeat.ratio.high)) }
+                            }
                         }
                     }
                 }
