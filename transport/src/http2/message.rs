@@ -14,6 +14,11 @@ const SMALL: usize = 1 << 10;
 /// Room that is made for a message on its word alone.
 const ROOM_ON_CREDIT: usize = 256 << 10;
 
+/// Room to be made behind a message of so many bytes.
+pub(crate) const fn room_behind(length: usize) -> usize {
+    if length > SMALL { ROOM_BEHIND } else { 0 }
+}
+
 /// The message of a unary call.
 #[derive(Debug, Default)]
 pub(crate) enum Message {

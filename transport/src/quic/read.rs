@@ -11,6 +11,7 @@ use quinn::{ReadError, RecvStream};
 use super::deadlines::Deadlines;
 use super::held::{Booked, Held};
 use super::wire::{Malformed, Read};
+use crate::http2::message::room_behind;
 
 /// Pieces of a message that comes in a few datagrams, as most do.
 const FEW: usize = 4;
@@ -49,8 +50,9 @@ pub(super) struct Reader<'a> {
 impl Reader<'_> {
     /// Reads until the end: the head, by `head`, which is given to `seen` as soon as it is there, as
     /// it may know an earlier deadline, and the message. The message is copied once, out of the datagrams
-    /// that it came in: they are not kept for as long as it is, however few of their bytes it has. What
-    /// was booked for it in `held` is to be kept until it is answered.
+    /// that it came in: they are not kept for as long as it is, however few of their bytes it has. Behind
+    /// a large one there is room, so that a field can be added to it in its place. What was booked for it
+    /// in `held` is to be kept until it is answered.
     pub(super) async fn read<'h, T>(
         mut self,
         held: &'h Held,
@@ -89,8 +91,10 @@ impl Reader<'_> {
             if !is_small && !booked.more(more) {
                 return Err(Unread::TooMuch);
             }
-            if bytes.is_empty() {
-                bytes.reserve_exact(more);
+            let room = more + room_behind(bytes.len() + more);
+            match bytes.is_empty() {
+                true => bytes.reserve_exact(room),
+                false => bytes.reserve(room),
             }
             for piece in pieces {
                 bytes.extend_from_slice(&piece[first..]);

@@ -101,6 +101,22 @@ async fn bodies_of_all_sizes_come_back_as_they_went() {
 }
 
 #[tokio::test]
+async fn a_field_fits_behind_a_large_answer_in_its_place() {
+    let place = place();
+    let client = place.client();
+    for scheme in [Scheme::Quic, Scheme::H3] {
+        let endpoint = place.server.endpoint().with_scheme(scheme);
+        for size in [1_500, 10_000, 70_000] {
+            let request = call(&LambdaRequest::new("shout", "a".repeat(size)));
+            let reply = client.call(&endpoint, &request).await.unwrap();
+            let message = reply.message.try_into_mut().expect("nobody else holds it");
+            let room = message.capacity() - message.len();
+            assert!(room >= 64, "{room} bytes behind {size}, {scheme:?}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn the_trailers_of_the_handler_reach_the_caller() {
     let place = place();
     let request = call(&LambdaRequest::new("busy", ""));
