@@ -116,9 +116,23 @@ impl Channel {
         };
         let answer = match begun {
             Begun::Tcp(under_way) => under_way.answer().await,
-            // In a box, so that it takes no room of those that do without.
+            // In boxes, so that they take no room of those that do without, nor of each other.
             Begun::Quic(live) => {
-                Box::pin(self.call_over_quic(live, message, metadata, deadline, now)).await?
+                let called = match &*live {
+                    Live::Native(native) => {
+                        Box::pin(native.call(message, metadata, now, deadline)).await
+                    }
+                    Live::Http3(http3) => {
+                        Box::pin(http3.call(message, metadata, now, deadline)).await
+                    }
+                    Live::Tcp(_) => Err(NotBegun),
+                };
+                match called {
+                    Ok(answer) => answer,
+                    Err(NotBegun) => {
+                        Box::pin(self.call_again(live, message, metadata, deadline)).await?
+                    }
+                }
             }
         };
         answer.map_err(|failure| self.error(failure))
@@ -147,17 +161,26 @@ impl Channel {
         Err(self.not_taken(reason))
     }
 
-    async fn call_over_quic(
+    /// Calls on other connections than `broken`, on which the call has not begun.
+    async fn call_again(
         self: &Arc<Self>,
-        mut live: Arc<Live>,
+        mut broken: Arc<Live>,
         message: &[Bytes],
         metadata: &Metadata,
         deadline: Instant,
-        mut now: Instant,
     ) -> Result<Result<LambdaReply, Failure>, CallError> {
         /// A connection may end between two calls; a fresh one does not do so again and again.
-        const ATTEMPTS: usize = 3;
+        const ATTEMPTS: usize = 2;
         for _ in 0..ATTEMPTS {
+            self.discard(&broken);
+            let now = Instant::now();
+            let beginning = self.connect_and_begin(message, metadata, deadline);
+            let live = match tokio::time::timeout_at(deadline.into(), beginning).await {
+                Ok(Ok(Begun::Quic(fresh))) => fresh,
+                Ok(Ok(Begun::Tcp(under_way))) => return Ok(under_way.answer().await),
+                Ok(Err(error)) => return Err(error),
+                Err(_) => return Err(CallError::Deadline),
+            };
             let called = match &*live {
                 Live::Native(native) => native.call(message, metadata, now, deadline).await,
                 Live::Http3(http3) => http3.call(message, metadata, now, deadline).await,
@@ -165,17 +188,10 @@ impl Channel {
             };
             match called {
                 Ok(answer) => return Ok(answer),
-                Err(NotBegun) => self.discard(&live),
-            }
-            now = Instant::now();
-            let beginning = self.connect_and_begin(message, metadata, deadline);
-            match tokio::time::timeout_at(deadline.into(), beginning).await {
-                Ok(Ok(Begun::Quic(fresh))) => live = fresh,
-                Ok(Ok(Begun::Tcp(under_way))) => return Ok(under_way.answer().await),
-                Ok(Err(error)) => return Err(error),
-                Err(_) => return Err(CallError::Deadline),
+                Err(NotBegun) => broken = live,
             }
         }
+        self.discard(&broken);
         Err(self.ended_at_once())
     }
 

@@ -7,12 +7,17 @@ use super::hpack::{Known, Name, OVERHEAD};
 pub struct Fields {
     text: Vec<u8>,
     places: Vec<Place>,
+    /// Where the first field of each kind is, if it is there that one of this kind is.
+    first: [usize; KINDS],
     size: usize,
     limit: usize,
     pseudo: u8,
     has_regular: bool,
     is_malformed: bool,
 }
+
+/// Kinds of names.
+const KINDS: usize = Name::Other as usize + 1;
 
 /// How far fields have been added.
 #[derive(Debug, Clone, Copy)]
@@ -96,8 +101,13 @@ impl Fields {
 
     /// The value of the first field of this kind.
     pub fn get(&self, kind: Name) -> Option<&[u8]> {
-        let place = self.places.iter().find(|place| place.kind == kind)?;
+        let place = self.first_of(kind)?;
         Some(&self.text[place.name_end..place.end])
+    }
+
+    fn first_of(&self, kind: Name) -> Option<&Place> {
+        let place = self.places.get(self.first[kind as usize]);
+        place.filter(|place| place.kind == kind)
     }
 
     /// Whether there were more than fit; those that did not are left out.
@@ -129,6 +139,9 @@ impl Fields {
         }
         if self.is_too_large() {
             return;
+        }
+        if self.first_of(field.kind).is_none() {
+            self.first[field.kind as usize] = self.places.len();
         }
         let begin = self.text.len();
         self.text.extend_from_slice(field.name);

@@ -39,6 +39,10 @@ pub(crate) fn announced(fields: &Fields) -> Result<Option<u64>, ()> {
 /// Metadata that travels on: all but what belongs to one hop or to the frame.
 pub(crate) fn metadata(fields: &Fields) -> Metadata {
     let mut metadata = Metadata::new();
+    // There is none, almost always.
+    if fields.get(Name::Other).is_none() {
+        return metadata;
+    }
     for field in fields.iter().filter(|field| field.kind == Name::Other) {
         metadata.push(field.name, field.value);
     }

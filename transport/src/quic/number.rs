@@ -31,7 +31,11 @@ impl Number {
 
 /// Takes an integer off the front of `bytes`, if all of it is there.
 pub(super) fn take(bytes: &mut &[u8]) -> Option<u64> {
-    let first = *bytes.first()?;
+    let (&first, behind) = bytes.split_first()?;
+    if first < 0x40 {
+        *bytes = behind;
+        return Some(u64::from(first));
+    }
     let (number, rest) = bytes.split_at_checked(1 << (first >> 6))?;
     *bytes = rest;
     let more = number[1..].iter();

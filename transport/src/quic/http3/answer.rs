@@ -1,5 +1,6 @@
 //! One request: read, executed, answered.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -67,9 +68,13 @@ pub(super) async fn answer<S: LambdaService>(
     let most = most_in_a_frame(place.shared.server.limits.max_header_bytes);
     // Whoever has been answered need not say the rest (RFC 9114, section 4.1).
     let mut receiving = Receiving::new(receive, code::NO_ERROR, most);
-    let working = place.work(&mut receiving, now);
     let lasts = || place.ticks.lasts(begun);
-    let mut pieces = match sending.unless_stopped(working, lasts).await {
+    let answered = {
+        // It has some kilobytes, and stays where it is.
+        let working = pin!(place.work(&mut receiving, now));
+        sending.unless_stopped(working, lasts).await
+    };
+    let mut pieces = match answered {
         Some(Ok(Answer::Lambda(Ok(reply)))) => say::reply(reply, place.said.max_field_section()),
         Some(Ok(Answer::Lambda(Err(status)))) => say::status(&status).into(),
         Some(Ok(Answer::Bare(status))) => say::bare(status).into(),
@@ -236,8 +241,10 @@ impl<S: LambdaService> Place<S> {
 /// Whether the fields are those of a request (RFC 9114, section 4.3.1).
 fn is_request(fields: &Fields) -> bool {
     let has = |name| fields.get(name).is_some_and(|value| !value.is_empty());
-    let mut others = fields.iter().filter(|field| field.kind == Name::OfTheHop);
-    let host = others.find(|field| field.name == b"host");
+    let host = fields.get(Name::OfTheHop).and_then(|_| {
+        let mut others = fields.iter().filter(|field| field.kind == Name::OfTheHop);
+        others.find(|field| field.name == b"host")
+    });
     let host = host.map(|field| field.value);
     let authority = fields.get(Name::Authority);
     // One of them is there, and if both are, they are the same.

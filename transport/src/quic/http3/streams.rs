@@ -1,7 +1,7 @@
 //! Both directions of a request's stream, which are given up where they are dropped too early.
 
 use std::future::{Future, poll_fn};
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
@@ -72,10 +72,9 @@ impl Sending {
     /// before it `lasts`.
     pub(super) async fn unless_stopped<F: Future>(
         &self,
-        future: F,
+        mut future: Pin<&mut F>,
         lasts: impl Fn() -> bool,
     ) -> Option<F::Output> {
-        let mut future = pin!(future);
         let mut stopped = pin!(None);
         poll_fn(|cx| {
             if let Poll::Ready(output) = future.as_mut().poll(cx) {

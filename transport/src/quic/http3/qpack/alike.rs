@@ -86,6 +86,7 @@ mod tests {
     use super::super::tests::any_field;
     use super::super::{PREFIX, field};
     use super::*;
+    use crate::http2::hpack::Name;
     use proptest::prelude::*;
 
     fn section(fields: &[(Vec<u8>, Vec<u8>)]) -> Vec<u8> {
@@ -105,6 +106,11 @@ mod tests {
             Ok(same) => {
                 assert_eq!(decoded, Ok(()));
                 assert!(same.iter().eq(fields.iter()));
+                let others = [Name::Path, Name::ContentLength, Name::OfTheHop, Name::Other];
+                for kind in same.iter().map(|field| field.kind).chain(others) {
+                    let first = same.iter().find(|field| field.kind == kind);
+                    assert_eq!(same.get(kind), first.map(|field| field.value));
+                }
                 assert_eq!(same.is_too_large(), fields.is_too_large());
                 assert_eq!(same.is_malformed(), fields.is_malformed());
                 assert_eq!(same.has_pseudo(), fields.has_pseudo());
