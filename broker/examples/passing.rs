@@ -30,6 +30,7 @@ use tonic::Status;
 use tonic::service::Routes;
 
 #[path = "../../transport/tests/suite/support/certificates.rs"]
+#[expect(clippy::unwrap_used, reason = "tests share it")]
 mod certificates;
 
 const LAMBDA: &str = "counted";
