@@ -264,9 +264,9 @@ impl ConfSchema {
             && !self.kinds.iter().any(|k| k.name == kind && has(k.keys))
     }
 
-    /// Whether the option knows `key`, whatever the kind.
-    pub(crate) fn knows(&self, key: &str) -> bool {
-        self.keys().any(|k| k.name == key)
+    /// Whether all kinds have `key`.
+    pub(crate) fn has_in_common(&self, key: &str) -> bool {
+        self.common.iter().any(|k| k.name == key)
     }
 
     fn keys(&self) -> impl Iterator<Item = &Key> {

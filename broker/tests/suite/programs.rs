@@ -176,6 +176,9 @@ fn every_policy_and_its_parameters_are_read_from_the_option_and_from_the_file() 
         assert_eq!(by_option, expected);
         assert_eq!(by_file, expected);
     }
+    // Not those of the default policy, which has a key of this name, too.
+    let by_default = printed(&["--table-conf", "type=prequal"]);
+    assert_eq!(by_default, "type = \"prequal\"\nprobes = 3.0");
 }
 
 #[test]

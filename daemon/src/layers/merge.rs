@@ -85,7 +85,8 @@ impl Rules<'_> {
         }
     }
 
-    /// When `upper` changes the `type` of the section, removes what belongs to the old one.
+    /// When `upper` changes the `type` of the section, removes what belongs to the old one: keys that
+    /// the new one has not, and defaults, even of keys that both have.
     fn drop_superseded(self, lower: &mut DeTable<'_>, upper: &DeTable<'_>, section: &str) {
         let of = |table: &DeTable<'_>| Some(table.get(TYPE)?.get_ref().as_str()?.to_owned());
         let (Some(old), Some(new)) = (of(lower), of(upper)) else {
@@ -98,9 +99,9 @@ impl Rules<'_> {
         let counts = |(key, value): &(Spanned<DeString<'_>>, Spanned<DeValue<'_>>)| {
             let key = key.get_ref();
             let foreign = schema.is_some_and(|schema| schema.is_foreign(key, &new));
-            let known = schema.is_some_and(|schema| schema.knows(key));
+            let common = schema.is_some_and(|schema| schema.has_in_common(key));
             let default = !section.is_empty() && value.span().start < self.end_of_defaults;
-            !foreign && (known || !default)
+            !foreign && (common || !default)
         };
         *lower = std::mem::take(lower).into_iter().filter(counts).collect();
     }

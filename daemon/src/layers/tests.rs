@@ -54,6 +54,14 @@ enum Table {
         #[serde(default)]
         beta: f64,
     },
+    Prequal {
+        #[serde(default = "three")]
+        probes: u32,
+    },
+}
+
+fn three() -> u32 {
+    3
 }
 
 impl Default for Table {
@@ -77,6 +85,10 @@ static TABLE_CONF: ConfSchema = ConfSchema {
         Kind {
             name: "proportional-fairness",
             keys: &[Key::float("alpha"), Key::float("beta")],
+        },
+        Kind {
+            name: "prequal",
+            keys: &[Key::integer("probes")],
         },
     ],
     common: &[],
@@ -201,6 +213,20 @@ fn the_defaults_of_another_type_do_not_count_even_without_a_schema() {
     let file = file("[table]\ntype = 'random'\n");
     let layers = Layers::new("edgerouter").environment::<&str, &str>([]);
     assert_eq!(load(layers.file(file.path())).table, Table::Random {});
+}
+
+#[test]
+fn a_key_that_two_types_have_keeps_what_was_said_but_not_the_default_of_the_other_one() {
+    let prequal = |layers: Layers| {
+        let layers = layers.conf_string(&TABLE_CONF, Some("type=prequal"));
+        load(layers).table
+    };
+    assert_eq!(prequal(layers()), Table::Prequal { probes: 3 });
+    let said = file("[table]\ntype = 'least-cost'\nprobes = 5\n");
+    assert_eq!(
+        prequal(layers().file(said.path())),
+        Table::Prequal { probes: 5 }
+    );
 }
 
 #[test]

@@ -36,7 +36,7 @@ fn an_unknown_type_names_its_line_and_the_nearest() {
     assert_eq!(
         refusal_of("[table]\n\ntype = 'randon'\n"),
         "FILE, line 3: `table.type`: unknown value `randon`: did you mean `random`? \
-         (valid: least-cost, random, proportional-fairness)"
+         (valid: least-cost, random, proportional-fairness, prequal)"
     );
 }
 
