@@ -5,11 +5,11 @@ use edge_proto::etsimec::{AddressTuple, Lambda, Void};
 use edge_proto::mx2::WatchContextsRequest;
 use edge_proto::mx2::context_event::Kind;
 use edge_proto::mx2::mx2_client::Mx2Client;
+use edge_transport::control::Channel;
 use edge_transport::{Endpoint, control};
 use mec_mx2::Handle;
 use mec_mx2::commands::{Answer, Commands};
 use tonic::Code;
-use tonic::transport::Channel;
 
 use crate::support::{PATIENCE, create, server};
 
