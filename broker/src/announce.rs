@@ -5,8 +5,8 @@ use std::time::Duration;
 use edge_proto::rpc::RouterInfo;
 use edge_proto::rpc::edge_controller_client::EdgeControllerClient;
 use edge_transport::control;
+use edge_transport::control::Channel;
 use tokio_util::sync::CancellationToken;
-use tonic::transport::Channel;
 
 /// How long an announcement holds.
 pub(crate) const LEASE: Duration = Duration::from_secs(10);

@@ -7,10 +7,10 @@ use edge_proto::rpc::edge_router_client::EdgeRouterClient;
 use edge_proto::rpc::edge_router_conf::{Action, Filling};
 use edge_proto::rpc::forwarding_table::Entry;
 use edge_proto::rpc::{EdgeRouterConf, ForwardingTable, TableId};
+use edge_transport::control::Channel;
 use edge_transport::tls::ClientConfig;
 use edge_transport::{Endpoint, control};
 use tokio::time::timeout;
-use tonic::transport::Channel;
 use tonic::{Code, Status};
 
 use crate::ledger::{Order, Reading, Shown, Whose};

@@ -8,10 +8,10 @@ use bytes::Bytes;
 use edge_proto::OK;
 use edge_proto::rpc::state_server_client::StateServerClient;
 use edge_proto::rpc::{State, StateResponse};
+use edge_transport::control::Channel;
 use edge_transport::states::{MESSAGE_FRAME_BYTES, StateError, StateStore};
 use edge_transport::{Endpoint, EndpointError, Seldom};
 use tonic::Code;
-use tonic::transport::Channel;
 
 use crate::server::{Channels, beginning};
 

@@ -9,7 +9,7 @@ use edge_proto::mx2::{
     DeleteContextRequest, ListAppsRequest, SetLocationRequest, WatchContextsRequest,
 };
 use edge_transport::control;
-use tonic::transport::Channel;
+use edge_transport::control::Channel;
 
 /// What is answered to a line.
 #[derive(Debug, Clone, PartialEq, Eq)]

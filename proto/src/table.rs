@@ -1,8 +1,8 @@
 //! Reads the table of a router that may lie about it.
 
-use tonic::client::Grpc;
+use tonic::client::{Grpc, GrpcService};
 use tonic::codegen::http::uri::PathAndQuery;
-use tonic::transport::Channel;
+use tonic::codegen::{Body, Bytes, StdError};
 use tonic::{Request, Status};
 use tonic_prost::ProstCodec;
 
@@ -20,11 +20,12 @@ pub const MOST_AT_ONCE: usize = 1_000_000;
 ///
 /// What gRPC says, and `RESOURCE_EXHAUSTED` for an answer with more than [`MOST_AT_ONCE`] entries, of which
 /// no more than these take memory.
-pub async fn page(
-    router: Channel,
-    id: TableId,
-    most_bytes: usize,
-) -> Result<ForwardingTable, Status> {
+pub async fn page<T>(router: T, id: TableId, most_bytes: usize) -> Result<ForwardingTable, Status>
+where
+    T: GrpcService<tonic::body::Body>,
+    T::ResponseBody: Body<Data = Bytes> + Send + 'static,
+    <T::ResponseBody as Body>::Error: Into<StdError> + Send,
+{
     type Answer = Counted<ForwardingTable, MOST_AT_ONCE>;
     let mut router = Grpc::new(router).max_decoding_message_size(most_bytes);
     let path = PathAndQuery::from_static("/uiiit.rpc.EdgeRouter/GetTable");

@@ -1,19 +1,59 @@
 //! Clients of the control plane: tonic channels with deadlines, opened when first used.
 
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
+use futures_util::TryFutureExt as _;
+use futures_util::future::MapOk;
+use http::{Request, Response};
+use http_body::Frame;
+use http_body_util::BodyExt as _;
 use hyper_util::rt::TokioIo;
-use tonic::transport::{Channel, Uri};
-use tower::service_fn;
+use tonic::body::Body;
+use tonic::transport::Uri;
+use tonic::transport::channel::ResponseFuture;
+use tower::{Service, service_fn};
 
-use crate::Endpoint;
 use crate::client::open;
+use crate::{Endpoint, mended};
 
 /// Longest time to a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// Silence after which an idle or busy connection is asked for a sign of life.
 const PING_AFTER: Duration = Duration::from_secs(20);
+
+/// A channel of tonic, except that a status which tonic cannot read, and would panic at, is mended first.
+#[derive(Clone, Debug)]
+pub struct Channel(tonic::transport::Channel);
+
+impl Service<Request<Body>> for Channel {
+    type Response = Response<Body>;
+    type Error = tonic::transport::Error;
+    type Future = MapOk<ResponseFuture, fn(Response<Body>) -> Response<Body>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        Service::poll_ready(&mut self.0, cx)
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        Service::call(&mut self.0, request).map_ok(with_mended_status)
+    }
+}
+
+/// The status is in the head if there is nothing else, and behind the body otherwise.
+fn with_mended_status(mut response: Response<Body>) -> Response<Body> {
+    mended::mend(response.headers_mut());
+    response.map(|body| {
+        Body::new(body.map_frame(|frame| match frame.into_trailers() {
+            Ok(mut trailers) => {
+                mended::mend(&mut trailers);
+                Frame::trailers(trailers)
+            }
+            Err(other) => other,
+        }))
+    })
+}
 
 /// A channel to the control plane of `endpoint`, on which no call takes longer
 /// than `timeout`. It connects when first used, and again when it has broken.
@@ -34,11 +74,12 @@ pub fn channel(
         let (to, tls) = (to.clone(), tls.clone());
         async move { open(&to, tls.as_ref(), None).await.map(TokioIo::new) }
     });
-    tonic::transport::Endpoint::from(uri)
+    let channel = tonic::transport::Endpoint::from(uri)
         .connect_timeout(CONNECT_TIMEOUT)
         .timeout(timeout)
         .http2_keep_alive_interval(PING_AFTER)
-        .connect_with_connector_lazy(connector)
+        .connect_with_connector_lazy(connector);
+    Channel(channel)
 }
 
 /// As [`channel`], without a limit on the length of calls: for streams.

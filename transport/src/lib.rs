@@ -31,6 +31,7 @@ mod limits;
 mod link;
 mod listener;
 mod liveness;
+mod mended;
 mod metadata;
 mod polled;
 mod seldom;

@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use edge_proto::rpc::TableId;
+use edge_transport::control::Channel;
 use edge_transport::{Endpoint, Seldom, control};
 use rustls::ClientConfig;
 use tokio::sync::{Notify, watch};
-use tonic::transport::Channel;
 
 use crate::activation::now_ms;
 use crate::config::TableConfig;

@@ -10,10 +10,10 @@ use edge_daemon::{UsageError, cli, escaped, run};
 use edge_proto::rpc::edge_router_client::EdgeRouterClient;
 use edge_proto::rpc::edge_router_conf::Action as Operation;
 use edge_proto::rpc::{EdgeRouterConf, TableId, Void};
+use edge_transport::control::Channel;
 use edge_transport::tls::TlsFiles;
 use edge_transport::{Endpoint, control};
 use tonic::Status;
-use tonic::transport::Channel;
 
 /// Shows and changes the forwarding tables of a router.
 #[derive(Debug, clap::Parser)]

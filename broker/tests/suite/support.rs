@@ -23,6 +23,7 @@ use edge_broker::{Config, Dispatcher, Router, RouterHandle};
 use edge_proto::rpc::edge_router_client::EdgeRouterClient;
 use edge_proto::rpc::edge_router_conf::Action;
 use edge_proto::rpc::{EdgeRouterConf, LambdaRequest, LambdaResponse, Outcome};
+use edge_transport::control::Channel;
 use edge_transport::{
     CallError, ClientOptions, Core, Cores, Endpoint, LambdaCall, LambdaClient, LambdaReply,
     LambdaService, Limits, Listener, Peer, Server, ServerHandle, control, pushback, unexecuted,
@@ -32,7 +33,6 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tonic::Status;
 use tonic::service::Routes;
-use tonic::transport::Channel;
 
 /// Long enough for anything that is going to happen.
 pub const PATIENCE: Duration = Duration::from_secs(20);

@@ -8,10 +8,10 @@ use edge_proto::etsimec::ue_app_lcm_proxy_client::UeAppLcmProxyClient;
 use edge_proto::etsimec::{AddressTuple, Lambda, Void};
 use edge_proto::mx2::mx2_client::Mx2Client;
 use edge_proto::mx2::{ListAppsRequest, SetLatencyRequest};
+use edge_transport::control::Channel;
 use edge_transport::tls::ClientConfig;
 use edge_transport::{Endpoint, control};
 use mec_mx2::model::{LAMBDA_PROVIDER, LAMBDA_VERSION};
-use tonic::transport::Channel;
 use tonic::{Code, Status};
 
 use super::orders::Order;

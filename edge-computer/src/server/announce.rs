@@ -6,11 +6,11 @@ use std::time::Duration;
 use edge_daemon::lifecycle::generation;
 use edge_proto::rpc::ComputerInfo;
 use edge_proto::rpc::edge_controller_client::EdgeControllerClient;
+use edge_transport::control::Channel;
 use edge_transport::{Endpoint, control};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
-use tonic::transport::Channel;
 
 use crate::executor::Executor;
 

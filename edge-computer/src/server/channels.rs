@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use edge_transport::control::Channel;
 use edge_transport::{Endpoint, control};
-use tonic::transport::Channel;
 
 /// Channels kept at the most; requests name the end-points, so there could be any number.
 const KEPT: usize = 256;

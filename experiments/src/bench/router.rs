@@ -8,8 +8,8 @@ use anyhow::Context as _;
 use edge_proto::rpc::edge_router_client::EdgeRouterClient;
 use edge_proto::rpc::edge_router_conf::Action;
 use edge_proto::rpc::{EdgeRouterConf, TableId};
+use edge_transport::control::Channel;
 use edge_transport::{Endpoint, control};
-use tonic::transport::Channel;
 
 use super::built::{self, Program};
 use super::process::Process;

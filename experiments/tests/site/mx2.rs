@@ -15,11 +15,11 @@ use edge_proto::etsimec::Void;
 use edge_proto::etsimec::contexts::ContextTuple;
 use edge_proto::etsimec::ue_app_lcm_proxy_client::UeAppLcmProxyClient;
 use edge_proto::rpc::LambdaRequest;
+use edge_transport::control::Channel;
 use edge_transport::{Endpoint, control};
 use mec_mx2::ApiRoot;
 use mec_mx2::client::{Device, Options, app_list};
 use mec_mx2::model::{Profile, Reference};
-use tonic::transport::Channel;
 
 /// A program of this workspace, built if it is not there yet.
 fn program(name: &str) -> PathBuf {

@@ -5,7 +5,7 @@ use tonic::{Code, Status};
 
 use super::Fields;
 use super::hpack::Name;
-use crate::Metadata;
+use crate::{Metadata, mended};
 
 /// What the gRPC specification asks of every request.
 pub(crate) fn check(fields: &Fields) -> Result<(), StatusCode> {
@@ -107,6 +107,8 @@ pub(crate) fn grpc_status(fields: &Fields) -> Option<Status> {
     if matches!(fields.get(Name::GrpcStatus), None | Some(b"0")) {
         return None;
     }
-    let status = Status::from_header_map(&header_map(fields))?;
+    let mut headers = header_map(fields);
+    mended::mend(&mut headers);
+    let status = Status::from_header_map(&headers)?;
     (status.code() != Code::Ok).then_some(status)
 }

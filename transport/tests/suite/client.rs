@@ -7,12 +7,17 @@ use std::time::{Duration, Instant};
 
 use super::support::{PATIENCE, ask, client};
 use bytes::Bytes;
-use edge_proto::rpc::LambdaRequest;
-use edge_transport::{CallError, ClientOptions, Endpoint, LambdaCall, LambdaClient, Metadata};
+use edge_proto::rpc::edge_router_client::EdgeRouterClient;
+use edge_proto::rpc::{EdgeRouterConf, LambdaRequest};
+use edge_transport::{
+    CallError, ClientOptions, Endpoint, LambdaCall, LambdaClient, Metadata, control,
+};
 use futures_util::future::{Either, select};
 use h2::server::SendResponse;
+use http::{HeaderMap, HeaderName, HeaderValue, header};
 use prost::Message as _;
 use tokio::net::TcpListener;
+use tonic::Code;
 
 fn request() -> LambdaRequest {
     LambdaRequest::new("lambda", "input")
@@ -35,6 +40,47 @@ async fn peer(misbehave: impl FnOnce(SendResponse<Bytes>) + Send + 'static) -> E
         poll_fn(|cx| connection.poll_closed(cx)).await.ok();
     });
     endpoint
+}
+
+#[tokio::test]
+async fn a_status_with_details_that_are_no_base64_harms_nobody() {
+    const STATUS: [(&str, &str); 3] = [
+        ("grpc-status", "8"),
+        ("grpc-message", "no%FFroom"),
+        ("grpc-status-details-bin", "!"),
+    ];
+    let status = || {
+        let fields = STATUS.map(|(name, value)| {
+            let name = HeaderName::from_static(name);
+            (name, HeaderValue::from_static(value))
+        });
+        HeaderMap::from_iter(fields)
+    };
+    for behind in [false, true] {
+        let broken = move |mut respond: SendResponse<Bytes>| {
+            let mut head = http::Response::new(());
+            let kind = HeaderValue::from_static("application/grpc");
+            head.headers_mut().insert(header::CONTENT_TYPE, kind);
+            if behind {
+                let mut body = respond.send_response(head, false).unwrap();
+                body.send_trailers(status()).unwrap();
+            } else {
+                head.headers_mut().extend(status());
+                respond.send_response(head, true).unwrap();
+            }
+        };
+        let client = client(ClientOptions::default());
+        let error = ask(&client, &peer(broken).await, &request()).await;
+        let error = error.expect_err("it refuses");
+        assert!(error.to_string().contains("no\u{FFFD}room"), "{error}");
+        let channel = control::channel(&peer(broken).await, None, PATIENCE);
+        let asked = EdgeRouterClient::new(channel)
+            .configure(EdgeRouterConf::default())
+            .await;
+        let error = asked.expect_err("it refuses");
+        assert_eq!(error.code(), Code::ResourceExhausted);
+        assert_eq!(error.message(), "no\u{FFFD}room");
+    }
 }
 
 #[tokio::test]

@@ -31,7 +31,7 @@ use edge_transport::{Cores, Listener, control};
 use tokio::sync::oneshot;
 use tokio_stream::wrappers::TcpListenerStream;
 use tonic::service::Routes;
-use tonic::transport::{Channel, Server};
+use tonic::transport::Server;
 use tonic::{Request, Response, Status};
 
 /// How long to wait for what has to happen.
@@ -81,12 +81,11 @@ pub(crate) async fn start(config: Config) -> Handle {
 
 /// A client of the controller, as peers have one.
 #[derive(Clone)]
-pub(crate) struct Announcer(EdgeControllerClient<Channel>);
+pub(crate) struct Announcer(EdgeControllerClient<control::Channel>);
 
 impl Announcer {
     pub(crate) fn to(controller: SocketAddr) -> Self {
-        let uri = format!("http://{controller}");
-        let channel = Channel::from_shared(uri).unwrap().connect_lazy();
+        let channel = control::channel(&controller.into(), None, DEADLINE);
         Self(EdgeControllerClient::new(channel))
     }
 

@@ -6,8 +6,8 @@ use bytes::Bytes;
 use edge_computer::server::Handle;
 use edge_proto::rpc::state_server_client::StateServerClient;
 use edge_proto::rpc::{FunctionList, LambdaRequest, Outcome, State};
+use edge_transport::control::Channel;
 use edge_transport::{Endpoint, control};
-use tonic::transport::Channel;
 
 use super::support::{Caller, PATIENCE, ask, computer, two_states};
 

@@ -4,9 +4,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use edge_proto::rpc::edge_controller_client::EdgeControllerClient;
 use edge_proto::rpc::{ComputerInfo, computer_info};
+use edge_transport::control::Channel;
 use edge_transport::{Endpoint, control};
 use tokio_util::task::AbortOnDropHandle;
-use tonic::transport::Channel;
 
 /// How long an announcement holds.
 const LEASE: Duration = Duration::from_secs(10);

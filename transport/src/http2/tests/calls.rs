@@ -278,6 +278,25 @@ fn a_head_without_a_body_can_be_a_status() {
 }
 
 #[test]
+fn a_status_with_details_that_are_no_base64_is_one_without_details() {
+    let mut client = Client::new(&limits(), &[]);
+    let number = client.ask(b"x");
+    let status = block(&[
+        ("grpc-status", "8"),
+        ("grpc-message", "no%FFroom"),
+        ("grpc-status-details-bin", "!"),
+    ]);
+    client.tell(&answer_head(1));
+    client.tell(&frame(Kind::Headers, WHOLE, 1, &status));
+    let Failure::Status(status) = failure(&mut client, number) else {
+        panic!("not a status");
+    };
+    assert_eq!(status.code(), tonic::Code::ResourceExhausted);
+    assert_eq!(status.message(), "no\u{FFFD}room");
+    assert_eq!(status.details(), b"");
+}
+
+#[test]
 fn heads_that_only_inform_are_passed_over() {
     let mut client = Client::new(&limits(), &[]);
     let number = client.ask(b"x");
