@@ -10,12 +10,14 @@
     reason = "printing is what a program that measures does"
 )]
 
+#[path = "../table/cpu_time.rs"]
+mod cpu_time;
 #[path = "../pick/workload.rs"]
 mod workload;
 
+use cpu_time::{nanos, sorted};
 use edge_balance::PolicyConfig;
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
-use rustix::time::{ClockId, clock_gettime};
 use std::sync::Barrier;
 use workload::Workload;
 
@@ -100,16 +102,4 @@ fn round(cores: &[usize], workloads: &mut [Workload]) -> f64 {
             .sum()
     });
     total / (cores.len() as f64 * f64::from(REQUESTS))
-}
-
-/// That this thread has had of a processor.
-fn nanos() -> f64 {
-    let time = clock_gettime(ClockId::ThreadCPUTime);
-    time.tv_sec as f64 * 1e9 + time.tv_nsec as f64
-}
-
-fn sorted(values: impl Iterator<Item = f64>) -> Vec<f64> {
-    let mut values: Vec<_> = values.collect();
-    values.sort_unstable_by(f64::total_cmp);
-    values
 }

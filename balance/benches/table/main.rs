@@ -7,6 +7,7 @@
     reason = "printing is what a program that measures does"
 )]
 
+mod cpu_time;
 mod rounds;
 #[path = "../pick/workload.rs"]
 mod workload;

@@ -2,7 +2,7 @@
 //! and clocks hits all alike. What counts is the time of the processor, of which the thread has none while
 //! others have their turn.
 
-use rustix::time::{ClockId, clock_gettime};
+use super::cpu_time::{nanos, sorted};
 
 /// Rounds.
 const ROUNDS: usize = 41;
@@ -54,18 +54,6 @@ fn turn(work: &mut dyn FnMut()) -> f64 {
             return spent / f64::from(done);
         }
     }
-}
-
-/// That this thread has had of a processor.
-fn nanos() -> f64 {
-    let time = clock_gettime(ClockId::ThreadCPUTime);
-    time.tv_sec as f64 * 1e9 + time.tv_nsec as f64
-}
-
-fn sorted(values: impl Iterator<Item = f64>) -> Vec<f64> {
-    let mut values: Vec<_> = values.collect();
-    values.sort_unstable_by(f64::total_cmp);
-    values
 }
 
 /// As a line.
