@@ -150,6 +150,16 @@ def serve(add, servicer, at):
     return server
 
 
+def known(world, name, servicer):
+    """Starts a computer of another make, to which the router's table leads requests of that name."""
+    at = endpoint()
+    server = serve(LAMBDA_GRPC.add_EdgeServerServicer_to_server, servicer, at)
+    tables = world.stub(ROUTER_GRPC.EdgeRouterStub, world.tables)
+    change = conf(ROUTER.EdgeRouterConf.CHANGE, name, at, 1.0, True)
+    assert tables.Configure(change, timeout=PATIENCE).msg == "OK"
+    return server
+
+
 class World:
     """The processes under test."""
 
@@ -385,11 +395,7 @@ def a_python_computer_serves_requests_of_the_router(world):
 @check
 def a_slow_computer_of_another_make_is_not_pinged_away(world):
     # gRPC's C core closes connections on which too many PINGs come without data.
-    at = endpoint()
-    server = serve(LAMBDA_GRPC.add_EdgeServerServicer_to_server, PythonComputer(), at)
-    tables = world.stub(ROUTER_GRPC.EdgeRouterStub, world.tables)
-    change = conf(ROUTER.EdgeRouterConf.CHANGE, "slow", at, 1.0, True)
-    assert tables.Configure(change, timeout=PATIENCE).msg == "OK"
+    server = known(world, "slow", PythonComputer())
     answer = world.stub(LAMBDA_GRPC.EdgeServerStub, world.router).RunLambda(
         request("slow"), timeout=PATIENCE
     )
@@ -399,11 +405,8 @@ def a_slow_computer_of_another_make_is_not_pinged_away(world):
 
 @check
 def metadata_of_all_kinds_travel_both_ways(world):
-    at, computer = endpoint(), PythonComputer()
-    server = serve(LAMBDA_GRPC.add_EdgeServerServicer_to_server, computer, at)
-    tables = world.stub(ROUTER_GRPC.EdgeRouterStub, world.tables)
-    change = conf(ROUTER.EdgeRouterConf.CHANGE, "labelled", at, 1.0, True)
-    assert tables.Configure(change, timeout=PATIENCE).msg == "OK"
+    computer = PythonComputer()
+    server = known(world, "labelled", computer)
     channel = grpc.insecure_channel(world.router, options=[("grpc.max_metadata_size", 64 * 1024)])
     answer, call = LAMBDA_GRPC.EdgeServerStub(channel).RunLambda.with_call(
         request("labelled"), timeout=PATIENCE, metadata=METADATA
@@ -417,11 +420,8 @@ def metadata_of_all_kinds_travel_both_ways(world):
 
 @check
 def a_request_that_its_client_cancels_is_cancelled_at_the_computer(world):
-    at, computer = endpoint(), PythonComputer()
-    server = serve(LAMBDA_GRPC.add_EdgeServerServicer_to_server, computer, at)
-    tables = world.stub(ROUTER_GRPC.EdgeRouterStub, world.tables)
-    change = conf(ROUTER.EdgeRouterConf.CHANGE, "endless", at, 1.0, True)
-    assert tables.Configure(change, timeout=PATIENCE).msg == "OK"
+    computer = PythonComputer()
+    server = known(world, "endless", computer)
     router = world.stub(LAMBDA_GRPC.EdgeServerStub, world.router)
     call = router.RunLambda.future(request("endless"), timeout=PATIENCE)
     eventually("it is executed", lambda: computer.received)
