@@ -350,7 +350,7 @@ async fn start_admin<E: Executor>(
     store: &Arc<StateStore>,
 ) -> Result<(Option<RunningAdmin>, edge_daemon::admin::Readiness), AdminError> {
     service.metrics.register(admin.metrics());
-    let collector = PlatformCollector(service.executor.clone());
+    let collector = PlatformCollector(service.clone());
     admin.metrics().register_collector(Box::new(collector));
     let (shown, store) = (service.clone(), store.clone());
     admin.json("/state", move || {

@@ -197,19 +197,23 @@ impl<E: Executor> Service<E> {
         failure: LambdaResponse,
     ) {
         let index = request.next_function_index as usize;
-        let companion = self
-            .asynchronous
-            .as_ref()
-            .and_then(|a| a.companion.as_ref());
-        if let (Workflow::Dag(dag), Some(companion)) = (workflow, companion)
+        if let Some(asynchronous) = &self.asynchronous
+            && let (Workflow::Dag(dag), Some(companion)) = (workflow, &asynchronous.companion)
             && let Some(meeting) = dag.last_meeting()
             && dag.ancestors(meeting).contains(&index)
             && let Ok(position) = u32::try_from(meeting)
-            && companion
-                .has_failed_before(core, request, dag.to_name(meeting), position)
-                .await
         {
-            return;
+            let (joins, uuid) = (&asynchronous.joins, &request.uuid);
+            // Who cannot be asked any more, as when this computer is the one and stops, may have
+            // been here before.
+            if joins.has_failed(position, uuid, Instant::now())
+                || companion
+                    .has_failed_before(core, request, dag.to_name(meeting), position)
+                    .await
+            {
+                return;
+            }
+            joins.fail(position, uuid, Instant::now());
         }
         self.call_back(request, callback, failure).await;
     }

@@ -86,6 +86,12 @@ impl Joins {
         merge(join.arrivals, dag)
     }
 
+    /// Whether it is known that the graph of a request has failed before it came to `index`.
+    pub(super) fn has_failed(&self, index: u32, uuid: &str, now: Instant) -> bool {
+        let key = (index, uuid.to_owned());
+        self.lock().failed.contains(&key, now)
+    }
+
     /// The graph of a request has failed before it came to `index`. False if that was known.
     pub(super) fn fail(&self, index: u32, uuid: &str, now: Instant) -> bool {
         let key = (index, uuid.to_owned());

@@ -12,6 +12,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::registry::Registry;
 
+use super::service::Service;
 use crate::executor::Executor;
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -125,13 +126,21 @@ fn name(outcome: Outcome) -> &'static str {
     }
 }
 
-/// Shows the present state of an executor, asked for when it is looked at.
+/// Shows the present state of a computer and its executor, asked for when it is looked at.
 #[derive(Debug)]
-pub(super) struct PlatformCollector<E>(pub(super) Arc<E>);
+pub(super) struct PlatformCollector<E>(pub(super) Arc<Service<E>>);
 
 impl<E: Executor> Collector for PlatformCollector<E> {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
-        let snapshot = self.0.snapshot();
+        if let Some(asynchronous) = &self.0.asynchronous {
+            gauge(
+                &mut encoder,
+                "edge_computer_accepted",
+                "Asynchronous requests that are neither answered nor passed on yet",
+                asynchronous.queue.taken() as u64,
+            )?;
+        }
+        let snapshot = self.0.executor.snapshot();
         let processors = snapshot.processors.iter();
         let utilization = processors.map(|p| ([("processor", &*p.name)], f64::from(p.utilization)));
         gauges(
@@ -164,6 +173,16 @@ impl<E: Executor> Collector for PlatformCollector<E> {
             backends.map(|b| ([("backend", &*b.name)], f64::from(u8::from(b.healthy)))),
         )
     }
+}
+
+fn gauge(
+    encoder: &mut DescriptorEncoder<'_>,
+    name: &str,
+    help: &str,
+    value: u64,
+) -> Result<(), fmt::Error> {
+    let family = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+    ConstGauge::new(value).encode(family)
 }
 
 fn gauges<'a>(

@@ -70,10 +70,9 @@ impl Queue {
         })
     }
 
-    /// Places that are free.
-    #[cfg(test)]
-    pub(super) fn places(&self) -> usize {
-        self.places.available_permits()
+    /// Requests that have a place.
+    pub(super) fn taken(&self) -> usize {
+        self.max_queued - self.places.available_permits()
     }
 }
 
@@ -87,15 +86,15 @@ mod tests {
         let small = queue.enter(1).unwrap();
         let large = queue.enter(8 * UNIT + 1).unwrap();
         assert_eq!(queue.enter(1).unwrap_err(), Full::Room(10 * UNIT));
-        assert_eq!(queue.places(), 1, "who is turned down leaves its place");
+        assert_eq!(queue.taken(), 2, "who is turned down leaves its place");
         drop(large);
         let others = [queue.enter(1).unwrap(), queue.enter(0).unwrap()];
         assert_eq!(queue.enter(0).unwrap_err(), Full::Places(3));
         let [mut first, second] = others;
         first.keep_room_of(second);
-        assert_eq!(queue.places(), 1);
+        assert_eq!(queue.taken(), 2);
         drop((small, first));
-        assert_eq!(queue.places(), 3);
+        assert_eq!(queue.taken(), 0);
     }
 
     #[test]

@@ -210,10 +210,11 @@ fn forked(caller: &Caller, other: &str) -> LambdaRequest {
     }
 }
 
-/// The callbacks of whoever is called back until the whole `pair` has come to its end.
-async fn all_callbacks(pair: Pair, mut caller: Caller) -> Vec<LambdaResponse> {
-    for computer in [pair.first, pair.second] {
-        assert!(computer.shutdown(super::support::PATIENCE).await);
+/// The callbacks of `caller` until a graph that begins at the first computer of the `pair`, and goes
+/// on at the second one alone, has come to its end.
+async fn all_callbacks(pair: &Pair, caller: &mut Caller) -> Vec<LambdaResponse> {
+    for computer in [&pair.first, &pair.second] {
+        eventually("an end", || shows(computer, "edge_computer_accepted 0")).await;
     }
     caller.callbacks_so_far()
 }
@@ -221,10 +222,10 @@ async fn all_callbacks(pair: Pair, mut caller: Caller) -> Vec<LambdaResponse> {
 #[tokio::test]
 async fn a_graph_of_which_one_branch_cannot_be_called_is_answered_once() {
     let pair = Pair::start().await;
-    let caller = Caller::start();
+    let mut caller = Caller::start();
     let request = forked(&caller, "fX");
     assert!(pair.ask(&request).await.asynchronous);
-    let callbacks = all_callbacks(pair, caller).await;
+    let callbacks = all_callbacks(&pair, &mut caller).await;
     assert_eq!(callbacks.len(), 1, "{callbacks:?}");
     assert!(callbacks[0].retcode.contains("fX"), "{callbacks:?}");
 }
@@ -232,7 +233,7 @@ async fn a_graph_of_which_one_branch_cannot_be_called_is_answered_once() {
 #[tokio::test]
 async fn a_graph_of_which_several_branches_fail_is_answered_once() {
     let pair = Pair::start().await;
-    let caller = Caller::start();
+    let mut caller = Caller::start();
     // There is not enough memory for any input of theirs.
     pair.router.route("large", &pair.first);
     let request = LambdaRequest {
@@ -243,12 +244,29 @@ async fn a_graph_of_which_several_branches_fail_is_answered_once() {
         ..caller.request("f0", "x")
     };
     assert!(pair.ask(&request).await.asynchronous);
-    // One branch, and who failed later.
-    let acknowledged = r#"edge_computer_requests_total{outcome="acknowledged"} 2"#;
-    eventually("two failures", || shows(&pair.second, acknowledged)).await;
-    let callbacks = all_callbacks(pair, caller).await;
+    let callbacks = all_callbacks(&pair, &mut caller).await;
     assert_eq!(callbacks.len(), 1, "{callbacks:?}");
     assert!(!callbacks[0].is_ok());
+    let refused = r#"edge_computer_requests_total{outcome="application_error"} 2"#;
+    assert!(shows(&pair.first, refused).await, "both branches fail");
+}
+
+#[tokio::test]
+async fn branches_that_fail_at_one_computer_are_answered_once_though_nobody_can_be_asked() {
+    let computer = computer("asynchronous = {companion = '127.0.0.1:1'}").await;
+    let mut caller = Caller::start();
+    let graph = forked(&caller, "f2");
+    let branch = |name: &str, next_function_index| LambdaRequest {
+        name: name.to_owned(),
+        next_function_index,
+        previous_function: 1,
+        ..graph.clone()
+    };
+    assert!(ask(&computer, &branch("f1", 1)).await.asynchronous);
+    assert!(caller.next().await.retcode.contains("cannot be called"));
+    assert!(ask(&computer, &branch("f2", 2)).await.asynchronous);
+    assert!(computer.shutdown(super::support::PATIENCE).await);
+    assert_eq!(caller.callbacks_so_far(), []);
 }
 
 /// Takes a callback once another one has come beside it.
