@@ -4,6 +4,7 @@
 //! them is none of its business. In proto3 the last value of a singular field
 //! wins, so a changed scalar may simply stand behind the message.
 
+mod added;
 mod fields;
 mod request;
 mod response;

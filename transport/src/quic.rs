@@ -169,20 +169,22 @@ fn transport(limits: &Limits, congestion: Congestion) -> TransportConfig {
     config
 }
 
-/// Waits for `future`, at most `patience`; no timer is made where it is ready at once.
+/// Waits for `future`, at most `patience`; no timer is made, and no room taken for one, where it is ready at
+/// once.
 async fn within<F: Future>(patience: Duration, future: F) -> Option<F::Output> {
     let mut future = pin!(future);
     if let Poll::Ready(output) = futures_util::poll!(future.as_mut()) {
         return Some(output);
     }
-    tokio::time::timeout(patience, future).await.ok()
+    Box::pin(tokio::time::timeout(patience, future)).await.ok()
 }
 
-/// Waits for `future`, at most until `deadline`; no timer is made where it is ready at once.
+/// Waits for `future`, at most until `deadline`; no timer is made, and no room taken for one, where it is
+/// ready at once.
 async fn until<F: Future>(deadline: Instant, future: F) -> Option<F::Output> {
     let mut future = pin!(future);
     if let Poll::Ready(output) = futures_util::poll!(future.as_mut()) {
         return Some(output);
     }
-    timeout_at(deadline.into(), future).await.ok()
+    Box::pin(timeout_at(deadline.into(), future)).await.ok()
 }

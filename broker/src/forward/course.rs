@@ -41,7 +41,8 @@ struct Leg {
     pick: Pick,
     max_wait: Option<Nanos>,
     is_last: bool,
-    decision: Option<Pending>,
+    /// Elsewhere, since few requests are sampled.
+    decision: Option<Box<Pending>>,
     /// When it was decided on.
     now: Instant,
 }
@@ -62,7 +63,7 @@ enum End {
 impl Course<'_> {
     /// Tries one destination after the other. What the caller sees is the last real answer or
     /// error, with the attempts that it took.
-    pub(super) async fn run(self) -> LambdaReply {
+    pub(super) async fn run(&self) -> LambdaReply {
         let arrived = self.forwarder.clock.at(self.arrived);
         self.forwarder.budget.deposit(arrived);
         let mut progress = Progress {
@@ -79,7 +80,7 @@ impl Course<'_> {
         reply::with_attempts(reply, &progress.attempts)
     }
 
-    async fn attempts(self, progress: &mut Progress) -> LambdaReply {
+    async fn attempts(&self, progress: &mut Progress) -> LambdaReply {
         let (mut called, mut waits) = (None, 0);
         // Nothing takes time before the first attempt, unless destinations are asked.
         let mut known_now = self.forwarder.inquirer.is_none().then_some(self.arrived);
@@ -107,19 +108,17 @@ impl Course<'_> {
                 }
             };
             waits = 0;
-            let attempt = match self.hedge_delay(&leg, progress) {
-                None => self.plain(leg).await,
-                Some(hedge) => match hedge.after() {
-                    Some(delay) => Box::pin(self.hedged(leg, delay, progress)).await,
+            let hedge = self.hedge_delay(&leg, progress);
+            let attempt = match hedge.as_ref().and_then(|hedge| hedge.after()) {
+                Some(delay) => Box::pin(self.hedged(leg, delay, progress)).await,
+                None => {
+                    let attempt = self.plain(leg).await;
                     // Not enough is known: this one adds to it.
-                    None => {
-                        let attempt = self.plain(leg).await;
-                        if attempt.outcome == Outcome::Ok {
-                            hedge.answered(attempt.took.into());
-                        }
-                        attempt
+                    if let Some(hedge) = hedge.filter(|_| attempt.outcome == Outcome::Ok) {
+                        hedge.answered(attempt.took.into());
                     }
-                },
+                    attempt
+                }
             };
             progress.attempts.ended(attempt.outcome, attempt.begun);
             // A copy counts.
@@ -142,7 +141,7 @@ impl Course<'_> {
 
     /// Stands in line until a destination has room where the request has not been.
     async fn wait_for_a_place(
-        self,
+        &self,
         tried: &Tried,
         waits: u32,
     ) -> Result<Result<Pick, NoDestination>, Busy> {
@@ -231,7 +230,8 @@ impl Course<'_> {
         let decision = explanation.map(|explanation| {
             let identity = (self.request.name, self.request.uuid);
             let policy = table.policy_of(self.request.name).name();
-            Pending::new(identity, policy, number, explanation, &pick, max_wait)
+            let pending = Pending::new(identity, policy, number, explanation, &pick, max_wait);
+            Box::new(pending)
         });
         let refused = self.request.refused_early(&pick, now);
         let left = Nanos::from(self.call.deadline.saturating_duration_since(instant));
@@ -240,7 +240,7 @@ impl Course<'_> {
                 let outcome = refusal.outcome;
                 self.forwarder
                     .decisions
-                    .ended(decision, Duration::ZERO, outcome);
+                    .ended(*decision, Duration::ZERO, outcome);
             }
             return Err(End::With(refusal.reply.into()));
         }
@@ -261,7 +261,7 @@ impl Course<'_> {
     }
 
     /// One attempt, and nothing beside it.
-    async fn plain(self, leg: Leg) -> Attempt {
+    async fn plain(&self, leg: Leg) -> Attempt {
         let mut pick = Some(leg.pick);
         let attempt = self.attempt(&mut pick, leg.max_wait, leg.now).await;
         self.explained(leg.decision, attempt.took, attempt.outcome);
@@ -282,7 +282,7 @@ impl Course<'_> {
 
     /// One attempt and, if there is no answer after `delay`, a copy of it elsewhere; whoever
     /// answers first wins, and the other one is cancelled.
-    async fn hedged(self, leg: Leg, delay: Nanos, progress: &mut Progress) -> Attempt {
+    async fn hedged(&self, leg: Leg, delay: Nanos, progress: &mut Progress) -> Attempt {
         let counters = &self.forwarder.counters;
         let hedge = leg.pick.hedge_delay();
         let started = leg.now;
@@ -358,7 +358,7 @@ impl Course<'_> {
 
     /// What destinations say about this request, if the policy wants to know
     /// before it picks.
-    async fn inquire(self) -> Answers {
+    async fn inquire(&self) -> Answers {
         let Some(inquirer) = &self.forwarder.inquirer else {
             return Answers::default();
         };
@@ -401,7 +401,7 @@ impl Course<'_> {
     /// Sends the request where `pick` says, which is told how it went; it is left in its place if
     /// the attempt is cancelled.
     async fn attempt(
-        self,
+        &self,
         pick: &mut Option<Pick>,
         max_wait: Option<Nanos>,
         now: Instant,
@@ -489,7 +489,7 @@ impl Course<'_> {
     }
 
     /// Pauses before the second retry and those after it; false if the deadline would pass.
-    async fn back_off(self, failures: u32) -> bool {
+    async fn back_off(&self, failures: u32) -> bool {
         let Some(exponent) = failures.checked_sub(2) else {
             return true;
         };
@@ -503,9 +503,9 @@ impl Course<'_> {
         true
     }
 
-    fn explained(self, decision: Option<Pending>, took: Duration, outcome: Outcome) {
+    fn explained(self, decision: Option<Box<Pending>>, took: Duration, outcome: Outcome) {
         if let Some(decision) = decision {
-            self.forwarder.decisions.ended(decision, took, outcome);
+            self.forwarder.decisions.ended(*decision, took, outcome);
         }
     }
 

@@ -1,8 +1,8 @@
 //! The part of an encoded request that brokers look at, and the request as they pass it on.
 
 use bytes::{Bytes, BytesMut};
-use prost::encoding::{WireType, encode_key, encode_varint};
 
+use super::added::Added;
 use super::fields::{Fields, Malformed, Value, put_varint, varint_width};
 use crate::MAX_HOPS;
 
@@ -104,23 +104,15 @@ impl<'a> RequestView<'a> {
     /// than `max_wait_us` (0: any wait). Values are changed in place where
     /// they stand and fit, so that messages do not grow from hop to hop.
     pub fn forwarded(&self, message: &[u8], max_wait_us: u64) -> Bytes {
-        self.passed_on(message, max_wait_us).freeze()
+        self.passed_on(message, max_wait_us, false)
     }
 
     /// What [`Self::forwarded`] makes of `message`, in pieces: what stays the same is not copied,
     /// which pays for messages of more than a few kilobytes.
     pub fn forwarded_in_pieces(&self, message: &Bytes, max_wait_us: u64) -> Vec<Bytes> {
-        let hops = u64::from(self.hops.saturating_add(1));
-        let mut tail = BytesMut::new();
-        let mut changes = Vec::with_capacity(3);
-        let mut change = |number, place: Option<(usize, usize)>, value| match place {
-            Some((at, width)) if varint_width(value) <= width => changes.push((at, width, value)),
-            None if number == MAX_WAIT_US && value == 0 => {}
-            _ => append(&mut tail, number, value),
-        };
-        change(FORWARD, self.forward_at, 1);
-        change(HOPS, self.hops_at, hops);
-        change(MAX_WAIT_US, self.max_wait_at, max_wait_us);
+        let mut added = Added::NOTHING;
+        let changes = self.changes(max_wait_us, &mut added);
+        let mut changes: Vec<_> = changes.into_iter().flatten().collect();
         changes.sort_unstable();
         let mut pieces = Vec::with_capacity(2 * changes.len() + 2);
         let mut done = 0;
@@ -132,40 +124,46 @@ impl<'a> RequestView<'a> {
             done = at + width;
         }
         pieces.push(message.slice(done..));
-        pieces.push(tail.freeze());
+        pieces.push(Bytes::copy_from_slice(added.as_slice()));
         pieces
     }
 
     /// `message` as a question what it would take: forwarded, but not to be
     /// executed, whatever `dry` was.
     pub fn asking(&self, message: &[u8]) -> Bytes {
-        let mut out = self.passed_on(message, 0);
-        append(&mut out, DRY, 1);
-        out.freeze()
+        self.passed_on(message, 0, true)
     }
 
-    fn passed_on(&self, message: &[u8], max_wait_us: u64) -> BytesMut {
+    fn passed_on(&self, message: &[u8], max_wait_us: u64, only_asked: bool) -> Bytes {
+        let mut added = Added::NOTHING;
+        let changes = self.changes(max_wait_us, &mut added);
+        if only_asked {
+            added.number(DRY, 1);
+        }
+        let mut out = added.behind(message, b"");
+        for (at, width, value) in changes.into_iter().flatten() {
+            put_varint(&mut out[at..at + width], value);
+        }
+        out.into()
+    }
+
+    /// Where a number stands, how wide it is, and what it becomes, for those that fit there; others are
+    /// `added`.
+    fn changes(&self, max_wait_us: u64, added: &mut Added) -> [Option<(usize, usize, u64)>; 3] {
         let hops = u64::from(self.hops.saturating_add(1));
-        let mut out = BytesMut::with_capacity(message.len() + 20);
-        out.extend_from_slice(message);
-        match self.forward_at {
-            Some((at, width)) => put_varint(&mut out[at..at + width], 1),
-            None => append(&mut out, FORWARD, 1),
-        }
-        match self.hops_at {
-            Some((at, width)) if varint_width(hops) <= width => {
-                put_varint(&mut out[at..at + width], hops);
+        let numbers = [
+            (FORWARD, self.forward_at, 1),
+            (HOPS, self.hops_at, hops),
+            (MAX_WAIT_US, self.max_wait_at, max_wait_us),
+        ];
+        numbers.map(|(number, place, value)| match place {
+            Some((at, width)) if varint_width(value) <= width => Some((at, width, value)),
+            None if number == MAX_WAIT_US && value == 0 => None,
+            _ => {
+                added.number(number, value);
+                None
             }
-            _ => append(&mut out, HOPS, hops),
-        }
-        match self.max_wait_at {
-            Some((at, width)) if varint_width(max_wait_us) <= width => {
-                put_varint(&mut out[at..at + width], max_wait_us);
-            }
-            None if max_wait_us == 0 => {}
-            _ => append(&mut out, MAX_WAIT_US, max_wait_us),
-        }
-        out
+        })
     }
 }
 
@@ -174,9 +172,4 @@ fn place(value: Value<'_>) -> Option<(usize, usize)> {
         Value::Varint { at, width, .. } => Some((at, width)),
         _ => None,
     }
-}
-
-fn append(out: &mut BytesMut, number: u32, value: u64) {
-    encode_key(number, WireType::Varint, out);
-    encode_varint(value, out);
 }

@@ -1,8 +1,8 @@
 //! The part of an encoded response that brokers look at, and the response as they pass it back.
 
-use bytes::{Bytes, BytesMut};
-use prost::encoding::{WireType, encode_key, encode_varint};
+use bytes::Bytes;
 
+use super::added::Added;
 use super::fields::{Fields, Malformed};
 use crate::OK;
 use crate::rpc::Outcome;
@@ -113,32 +113,32 @@ impl<'a> ResponseView<'a> {
     /// of what the computer said: how busy all its destinations are together,
     /// and how long the request was with it.
     pub fn with_load(message: &[u8], load: BrokerLoad) -> Bytes {
-        let mut out = BytesMut::with_capacity(message.len() + 24);
-        out.extend_from_slice(message);
+        let mut added = Added::NOTHING;
         let fields = [
             (IN_FLIGHT, u64::from(load.in_flight)),
             (WORKERS, u64::from(load.workers)),
             (RESIDENCE_US, load.residence_us),
         ];
         for (number, value) in fields {
-            encode_key(number, WireType::Varint, &mut out);
-            encode_varint(value, &mut out);
+            added.number(number, value);
         }
-        out.freeze()
+        added.behind(message, b"").into()
     }
 
     /// `message` with `destination` as its responder, which nobody nearer to the computer has
     /// filled in. Not copied if nobody else holds it and there is room behind it.
     pub fn with_responder(message: Bytes, destination: &str) -> Bytes {
-        let room = destination.len() + 4;
-        let mut out = message.try_into_mut().unwrap_or_else(|message| {
-            let mut copy = BytesMut::with_capacity(message.len() + room);
-            copy.extend_from_slice(&message);
-            copy
-        });
-        encode_key(RESPONDER, WireType::LengthDelimited, &mut out);
-        encode_varint(destination.len() as u64, &mut out);
-        out.extend_from_slice(destination.as_bytes());
-        out.freeze()
+        let mut added = Added::NOTHING;
+        added.begin_text(RESPONDER, destination.len());
+        let more = added.as_slice().len() + destination.len();
+        match message.try_into_mut() {
+            Ok(mut own) if own.capacity() - own.len() >= more => {
+                own.extend_from_slice(added.as_slice());
+                own.extend_from_slice(destination.as_bytes());
+                own.freeze()
+            }
+            Ok(full) => added.behind(&full, destination.as_bytes()).into(),
+            Err(shared) => added.behind(&shared, destination.as_bytes()).into(),
+        }
     }
 }

@@ -19,6 +19,9 @@ use super::{code, wire};
 use crate::http2::Failure;
 use crate::{LambdaReply, Limits, Metadata};
 
+/// How often a call is sent on one connection: before the handshake is complete, and after it.
+const MOST_ATTEMPTS: usize = 2;
+
 /// A connection to a server that speaks the native protocol.
 #[derive(Debug)]
 pub(crate) struct Native {
@@ -93,6 +96,13 @@ impl Drop for Stream {
     }
 }
 
+/// What is to be sent, and how long its answer is waited for.
+struct Asked<'a> {
+    message: &'a [Bytes],
+    metadata: &'a Metadata,
+    deadline: Instant,
+}
+
 /// What becomes of one attempt.
 enum Attempt {
     Over(Result<LambdaReply, Failure>),
@@ -144,31 +154,31 @@ impl Native {
         // The caller may have waited for the connection after it looked at the clock.
         let mut now = now.max(self.since);
         let is_established = self.established.is_cancelled();
-        let is_early = !is_established && may_repeat(message);
+        let mut is_early = !is_established && may_repeat(message);
         if !is_established && !is_early {
             if !self.until_established(deadline).await? {
                 return Ok(Err(Failure::Deadline));
             }
             now = Instant::now();
         }
-        match self
-            .attempt(message, metadata, now, deadline, is_early)
-            .await?
-        {
-            Attempt::Over(answer) => Ok(answer),
-            Attempt::NotEarly => {
-                if !self.until_established(deadline).await? {
-                    return Ok(Err(Failure::Deadline));
-                }
-                let now = Instant::now();
-                match self
-                    .attempt(message, metadata, now, deadline, false)
-                    .await?
-                {
-                    Attempt::Over(answer) => Ok(answer),
-                    Attempt::NotEarly => Err(NotBegun),
-                }
+        let asked = Asked {
+            message,
+            metadata,
+            deadline,
+        };
+        let mut attempts = 0;
+        loop {
+            let over = self.attempt(&asked, now, is_early).await?;
+            attempts += 1;
+            match over {
+                Attempt::Over(answer) => return Ok(answer),
+                Attempt::NotEarly if attempts == MOST_ATTEMPTS => return Err(NotBegun),
+                Attempt::NotEarly => is_early = false,
             }
+            if !self.until_established(deadline).await? {
+                return Ok(Err(Failure::Deadline));
+            }
+            now = Instant::now();
         }
     }
 
@@ -185,17 +195,15 @@ impl Native {
                 _ = self.connection.closed() => Err(NotBegun),
             }
         };
-        timeout_at(deadline.into(), established)
-            .await
-            .unwrap_or(Ok(false))
+        // Seldom, and in a box, so that it takes no room of calls that need not wait.
+        let established = Box::pin(timeout_at(deadline.into(), established));
+        established.await.unwrap_or(Ok(false))
     }
 
     async fn attempt(
         &self,
-        message: &[Bytes],
-        metadata: &Metadata,
+        asked: &Asked<'_>,
         mut now: Instant,
-        deadline: Instant,
         is_early: bool,
     ) -> Result<Attempt, NotBegun> {
         let over = |failure| Ok(Attempt::Over(Err(failure)));
@@ -204,7 +212,8 @@ impl Native {
             // A place is free almost always.
             Poll::Ready(opened) => opened,
             Poll::Pending => {
-                let Ok(opened) = timeout_at(deadline.into(), opening).await else {
+                let opened = Box::pin(timeout_at(asked.deadline.into(), opening)).await;
+                let Ok(opened) = opened else {
                     return over(Failure::Deadline);
                 };
                 now = Instant::now();
@@ -212,15 +221,15 @@ impl Native {
             }
         };
         let (send, receive) = opened.map_err(|_| NotBegun)?;
-        let patience = deadline.saturating_duration_since(now);
+        let patience = asked.deadline.saturating_duration_since(now);
         let mut stream = Stream {
             send,
             receive,
             is_over: false,
         };
-        let mut pieces = wire::request(message, metadata, patience, is_early);
+        let mut pieces = wire::request(asked.message, asked.metadata, patience, is_early);
         let writing = stream.send.write_all_chunks(pieces.as_mut());
-        match super::until(deadline, writing).await {
+        match super::until(asked.deadline, writing).await {
             None => return over(Failure::Deadline),
             Some(Ok(())) => {
                 // It fails if the server does not want all of it; it says why on its side.
@@ -236,7 +245,7 @@ impl Native {
         let reader = Reader {
             stream: &mut stream.receive,
             max_message: self.max_message,
-            deadline,
+            deadline: asked.deadline,
             deadlines: &self.watched.deadlines,
         };
         let head = |bytes: &[u8]| wire::read_answer(bytes, self.max_header);

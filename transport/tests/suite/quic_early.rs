@@ -8,6 +8,7 @@ use super::support::{PATIENCE, ask, client, eventually, serve_on};
 use edge_proto::rpc::LambdaRequest;
 use edge_transport::quic::{Congestion, Counters, Prefer};
 use edge_transport::{Endpoint, LambdaClient, Limits, Listener, Listens, Scheme};
+use tokio::net::TcpSocket;
 
 fn dry(name: &str, idempotent: bool) -> LambdaRequest {
     LambdaRequest {
@@ -96,10 +97,25 @@ async fn bound(port: u16, listens: Listens) -> Listener {
     }
 }
 
+/// A place for QUIC, and a socket that keeps others from the TCP port of the same number, on which
+/// nobody listens: the numbers are those that the system deals out to all tests.
+fn place_without_tcp() -> (Place, TcpSocket) {
+    const MOST: usize = 100;
+    for _ in 0..MOST {
+        let place = Place::new(Listens::Udp, Limits::default());
+        let address = place.server.handle.local_addr();
+        let socket = TcpSocket::new_v4().unwrap();
+        if socket.bind(address).is_ok() {
+            return (place, socket);
+        }
+    }
+    panic!("all ports are in use");
+}
+
 #[tokio::test]
 async fn who_comes_back_where_only_tcp_is_left_is_answered_over_tcp() {
     for idempotent in [false, true] {
-        let place = Place::new(Listens::Udp, Limits::default());
+        let (place, reserved) = place_without_tcp();
         let mut options = place.options();
         options.quic.attempt_early_data = true;
         options.quic.prefer = Prefer::Both;
@@ -116,7 +132,7 @@ async fn who_comes_back_where_only_tcp_is_left_is_answered_over_tcp() {
         let offered = counters.early_offered();
         let port = place.server.handle.local_addr().port();
         place.server.handle.kill().await;
-        // A connection that somebody else has made may have the port by chance.
+        drop(reserved);
         let tcp = bound(port, Listens::Tcp).await;
         let _tcp = serve_on(tcp, |server| server);
         // The tickets are there, but nobody who would answer.
