@@ -29,7 +29,7 @@ pub(crate) use self::delay::Delay;
 use self::inquiry::Inquirer;
 use self::pending::PendingLimit;
 use self::query::{Query, affinity};
-use self::reply::{encoded, failure};
+use self::reply::{Answer, encoded, failure, own};
 use crate::admission::Admission;
 use crate::clock::Clock;
 use crate::config::{BackOff, Config, EstimatorConfig};
@@ -169,11 +169,11 @@ impl Forwarder {
         self.counters.in_flight_on(core)
     }
 
-    async fn forward(&self, core: &Core, peer: Peer, call: LambdaCall) -> LambdaReply {
+    async fn forward(&self, core: &Core, peer: Peer, call: LambdaCall) -> Answer {
         let arrived = Instant::now();
         let view = match RequestView::parse(&call.message) {
             Ok(view) => view,
-            Err(error) => return encoded(&malformed(&error)),
+            Err(error) => return own(&malformed(&error)),
         };
         if view.name.is_empty() {
             let text = "invalid request: the name of the lambda is empty";
@@ -203,11 +203,11 @@ impl Forwarder {
             call: &call,
             arrived,
         };
-        let reply = course.run().await;
+        let answer = course.run().await;
         if view.forward {
-            return self.with_own_load(&request, reply, arrived);
+            return self.with_own_load(&request, answer, arrived);
         }
-        reply
+        answer
     }
 
     /// The reply as another broker wants it: what it says of load and time is about this broker
@@ -215,9 +215,9 @@ impl Forwarder {
     fn with_own_load(
         &self,
         request: &Query<'_>,
-        reply: LambdaReply,
+        Answer { reply, outcome }: Answer,
         arrived: Instant,
-    ) -> LambdaReply {
+    ) -> Answer {
         let table = &request.learning.table;
         let occupancy = table.occupancy(request.name, self.clock.now());
         let residence = Nanos::from(arrived.elapsed());
@@ -226,9 +226,12 @@ impl Forwarder {
             workers: occupancy.workers,
             residence_us: residence.as_micros(),
         };
-        LambdaReply {
-            message: ResponseView::with_load(&reply.message, load),
-            ..reply
+        Answer {
+            reply: LambdaReply {
+                message: ResponseView::with_load(&reply.message, load),
+                ..reply
+            },
+            outcome,
         }
     }
 }
@@ -250,13 +253,13 @@ impl LambdaService for Forwarder {
 
     async fn run(&self, core: &Core, peer: Peer, call: LambdaCall) -> Result<LambdaReply, Status> {
         let (in_flight, others) = self.counters.request(core.index());
-        let reply = if others < self.core_limits[core.index()].current() {
+        let answer = if others < self.core_limits[core.index()].current() {
             self.forward(core, peer, call).await
         } else {
             self.counters.shed();
             reply::all_busy()
         };
-        in_flight.answered(&reply.message);
-        Ok(reply)
+        in_flight.answered(answer.outcome);
+        Ok(answer.reply)
     }
 }

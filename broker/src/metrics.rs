@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use edge_proto::rpc::Outcome;
-use edge_proto::view::ResponseView;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric as _};
 use prometheus_client::metrics::counter::ConstCounter;
@@ -151,9 +150,8 @@ pub(crate) struct InFlight<'a> {
 
 impl InFlight<'_> {
     /// Counts the answer by its outcome.
-    pub(crate) fn answered(mut self, message: &[u8]) {
-        self.outcome =
-            ResponseView::parse(message).map_or(Outcome::Unavailable, |view| view.outcome());
+    pub(crate) fn answered(mut self, outcome: Outcome) {
+        self.outcome = outcome;
     }
 }
 

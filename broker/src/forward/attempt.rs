@@ -9,7 +9,7 @@ use edge_transport::pushback::{self, PushBack};
 use edge_transport::{CallError, LambdaReply, unexecuted};
 use tonic::Code;
 
-use super::reply::{SOON, failure};
+use super::reply::{Answer, SOON, failure};
 use super::{Ended, Query};
 use crate::metrics::Counters;
 use crate::report::report;
@@ -27,6 +27,12 @@ pub(super) struct Attempt {
     pub(super) begun: bool,
     /// How long it took.
     pub(super) took: Duration,
+}
+
+impl From<Attempt> for Answer {
+    fn from(Attempt { reply, outcome, .. }: Attempt) -> Self {
+        Self { reply, outcome }
+    }
 }
 
 /// Whether another destination may be tried.
@@ -61,7 +67,7 @@ impl Attempt {
     fn failed(request: &Query<'_>, verdict: Verdict, outcome: Outcome, text: String) -> Self {
         Self {
             verdict,
-            reply: failure(outcome, text, request.uuid),
+            reply: failure(outcome, text, request.uuid).reply,
             outcome,
             begun: true,
             took: Duration::ZERO,

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use edge_balance::{Answers, Nanos, NoDestination, Pick, SharedHedgeDelay, Tried};
 use edge_proto::rpc::Outcome;
 use edge_proto::view::RequestView;
-use edge_transport::{LambdaCall, LambdaReply};
+use edge_transport::LambdaCall;
 use futures_util::future::{Either, select};
 use rand::RngExt as _;
 use smallvec::SmallVec;
@@ -15,7 +15,7 @@ use smallvec::SmallVec;
 use super::attempt::{self, Attempt};
 use super::pending::NoPlace;
 use super::progress::Progress;
-use super::reply::{self, NO_DESTINATIONS};
+use super::reply::{self, Answer, NO_DESTINATIONS};
 use super::{Ended, Forwarder, PerCore, Query};
 use crate::admission::{Applicant, Busy};
 use crate::explain::Pending;
@@ -51,7 +51,7 @@ struct Leg {
 #[derive(Debug)]
 enum End {
     /// With this.
-    With(Box<LambdaReply>),
+    With(Box<Answer>),
     /// With what the last attempt came to.
     AsItIs,
     /// Not yet: there is no room for it now where it has not been.
@@ -63,7 +63,7 @@ enum End {
 impl Course<'_> {
     /// Tries one destination after the other. What the caller sees is the last real answer or
     /// error, with the attempts that it took.
-    pub(super) async fn run(&self) -> LambdaReply {
+    pub(super) async fn run(&self) -> Answer {
         let arrived = self.forwarder.clock.at(self.arrived);
         self.forwarder.budget.deposit(arrived);
         let mut progress = Progress {
@@ -76,11 +76,14 @@ impl Course<'_> {
         if self.forwarder.inquirer.is_some() {
             progress.answers = Box::pin(self.inquire()).await;
         }
-        let reply = self.attempts(&mut progress).await;
-        reply::with_attempts(reply, &progress.attempts)
+        let answer = self.attempts(&mut progress).await;
+        Answer {
+            reply: reply::with_attempts(answer.reply, &progress.attempts),
+            ..answer
+        }
     }
 
-    async fn attempts(&self, progress: &mut Progress) -> LambdaReply {
+    async fn attempts(&self, progress: &mut Progress) -> Answer {
         let (mut called, mut waits) = (None, 0);
         // Nothing takes time before the first attempt, unless destinations are asked.
         let mut known_now = self.forwarder.inquirer.is_none().then_some(self.arrived);
@@ -88,7 +91,7 @@ impl Course<'_> {
             let now = known_now.take().unwrap_or_else(Instant::now);
             let leg = match self.next_leg(progress, called.take(), now) {
                 Ok(leg) => leg,
-                Err(End::With(reply)) => return *reply,
+                Err(End::With(answer)) => return *answer,
                 Err(End::AsItIs) => break,
                 Err(End::NoTable) => {
                     tokio::time::sleep(TABLE_LOOKED_FOR_EVERY).await;
@@ -124,7 +127,7 @@ impl Course<'_> {
             // A copy counts.
             let is_last = progress.tried.len() >= self.forwarder.max_attempts;
             if is_last || attempt.settles() {
-                return attempt.reply;
+                return attempt.into();
             }
             progress.goes_on_after(attempt, &self.forwarder.counters);
             if progress.failed {
@@ -242,7 +245,7 @@ impl Course<'_> {
                     .decisions
                     .ended(*decision, Duration::ZERO, outcome);
             }
-            return Err(End::With(refusal.reply.into()));
+            return Err(End::With(refusal.into()));
         }
         if is_first {
             self.probe(&pick, now);

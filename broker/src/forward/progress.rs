@@ -1,10 +1,9 @@
 //! What has become of a request so far, for what is to be tried next.
 
 use edge_balance::{Answers, Tried};
-use edge_transport::LambdaReply;
 
 use super::attempt::{Attempt, Verdict};
-use super::reply::Attempts;
+use super::reply::{Answer, Attempts};
 use crate::metrics::Counters;
 
 /// What happened to a request so far.
@@ -18,7 +17,7 @@ pub(super) struct Progress {
     /// What became of each attempt.
     pub(super) attempts: Attempts,
     /// The last real answer or error.
-    pub(super) last: Option<LambdaReply>,
+    pub(super) last: Option<Answer>,
     /// Whether its decisions are kept.
     pub(super) sampled: bool,
     pub(super) answers: Answers,
@@ -34,6 +33,6 @@ impl Progress {
             self.tried.refused();
             counters.refused();
         }
-        self.last = Some(attempt.reply);
+        self.last = Some(attempt.into());
     }
 }

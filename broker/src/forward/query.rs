@@ -6,10 +6,10 @@ use std::sync::Arc;
 use edge_balance::{Nanos, Occupancy, Pick};
 use edge_proto::rpc::Outcome;
 use edge_proto::view::RequestView;
-use edge_transport::{LambdaReply, Peer};
+use edge_transport::Peer;
 use foldhash::fast::FixedState;
 
-use super::reply::failure;
+use super::reply::{Answer, failure};
 use crate::tables::LearningTable;
 use crate::trace::Trace;
 
@@ -57,7 +57,7 @@ impl Query<'_> {
     /// The refusal of a request that would wait longer even at the best destination than the
     /// broker that sent it is willing to, all workers being busy. With idle ones the destination
     /// decides: whoever refuses and reports idle workers is taken for broken.
-    pub(super) fn refused_early(&self, pick: &Pick, now: Nanos) -> Option<Refusal> {
+    pub(super) fn refused_early(&self, pick: &Pick, now: Nanos) -> Option<Answer> {
         let wait = pick.predicted_wait()?;
         let max_wait = self.max_wait.filter(|max_wait| wait > *max_wait)?;
         let Occupancy { in_flight, workers } = self.learning.table.occupancy(self.name, now);
@@ -70,13 +70,13 @@ impl Query<'_> {
             wait.as_micros(),
             max_wait.as_micros()
         );
-        Some(self.refusal(Outcome::Refused, text))
+        Some(failure(Outcome::Refused, text, self.uuid))
     }
 
     /// The refusal of a request that would be answered after its deadline even by the best
     /// destination. One with nothing of ours in flight gets it all the same, since a prediction that
     /// nobody puts to the test would stand for ever.
-    pub(super) fn too_late(&self, pick: &Pick, left: Nanos) -> Option<Refusal> {
+    pub(super) fn too_late(&self, pick: &Pick, left: Nanos) -> Option<Answer> {
         let predicted = pick.predicted().filter(|predicted| *predicted > left)?;
         // The request itself is counted.
         if pick.is_trial() || pick.destination().in_flight() <= 1 {
@@ -88,22 +88,8 @@ impl Query<'_> {
             predicted.as_micros(),
             left.as_micros()
         );
-        Some(self.refusal(Outcome::Deadline, text))
+        Some(failure(Outcome::Deadline, text, self.uuid))
     }
-
-    fn refusal(&self, outcome: Outcome, text: String) -> Refusal {
-        Refusal {
-            reply: failure(outcome, text, self.uuid),
-            outcome,
-        }
-    }
-}
-
-/// An answer by this broker, without any attempt.
-#[derive(Debug)]
-pub(super) struct Refusal {
-    pub(super) reply: LambdaReply,
-    pub(super) outcome: Outcome,
 }
 
 /// Requests of one session go to the same destination where the policy cares: those with the same

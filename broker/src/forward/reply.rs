@@ -25,13 +25,28 @@ pub(super) const SOON: Duration = Duration::from_millis(20);
 /// Longest uuid that comes back with what a broker says itself, in bytes.
 const LONGEST_UUID: usize = 1024;
 
+/// What a caller gets, and what it says became of the request, so that nobody has to read it again.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) reply: LambdaReply,
+    pub(super) outcome: Outcome,
+}
+
 /// An answer of our own to the request with this uuid.
-pub(super) fn failure(outcome: Outcome, text: impl Into<String>, uuid: &str) -> LambdaReply {
+pub(super) fn failure(outcome: Outcome, text: impl Into<String>, uuid: &str) -> Answer {
     let mut response = LambdaResponse::error(outcome, text);
     if uuid.len() <= LONGEST_UUID {
         uuid.clone_into(&mut response.uuid);
     }
-    encoded(&response)
+    own(&response)
+}
+
+/// An answer that this broker makes.
+pub(super) fn own(response: &LambdaResponse) -> Answer {
+    Answer {
+        reply: encoded(response),
+        outcome: response.outcome(),
+    }
 }
 
 pub(super) fn encoded(response: &LambdaResponse) -> LambdaReply {
@@ -42,19 +57,19 @@ pub(super) fn encoded(response: &LambdaResponse) -> LambdaReply {
 }
 
 /// The refusal of a request for which there is no place now.
-pub(super) fn busy(push_back: Duration, uuid: &str) -> LambdaReply {
+pub(super) fn busy(push_back: Duration, uuid: &str) -> Answer {
     let milliseconds = u64::try_from(push_back.as_millis()).unwrap_or(u64::MAX);
     let text = format!("overloaded: all destinations are busy, try again in {milliseconds} ms");
-    let mut reply = failure(Outcome::Overloaded, text, uuid);
-    pushback::set(&mut reply.trailers, push_back);
-    reply
+    let mut busy = failure(Outcome::Overloaded, text, uuid);
+    pushback::set(&mut busy.reply.trailers, push_back);
+    busy
 }
 
 /// The same of one for which the broker as a whole has too much to do, so that it is not read.
-pub(super) fn all_busy() -> LambdaReply {
-    let mut reply = busy(SOON, "");
-    pushback::extend_to_all(&mut reply.trailers);
-    reply
+pub(super) fn all_busy() -> Answer {
+    let mut busy = busy(SOON, "");
+    pushback::extend_to_all(&mut busy.reply.trailers);
+    busy
 }
 
 /// What became of the attempts so far.

@@ -101,6 +101,7 @@ impl<'a> Fields<'a> {
     }
 
     /// The next field, or `None` at the end of the message.
+    #[inline]
     pub(super) fn next(&mut self) -> Result<Option<Field<'a>>, Malformed> {
         if self.at == self.message.len() {
             return Ok(None);
@@ -113,15 +114,25 @@ impl<'a> Fields<'a> {
                 let width = self.at - at;
                 Value::Varint { value, at, width }
             }
-            1 => self.skip(8).map(|()| Value::Other(1))?,
             2 => Value::Bytes(self.bytes()?),
-            3 => self.skip_group(number).map(|()| Value::Other(3))?,
-            5 => self.skip(4).map(|()| Value::Other(5))?,
-            _ => return Err(Malformed::Key(self.at)),
+            _ => self.other(number, wire_type)?,
         };
         Ok(Some(Field { number, value }))
     }
 
+    /// Skips what is no number and no text.
+    #[cold]
+    fn other(&mut self, number: u32, wire_type: u8) -> Result<Value<'a>, Malformed> {
+        match wire_type {
+            1 => self.skip(8)?,
+            3 => self.skip_group(number)?,
+            5 => self.skip(4)?,
+            _ => return Err(Malformed::Key(self.at)),
+        }
+        Ok(Value::Other(wire_type))
+    }
+
+    #[inline]
     fn key(&mut self) -> Result<(u32, u8), Malformed> {
         let at = self.at;
         let key = self.varint()?;
@@ -132,7 +143,19 @@ impl<'a> Fields<'a> {
         Ok((number, (key & 7) as u8))
     }
 
+    /// Most have one byte.
+    #[inline]
     fn varint(&mut self) -> Result<u64, Malformed> {
+        match self.message.get(self.at) {
+            Some(&byte) if byte < 0x80 => {
+                self.at += 1;
+                Ok(byte.into())
+            }
+            _ => self.long_varint(),
+        }
+    }
+
+    fn long_varint(&mut self) -> Result<u64, Malformed> {
         let start = self.at;
         let mut value = 0u64;
         for shift in (0..70).step_by(7) {
@@ -151,6 +174,7 @@ impl<'a> Fields<'a> {
         Err(Malformed::Overlong(start))
     }
 
+    #[inline]
     fn bytes(&mut self) -> Result<&'a [u8], Malformed> {
         let start = self.at;
         let length = self.varint()?;
@@ -160,6 +184,7 @@ impl<'a> Fields<'a> {
         Ok(&self.message[from..self.at])
     }
 
+    #[inline]
     fn skip(&mut self, length: usize) -> Result<(), Malformed> {
         match self.at.checked_add(length) {
             Some(end) if end <= self.message.len() => {

@@ -94,7 +94,10 @@ impl Fields {
     pub fn iter(&self) -> impl Iterator<Item = Field<'_>> {
         self.places.iter().map(|place| Field {
             kind: place.kind,
-            name: &self.text[place.begin..place.name_end],
+            name: match place.kind.text() {
+                Some(name) => name.as_bytes(),
+                None => &self.text[place.begin..place.name_end],
+            },
             value: &self.text[place.name_end..place.end],
         })
     }
@@ -144,7 +147,10 @@ impl Fields {
             self.first[field.kind as usize] = self.places.len();
         }
         let begin = self.text.len();
-        self.text.extend_from_slice(field.name);
+        // Others need no room.
+        if field.kind.text().is_none() {
+            self.text.extend_from_slice(field.name);
+        }
         let name_end = self.text.len();
         self.text.extend_from_slice(field.value);
         self.places.push(Place {

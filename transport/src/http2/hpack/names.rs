@@ -69,6 +69,27 @@ impl Name {
         }
     }
 
+    /// The name, if there is one only that is this.
+    #[inline]
+    pub(crate) fn text(self) -> Option<&'static str> {
+        Some(match self {
+            Self::Authority => ":authority",
+            Self::Method => ":method",
+            Self::Path => ":path",
+            Self::Scheme => ":scheme",
+            Self::Status => ":status",
+            Self::ContentType => "content-type",
+            Self::ContentLength => "content-length",
+            Self::Te => "te",
+            Self::Server => "server",
+            Self::GrpcTimeout => "grpc-timeout",
+            Self::GrpcStatus => "grpc-status",
+            Self::GrpcMessage => "grpc-message",
+            Self::GrpcStatusDetails => "grpc-status-details-bin",
+            Self::UnknownPseudo | Self::OfTheHop | Self::OfHttp1 | Self::Other => return None,
+        })
+    }
+
     /// Whether it has to come before all that are none.
     pub fn is_pseudo(self) -> bool {
         matches!(
@@ -135,6 +156,31 @@ const fn is_of_a_name(byte: u8) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_kind_with_one_name_is_of_that_name() {
+        let names = [
+            ":authority",
+            ":method",
+            ":path",
+            ":scheme",
+            ":status",
+            "content-type",
+            "content-length",
+            "te",
+            "server",
+            "grpc-timeout",
+            "grpc-status",
+            "grpc-message",
+            "grpc-status-details-bin",
+        ];
+        for name in names {
+            assert_eq!(Name::of(name.as_bytes()).text(), Some(name));
+        }
+        for name in [":other", "user-agent", "connection", "x-other"] {
+            assert_eq!(Name::of(name.as_bytes()).text(), None, "{name}");
+        }
+    }
 
     #[test]
     fn fields_that_http_2_forbids_are_told() {
