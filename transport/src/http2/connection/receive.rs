@@ -194,31 +194,31 @@ impl Connection {
     }
 
     fn data_came(&mut self, id: u32, data: &[u8]) {
+        type Taken = fn(&mut Connection, u32, &[u8]);
         let stream = self.streams.get_mut(&id).filter(|s| !s.peer_is_done);
-        // Data that somebody reads as it comes makes room when it was read, any other at once.
         let Some(stream) = stream else {
             return self.release_connection(data.len() as u32);
         };
-        if !matches!(stream.role, Role::Other(_)) {
+        // Data that somebody reads as it comes makes room when it was read, any other at once.
+        let (taken, is_read_later): (Taken, bool) = match &stream.role {
+            Role::Request(_) => (Self::request_data, false),
+            Role::Call(_) => (Self::call_data, false),
+            Role::Other(_) => (Self::other_data, true),
+        };
+        let mut fits = true;
+        if let Some(announced) = &mut stream.announced {
+            match announced.checked_sub(data.len() as u64) {
+                Some(left) => *announced = left,
+                None => fits = false,
+            }
+        }
+        if !fits || !is_read_later {
             self.release_connection(data.len() as u32);
         }
-        let Some(stream) = self.streams.get_mut(&id) else {
-            return;
-        };
-        if let Some(announced) = &mut stream.announced {
-            let Some(left) = announced.checked_sub(data.len() as u64) else {
-                if let Role::Other(_) = stream.role {
-                    self.release_connection(data.len() as u32);
-                }
-                return self.reset_stream(id, Reason::PROTOCOL_ERROR);
-            };
-            *announced = left;
+        if !fits {
+            return self.reset_stream(id, Reason::PROTOCOL_ERROR);
         }
-        match &stream.role {
-            Role::Request(_) => self.request_data(id, data),
-            Role::Call(_) => self.call_data(id, data),
-            Role::Other(_) => self.other_data(id, data),
-        }
+        taken(self, id, data);
     }
 
     pub(super) fn stream_ended(&mut self, id: u32) {
