@@ -9,7 +9,7 @@ use edge_broker::Config;
 use edge_broker::Standing;
 use edge_broker::config::{LambdaConfig, TableConfig};
 use edge_proto::rpc::{LambdaRequest, LambdaResponse, Outcome};
-use edge_transport::{Metadata, unexecuted};
+use edge_transport::{Limits, Metadata, unexecuted};
 
 fn idempotent(lambda: &str) -> LambdaRequest {
     LambdaRequest {
@@ -365,6 +365,27 @@ async fn a_status_about_the_request_goes_back_as_a_retcode() {
         "{}",
         answer.retcode
     );
+}
+
+#[tokio::test]
+async fn metadata_beyond_what_a_computer_takes_is_held_against_the_request_alone() {
+    let limits = Limits {
+        max_header_bytes: 1000,
+        ..Limits::default()
+    };
+    let anywhere = "127.0.0.1:0".parse().unwrap();
+    let computer = Computer::start_within(limits, &anywhere, Conduct::Echo(Duration::ZERO));
+    let mut router = start(config()).await;
+    router.route("f", &computer.name(), true).await;
+    let mut much = Metadata::new();
+    let name = http::HeaderName::from_static("x-much");
+    much.insert(&name, &"x".repeat(2000).parse().unwrap());
+    let answer = router.try_ask_with(&request("f"), much).await.unwrap();
+    assert_eq!(answer.outcome(), Outcome::ApplicationError, "{answer:?}");
+    assert!(answer.retcode.contains("1000 bytes"), "{answer:?}");
+    assert_eq!(router.router.destinations()[0].standing, Standing::Healthy);
+    assert_eq!(router.ask(&request("f")).await.retcode, "OK");
+    assert_eq!(computer.count(), 1);
 }
 
 #[tokio::test]

@@ -209,6 +209,10 @@ impl Computer {
     }
 
     pub fn start_at(endpoint: &Endpoint, conduct: Conduct) -> Self {
+        Self::start_within(Limits::default(), endpoint, conduct)
+    }
+
+    pub fn start_within(limits: Limits, endpoint: &Endpoint, conduct: Conduct) -> Self {
         let listener = Listener::bind(endpoint).unwrap();
         let cores = Arc::new(Cores::start("computer", NonZeroUsize::MIN).unwrap());
         let inner = Arc::new(Inner {
@@ -220,6 +224,7 @@ impl Computer {
         });
         let server = Server::new(Routes::default())
             .with_lambda(inner.clone())
+            .with_limits(limits)
             .serve(listener, &cores);
         let endpoint = Endpoint::from(server.local_addr());
         Self {

@@ -12,11 +12,34 @@ pub(crate) fn check(fields: &Fields) -> Result<(), StatusCode> {
     if fields.get(Name::Method) != Some(b"POST") {
         return Err(StatusCode::METHOD_NOT_ALLOWED);
     }
-    let kind = fields.get(Name::ContentType).unwrap_or_default();
-    if !kind.starts_with(b"application/grpc") {
+    if !is_grpc(fields.get(Name::ContentType).unwrap_or_default()) {
         return Err(StatusCode::UNSUPPORTED_MEDIA_TYPE);
     }
     Ok(())
+}
+
+/// Whether a content type is that of gRPC, in whatever format its messages are; gRPC-Web, whose name begins
+/// alike, frames its answers in another way.
+fn is_grpc(kind: &[u8]) -> bool {
+    let format = kind.strip_prefix(b"application/grpc");
+    format.is_some_and(|format| matches!(format.first(), None | Some(b'+' | b';')))
+}
+
+/// Whether a request says itself that it is none of gRPC.
+pub(crate) fn is_foreign(fields: &Fields) -> bool {
+    let kind = fields.get(Name::ContentType);
+    kind.is_some_and(|kind| !is_grpc(kind))
+}
+
+/// What is said to a request with more header fields than the `most` bytes that are taken. A bare HTTP status
+/// would tell callers over gRPC no more than that something is wrong, maybe with the server; so they get a status of
+/// their own, unless a field for which there was room says that this is no gRPC.
+pub(crate) fn too_large(fields: &Fields, most: u32) -> Result<Status, StatusCode> {
+    if is_foreign(fields) {
+        return Err(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
+    }
+    let text = format!("the header fields are more than the limit of {most} bytes");
+    Ok(Status::resource_exhausted(text))
 }
 
 /// The bytes that the peer says it is going to send.
@@ -88,8 +111,7 @@ pub(crate) fn status_code(text: &[u8]) -> Option<StatusCode> {
 /// does not say what follows is given the benefit of the doubt.
 pub(crate) fn other_content(fields: &Fields) -> Option<String> {
     let kind = fields.get(Name::ContentType)?;
-    let foreign = !kind.starts_with(b"application/grpc");
-    foreign.then(|| {
+    (!is_grpc(kind)).then(|| {
         let text = String::from_utf8_lossy(kind);
         let text: String = text.chars().take(LONGEST_KIND).collect();
         format!("no gRPC there: the content is {text}")

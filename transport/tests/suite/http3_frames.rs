@@ -93,20 +93,28 @@ async fn a_frame_without_end_on_the_control_stream_is_refused() {
 }
 
 #[tokio::test]
-async fn headers_that_are_a_bit_too_large_are_answered_with_431() {
-    let place = Place::new();
-    let mut stranger = place.stranger().await;
-    let request = http::Request::post("https://localhost/nothing")
-        .header(
-            "much",
-            "x".repeat(Limits::default().max_header_bytes as usize),
-        )
-        .body(())
-        .unwrap();
-    // The other library would not send them once it knows the limit.
-    if let Ok(mut stream) = stranger.requests.send_request(request).await {
-        let response = stream.recv_response().await.unwrap();
-        assert_eq!(response.status(), 431);
+async fn headers_that_are_a_bit_too_large_are_answered_with_a_status() {
+    for (kind, expected) in [
+        ("application/grpc", (200, Some("8"))),
+        ("text/plain", (431, None)),
+    ] {
+        let place = Place::new();
+        let mut stranger = place.stranger().await;
+        let request = http::Request::post("https://localhost/nothing")
+            .header("content-type", kind)
+            .header(
+                "much",
+                "x".repeat(Limits::default().max_header_bytes as usize),
+            )
+            .body(())
+            .unwrap();
+        // The other library would not send them once it knows the limit.
+        if let Ok(mut stream) = stranger.requests.send_request(request).await {
+            let response = stream.recv_response().await.unwrap();
+            let status = response.headers().get("grpc-status");
+            let status = status.map(|status| status.to_str().unwrap());
+            assert_eq!((response.status().as_u16(), status), expected);
+        }
+        assert!(stranger.connection.close_reason().is_none());
     }
-    assert!(stranger.connection.close_reason().is_none());
 }

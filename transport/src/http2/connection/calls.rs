@@ -33,6 +33,20 @@ pub(crate) enum Failure {
     Invalid(String),
 }
 
+impl Failure {
+    /// What an HTTP status other than 200 says. That there are too many header fields is about the request, like
+    /// the gRPC status that stands for it, and nothing against the peer.
+    pub(crate) fn of_http(status: StatusCode) -> Self {
+        let text = format!("HTTP status {status}");
+        match status {
+            StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => {
+                Self::Status(Box::new(Status::resource_exhausted(text)))
+            }
+            _ => Self::Invalid(text),
+        }
+    }
+}
+
 /// No request can be sent on this connection any more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Refused;
@@ -249,8 +263,7 @@ impl Connection {
             self.is_ours = self.is_ours
                 || self.fields.get(Name::Server) == Some(crate::client::OURS.as_bytes());
             if status != StatusCode::OK {
-                let failure = Failure::Invalid(format!("HTTP status {status}"));
-                return self.end_early(id, ends_stream, failure);
+                return self.end_early(id, ends_stream, Failure::of_http(status));
             }
             if !self.is_ours
                 && let Some(text) = other_content(&self.fields)

@@ -8,7 +8,7 @@ use tonic::Status;
 use super::send::Then;
 use super::{Connection, Farewell};
 use crate::http2::Reason;
-use crate::http2::head::{announced, check, metadata};
+use crate::http2::head::{announced, check, is_foreign, metadata, too_large};
 use crate::http2::hpack::Name;
 use crate::http2::message::Message;
 use crate::http2::stream::{End, Request, Role, Stream};
@@ -114,8 +114,10 @@ impl Connection {
             return self.put_reset(id, Reason::REFUSED_STREAM);
         }
         if self.fields.is_too_large() {
-            let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
-            return self.put_bare(id, status, ends_stream);
+            return match too_large(&self.fields, self.config.max_header_bytes) {
+                Ok(status) => self.put_refusal(id, &status, ends_stream),
+                Err(status) => self.put_bare(id, status, ends_stream),
+            };
         }
         let is_complete = [Name::Method, Name::Scheme, Name::Path].iter().all(|name| {
             self.fields
@@ -143,6 +145,8 @@ impl Connection {
                 metadata: metadata(&self.fields),
                 message: Message::default(),
             })
+        } else if is_foreign(&self.fields) {
+            return self.put_bare(id, StatusCode::UNSUPPORTED_MEDIA_TYPE, ends_stream);
         } else {
             match self.other_head(id) {
                 Some(role) => role,
@@ -237,11 +241,7 @@ impl Connection {
 
     /// Answers a request with a status only.
     pub(super) fn fail_request(&mut self, id: u32, status: &Status) {
-        let mut fields = HeaderMap::new();
-        if status.add_header(&mut fields).is_err() {
-            fields.insert("grpc-status", http::HeaderValue::from_static("13"));
-        }
-        let fields = Metadata::from(&fields);
+        let fields = fields_of(status);
         self.put_block(id, Then::EndOfStream, |all| &mut all.answer, &fields);
         if let Some(stream) = self.streams.get_mut(&id) {
             stream.outgoing = None;
@@ -252,10 +252,31 @@ impl Connection {
     /// Answers what is no gRPC, on a stream that is not kept.
     fn put_bare(&mut self, id: u32, status: StatusCode, peer_is_done: bool) {
         self.put_head(id, Then::EndOfStream, status.as_u16(), &HeaderMap::new());
+        self.said_all(id, peer_is_done);
+    }
+
+    /// Answers with a status of gRPC, on a stream that is not kept.
+    fn put_refusal(&mut self, id: u32, status: &Status, peer_is_done: bool) {
+        let fields = fields_of(status);
+        self.put_block(id, Then::EndOfStream, |all| &mut all.answer, &fields);
+        self.said_all(id, peer_is_done);
+    }
+
+    /// What else the peer sends on a stream that is not kept is not wanted.
+    fn said_all(&mut self, id: u32, peer_is_done: bool) {
         if !peer_is_done {
             self.ended_early(id);
             self.put_reset(id, Reason::NO_ERROR);
         }
         self.count_answer();
     }
+}
+
+/// The fields that say `status`.
+fn fields_of(status: &Status) -> Metadata {
+    let mut fields = HeaderMap::new();
+    if status.add_header(&mut fields).is_err() {
+        fields.insert("grpc-status", http::HeaderValue::from_static("13"));
+    }
+    Metadata::from(&fields)
 }

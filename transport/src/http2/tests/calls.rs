@@ -236,7 +236,9 @@ fn an_answer_of_another_kind_is_told_from_one_of_grpc_by_what_it_says_it_is() {
     for (kind, other) in [
         ("text/html; charset=utf-8", true),
         ("application/json", true),
+        ("application/grpc-web+proto", true),
         ("application/grpc+proto", false),
+        ("application/grpc;charset=utf-8", false),
     ] {
         let mut client = Client::new(&limits(), &[]);
         let number = client.ask(b"x");
@@ -257,6 +259,24 @@ fn an_answer_of_another_kind_is_told_from_one_of_grpc_by_what_it_says_it_is() {
     let head = frame(Kind::Headers, WHOLE_BLOCK, 1, &block(&[(":status", "200")]));
     client.tell(&[head, answer_data(1, b"y"), trailers(1)].concat());
     assert!(client.answer(number).unwrap().is_ok());
+}
+
+#[test]
+fn that_a_peer_takes_no_more_header_fields_is_a_status_and_other_errors_of_http_are_none() {
+    for (code, exhausted) in [("431", true), ("503", false)] {
+        let mut client = Client::new(&limits(), &[]);
+        let number = client.ask(b"x");
+        let head = block(&[(":status", code)]);
+        client.tell(&frame(Kind::Headers, WHOLE, 1, &head));
+        match failure(&mut client, number) {
+            Failure::Status(status) => {
+                assert_eq!(status.code(), tonic::Code::ResourceExhausted);
+                assert!(exhausted, "{code}");
+            }
+            Failure::Invalid(_) => assert!(!exhausted, "{code}"),
+            other => panic!("{code}: {other:?}"),
+        }
+    }
 }
 
 #[test]

@@ -173,7 +173,7 @@ fn compressed_fields_cannot_be_blown_up_beyond_the_limit() {
     served.tell(&frame(Kind::Headers, WHOLE, 1, &block));
     let frames = said(&mut served.server);
     let head = fields_of(&mut Decoder::new(4096), &frames[0].1);
-    assert_eq!(head.get(Name::Status), Some(&b"431"[..]));
+    assert_eq!(head.get(Name::GrpcStatus), Some(&b"8"[..]));
     assert!(served.is_alive(3));
 }
 

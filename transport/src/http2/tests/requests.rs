@@ -88,6 +88,8 @@ fn what_is_no_grpc_gets_an_http_status() {
     for (name, value, status) in [
         (":method", "GET", "405"),
         ("content-type", "text/plain", "415"),
+        ("content-type", "application/grpc-web", "415"),
+        ("content-type", "application/grpc-web+proto", "415"),
     ] {
         let fields = REQUEST.map(|(n, v)| if n == name { (n, value) } else { (n, v) });
         let mut served = Served::new(&limits());
@@ -104,13 +106,50 @@ fn what_is_no_grpc_gets_an_http_status() {
 }
 
 #[test]
-fn header_fields_beyond_the_limit_are_refused_and_the_connection_goes_on() {
+fn what_is_no_grpc_is_refused_whatever_the_method() {
+    let fields = REQUEST.map(|(n, v)| match n {
+        "content-type" => (n, "application/grpc-web"),
+        ":path" => (n, "/other.Service/Method"),
+        _ => (n, v),
+    });
+    let mut served = Served::new(&limits());
+    served.tell(&frame(Kind::Headers, WHOLE, 1, &block(&fields)));
+    let frames = said(&mut served.server);
+    let head = fields_of(&mut Decoder::new(4096), &frames[0].1);
+    assert_eq!(head.get(Name::Status), Some(&b"415"[..]));
+}
+
+#[test]
+fn header_fields_beyond_the_limit_get_a_status_and_the_connection_goes_on() {
     let mut served = Served::new(&Limits {
         max_header_bytes: 1000,
         ..limits()
     });
     let long = "x".repeat(100);
     let many = [&REQUEST[..], &[("x-long", &long[..]); 10]].concat();
+    served.tell(&frame(Kind::Headers, WHOLE, 1, &block(&many)));
+    let frames = said(&mut served.server);
+    let head = fields_of(&mut Decoder::new(4096), &frames[0].1);
+    assert_eq!(head.get(Name::Status), Some(&b"200"[..]));
+    assert_eq!(head.get(Name::GrpcStatus), Some(&b"8"[..]));
+    assert!(served.is_alive(3));
+}
+
+#[test]
+fn header_fields_beyond_the_limit_of_what_is_no_grpc_are_refused_in_the_words_of_http() {
+    let mut served = Served::new(&Limits {
+        max_header_bytes: 1000,
+        ..limits()
+    });
+    let long = "x".repeat(100);
+    let other = REQUEST.map(|(n, v)| {
+        if n == "content-type" {
+            (n, "text/plain")
+        } else {
+            (n, v)
+        }
+    });
+    let many = [&other[..], &[("x-long", &long[..]); 10]].concat();
     served.tell(&frame(Kind::Headers, WHOLE, 1, &block(&many)));
     let frames = said(&mut served.server);
     let head = fields_of(&mut Decoder::new(4096), &frames[0].1);

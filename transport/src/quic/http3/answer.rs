@@ -45,6 +45,8 @@ enum Head {
         request: Box<Request<()>>,
         announced: Option<u64>,
     },
+    /// More than is taken.
+    Refused(Status),
     /// Nothing that there is.
     Bare(StatusCode),
 }
@@ -155,6 +157,7 @@ impl<S: LambdaService> Place<S> {
                 receiving.begin(announced);
                 return Ok(Answer::Other(request));
             }
+            Head::Refused(status) => return Ok(Answer::Lambda(Err(status))),
             Head::Bare(status) => return Ok(Answer::Bare(status)),
         };
         let Some(lambda) = &self.shared.server.lambda else {
@@ -177,7 +180,8 @@ impl<S: LambdaService> Place<S> {
 
     fn head(&self, fields: &Fields, now: Instant) -> Result<Head, Broken> {
         if fields.is_too_large() {
-            return Ok(Head::Bare(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE));
+            let most = self.shared.server.limits.max_header_bytes;
+            return Ok(head::too_large(fields, most).map_or_else(Head::Bare, Head::Refused));
         }
         if !is_request(fields) {
             return Err(Broken::Malformed("this is no request"));
@@ -187,6 +191,9 @@ impl<S: LambdaService> Place<S> {
         let is_served = self.shared.server.lambda.is_some()
             && fields.get(Name::Path) == Some(S::METHOD.as_bytes());
         if !is_served {
+            if head::is_foreign(fields) {
+                return Ok(Head::Bare(StatusCode::UNSUPPORTED_MEDIA_TYPE));
+            }
             return Ok(match head::request(fields) {
                 Some(mut request) => {
                     *request.version_mut() = http::Version::HTTP_3;

@@ -291,7 +291,7 @@ fn read_head(fields: &Fields) -> Result<Head, Failure> {
         return Ok(Head::Informational);
     }
     if status != StatusCode::OK {
-        return Err(Failure::Invalid(format!("HTTP status {status}")));
+        return Err(Failure::of_http(status));
     }
     if let Some(text) = head::other_content(fields) {
         return Err(Failure::Invalid(text));
