@@ -63,6 +63,17 @@ pub enum StartError {
     Threads(#[source] std::io::Error),
 }
 
+impl StartError {
+    /// Whether the configuration is to blame, or a file that it names.
+    pub fn is_configuration(&self) -> bool {
+        match self {
+            Self::Config(_) | Self::Tls(_) => true,
+            Self::Etsi(error) => error.is_configuration(),
+            Self::Bind(_) | Self::Admin(_) | Self::Threads(_) => false,
+        }
+    }
+}
+
 impl Controller {
     /// Starts a controller, which serves when this returns. Threads are its
     /// own; only the admin endpoint runs on the current tokio runtime.

@@ -21,6 +21,24 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 #[error("{0}")]
 pub struct UsageError(pub String);
 
+/// Something that the configuration names cannot be used: a file that is not there, or makes no sense.
+/// It says what its cause says.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+struct Unusable(Box<dyn Error + Send + Sync>);
+
+/// Tells an error of a daemon's start: as one of configuration, which makes exit code 2, if
+/// `is_configuration` says so.
+pub fn blame<E>(is_configuration: fn(&E) -> bool) -> impl FnOnce(E) -> anyhow::Error
+where
+    E: Error + Send + Sync + 'static,
+{
+    move |error| match is_configuration(&error) {
+        true => Unusable(Box::new(error)).into(),
+        false => error.into(),
+    }
+}
+
 /// Runs a program and returns its exit code: 0 for success, `--help` and `--version`, 2
 /// for errors of usage and configuration, 1 for any other failure.
 ///
@@ -61,9 +79,12 @@ pub fn run(program: impl FnOnce() -> anyhow::Result<()>) -> ExitCode {
 }
 
 fn exit_code(error: &anyhow::Error) -> u8 {
-    let usage = error
-        .chain()
-        .any(|e| e.is::<ConfigError>() || e.is::<ConfStringError>() || e.is::<UsageError>());
+    let usage = error.chain().any(|e| {
+        e.is::<ConfigError>()
+            || e.is::<ConfStringError>()
+            || e.is::<UsageError>()
+            || e.is::<Unusable>()
+    });
     if usage { USAGE } else { 1 }
 }
 
@@ -103,6 +124,19 @@ mod tests {
         let wrapped = Err::<(), _>(UsageError("no input".to_owned())).context("starting");
         assert_eq!(exit_code(&wrapped.unwrap_err()), 2);
         assert_eq!(exit_code(&anyhow!("address already in use")), 1);
+    }
+
+    #[test]
+    fn an_error_of_a_start_is_blamed_on_the_configuration_in_its_own_words() {
+        let error = || std::io::Error::other("no such file");
+        for (is_configuration, code) in [(true, 2), (false, 1)] {
+            let blamed = match is_configuration {
+                true => blame(|_| true)(error()),
+                false => blame(|_| false)(error()),
+            };
+            assert_eq!(exit_code(&blamed), code);
+            assert_eq!(chain(blamed.as_ref()), "no such file");
+        }
     }
 
     #[test]

@@ -84,6 +84,13 @@ pub enum StartError {
     Thread(#[source] std::io::Error),
 }
 
+impl StartError {
+    /// Whether the configuration is to blame, or a file that it names.
+    pub fn is_configuration(&self) -> bool {
+        matches!(self, Self::Config(_) | Self::Tls(_) | Self::Platform(_))
+    }
+}
+
 /// An edge computer with a simulated platform.
 #[derive(Debug, Clone, Copy)]
 pub struct EdgeComputer;

@@ -111,6 +111,23 @@ pub enum StartError {
     Threads(#[source] std::io::Error),
 }
 
+impl StartError {
+    /// Whether the configuration is to blame, or a file that it names.
+    pub fn is_configuration(&self) -> bool {
+        matches!(
+            self,
+            Self::Config(_)
+                | Self::Tls(_)
+                | Self::ControlTls(_)
+                | Self::Tokens(_)
+                | Self::Jwks(_)
+                | Self::Routes(_)
+                | Self::Catalogue { .. }
+                | Self::Unreadable { .. }
+        )
+    }
+}
+
 impl Server {
     /// Starts a server, which serves when this returns. Threads are its own; only the admin
     /// endpoint runs on the current tokio runtime.

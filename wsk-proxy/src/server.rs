@@ -92,6 +92,16 @@ pub enum StartError {
     Threads(#[source] std::io::Error),
 }
 
+impl StartError {
+    /// Whether the configuration is to blame, or a file of credentials or certificates that it names.
+    pub fn is_configuration(&self) -> bool {
+        matches!(
+            self,
+            Self::Config(_) | Self::Credentials(_) | Self::Https(_) | Self::Tls(_)
+        )
+    }
+}
+
 /// What the admin endpoint shows.
 #[derive(Debug, Serialize)]
 struct State {

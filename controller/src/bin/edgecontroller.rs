@@ -2,8 +2,8 @@
 
 use std::process::ExitCode;
 
-use edge_controller::{Controller, Flags, Handle, REFERENCE_OPTIONS};
-use edge_daemon::{cli, run, serve};
+use edge_controller::{Controller, Flags, Handle, REFERENCE_OPTIONS, StartError};
+use edge_daemon::{blame, cli, run, serve};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -19,10 +19,14 @@ fn main() -> ExitCode {
         if common.answered(&loaded)? {
             return Ok(());
         }
+        let start = async |config| {
+            let started = Controller::start(config).await;
+            started.map_err(blame(StartError::is_configuration))
+        };
         serve(
             loaded,
             |config| (&config.log, &config.drain),
-            Controller::start,
+            start,
             Handle::shutdown,
         )
     })

@@ -173,6 +173,19 @@ fn a_proxy_by_file_needs_a_file() {
 }
 
 #[test]
+fn files_of_a_proxy_that_cannot_be_read_are_errors_of_configuration() {
+    let output = program(&["--type", "etsi-balanced", "--admin-endpoint", ""])
+        .args(["--server-endpoint", "127.0.0.1:0"])
+        .args(["--etsi-api-root", "http://127.0.0.1:0"])
+        .env("EDGECONTROLLER__ETSI__TOKENS_FILE", "/does/not/exist")
+        .output()
+        .unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{stderr}");
+    assert!(stderr.contains("/does/not/exist"), "{stderr}");
+}
+
+#[test]
 fn usage_errors_exit_with_2_and_help_with_0() {
     assert_eq!(run(&["--server-endpoint", "nowhere"]).0, Some(2));
     assert_eq!(run(&["--no-such-option"]).0, Some(2));

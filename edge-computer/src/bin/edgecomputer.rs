@@ -3,11 +3,11 @@
 use std::process::ExitCode;
 
 use edge_computer::config::{ComputerType, Config};
-use edge_computer::server::{EdgeComputer, Handle, RuntimeComputer};
+use edge_computer::server::{EdgeComputer, Handle, RuntimeComputer, StartError};
 use edge_computer::{flags, hangup};
 use edge_daemon::lifecycle::DrainConfig;
 use edge_daemon::log::LogConfig;
-use edge_daemon::{run, serve};
+use edge_daemon::{blame, run, serve};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -18,11 +18,18 @@ fn main() -> ExitCode {
             return Ok(());
         };
         match loaded.config.computer.kind {
-            ComputerType::Sim => serve(loaded, sections, EdgeComputer::start, Handle::shutdown),
+            ComputerType::Sim => {
+                let start = async |config| {
+                    let started = EdgeComputer::start(config).await;
+                    started.map_err(blame(StartError::is_configuration))
+                };
+                serve(loaded, sections, start, Handle::shutdown)
+            }
             ComputerType::Runtime => {
                 let start = async |config| {
                     hangup::terminates()?;
-                    anyhow::Ok(RuntimeComputer::start(config).await?)
+                    let started = RuntimeComputer::start(config).await;
+                    started.map_err(blame(StartError::is_configuration))
                 };
                 serve(loaded, sections, start, Handle::shutdown)
             }

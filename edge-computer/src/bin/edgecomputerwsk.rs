@@ -3,8 +3,8 @@
 use std::process::ExitCode;
 
 use edge_computer::flags::read_wsk;
-use edge_computer::server::{Handle, WskComputer};
-use edge_daemon::{run, serve};
+use edge_computer::server::{Handle, StartError, WskComputer};
+use edge_daemon::{blame, run, serve};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -14,10 +14,14 @@ fn main() -> ExitCode {
         let Some(loaded) = read_wsk(std::env::args_os())? else {
             return Ok(());
         };
+        let start = async |config| {
+            let started = WskComputer::start(config).await;
+            started.map_err(blame(StartError::is_configuration))
+        };
         serve(
             loaded,
             |config| (&config.log, &config.drain),
-            WskComputer::start,
+            start,
             Handle::shutdown,
         )
     })

@@ -2,8 +2,8 @@
 
 use std::process::ExitCode;
 
-use edge_daemon::{cli, run, serve};
-use mec_mx2::{Flags, Handle, REFERENCE_OPTIONS, Server};
+use edge_daemon::{blame, cli, run, serve};
+use mec_mx2::{Flags, Handle, REFERENCE_OPTIONS, Server, StartError};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -16,10 +16,14 @@ fn main() -> ExitCode {
         if common.answered(&loaded)? {
             return Ok(());
         }
+        let start = async |config| {
+            let started = Server::start(config).await;
+            started.map_err(blame(StartError::is_configuration))
+        };
         serve(
             loaded,
             |config| (&config.log, &config.drain),
-            Server::start,
+            start,
             Handle::shutdown,
         )
     })

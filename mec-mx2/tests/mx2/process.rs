@@ -40,6 +40,17 @@ fn help_is_a_success_and_nonsense_is_wrong_usage() {
     assert!(text.contains("http://127.0.0.1:1"), "{text}");
 }
 
+#[test]
+fn files_of_the_configuration_that_cannot_be_read_are_errors_of_configuration() {
+    for option in ["--file", "--tokens-file", "--jwks-file"] {
+        let root = "--etsi-api-root=http://127.0.0.1:0";
+        let arguments = [root, "--admin-endpoint=", option, "/does/not/exist"];
+        let (code, text) = run("ueapplcmproxy", &arguments);
+        assert_eq!(code, Some(2), "{option}: {text}");
+        assert!(text.contains("/does/not/exist"), "{option}: {text}");
+    }
+}
+
 #[tokio::test]
 async fn the_command_line_tools_show_and_manage_a_server() {
     let server = serving().await;

@@ -2,8 +2,8 @@
 
 use std::process::ExitCode;
 
-use edge_daemon::{cli, run, serve};
-use wsk_proxy::{Flags, Handle, Proxy, REFERENCE_OPTIONS};
+use edge_daemon::{blame, cli, run, serve};
+use wsk_proxy::{Flags, Handle, Proxy, REFERENCE_OPTIONS, StartError};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -16,10 +16,14 @@ fn main() -> ExitCode {
         if common.answered(&loaded)? {
             return Ok(());
         }
+        let start = async |config| {
+            let started = Proxy::start(config).await;
+            started.map_err(blame(StartError::is_configuration))
+        };
         serve(
             loaded,
             |config| (&config.log, &config.drain),
-            Proxy::start,
+            start,
             Handle::shutdown,
         )
     })

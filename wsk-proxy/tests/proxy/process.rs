@@ -111,9 +111,21 @@ fn without_credentials_it_serves_nobody_but_the_loopback_and_only_if_told_so() {
     let (code, _, stderr) = run(&["--open", "--auth-file", "x"]);
     assert_eq!(code, Some(2));
     assert!(stderr.contains("exclude"), "{stderr}");
-    let (code, _, stderr) = run(&["--auth-file", "/does/not/exist"]);
-    assert_eq!(code, Some(1));
-    assert!(stderr.contains("/does/not/exist"), "{stderr}");
+}
+
+#[test]
+fn files_of_the_configuration_that_cannot_be_read_are_errors_of_configuration() {
+    let certificate = [
+        "--open",
+        "--wsk-api-root=https://127.0.0.1:0",
+        "--tls-certificate=/does/not/exist",
+        "--tls-key=/does/not/exist",
+    ];
+    for arguments in [&["--auth-file", "/does/not/exist"][..], &certificate] {
+        let (code, _, stderr) = run(arguments);
+        assert_eq!(code, Some(2), "{stderr}");
+        assert!(stderr.contains("/does/not/exist"), "{stderr}");
+    }
 }
 
 #[tokio::test]

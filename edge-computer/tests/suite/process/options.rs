@@ -255,7 +255,7 @@ fn quic_without_certificates_is_told_to_need_them() {
             wsk_output(&with_own_ports(&[&platform[..], options].concat())),
         ];
         for computer in computers {
-            assert_eq!(computer.status.code(), Some(1));
+            assert_eq!(computer.status.code(), Some(2));
             let message = text(&computer.stderr);
             for part in ["QUIC is always encrypted", "CERT_DIR", "server.crt"] {
                 assert!(message.contains(part), "{message}");
@@ -272,7 +272,7 @@ fn quic_without_certificates_is_told_to_need_them() {
 #[test]
 fn missing_certificates_are_told() {
     let output = output(&with_own_ports(&["--secure"]));
-    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(output.status.code(), Some(2));
     assert!(
         text(&output.stderr).contains("SERVER_CRT"),
         "{}",
