@@ -7,6 +7,7 @@
 
 mod connect;
 mod host;
+mod names;
 mod post;
 mod targets;
 

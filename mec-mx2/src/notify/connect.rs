@@ -11,14 +11,18 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
 use super::Settings;
-use super::host::Connection;
+use super::host::{Connection, Host};
 use super::post::{Answer, Post};
 
 /// Largest head of an answer, in bytes.
 const MAX_HEAD: usize = 16 << 10;
 
 /// Opens a connection to the receiver of `post`.
-pub(super) async fn connect(post: &Post<'_>, settings: &Settings) -> Result<Connection, Answer> {
+pub(super) async fn connect(
+    post: &Post<'_>,
+    receiver: &Host,
+    settings: &Settings,
+) -> Result<Connection, Answer> {
     let failed = |error: &dyn std::fmt::Display| Answer::Failed(error.to_string());
     let uri = post.callback.uri();
     let secure = uri.scheme() == Some(&Scheme::HTTPS);
@@ -28,7 +32,7 @@ pub(super) async fn connect(post: &Post<'_>, settings: &Settings) -> Result<Conn
         .and_then(|h| h.strip_suffix(']'))
         .unwrap_or(host);
     let port = uri.port_u16().unwrap_or(if secure { 443 } else { 80 });
-    let stream = tcp(host, port, post, settings).await?;
+    let stream = tcp((host, port), post, receiver, settings).await?;
     // Small messages should not wait for each other.
     stream.set_nodelay(true).map_err(|error| failed(&error))?;
     if !secure {
@@ -48,17 +52,17 @@ pub(super) async fn connect(post: &Post<'_>, settings: &Settings) -> Result<Conn
     reason = "the caller has a time-out; and addresses must be checked after names are resolved"
 )]
 async fn tcp(
-    host: &str,
-    port: u16,
+    (host, port): (&str, u16),
     post: &Post<'_>,
+    receiver: &Host,
     settings: &Settings,
 ) -> Result<TcpStream, Answer> {
     let addresses: Vec<SocketAddr> = match host.parse::<IpAddr>() {
         Ok(address) => vec![SocketAddr::new(address, port)],
-        Err(_) => tokio::net::lookup_host((host, port))
+        Err(_) => receiver
+            .resolve(host, port)
             .await
-            .map_err(|error| Answer::Failed(format!("{host} cannot be resolved: {error}")))?
-            .collect(),
+            .map_err(|error| Answer::Failed(format!("{host} cannot be resolved: {error}")))?,
     };
     let creator = post.address.parse().ok();
     let mut last = Answer::Forbidden(format!("notifications may not go to {host}"));

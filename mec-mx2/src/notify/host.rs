@@ -1,6 +1,8 @@
 //! A receiver of notifications: its places, its connections, how it did last.
 
 use std::collections::HashMap;
+use std::io;
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -9,6 +11,7 @@ use http_body_util::Full;
 use hyper::client::conn::http1::SendRequest;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
+use super::names::Names;
 use super::post::{Answer, Post};
 
 /// Attempts under way at one receiver.
@@ -37,6 +40,7 @@ type Key = (String, Arc<str>);
 pub(super) struct Hosts {
     known: Mutex<HashMap<Key, Arc<Host>>>,
     lanes: [Semaphore; 3],
+    names: Arc<Names<3>>,
 }
 
 /// One receiver, as contexts created from one address see it: whether it may be called
@@ -49,6 +53,7 @@ pub(super) struct Host {
     wanted: AtomicUsize,
     standing: AtomicU8,
     idle: Mutex<Vec<Connection>>,
+    names: Arc<Names<3>>,
 }
 
 /// A place at a receiver, free again when dropped.
@@ -63,6 +68,7 @@ impl Default for Hosts {
         Self {
             known: Mutex::default(),
             lanes: LANES.map(Semaphore::new),
+            names: Arc::new(Names::new(LANES)),
         }
     }
 }
@@ -81,6 +87,7 @@ impl Hosts {
                 wanted: AtomicUsize::new(0),
                 standing: AtomicU8::new(NEW),
                 idle: Mutex::default(),
+                names: self.names.clone(),
             })
         };
         known.entry(key).or_insert_with(new).clone()
@@ -88,9 +95,8 @@ impl Hosts {
 
     /// Waits for one's turn in the lane of receivers like this one.
     pub(super) async fn lane(&self, host: &Host) -> Option<SemaphorePermit<'_>> {
-        let standing = usize::from(host.standing.load(Ordering::Relaxed));
         // They are never closed.
-        self.lanes[standing.min(2)].acquire().await.ok()
+        self.lanes[host.kind()].acquire().await.ok()
     }
 }
 
@@ -113,6 +119,16 @@ impl Host {
                 return place;
             }
         }
+    }
+
+    /// Where it is, by that name.
+    pub(super) async fn resolve(&self, name: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+        self.names.resolve(self.kind(), name, port).await
+    }
+
+    /// Which of the lanes is its.
+    fn kind(&self) -> usize {
+        usize::from(self.standing.load(Ordering::Relaxed)).min(2)
     }
 
     fn is_good(&self) -> bool {

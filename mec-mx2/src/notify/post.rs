@@ -63,7 +63,7 @@ impl Post<'_> {
                 return answer;
             }
         }
-        match connect(self, settings).await {
+        match connect(self, host, settings).await {
             Ok(connection) => self.send_on(connection, host).await,
             Err(answer) => answer,
         }
