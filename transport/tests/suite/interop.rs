@@ -10,7 +10,7 @@ use super::support::{PATIENCE, ask, certificates, client, serve};
 use bytes::{BufMut as _, Bytes, BytesMut};
 use edge_proto::rpc::edge_server_server::{EdgeServer, EdgeServerServer};
 use edge_proto::rpc::{LambdaRequest, LambdaResponse};
-use edge_transport::{ClientOptions, Endpoint};
+use edge_transport::{ClientOptions, Endpoint, Limits, Server};
 use h2::client::{ResponseFuture, SendRequest};
 use prost::Message as _;
 use tokio::time::timeout;
@@ -85,12 +85,19 @@ async fn a_server_of_another_make_answers_our_client() {
 
 #[tokio::test]
 async fn our_server_answers_our_client_in_the_clear_and_encrypted() {
-    let server = serve(|server| server);
+    // Nor is this about how long handshakes may take.
+    let limits = Limits {
+        handshake_timeout: PATIENCE,
+        ..Limits::default()
+    };
+    let patient_server = |server: Server<_>| server.with_limits(limits.clone());
+    let server = serve(patient_server);
     let plain = Arc::new(client(patient()));
     all_come_back(plain, &server.endpoint()).await;
     let folder = tempfile::tempdir().unwrap();
     let files = certificates(folder.path(), &["localhost"]);
-    let server = serve(|server| server.with_tls(Some(files.server_config().unwrap())));
+    let tls = Some(files.server_config().unwrap());
+    let server = serve(|server| patient_server(server).with_tls(tls));
     let secure = Arc::new(client(ClientOptions {
         tls: Some(files.client_config().unwrap()),
         ..patient()

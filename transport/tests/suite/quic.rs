@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use super::support::{PATIENCE, Running, ask, call, certificates, client, eventually, serve_on};
+use super::support::{
+    PATIENCE, Running, ask, call, certificates, client, eventually, serve_on, while_it_panics,
+};
 use edge_proto::rpc::LambdaRequest;
 use edge_transport::quic::{Congestion, Options, Prefer};
 use edge_transport::{
@@ -216,7 +218,10 @@ async fn who_waits_for_a_place_tells_the_server_what_is_left_then_over_http3() {
 #[tokio::test]
 async fn a_panic_of_a_handler_and_an_unknown_lambda_are_answers() {
     let place = place();
-    let client = place.client();
+    let client = client(ClientOptions {
+        quic: place.options().quic,
+        ..while_it_panics()
+    });
     for (name, expected) in [
         ("my-bomb", "exception raised"),
         ("other", "no lambda other"),
@@ -251,11 +256,9 @@ async fn draining_finishes_what_is_in_flight_and_sends_the_rest_elsewhere() {
     let place = place();
     let client = Arc::new(place.client());
     let endpoint = place.endpoint();
-    let mut request = call(&LambdaRequest::new("never", ""));
-    request.deadline = Instant::now() + Duration::from_millis(700);
     let slow = {
         let (client, endpoint) = (client.clone(), endpoint.clone());
-        tokio::spawn(async move { client.call(&endpoint, &request).await })
+        tokio::spawn(async move { ask(&client, &endpoint, &LambdaRequest::new("held", "")).await })
     };
     let waiting = place.server.waiting.clone();
     eventually("it waits", || waiting.load(Ordering::SeqCst) == 1).await;
@@ -270,8 +273,10 @@ async fn draining_finishes_what_is_in_flight_and_sends_the_rest_elsewhere() {
         }
     };
     assert!(refused.never_left(), "{refused}");
-    let ended = slow.await.unwrap().unwrap_err();
-    assert!(matches!(ended, CallError::Deadline), "not cut off: {ended}");
+    assert!(!drained.is_finished(), "it waits");
+    place.server.release.notify_one();
+    let answer = slow.await.unwrap().expect("not cut off");
+    assert_eq!(answer.retcode, "OK");
     assert!(drained.await.unwrap(), "nothing was cut off");
 }
 
@@ -330,8 +335,7 @@ async fn both_ports_have_one_number_and_serve_the_same() {
 #[tokio::test]
 async fn who_may_use_both_takes_what_there_is() {
     let request = LambdaRequest::new("shout", "hello");
-    for (listens, over_quic) in [(Listens::Tcp, 0), (Listens::Udp, 1), (Listens::Both, 1)] {
-        let place = Place::new(listens, Limits::default());
+    let by_a_newcomer = async |place: &Place| {
         let mut options = place.options();
         options.quic.prefer = Prefer::Both;
         let client = client(options);
@@ -339,11 +343,17 @@ async fn who_may_use_both_takes_what_there_is() {
         for _ in 0..2 {
             ask(&client, &endpoint, &request).await.unwrap();
         }
-        assert_eq!(
-            place.server.handle.quic().connections(),
-            over_quic,
-            "{listens:?}"
-        );
+        place.server.handle.quic().connections()
+    };
+    for (listens, over_quic) in [(Listens::Tcp, 0), (Listens::Udp, 1)] {
+        let place = Place::new(listens, Limits::default());
+        assert_eq!(by_a_newcomer(&place).await, over_quic, "{listens:?}");
+    }
+    // QUIC has a head start, which a slow machine may use up.
+    let place = Place::new(Listens::Both, Limits::default());
+    let deadline = Instant::now() + PATIENCE;
+    while by_a_newcomer(&place).await == 0 {
+        assert!(Instant::now() < deadline, "nobody comes by QUIC");
     }
 }
 

@@ -164,15 +164,13 @@ async fn an_action_slower_than_the_platform_waits_is_asked_for_until_it_is_done(
         ("OK", r#"{"done":true}"#)
     );
     assert!(answer.service_us >= 550_000);
-    // Not beyond the deadline of the request.
-    let late = run(&computer, Duration::from_millis(300))
-        .await
-        .unwrap_err();
-    assert_eq!(late.outcome(), Outcome::Deadline);
-    eventually("it was executed twice", || {
-        platform.executions("guest", "f") == 2
-    })
-    .await;
+    // Not beyond the deadline of the request, which on a slow machine may be over before it has left.
+    while platform.executions("guest", "f") < 2 {
+        let late = run(&computer, Duration::from_millis(300))
+            .await
+            .unwrap_err();
+        assert_eq!(late.outcome(), Outcome::Deadline);
+    }
     platform.stop().await;
 }
 

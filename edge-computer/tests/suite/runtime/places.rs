@@ -81,11 +81,13 @@ async fn who_waits_for_a_place_gets_that_of_a_container_that_becomes_idle() {
 #[tokio::test]
 async fn functions_that_are_never_idle_take_turns_at_the_only_place() {
     let code = "function main() { return new Promise((f) => setTimeout(() => f({}), 20)); }";
-    let function = runtimes(&format!(
+    let toml = format!(
         "max-containers = 1
          [[lambda]]\nname = 'f'\ncode = '{code}'\nconcurrency = 2
          [[lambda]]\nname = 'g'\ncode = '{code}'"
-    ));
+    );
+    // Each turn takes as long as a process takes to start.
+    let function = bounded(&toml, PATIENCE);
     let ends = std::sync::atomic::AtomicBool::new(false);
     // Always two or three of them, so that its container is never without a request.
     let busy = join_all((0..3).map(|_| async {

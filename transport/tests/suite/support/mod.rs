@@ -24,6 +24,7 @@ use edge_transport::{
 };
 use prost::Message as _;
 pub use relay::Relay;
+use tokio::sync::Notify;
 use tonic::service::Routes;
 
 /// Long enough for anything that is going to happen.
@@ -32,8 +33,10 @@ pub const PATIENCE: Duration = Duration::from_secs(20);
 /// Upper-cases its input; knows a few lambdas.
 #[derive(Debug, Default)]
 pub struct Shouter {
-    /// Calls of `never` that have not been cancelled.
+    /// Calls of `never` and `held` that have not been cancelled.
     pub waiting: Arc<AtomicUsize>,
+    /// Lets one call of `held` go on.
+    pub release: Arc<Notify>,
 }
 
 struct Waiting(Arc<AtomicUsize>);
@@ -79,6 +82,16 @@ impl LambdaHandler for Shouter {
                 let _waiting = Waiting(self.waiting.clone());
                 std::future::pending().await
             }
+            "held" => {
+                self.waiting.fetch_add(1, Ordering::SeqCst);
+                let _waiting = Waiting(self.waiting.clone());
+                self.release.notified().await;
+                LambdaResponse {
+                    retcode: "OK".into(),
+                    outcome: Outcome::Ok as i32,
+                    ..LambdaResponse::default()
+                }
+            }
             other => LambdaResponse::error(Outcome::NotFound, format!("no lambda {other}")),
         };
         Ok(response.into())
@@ -89,6 +102,7 @@ impl LambdaHandler for Shouter {
 pub struct Running {
     pub handle: ServerHandle,
     pub waiting: Arc<AtomicUsize>,
+    pub release: Arc<Notify>,
     _cores: Arc<Cores>,
 }
 
@@ -116,18 +130,28 @@ pub fn serve_on(
 ) -> Running {
     let cores = cores(2);
     let shouter = Shouter::default();
-    let waiting = shouter.waiting.clone();
+    let (waiting, release) = (shouter.waiting.clone(), shouter.release.clone());
     let server = Server::new(Routes::default()).with_lambda(Arc::new(Typed(shouter)));
     let handle = configure(server).serve(listener, &cores);
     Running {
         handle,
         waiting,
+        release,
         _cores: cores,
     }
 }
 
 pub fn client(options: ClientOptions) -> LambdaClient {
     LambdaClient::new(Core::current(), Arc::new(options))
+}
+
+/// Options of a client that asks for what panics: whoever panics first finds out where that is in the
+/// program, which may take seconds, and does nothing else meanwhile.
+pub fn while_it_panics() -> ClientOptions {
+    ClientOptions {
+        ping_after: PATIENCE,
+        ..ClientOptions::default()
+    }
 }
 
 pub fn call(request: &LambdaRequest) -> LambdaCall {
