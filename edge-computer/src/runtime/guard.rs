@@ -2,7 +2,8 @@
 //! signal ends it at once.
 //!
 //! A small process of the shell is told of each process group, and sees its standard input end when
-//! the computer has, however that came about. It then kills what is left and removes its folder.
+//! the computer has, however that came about. It then kills what is left and removes its folder. A process
+//! that the computer had started and not told of yet is known by its working directory, which is in there.
 
 use std::fs::File;
 use std::io::Write as _;
@@ -16,6 +17,7 @@ use tokio::process::Command;
 /// Signals that are meant for the computer are none of its business.
 const SCRIPT: &str = r#"
 trap '' HUP INT QUIT TERM
+own=$(cd -P -- "$1" && pwd -P)
 groups=
 while read -r what group; do
   case $what in
@@ -27,6 +29,13 @@ while read -r what group; do
   esac
 done
 for one in $groups; do kill -KILL "-$one"; done
+for one in /proc/[0-9]*/cwd; do
+  case $(readlink "$one") in
+    "${own:-$1}"/*)
+      one=${one#/proc/}
+      kill -KILL "-${one%/cwd}" || kill -KILL "${one%/cwd}" ;;
+  esac
+done
 exec rm -rf -- "$1"
 "#;
 
@@ -96,8 +105,13 @@ mod tests {
     use super::*;
 
     fn sleeper() -> (Child, Pid) {
+        sleeper_in(Path::new("/"))
+    }
+
+    fn sleeper_in(folder: &Path) -> (Child, Pid) {
         let mut command = Command::new("sleep");
-        let child = command.arg("1000").process_group(0).spawn().unwrap();
+        let command = command.arg("1000").process_group(0).current_dir(folder);
+        let child = command.spawn().unwrap();
         let group = Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap();
         (child, group)
     }
@@ -119,5 +133,16 @@ mod tests {
         assert_eq!(ended.try_wait().unwrap(), None);
         ended.kill().unwrap();
         ended.wait().unwrap();
+    }
+
+    #[tokio::test]
+    async fn who_was_started_and_not_told_of_is_killed() {
+        let folder = tempfile::tempdir().unwrap().keep();
+        let guard = Guard::start(&folder).unwrap();
+        let own = folder.join("own");
+        std::fs::create_dir(&own).unwrap();
+        let (mut untold, _) = sleeper_in(&own);
+        drop(guard);
+        assert_eq!(untold.wait().unwrap().signal(), Some(9));
     }
 }

@@ -159,6 +159,13 @@ impl Workshop {
             .kill_on_drop(true)
             .spawn()
             .map_err(|error| spawn_error(&error))?;
+        // At once: of a computer that is killed before it has told, the process would live on.
+        let id = process_id(&child);
+        let guarded = self
+            .guard
+            .as_ref()
+            .zip(id)
+            .map(|(guard, id)| guard.watch(id));
         let stdout = child.stdout.take().map(BufReader::new);
         // Ours prints markers, be it late.
         let unmarked = if ours {
@@ -173,16 +180,10 @@ impl Workshop {
         let stderr = child.stderr.take().expect("its errors are piped");
         let collect_stderr = log.clone().collect(Stream::Stderr, stderr, ended.clone());
         let stderr = tokio::spawn(collect_stderr);
-        let id = process_id(&child);
         if let Some(id) = id {
             open_files::restore(id);
         }
         let claim = place.claim();
-        let guarded = self
-            .guard
-            .as_ref()
-            .zip(id)
-            .map(|(guard, id)| guard.watch(id));
         let supervised = Supervised {
             child,
             guarded,
