@@ -48,6 +48,8 @@ pub(crate) fn programs(names: &[&str]) -> anyhow::Result<Vec<Program>> {
             path.display()
         );
         let state = match (old, sources) {
+            // Cargo builds in the tree: a program that was copied elsewhere stays what it was.
+            _ if stale(&path) => "older than its sources",
             (true, _) => "just built",
             (false, Some(_)) => "newer than all sources of its tree",
             (false, None) => "its sources are not here",
