@@ -52,6 +52,7 @@ mod request;
 mod retry_budget;
 mod route;
 mod routes;
+mod sent;
 mod silence;
 mod sorted;
 mod speeds;
@@ -72,7 +73,7 @@ pub use hedge::HedgeDelay;
 pub use nanos::Nanos;
 pub use optimizer::{InvalidOptimizer, Optimizer, OptimizerConfig, Statistic};
 pub use owner::Owner;
-pub use pick::{NoDestination, Pick, Reason, SharedHedgeDelay};
+pub use pick::{NoDestination, Pick, Picked, Reason, SharedHedgeDelay};
 pub use policy::{
     CompletionConfig, EstimatorConfig, Forecast, InvalidPolicy, PolicyConfig, PolicyKeys,
 };
@@ -81,7 +82,7 @@ pub use report::Report;
 pub use request::Request;
 pub use retry_budget::{RetryBudget, Withdrawal};
 pub use table::{
-    Cleared, ForwardingTable, FoundLambda, Listing, Occupancy, RouteChange, Rows, TableEntry,
-    TableError,
+    Cleared, ForwardingTable, Lease, Listing, LoneLambda, Occupancy, ProbeLease, ProbeLeases,
+    RouteChange, Rows, TableEntry, TableError,
 };
 pub use tried::Tried;

@@ -1,6 +1,6 @@
 //! Optimizers: turn latencies into weights, for the policies that only look at weights.
 
-use crate::{ForwardingTable, Nanos, Pick};
+use crate::{ForwardingTable, Nanos, Picked};
 use foldhash::fast::FixedState;
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -202,10 +202,11 @@ impl Optimizer {
     /// negative or no finite number is ignored. What is learnt about a route that the table no longer
     /// has is lost with it. Acknowledgements of asynchronous requests are not latencies: leave them
     /// out.
-    pub fn record(&self, pick: &Pick, seconds: f64, now: Nanos) {
+    pub fn record<'a>(&self, pick: impl Into<Picked<'a>>, seconds: f64, now: Nanos) {
         let Some(weight) = weight(seconds) else {
             return;
         };
+        let pick = pick.into();
         match self.config {
             OptimizerConfig::None => (),
             OptimizerConfig::Trivial { period, .. } => {

@@ -37,7 +37,7 @@ use std::num::NonZeroU64;
 /// How the next destination of one lambda is chosen.
 pub(crate) trait Policy: Send + Sync + fmt::Debug {
     /// One of the routes that are candidates, none if there is no candidate.
-    fn choose(&self, scene: &Scene<'_>, rng: &mut dyn Rng) -> Option<Choice>;
+    fn choose<'a>(&self, scene: &Scene<'a>, rng: &mut dyn Rng) -> Option<Choice<'a>>;
 
     /// What each candidate would cost, in the order of the routes: for people who ask why. Policies
     /// that do not compare costs tell the weights.
@@ -92,7 +92,7 @@ pub(crate) trait Policy: Send + Sync + fmt::Debug {
     /// request to take.
     fn probed(
         &self,
-        _route: SharedRoute,
+        _route: Chosen<'_>,
         _latency: Nanos,
         _estimate: Option<Nanos>,
         _report: &Report,
@@ -116,15 +116,15 @@ pub(crate) struct Executed<'a> {
 
 /// What was chosen, and what the request should know about it.
 #[derive(Debug)]
-pub(crate) struct Choice {
-    pub(crate) route: SharedRoute,
+pub(crate) struct Choice<'a> {
+    pub(crate) route: Chosen<'a>,
     /// Rather than wait longer for its turn than this the request should be turned down.
     /// In nanoseconds; a wait of nothing is written as one, since on the wire zero means any wait.
     pub(crate) max_wait: Option<NonZeroU64>,
     /// Unless a forecast says it.
     pub(crate) predicted: Option<Predicted>,
     /// One that has been set aside but would be so much better that it is worth a trial now.
-    pub(crate) spare: Option<SharedRoute>,
+    pub(crate) spare: Option<&'a SharedRoute>,
     /// Chosen to find out about it, not because it is the best.
     pub(crate) explored: bool,
     /// What an estimator predicted.
@@ -140,10 +140,50 @@ pub(crate) struct Predicted {
     pub(crate) wait: f32,
 }
 
-impl From<SharedRoute> for Choice {
+/// The route that was chosen. Most policies find it among those of the scene, where it is kept anyhow:
+/// counting those who hold it is a matter for whoever needs it longer.
+#[derive(Debug)]
+pub(crate) enum Chosen<'a> {
+    /// One of the scene's.
+    Lent(&'a SharedRoute),
+    /// Perhaps none of them any more.
+    Own(SharedRoute),
+}
+
+impl Chosen<'_> {
+    #[inline]
+    pub(crate) fn route(&self) -> &SharedRoute {
+        match self {
+            Chosen::Lent(route) => route,
+            Chosen::Own(route) => route,
+        }
+    }
+
+    #[inline]
+    pub(crate) fn into_owned(self) -> SharedRoute {
+        match self {
+            Chosen::Lent(route) => SharedRoute::clone(route),
+            Chosen::Own(route) => route,
+        }
+    }
+}
+
+impl<'a> From<&'a SharedRoute> for Chosen<'a> {
+    fn from(route: &'a SharedRoute) -> Self {
+        Chosen::Lent(route)
+    }
+}
+
+impl From<SharedRoute> for Chosen<'_> {
     fn from(route: SharedRoute) -> Self {
+        Chosen::Own(route)
+    }
+}
+
+impl<'a, C: Into<Chosen<'a>>> From<C> for Choice<'a> {
+    fn from(route: C) -> Self {
         Choice {
-            route,
+            route: route.into(),
             max_wait: None,
             predicted: None,
             spare: None,
@@ -194,7 +234,19 @@ pub(crate) struct Scene<'a> {
     pub(crate) now: Nanos,
 }
 
-impl Scene<'_> {
+impl<'a> Scene<'a> {
+    /// A route that a policy keeps at some position, as one of the scene's if it has the same position
+    /// there, as it does unless routes come or go.
+    pub(crate) fn chosen(&self, position: usize, route: &SharedRoute) -> Chosen<'a> {
+        match self.routes {
+            Routes::Few(few) => match few.get(position) {
+                Some(known) if SharedRoute::ptr_eq(known, route) => Chosen::Lent(known),
+                _ => Chosen::Own(SharedRoute::clone(route)),
+            },
+            Routes::Many(_) => Chosen::Own(SharedRoute::clone(route)),
+        }
+    }
+
     /// Whether all routes are candidates, as they usually are.
     #[inline]
     pub(crate) fn admits_all(&self) -> bool {

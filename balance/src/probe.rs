@@ -1,5 +1,6 @@
 //! Questions to destinations: how busy are you, and what would this request take?
 
+use crate::policy::Chosen;
 use crate::route::SharedRoute;
 use crate::table::Lambda;
 use crate::{Destination, Nanos, Report};
@@ -61,6 +62,7 @@ impl Probe {
         now: Nanos,
     ) {
         if let Some(route) = self.route.take() {
+            let route = Chosen::Own(route);
             self.lambda.probed(route, latency, estimate, report, now);
         }
     }

@@ -1,8 +1,8 @@
 //! The forwarding table: which destinations serve which lambda, changed by few and read by all.
 
+mod alone;
 mod error;
 mod fill;
-mod found;
 mod lambda;
 mod lambdas;
 mod listing;
@@ -10,8 +10,8 @@ mod order;
 mod owners;
 mod rows;
 
+pub use alone::{Lease, LoneLambda, ProbeLease, ProbeLeases};
 pub use error::TableError;
-pub use found::FoundLambda;
 pub(crate) use lambda::Lambda;
 use lambdas::{Lambdas, Part};
 pub use listing::Listing;
@@ -347,12 +347,6 @@ impl ForwardingTable {
         let known = look.get().ok_or(NoDestination::UnknownLambda)?;
         let aside = self.destinations.set_aside();
         known.pick(&request, tried, answers, aside, now, rng)
-    }
-
-    /// The lambda of that name, if there is one.
-    #[must_use]
-    pub fn find(&self, lambda: &str) -> Option<FoundLambda> {
-        self.lambdas.look_for(lambda).get().map(FoundLambda::new)
     }
 
     /// Gets ready for [picks](Self::pick) for all of these lambdas: if there are so many that what is

@@ -117,7 +117,7 @@ impl Terms {
 }
 
 impl Policy for C3 {
-    fn choose(&self, scene: &Scene<'_>, rng: &mut dyn Rng) -> Option<Choice> {
+    fn choose<'a>(&self, scene: &Scene<'a>, rng: &mut dyn Rng) -> Option<Choice<'a>> {
         scan::least_or_neglected(scene, rng, &self.now(scene))
     }
 

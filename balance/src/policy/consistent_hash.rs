@@ -189,35 +189,33 @@ impl ConsistentHash {
 
     /// Ranks those that may be in no cache: the first has room if nothing is in flight there, and then
     /// the others need not be looked at.
-    fn choose_of_many<R: Ranked + ?Sized>(
+    fn choose_of_many<'a, R: Ranked + ?Sized>(
         &self,
-        ranked: &R,
+        ranked: &'a R,
         least: f64,
         scene: &Scene<'_>,
-    ) -> Option<Choice> {
+    ) -> Option<&'a SharedRoute> {
         let chosen = first(ranked, least, scene, |_| true)?;
         if chosen.destination().in_flight() == 0 {
-            return Some(Choice::from(SharedRoute::clone(chosen)));
+            return Some(chosen);
         }
         self.choose_of(ranked, least, scene)
     }
 
     #[inline]
-    fn choose_of<R: Ranked + ?Sized>(
+    fn choose_of<'a, R: Ranked + ?Sized>(
         &self,
-        ranked: &R,
+        ranked: &'a R,
         least: f64,
         scene: &Scene<'_>,
-    ) -> Option<Choice> {
+    ) -> Option<&'a SharedRoute> {
         let totals = Self::totals(ranked, scene);
         // A whole number is below a bound if it is below the bound rounded up.
         let has_room = |route: &Route| {
             f64::from(route.destination().in_flight()) < self.bound(capacity(route), &totals)
         };
         // Bounds add up to more than there is, but other cores send meanwhile.
-        let chosen = first(ranked, least, scene, has_room)
-            .or_else(|| first(ranked, least, scene, |_| true))?;
-        Some(Choice::from(SharedRoute::clone(chosen)))
+        first(ranked, least, scene, has_room).or_else(|| first(ranked, least, scene, |_| true))
     }
 
     /// The first of a few candidates that has room. Nobody can foresee which have room, nor which of
@@ -269,30 +267,33 @@ impl ConsistentHash {
 }
 
 impl Policy for ConsistentHash {
-    fn choose(&self, scene: &Scene<'_>, _rng: &mut dyn Rng) -> Option<Choice> {
+    fn choose<'a>(&self, scene: &Scene<'a>, _rng: &mut dyn Rng) -> Option<Choice<'a>> {
         let many = match scene.routes {
             Routes::Few(routes) => {
                 let chosen = scene
                     .admits_all()
                     .then(|| self.first_with_room(routes, scene));
-                return match chosen.flatten() {
-                    Some(chosen) => Some(Choice::from(SharedRoute::clone(chosen))),
-                    None => self.choose_of(routes, 0.0, scene),
-                };
+                let chosen = chosen.flatten();
+                return chosen
+                    .or_else(|| self.choose_of(routes, 0.0, scene))
+                    .map(Choice::from);
             }
             Routes::Many(many) => many,
         };
+        let own = |chosen: &SharedRoute| Choice::from(SharedRoute::clone(chosen));
         let ring = self.ring.load();
         let least = f64::from(f32::from_bits(self.least_weight.load(Relaxed)));
-        let chosen = self.choose_of_many(&ring::after(&ring, scene.request.affinity), least, scene);
-        chosen.or_else(|| {
-            if !scene.healthy_only {
-                return self.choose_of_many(&scene.routes, 0.0, scene);
-            }
-            // Where none of so many is open, few are.
-            let positions = many.all_open(scene.broker);
-            self.choose_of_many(&Open { many, positions }, 0.0, scene)
-        })
+        let next = ring::after(&ring, scene.request.affinity);
+        if let Some(chosen) = self.choose_of_many(&next, least, scene) {
+            return Some(own(chosen));
+        }
+        if !scene.healthy_only {
+            return self.choose_of_many(&scene.routes, 0.0, scene).map(own);
+        }
+        // Where none of so many is open, few are.
+        let positions = many.all_open(scene.broker);
+        self.choose_of_many(&Open { many, positions }, 0.0, scene)
+            .map(own)
     }
 
     fn routes_changed(&self, change: &Change<'_>, routes: Routes<'_>, _now: Nanos) {

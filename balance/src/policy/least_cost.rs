@@ -97,7 +97,7 @@ impl Costs for Now {
 }
 
 impl Policy for LeastCost {
-    fn choose(&self, scene: &Scene<'_>, rng: &mut dyn Rng) -> Option<Choice> {
+    fn choose<'a>(&self, scene: &Scene<'a>, rng: &mut dyn Rng) -> Option<Choice<'a>> {
         scan::least_or_neglected(scene, rng, &Now::of(scene))
     }
 

@@ -109,17 +109,16 @@ impl LeastImpedance {
 }
 
 impl Policy for LeastImpedance {
-    fn choose(&self, scene: &Scene<'_>, _rng: &mut dyn Rng) -> Option<Choice> {
-        let first = match scene.routes {
+    fn choose<'a>(&self, scene: &Scene<'a>, _rng: &mut dyn Rng) -> Option<Choice<'a>> {
+        match scene.routes {
             Routes::Few(routes) => {
                 let all = scene.admits_all();
                 let admitted = routes.iter().filter(|route| all || scene.admits(route));
                 // Of equal elements the first one is returned.
-                SharedRoute::clone(admitted.min_by_key(|route| weight(route))?)
+                admitted.min_by_key(|route| weight(route)).map(Choice::from)
             }
-            Routes::Many(many) => self.of_many(scene, many)?,
-        };
-        Some(Choice::from(first))
+            Routes::Many(many) => self.of_many(scene, many).map(Choice::from),
+        }
     }
 
     fn routes_changed(&self, change: &Change<'_>, routes: Routes<'_>, _now: Nanos) {

@@ -1,7 +1,7 @@
 //! Least request: the smallest weight times requests in flight, over all destinations.
 
 use super::{Choice, Cost, Policy, Scene, costs_of, scan};
-use crate::route::{Route, SharedRoute};
+use crate::route::Route;
 use rand::Rng;
 
 /// Chooses the smallest `w x (in flight + 1)^bias`, after the weighted least request of Envoy.
@@ -41,14 +41,14 @@ fn load(route: &Route) -> f32 {
 }
 
 impl Policy for LeastRequest {
-    fn choose(&self, scene: &Scene<'_>, rng: &mut dyn Rng) -> Option<Choice> {
+    fn choose<'a>(&self, scene: &Scene<'a>, rng: &mut dyn Rng) -> Option<Choice<'a>> {
         // The usual bias needs no power.
         let chosen = if self.bias == 1.0 {
             scan::least(scene, rng, |route| route.weight() * load(route))
         } else {
             scan::least(scene, rng, |route| self.cost(route))
         }?;
-        Some(Choice::from(SharedRoute::clone(chosen)))
+        Some(Choice::from(chosen))
     }
 
     fn costs(&self, scene: &Scene<'_>) -> Vec<Cost> {

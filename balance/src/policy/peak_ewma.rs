@@ -5,7 +5,7 @@ use super::draw::{Drawn, draw};
 use super::{Choice, Cost, Executed, Policy, Scene, costs_of};
 use crate::Nanos;
 use crate::average::{SHORTEST, replace, sample};
-use crate::route::{Route, SharedRoute};
+use crate::route::Route;
 use crate::stamp::{Stamp, pack, unpack};
 use rand::Rng;
 use std::sync::atomic::Ordering::Relaxed;
@@ -71,13 +71,13 @@ fn record(route: &Route, sample: f32, now: Nanos) {
 }
 
 impl Policy for PeakEwma {
-    fn choose(&self, scene: &Scene<'_>, rng: &mut dyn Rng) -> Option<Choice> {
+    fn choose<'a>(&self, scene: &Scene<'a>, rng: &mut dyn Rng) -> Option<Choice<'a>> {
         let (routes, now) = (scene.routes, Stamp::at(scene.now));
         let mut drawn = Drawn::new();
         draw(&mut drawn, scene, 2, rng, |_| true);
         let costs = drawn.iter().map(|at| (*at, cost(routes.at(*at), now)));
         let (least, _) = costs.min_by(|a, b| a.1.total_cmp(&b.1))?;
-        Some(Choice::from(SharedRoute::clone(routes.at(least))))
+        Some(Choice::from(routes.at(least)))
     }
 
     fn costs(&self, scene: &Scene<'_>) -> Vec<Cost> {

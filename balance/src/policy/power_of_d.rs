@@ -2,7 +2,6 @@
 
 use super::draw::{Drawn, draw};
 use super::{Choice, Cost, Policy, Scene, costs_of};
-use crate::route::SharedRoute;
 use rand::Rng;
 
 /// Draws `choices` candidates and takes the one with the fewest requests of this broker in flight,
@@ -30,14 +29,14 @@ impl PowerOfD {
 }
 
 impl Policy for PowerOfD {
-    fn choose(&self, scene: &Scene<'_>, rng: &mut dyn Rng) -> Option<Choice> {
+    fn choose<'a>(&self, scene: &Scene<'a>, rng: &mut dyn Rng) -> Option<Choice<'a>> {
         let routes = scene.routes;
         let mut drawn = Drawn::new();
         draw(&mut drawn, scene, self.choices, rng, |_| true);
         let least = drawn
             .iter()
             .min_by_key(|at| routes.at(**at).destination().in_flight())?;
-        Some(Choice::from(SharedRoute::clone(routes.at(*least))))
+        Some(Choice::from(routes.at(*least)))
     }
 
     fn costs(&self, scene: &Scene<'_>) -> Vec<Cost> {

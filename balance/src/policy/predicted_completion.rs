@@ -5,7 +5,7 @@ mod prediction;
 mod scan;
 
 use super::scan::{draws, idlest, neglected, sampled};
-use super::{Choice, Cost, Policy, Predicted, Scene, any_index, costs_of};
+use super::{Choice, Chosen, Cost, Policy, Predicted, Scene, any_index, costs_of};
 use crate::average::sample;
 use crate::lambda_state::LambdaState;
 use crate::real::LANES;
@@ -87,7 +87,7 @@ impl PredictedCompletion {
 }
 
 impl Policy for PredictedCompletion {
-    fn choose(&self, scene: &Scene<'_>, rng: &mut dyn Rng) -> Option<Choice> {
+    fn choose<'a>(&self, scene: &Scene<'a>, rng: &mut dyn Rng) -> Option<Choice<'a>> {
         if scene.tried.is_empty() {
             scene
                 .broker
@@ -124,7 +124,7 @@ impl Policy for PredictedCompletion {
             ..
         } = expected;
         Some(Choice {
-            route: SharedRoute::clone(chosen),
+            route: chosen.into(),
             max_wait,
             predicted: service.map(|service| Predicted {
                 seconds: completion,
@@ -132,7 +132,7 @@ impl Policy for PredictedCompletion {
             }),
             spare: best
                 .and_then(|best| best.needed)
-                .map(|at| SharedRoute::clone(scene.routes.at(at))),
+                .map(|at| scene.routes.at(at)),
             explored: idle.is_some(),
             forecast: None,
         })
@@ -167,7 +167,7 @@ impl Policy for PredictedCompletion {
     /// the more the next samples count.
     fn probed(
         &self,
-        route: SharedRoute,
+        route: Chosen<'_>,
         latency: Nanos,
         estimate: Option<Nanos>,
         report: &Report,
@@ -177,6 +177,7 @@ impl Policy for PredictedCompletion {
         let Some(estimate) = estimate.filter(|estimate| *estimate > Nanos::ZERO) else {
             return;
         };
+        let route = route.route();
         let destination = route.destination();
         let free = match (report.in_flight, report.workers) {
             (Some(in_flight), Some(workers)) => in_flight < workers,

@@ -5,7 +5,7 @@ mod quiet;
 mod recent;
 
 use super::draw::{Drawn, draw};
-use super::{Choice, Cost, Executed, Policy, Scene, costs_of};
+use super::{Choice, Chosen, Cost, Executed, Policy, Scene, costs_of};
 use crate::average::replace;
 use crate::lambda_state::LambdaState;
 use crate::route::{Route, SharedRoute};
@@ -112,7 +112,7 @@ impl Prequal {
 }
 
 impl Policy for Prequal {
-    fn choose(&self, scene: &Scene<'_>, rng: &mut dyn Rng) -> Option<Choice> {
+    fn choose<'a>(&self, scene: &Scene<'a>, rng: &mut dyn Rng) -> Option<Choice<'a>> {
         let known = {
             let mut pool = self.pool();
             pool.forget_old(scene.now);
@@ -192,13 +192,14 @@ impl Policy for Prequal {
 
     fn probed(
         &self,
-        route: SharedRoute,
+        route: Chosen<'_>,
         latency: Nanos,
         estimate: Option<Nanos>,
         report: &Report,
         now: Nanos,
     ) {
-        let expected = match (estimate, route.pair().measured()) {
+        let known = route.route();
+        let expected = match (estimate, known.pair().measured()) {
             (Some(estimate), _) => (estimate + latency).as_secs_f64() as f32,
             (None, Some(measured)) => measured,
             // Nothing to compare it by.
@@ -207,7 +208,7 @@ impl Policy for Prequal {
         // One that does not tell is taken to have no requests but ours.
         let in_flight = report
             .in_flight
-            .unwrap_or_else(|| route.destination().in_flight());
+            .unwrap_or_else(|| known.destination().in_flight());
         let idle = in_flight == 0 && is_idle(report.in_flight, estimate);
         let mut pool = self.pool();
         if pool.add(route, in_flight, expected, now) {

@@ -120,7 +120,7 @@ fn largest<'a, const FEW: bool>(
 }
 
 impl Policy for ProportionalFairness {
-    fn choose(&self, scene: &Scene<'_>, _rng: &mut dyn Rng) -> Option<Choice> {
+    fn choose<'a>(&self, scene: &Scene<'a>, _rng: &mut dyn Rng) -> Option<Choice<'a>> {
         let slots = self.slots();
         // The usual exponent makes a loop of its own.
         let chosen = match (scene.routes, self.beta) {
@@ -128,7 +128,7 @@ impl Policy for ProportionalFairness {
             (Routes::Few(_), beta) => largest::<true>(&slots, scene, |base| beta.of(base)),
             (Routes::Many(_), beta) => largest::<false>(&slots, scene, |base| beta.of(base)),
         };
-        chosen.map(|route| Choice::from(SharedRoute::clone(route)))
+        chosen.map(|route| Choice::from(scene.chosen(Slots::<Served>::position(route), route)))
     }
 
     fn sample_weight(&self) -> Option<f32> {

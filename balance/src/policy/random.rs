@@ -220,7 +220,7 @@ fn by_share(total: f64, shares: impl Iterator<Item = f64>, rng: &mut dyn Rng) ->
 }
 
 impl Policy for Random {
-    fn choose(&self, scene: &Scene<'_>, rng: &mut dyn Rng) -> Option<Choice> {
+    fn choose<'a>(&self, scene: &Scene<'a>, rng: &mut dyn Rng) -> Option<Choice<'a>> {
         let chosen = match scene.routes {
             Routes::Few(routes) if routes.len() <= BLOCK => one_of::<1>(scene, routes, rng)?,
             Routes::Few(routes) => one_of::<{ FEW / BLOCK }>(scene, routes, rng)?,
@@ -229,7 +229,7 @@ impl Policy for Random {
                 None => self.search(scene, many, rng)?,
             },
         };
-        Some(Choice::from(SharedRoute::clone(chosen)))
+        Some(Choice::from(chosen))
     }
 
     fn sample_weight(&self) -> Option<f32> {

@@ -44,7 +44,7 @@ impl RoundRobin {
 }
 
 impl Policy for RoundRobin {
-    fn choose(&self, scene: &Scene<'_>, _rng: &mut dyn Rng) -> Option<Choice> {
+    fn choose<'a>(&self, scene: &Scene<'a>, _rng: &mut dyn Rng) -> Option<Choice<'a>> {
         let mut rota = self.rota();
         rota.end_rests(scene.now);
         let next = match scene.routes {

@@ -240,11 +240,11 @@ pub(super) fn neglected(
 
 /// The candidate that costs least or, now and then, one that is [`neglected`].
 #[inline]
-pub(super) fn least_or_neglected(
-    scene: &Scene<'_>,
+pub(super) fn least_or_neglected<'a>(
+    scene: &Scene<'a>,
     rng: &mut dyn Rng,
     costs: &impl Costs,
-) -> Option<Choice> {
+) -> Option<Choice<'a>> {
     let idle = neglected(scene, REQUESTS_TO_EXPLORE, UNTOUCHED, rng).map(|at| scene.routes.at(at));
     let chosen = match idle {
         Some(route) => route,
@@ -253,7 +253,7 @@ pub(super) fn least_or_neglected(
     chosen.pair().picked(Stamp::at(scene.now));
     Some(Choice {
         explored: idle.is_some(),
-        ..Choice::from(SharedRoute::clone(chosen))
+        ..Choice::from(chosen)
     })
 }
 

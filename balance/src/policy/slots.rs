@@ -49,9 +49,14 @@ impl<S> Slots<S> {
         self.0.iter()
     }
 
+    /// Where the slot of the route is if it has one.
+    pub(super) fn position(route: &Route) -> usize {
+        route.scratch().load(Relaxed) as usize
+    }
+
     /// None if the route was removed meanwhile, or is not there yet.
     pub(super) fn of(&mut self, route: &SharedRoute) -> Option<&mut S> {
-        let at = route.scratch().load(Relaxed) as usize;
+        let at = Self::position(route);
         let slot = self.0.get_mut(at)?;
         SharedRoute::ptr_eq(&slot.route, route).then_some(&mut slot.state)
     }

@@ -104,7 +104,7 @@ impl State {
 }
 
 impl Policy for WeightedRoundRobin {
-    fn choose(&self, scene: &Scene<'_>, rng: &mut dyn Rng) -> Option<Choice> {
+    fn choose<'a>(&self, scene: &Scene<'a>, rng: &mut dyn Rng) -> Option<Choice<'a>> {
         let mut state = self.state();
         state.update(self.penalty, scene.now);
         state.enter(rng);
@@ -128,7 +128,7 @@ impl Policy for WeightedRoundRobin {
             _ => turns.first(0..n, admits),
         })?;
         turns.take(next, &mut slots[next].state);
-        Some(Choice::from(SharedRoute::clone(&slots[next].route)))
+        Some(Choice::from(scene.chosen(next, &slots[next].route)))
     }
 
     /// The cost is the period between turns, relative to the mean.

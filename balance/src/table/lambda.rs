@@ -10,10 +10,11 @@ use super::{Occupancy, TableEntry};
 use crate::average::sample;
 use crate::explanation::Explanation;
 use crate::lambda_state::LambdaState;
-use crate::policy::{Executed, Policy, Scene};
+use crate::policy::{Chosen, Executed, Policy, Scene};
 use crate::probe::{Probe, Probes};
 use crate::route::{Route, SharedRoute};
 use crate::routes::{Routes, Snapshot, snapshot};
+use crate::sent::Sent;
 use crate::sorted::Sorted;
 use crate::stamp::Stamp;
 use crate::terms::LambdaTicket;
@@ -163,27 +164,30 @@ impl Lambda {
         rng: &mut dyn Rng,
     ) -> Result<Pick, NoDestination> {
         let snapshot = self.routes.load();
-        self.pick_among(&snapshot, request, tried, answers, aside, now, rng)
+        let (chosen, sent) =
+            self.pick_among(&snapshot, request, tried, answers, aside, now, rng)?;
+        Ok(Pick::new(self, chosen.into_owned(), sent))
     }
 
-    /// The same among routes that were there a moment ago.
+    /// The same among these routes, which may have been those of the lambda a moment ago.
     #[expect(clippy::too_many_arguments, reason = "each is something else")]
-    pub(super) fn pick_among(
-        self: &Arc<Self>,
-        snapshot: &Snapshot,
-        request: &Request<'_>,
-        tried: &Tried,
-        answers: &Answers,
+    #[inline(always)]
+    pub(super) fn pick_among<'a>(
+        &'a self,
+        snapshot: &'a Snapshot,
+        request: &'a Request<'_>,
+        tried: &'a Tried,
+        answers: &'a Answers,
         aside: usize,
         now: Nanos,
         rng: &mut dyn Rng,
-    ) -> Result<Pick, NoDestination> {
+    ) -> Result<(Chosen<'a>, Sent), NoDestination> {
         let routes = Routes::of(snapshot);
         let aside = aside.saturating_add(self.state.closed());
         let mut seen = Seen::ALL_OPEN;
         if aside > 0 {
             match self.look_around(routes, request, tried, aside, now, rng) {
-                Ok(trial) => return Ok(trial),
+                Ok((route, trial)) => return Ok((Chosen::Lent(route), trial)),
                 Err(others) => seen = others,
             }
         }
@@ -191,13 +195,12 @@ impl Lambda {
         if seen.any_open {
             scene.healthy_only = aside > 0;
             if let Some(choice) = self.policy.choose(&scene, rng) {
-                let spare = choice.spare.as_ref();
-                if let Some(trial) =
-                    spare.and_then(|spare| Pick::early_trial(self, request, spare, now))
+                if let Some(spare) = choice.spare
+                    && let Some(trial) = Sent::early_trial(request, spare, now)
                 {
-                    return Ok(trial);
+                    return Ok((Chosen::Lent(spare), trial));
                 }
-                return Ok(Pick::new(self, request, choice, true, now));
+                return Ok(Sent::of(choice, request, true, now));
             }
         }
         // Those that work will have a place again soon, which is better than one that fails.
@@ -212,7 +215,7 @@ impl Lambda {
         } else {
             NoDestination::AllTried
         })?;
-        Ok(Pick::new(self, request, choice, false, now))
+        Ok(Sent::of(choice, request, false, now))
     }
 
     fn scene<'a>(
@@ -289,19 +292,38 @@ impl Lambda {
         rng: &mut dyn Rng,
     ) -> Probes {
         let mut probes = Probes::new();
-        let due = self.policy.probes_due(&self.state, now, rng);
-        if due == 0 {
-            return probes;
+        let due = self.probes_due(now, rng);
+        if due > 0 {
+            let snapshot = self.routes.load();
+            self.probes_among(&snapshot, due, request, now, rng, &mut |route| {
+                probes.push(Probe::new(Arc::clone(self), SharedRoute::clone(route), now));
+            });
         }
-        let snapshot = self.routes.load();
-        let routes = Routes::of(&snapshot);
+        probes
+    }
+
+    /// How many destinations want to be probed.
+    #[inline]
+    pub(super) fn probes_due(&self, now: Nanos, rng: &mut dyn Rng) -> usize {
+        self.policy.probes_due(&self.state, now, rng)
+    }
+
+    /// Calls `ask` for so many among these routes, as far as there are candidates.
+    #[inline(always)]
+    pub(super) fn probes_among(
+        &self,
+        snapshot: &Snapshot,
+        due: usize,
+        request: &Request<'_>,
+        now: Nanos,
+        rng: &mut dyn Rng,
+        ask: &mut dyn FnMut(&SharedRoute),
+    ) {
         let tried = Tried::new();
+        let routes = Routes::of(snapshot);
         let mut scene = self.scene(routes, request, &tried, Answers::NONE, now);
         scene.healthy_only = true;
-        self.policy.probes(&scene, due, rng, &mut |route| {
-            probes.push(Probe::new(Arc::clone(self), SharedRoute::clone(route), now));
-        });
-        probes
+        self.policy.probes(&scene, due, rng, ask);
     }
 
     /// The destinations to ask before `request` is picked; the ejected are left alone.
@@ -404,16 +426,17 @@ impl Lambda {
     }
 
     /// Takes the answer to a probe.
+    #[inline(always)]
     pub(crate) fn probed(
         &self,
-        route: SharedRoute,
+        route: Chosen<'_>,
         latency: Nanos,
         estimate: Option<Nanos>,
         report: &Report,
         now: Nanos,
     ) {
         let report = report.credible(latency);
-        let destination = route.destination();
+        let destination = route.route().destination();
         destination
             .load()
             .heard(&report, destination.in_flight(), now);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use edge_balance::{
-    Destinations, FoundLambda, Nanos, Optimizer, OptimizerConfig, Pick, PolicyConfig, Probes,
+    Destinations, LoneLambda, Nanos, Optimizer, OptimizerConfig, PolicyConfig, ProbeLeases, Report,
     RetryBudget, RouteChange, Tried,
 };
 use rand::RngExt as _;
@@ -43,7 +43,7 @@ enum Kind {
 #[derive(Debug)]
 struct Router {
     /// In their order.
-    lambdas: Vec<FoundLambda>,
+    lambdas: Vec<LoneLambda>,
     optimizer: Option<Optimizer>,
     random: Pcg64Mcg,
 }
@@ -128,12 +128,12 @@ impl Chooser {
                 let Router {
                     lambdas, random, ..
                 } = &mut routers[router];
-                let lambda = &mut lambdas[job.request.lambda as usize];
+                let lambda = &lambdas[job.request.lambda as usize];
                 job.pick = lambda.pick(tried, Nanos(now), random).ok();
                 let Some(pick) = &job.pick else {
                     return false;
                 };
-                job.destination = pick.destination().id() as u32;
+                job.destination = lambda.destination(pick).id() as u32;
                 job.to = known[job.destination as usize];
                 return true;
             }
@@ -171,9 +171,9 @@ impl Chooser {
     }
 
     /// The probes that a router wants to send at the occasion of a request.
-    pub(super) fn probes(&mut self, occasion: &Arrival, now: u64) -> Probes {
+    pub(super) fn probes(&mut self, occasion: &Arrival, now: u64) -> ProbeLeases {
         let Kind::Tables { routers, .. } = &mut self.kind else {
-            return Probes::new();
+            return ProbeLeases::new();
         };
         let Router {
             lambdas, random, ..
@@ -181,13 +181,44 @@ impl Chooser {
         lambdas[occasion.lambda as usize].probes(Nanos(now), random)
     }
 
-    /// An answer was fine; the optimizer of the router makes a weight of it.
-    pub(super) fn record(&self, router: u32, pick: &Pick, latency: Nanos, now: Nanos) {
+    /// What the router of a request knows of its lambda; nothing but for those with tables.
+    #[inline]
+    pub(super) fn lambda(&self, router: u32, lambda: u32) -> Option<&LoneLambda> {
         let Kind::Tables { routers, .. } = &self.kind else {
+            return None;
+        };
+        Some(&routers[router as usize].lambdas[lambda as usize])
+    }
+
+    /// An answer was fine; the router learns from it.
+    pub(super) fn succeeded(&self, job: &mut Job, report: &Report, now: Nanos) {
+        let (Kind::Tables { routers, .. }, Some(lease)) = (&self.kind, job.pick.take()) else {
             return;
         };
-        if let Some(optimizer) = &routers[router as usize].optimizer {
-            optimizer.record(pick, latency.as_secs_f64(), now);
+        let Router {
+            lambdas, optimizer, ..
+        } = &routers[job.request.router as usize];
+        let lambda = &lambdas[job.request.lambda as usize];
+        let latency = now.since(Nanos(job.sent));
+        if let Some(optimizer) = optimizer {
+            optimizer.record(lambda.picked(&lease), latency.as_secs_f64(), now);
+        }
+        lambda.succeeded(lease, latency, report, now);
+    }
+
+    /// The executor turned the request down.
+    pub(super) fn refused(&self, job: &mut Job, report: &Report, now: Nanos) {
+        let lambda = self.lambda(job.request.router, job.request.lambda);
+        if let (Some(lambda), Some(lease)) = (lambda, job.pick.take()) {
+            lambda.refused(lease, report, now);
+        }
+    }
+
+    /// The attempt failed.
+    pub(super) fn failed(&self, job: &mut Job, now: Nanos) {
+        let lambda = self.lambda(job.request.router, job.request.lambda);
+        if let (Some(lambda), Some(lease)) = (lambda, job.pick.take()) {
+            lambda.failed(lease, now);
         }
     }
 
@@ -228,7 +259,7 @@ impl Router {
             .collect();
         // Routers have no table: there are many of them, and each asks for a few lambdas only.
         let found = |lambda: &String| {
-            FoundLambda::alone(lambda, policy, &destinations, &routes, Nanos::ZERO)
+            LoneLambda::new(lambda, policy, &destinations, &routes, Nanos::ZERO)
                 .expect("names are not empty and the weight is 1")
         };
         let lambdas = lambdas.iter().map(found).collect();
@@ -300,7 +331,7 @@ mod tests {
                 panic!("{name} is a policy");
             };
             let Router {
-                mut lambdas,
+                lambdas,
                 mut random,
                 ..
             } = Router::new(
@@ -313,13 +344,13 @@ mod tests {
             let mut sent = 0;
             for millisecond in 1..=5000 {
                 let now = Nanos::from_millis(millisecond);
-                let pick = lambdas[0].pick(&Tried::new(), now, &mut random);
-                let pick = pick.unwrap();
+                let lambda = &lambdas[0];
+                let lease = lambda.pick(&Tried::new(), now, &mut random).unwrap();
                 // One is so quick that the others have nothing to do, and may be asked.
-                let latency = if pick.destination().id() == 0 { 1 } else { 50 };
-                let latency = Nanos::from_millis(latency);
-                pick.succeeded(latency, &Report::default(), now);
-                sent += lambdas[0].probes(now, &mut random).len();
+                let is_first = lambda.destination(&lease).id() == 0;
+                let latency = Nanos::from_millis(if is_first { 1 } else { 50 });
+                lambda.succeeded(lease, latency, &Report::default(), now);
+                sent += lambda.probes(now, &mut random).len();
             }
             assert_eq!(sent > 0, probes(&config) > 0.0, "{name}");
         }

@@ -1,6 +1,6 @@
 //! The simulation of one run: requests travel to executors and answers back, in order of time.
 
-use edge_balance::{Nanos, Pick};
+use edge_balance::{Lease, Nanos};
 
 use super::antagonists::Antagonists;
 use super::arrivals::Arrival;
@@ -201,10 +201,13 @@ impl<'a> Engine<'a> {
         // Not by value: moving what has just been written takes longer than all else that is done
         // with it here.
         for (nth, probe) in (0..).zip(probes.drain(..)) {
+            let lambda = self.chooser.lambda(occasion.router, occasion.lambda);
+            let lambda = lambda.expect("who sends probes has a table");
             if !self.probing.may_send(occasion.router) {
-                break;
+                lambda.unanswered(probe);
+                continue;
             }
-            let position = probe.destination().id() as usize;
+            let position = lambda.asked(&probe).id() as usize;
             let target = Target {
                 lambda: occasion.lambda,
                 to: self.topology.of(occasion.router as usize)[position],
@@ -267,7 +270,7 @@ impl<'a> Engine<'a> {
                 return self.answer(id, Verdict::Failed, FAILS_WITHIN);
             }
         }
-        let max_wait = job.pick.as_ref().and_then(Pick::max_wait);
+        let max_wait = job.pick.as_ref().and_then(Lease::max_wait);
         if max_wait.is_some() && executor.refuses(max_wait, &self.jobs, self.now) {
             self.jobs[id].in_flight = executor.in_flight();
             return self.answer(id, Verdict::Refused, 0);
@@ -304,7 +307,12 @@ impl<'a> Engine<'a> {
     fn hear(&mut self, router: u32, now: u64) {
         while let Some((at, message)) = self.inboxes.next(router, now) {
             match message {
-                Message::Probed(id) => self.probing.end(id, at),
+                Message::Probed(id) => {
+                    let question = &self.probing[id];
+                    let lambda = self.chooser.lambda(router, question.lambda);
+                    let lambda = lambda.expect("who sends probes has a table");
+                    self.probing.end(id, lambda, at);
+                }
                 Message::Done(id) => self.done(id, at),
             }
         }
@@ -318,9 +326,9 @@ impl<'a> Engine<'a> {
         match job.verdict {
             Verdict::Done => self.done(id, self.now),
             Verdict::Refused => {
-                if let Some(pick) = job.pick.take() {
-                    let executor = &self.executors[job.to.executor as usize];
-                    pick.refused(&executor.answer(job), now);
+                if job.pick.is_some() {
+                    let report = self.executors[job.to.executor as usize].answer(job);
+                    self.chooser.refused(job, &report, now);
                 }
                 self.tally.refused(job);
                 job.give_up_attempt();
@@ -331,9 +339,7 @@ impl<'a> Engine<'a> {
                 }
             }
             Verdict::Failed => {
-                if let Some(pick) = job.pick.take() {
-                    pick.failed(now);
-                }
+                self.chooser.failed(job, now);
                 job.give_up_attempt();
                 let router = job.request.router;
                 if job.attempts < MOST_ATTEMPTS && self.chooser.may_retry(router, self.now) {
@@ -348,11 +354,9 @@ impl<'a> Engine<'a> {
     /// The answer to a request that was executed reached the router.
     fn done(&mut self, id: u32, at: u64) {
         let job = &mut self.jobs[id];
-        if let Some(pick) = job.pick.take() {
-            let (latency, now) = (Nanos(at - job.sent), Nanos(at));
-            let executor = &self.executors[job.to.executor as usize];
-            self.chooser.record(job.request.router, &pick, latency, now);
-            pick.succeeded(latency, &executor.answer(job), now);
+        if job.pick.is_some() {
+            let report = self.executors[job.to.executor as usize].answer(job);
+            self.chooser.succeeded(job, &report, Nanos(at));
         }
         self.tally.done(job, at);
         self.jobs.remove(id);

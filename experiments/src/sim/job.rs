@@ -1,6 +1,6 @@
 //! Requests on their way, in slots that are used again.
 
-use edge_balance::{Nanos, Pick, Report, Tried};
+use edge_balance::{Lease, Nanos, Report, Tried};
 
 use super::arrivals::Arrival;
 use super::course::Request;
@@ -53,7 +53,7 @@ pub(super) struct Job {
     /// Whether it is part of the outcome.
     pub(super) counts: bool,
     pub(super) verdict: Verdict,
-    pub(super) pick: Option<Pick>,
+    pub(super) pick: Option<Lease>,
     /// Elsewhere, since most requests are sent once, and there are many where queues are long.
     pub(super) tried: Option<Box<Tried>>,
 }

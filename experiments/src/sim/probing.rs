@@ -1,6 +1,6 @@
 //! Probes under way: questions of routers to executors that no request waits for.
 
-use edge_balance::{Nanos, Probe, Report};
+use edge_balance::{LoneLambda, Nanos, ProbeLease, Report};
 
 use super::topology::Neighbour;
 
@@ -12,7 +12,7 @@ const DEADLINE: Nanos = Nanos::from_secs(1);
 /// A probe, on its way or back.
 #[derive(Debug)]
 pub(super) struct Question {
-    probe: Option<Probe>,
+    probe: Option<ProbeLease>,
     pub(super) router: u32,
     sent: u64,
     pub(super) lambda: u32,
@@ -46,7 +46,13 @@ impl Probing {
         self.under_way[router as usize] < MOST_UNDER_WAY
     }
 
-    pub(super) fn send(&mut self, probe: Probe, router: u32, question: Target, now: u64) -> u32 {
+    pub(super) fn send(
+        &mut self,
+        probe: ProbeLease,
+        router: u32,
+        question: Target,
+        now: u64,
+    ) -> u32 {
         self.under_way[router as usize] += 1;
         let Target {
             lambda,
@@ -77,16 +83,19 @@ impl Probing {
     }
 
     /// The answer, if there is one, reaches the router.
-    pub(super) fn end(&mut self, id: u32, now: u64) {
+    pub(super) fn end(&mut self, id: u32, lambda: &LoneLambda, now: u64) {
         let question = &mut self.slots[id as usize];
         self.under_way[question.router as usize] -= 1;
         self.free.push(id);
         let latency = Nanos(now - question.sent);
-        let probe = question.probe.take();
-        if let (Some(probe), Some((report, estimate))) = (probe, &question.answer)
-            && latency <= DEADLINE
-        {
-            probe.answered(latency, Some(*estimate), report, Nanos(now));
+        let Some(probe) = question.probe.take() else {
+            return;
+        };
+        match &question.answer {
+            Some((report, estimate)) if latency <= DEADLINE => {
+                lambda.answered(probe, latency, Some(*estimate), report, Nanos(now));
+            }
+            _ => lambda.unanswered(probe),
         }
     }
 }

@@ -170,7 +170,7 @@ impl Predicting {
 }
 
 impl Policy for Predicting {
-    fn choose(&self, scene: &Scene<'_>, rng: &mut dyn Rng) -> Option<Choice> {
+    fn choose<'a>(&self, scene: &Scene<'a>, rng: &mut dyn Rng) -> Option<Choice<'a>> {
         let mut state = self.state();
         let state = &mut *state;
         state.credit = (state.credit + CREDIT_PER_PICK).min(MOST_CREDIT);

@@ -3,7 +3,7 @@
 use super::Forecast;
 use super::spread::{self, Candidate, Candidates};
 use crate::policy::slots::{Slot, follow};
-use crate::policy::{Choice, Cost, Policy, Scene, any_index};
+use crate::policy::{Choice, Chosen, Cost, Policy, Scene, any_index};
 use crate::route::SharedRoute;
 use crate::routes::{Change, Routes};
 use crate::{Nanos, Report};
@@ -104,7 +104,7 @@ fn candidates<'a>(slots: &'a mut [Slot<Asked>], scene: &Scene<'_>) -> Candidates
 }
 
 impl Policy for Probing {
-    fn choose(&self, scene: &Scene<'_>, rng: &mut dyn Rng) -> Option<Choice> {
+    fn choose<'a>(&self, scene: &Scene<'a>, rng: &mut dyn Rng) -> Option<Choice<'a>> {
         let mut slots = self.slots();
         let candidates = candidates(&mut slots, scene);
         let chosen = candidates[spread::cheapest(&candidates, rng)?];
@@ -158,7 +158,7 @@ impl Policy for Probing {
 
     fn probed(
         &self,
-        route: SharedRoute,
+        route: Chosen<'_>,
         latency: Nanos,
         estimate: Option<Nanos>,
         _report: &Report,
@@ -171,7 +171,7 @@ impl Policy for Probing {
         let mut slots = self.slots();
         for slot in slots
             .iter_mut()
-            .filter(|s| SharedRoute::ptr_eq(&s.route, &route))
+            .filter(|s| SharedRoute::ptr_eq(&s.route, route.route()))
         {
             slot.state = Asked {
                 known: Some(Known {

@@ -6,6 +6,7 @@ mod tests;
 use super::quiet::Quiet;
 use super::recent::Recent;
 use crate::Nanos;
+use crate::policy::Chosen;
 use crate::route::{Route, SharedRoute};
 use crate::routes::Change;
 use std::hint::select_unpredictable;
@@ -326,18 +327,19 @@ impl Pool {
     /// A probe was answered; false if there is no such route, any more or yet.
     pub(super) fn add(
         &mut self,
-        route: SharedRoute,
+        route: Chosen<'_>,
         in_flight: u32,
         seconds: f32,
         now: Nanos,
     ) -> bool {
-        if route.scratch().load(Relaxed) != LISTED {
+        if route.route().scratch().load(Relaxed) != LISTED {
             return false;
         }
         self.recent.tell(in_flight);
-        if let Some(at) = self.position(&route) {
-            self.probed.swap_remove(at);
-        }
+        let route = match self.position(route.route()) {
+            Some(at) => self.probed.swap_remove(at).route,
+            None => route.into_owned(),
+        };
         while self.is_full() {
             let Some(at) = self.oldest() else { break };
             self.probed.swap_remove(at);

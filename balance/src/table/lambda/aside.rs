@@ -6,9 +6,9 @@ use crate::health::Obstacle;
 use crate::policy::any_index;
 use crate::route::SharedRoute;
 use crate::routes::{Many, Routes};
-use crate::{Nanos, Pick, Request, Tried};
+use crate::sent::Sent;
+use crate::{Nanos, Request, Tried};
 use rand::Rng;
-use std::sync::Arc;
 
 /// Of many routes each pick looks at so many for one whose trial is due.
 const LOOKED_AT_FOR_TRIALS: usize = 32;
@@ -33,15 +33,15 @@ impl Seen {
 impl Lambda {
     /// A trial that is due, or else what there is, while so many may be set aside.
     #[cold]
-    pub(super) fn look_around(
-        self: &Arc<Self>,
-        routes: Routes<'_>,
+    pub(super) fn look_around<'a>(
+        &self,
+        routes: Routes<'a>,
         request: &Request<'_>,
         tried: &Tried,
         aside: usize,
         now: Nanos,
         rng: &mut dyn Rng,
-    ) -> Result<Pick, Seen> {
+    ) -> Result<(&'a SharedRoute, Sent), Seen> {
         // Not even all of those that are set aside or were tried are so many.
         let mut any_open = routes.len() > aside.saturating_add(tried.len());
         let mut any_busy = false;
@@ -68,9 +68,9 @@ impl Lambda {
                 any_open = true;
                 return None;
             };
-            let trial = Pick::trial(self, request, route, now);
+            let trial = Sent::trial(request, route, now);
             any_busy |= trial.is_none() && obstacle == Obstacle::Busy;
-            trial
+            trial.map(|trial| (route, trial))
         });
         trial.ok_or(Seen { any_open, any_busy })
     }
