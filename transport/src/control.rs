@@ -16,6 +16,7 @@ use tonic::transport::channel::ResponseFuture;
 use tower::{Service, service_fn};
 
 use crate::client::open;
+use crate::gathered::Gathered;
 use crate::{Endpoint, mended};
 
 /// Longest time to a connection.
@@ -56,7 +57,8 @@ fn with_mended_status(mut response: Response<Body>) -> Response<Body> {
 }
 
 /// A channel to the control plane of `endpoint`, on which no call takes longer
-/// than `timeout`. It connects when first used, and again when it has broken.
+/// than `timeout`. It connects when first used, and again when it has broken. A small request mostly leaves
+/// in one packet.
 pub fn channel(
     endpoint: &Endpoint,
     tls: Option<Arc<rustls::ClientConfig>>,
@@ -72,7 +74,10 @@ pub fn channel(
     let to = endpoint.clone();
     let connector = service_fn(move |_: Uri| {
         let (to, tls) = (to.clone(), tls.clone());
-        async move { open(&to, tls.as_ref(), None).await.map(TokioIo::new) }
+        async move {
+            let stream = open(&to, tls.as_ref(), None).await;
+            stream.map(|stream| TokioIo::new(Gathered::new(stream)))
+        }
     });
     let channel = tonic::transport::Endpoint::from(uri)
         .connect_timeout(CONNECT_TIMEOUT)

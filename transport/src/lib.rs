@@ -25,6 +25,7 @@ pub mod unexecuted;
 mod client;
 mod cores;
 mod endpoint;
+mod gathered;
 mod io;
 mod lambda;
 mod limits;
