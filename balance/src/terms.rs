@@ -114,6 +114,18 @@ impl Terms {
         self.transition(|state| Some(State { is_final, ..state }));
     }
 
+    /// Both at once.
+    pub(crate) fn set(&self, is_final: bool, owner: Owner) {
+        let owner = owner.number().into();
+        self.transition(|state| {
+            Some(State {
+                is_final,
+                owner,
+                ..state
+            })
+        });
+    }
+
     pub(crate) fn owner(&self) -> Owner {
         Owner::numbered(self.state().owner as u8).unwrap_or(Owner::NOBODY)
     }

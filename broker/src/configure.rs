@@ -63,7 +63,7 @@ pub(crate) fn configure(
                 return Err(ConfigureError::LongOwner(owner.len()));
             }
             if !destination.is_empty() {
-                destination.parse::<Endpoint>()?;
+                Endpoint::check(destination)?;
             }
             let weight = match weights {
                 Weights::Costs => *weight,

@@ -170,8 +170,7 @@ impl Tables {
     ) -> Result<(), ChangeError> {
         let overall = &self.overall.table;
         let mut entries = self.entries();
-        let is_new = !overall.holds(lambda, destination);
-        if is_new && entries.count >= self.max_entries {
+        if entries.count >= self.max_entries && !overall.holds(lambda, destination) {
             return Err(ChangeError::Full(entries.count));
         }
         let owner = entries.owners.intern(owner).or_else(|TooMany| {
@@ -179,15 +178,16 @@ impl Tables {
             let owner = entries.owners.intern(owner);
             owner.map_err(|TooMany| ChangeError::TooManyOwners)
         })?;
-        overall.change(lambda, destination, weight, is_final, now)?;
-        overall.set_owner(lambda, destination, owner);
+        let change = RouteChange {
+            destination,
+            weight,
+            is_final,
+        };
+        let is_new = overall.change_owned(lambda, change, owner, now)?;
         entries.count += usize::from(is_new);
         if let Some(computers) = &self.computers {
             if is_final {
-                computers
-                    .table
-                    .change(lambda, destination, weight, true, now)?;
-                computers.table.set_owner(lambda, destination, owner);
+                computers.table.change_owned(lambda, change, owner, now)?;
             } else {
                 computers.table.remove(lambda, destination, now);
             }

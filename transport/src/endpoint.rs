@@ -92,6 +92,14 @@ impl Endpoint {
         }
     }
 
+    /// Checks that a text is an end-point, for those who keep the text: it takes no memory.
+    ///
+    /// # Errors
+    /// Those of the parser.
+    pub fn check(text: &str) -> Result<(), EndpointError> {
+        parsed(text).map(|_| ())
+    }
+
     /// As people write it, with the scheme where there is one.
     pub fn as_str(&self) -> &str {
         &self.text
@@ -181,56 +189,54 @@ impl From<SocketAddr> for Endpoint {
     }
 }
 
+/// What a text says, if it is an end-point, or else why it is none.
+fn parts(text: &str) -> Result<(Scheme, &str, u16), &'static str> {
+    let (scheme, text) = Scheme::split(text);
+    if text.contains("://") {
+        return Err("the scheme is none of quic:// and h3://");
+    }
+    if text.is_empty() {
+        return Err("it is empty");
+    }
+    let (host, port) = match text.strip_prefix('[') {
+        Some(rest) => {
+            let (host, rest) = rest.split_once(']').ok_or("']' is missing")?;
+            if host.parse::<std::net::Ipv6Addr>().is_err() {
+                return Err("no IPv6 address within the brackets");
+            }
+            (host, rest.strip_prefix(':').ok_or("the port is missing")?)
+        }
+        None => text.rsplit_once(':').ok_or("the port is missing")?,
+    };
+    if host.is_empty() {
+        return Err("the host is missing");
+    }
+    if host.contains(':') && !text.starts_with('[') {
+        return Err("an IPv6 address needs brackets");
+    }
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._:".contains(&byte);
+    if !host.bytes().all(allowed) {
+        return Err("the host has a character that no host name has");
+    }
+    if !port.bytes().all(|byte| byte.is_ascii_digit()) || port.is_empty() {
+        return Err("the port is no number");
+    }
+    let port = port.parse().map_err(|_| "the port is beyond 65535")?;
+    Ok((scheme, host, port))
+}
+
+fn parsed(text: &str) -> Result<(Scheme, &str, u16), EndpointError> {
+    parts(text).map_err(|reason| EndpointError {
+        text: text.to_owned(),
+        reason,
+    })
+}
+
 impl FromStr for Endpoint {
     type Err = EndpointError;
 
     fn from_str(text: &str) -> Result<Self, EndpointError> {
-        let whole = text;
-        let error = |reason| EndpointError {
-            text: whole.to_owned(),
-            reason,
-        };
-        let (scheme, text) = Scheme::split(text);
-        if text.contains("://") {
-            return Err(error("the scheme is none of quic:// and h3://"));
-        }
-        if text.is_empty() {
-            return Err(error("it is empty"));
-        }
-        let (host, port) = match text.strip_prefix('[') {
-            Some(rest) => {
-                let (host, rest) = rest
-                    .split_once(']')
-                    .ok_or_else(|| error("']' is missing"))?;
-                if host.parse::<std::net::Ipv6Addr>().is_err() {
-                    return Err(error("no IPv6 address within the brackets"));
-                }
-                (
-                    host,
-                    rest.strip_prefix(':')
-                        .ok_or_else(|| error("the port is missing"))?,
-                )
-            }
-            None => text
-                .rsplit_once(':')
-                .ok_or_else(|| error("the port is missing"))?,
-        };
-        if host.is_empty() {
-            return Err(error("the host is missing"));
-        }
-        if host.contains(':') && !text.starts_with('[') {
-            return Err(error("an IPv6 address needs brackets"));
-        }
-        let allowed = |c: char| c.is_ascii_alphanumeric() || "-._:".contains(c);
-        if !host.chars().all(allowed) {
-            return Err(error("the host has a character that no host name has"));
-        }
-        if !port.bytes().all(|byte| byte.is_ascii_digit()) || port.is_empty() {
-            return Err(error("the port is no number"));
-        }
-        let port = port
-            .parse()
-            .map_err(|_| error("the port is beyond 65535"))?;
+        let (scheme, host, port) = parsed(text)?;
         let endpoint = Self::new(host, port);
         Ok(match scheme {
             Scheme::Unsaid => endpoint,
@@ -330,7 +336,9 @@ mod tests {
             ("h3://a", "the port is missing"),
         ];
         for (text, reason) in cases {
-            let error = text.parse::<Endpoint>().expect_err(text).to_string();
+            let error = text.parse::<Endpoint>().expect_err(text);
+            assert_eq!(Endpoint::check(text).expect_err(text), error);
+            let error = error.to_string();
             assert!(error.contains(&format!("'{text}': {reason};")), "{error}");
         }
         let forged = "a\nINFO forged"
@@ -354,6 +362,7 @@ mod tests {
         ];
         for text in odd {
             let endpoint: Endpoint = text.parse().expect(text);
+            assert_eq!(Endpoint::check(text), Ok(()));
             endpoint
                 .authority()
                 .parse::<http::uri::Authority>()

@@ -166,6 +166,35 @@ fn a_route_belongs_to_whoever_it_was_given_to_until_it_is_removed() {
 }
 
 #[test]
+fn a_change_can_say_whose_the_route_is_and_answers_whether_it_is_new() {
+    let table = table(PolicyConfig::LeastCost);
+    let change = |destination, weight| RouteChange {
+        destination,
+        weight,
+        is_final: weight < 2.0,
+    };
+    let [one, other] = [1, 2].map(|number| Owner::numbered(number).unwrap());
+    // A lambda, a route, and neither of them new.
+    for (destination, weight, owner, is_new) in [
+        ("a:1", 1.0, one, true),
+        ("b:1", 1.0, other, true),
+        ("a:1", 3.0, other, false),
+        ("a:1", 3.0, Owner::NOBODY, false),
+    ] {
+        let changed = table.change_owned("f", change(destination, weight), owner, NOW);
+        assert_eq!(changed, Ok(is_new));
+        let mut rows = table.page(0, 10).into_iter();
+        let row = rows.find(|row| row.destination == destination).unwrap();
+        assert_eq!((row.weight, row.is_final), (weight, weight < 2.0));
+        assert_eq!((row.owner, row.lambda.as_str()), (owner, "f"));
+    }
+    assert_eq!(table.len(), 2);
+    let wrong = table.change_owned("f", change("a:1", -1.0), one, NOW);
+    assert_eq!(wrong, Err(TableError::InvalidWeight(-1.0)));
+    assert_eq!(table.owner("f", "a:1"), Some(Owner::NOBODY));
+}
+
+#[test]
 fn ft2_tables_print_sorted_and_in_columns() {
     let expected = "\
 another_lambda [42 ] dest3:666
