@@ -19,6 +19,9 @@ Groups:
   encrypted  the same of 100 bytes over TLS, native QUIC and HTTP/3 on both sides: only shown, since
              how many packets the same requests take depends on the machine; handshakes have to
              be complete within 2 s
+  change     a change of edgerouter's table, one after the other, over a loopback socket, of routes that
+             are there or of lambdas that come and go (example `changing` of edge-broker is the
+             client): only shown
 
 Programs are run under callgrind. What is of this workspace is optimised as in releases, but not across
 crates, and libraries are as tests have them, so that most of it is built already: counts are to be
@@ -37,6 +40,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 RECORD = ROOT / "ci/instructions.json"
@@ -58,7 +62,8 @@ def policies() -> list[str]:
 
 
 # All that is run, built at once with the features that the tests have: libraries are there already.
-PROGRAMS = ["--bin=edgerouter", "--example=passing", "--example=picks", "--example=admissions"]
+EXAMPLES = ["passing", "changing", "picks", "admissions"]
+PROGRAMS = ["--bin=edgerouter", *(f"--example={example}" for example in EXAMPLES)]
 
 
 @functools.cache
@@ -159,6 +164,7 @@ class Forward:
     at_once = False
     columns = ["1", "16"]
     head = "bytes, in bursts of"
+    example = "passing"
     # Two runs, whose difference is what the requests between take: the start does not count.
     requests = (320, 1920)
     # What its timers take while it runs does not count either, since that depends on the machine.
@@ -166,7 +172,7 @@ class Forward:
 
     def build(self) -> None:
         folder = build()
-        self.router, self.client = folder / "edgerouter", folder / "examples/passing"
+        self.router, self.client = folder / "edgerouter", folder / "examples" / self.example
 
     def prepare(self) -> None:
         self.build()
@@ -190,6 +196,11 @@ class Forward:
         return self.passed("plain", size, burst, requests, pause)
 
     def passed(self, how: str, size: str, burst: str, requests: int, pause: float):
+        bursts = str(requests // int(burst))
+        return self.served(how, lambda *endpoints: [*endpoints, size, burst, bursts], pause)
+
+    def served(self, how: str, client: Callable[[str, str], list[str]], pause: float):
+        """What a router takes for a client with these arguments, in instructions and seconds."""
         with tempfile.TemporaryDirectory() as folder:
             environment, options, scheme = self.encryption(how, folder)
             log, said = pathlib.Path(folder, "callgrind"), pathlib.Path(folder, "router")
@@ -211,9 +222,8 @@ class Forward:
                 lambdas, tables = self.endpoints(router, said)
                 endpoints = [scheme + lambdas.removeprefix("quic://"), tables]
                 started = time.monotonic()
-                bursts = str(requests // int(burst))
-                arguments = [self.client, *endpoints, size, burst, bursts]
-                subprocess.run(arguments, check=True, timeout=120, env=environment)
+                arguments = client(*endpoints)
+                subprocess.run([self.client, *arguments], check=True, timeout=120, env=environment)
                 time.sleep(pause)
                 served = time.monotonic() - started
                 router.send_signal(signal.SIGTERM)
@@ -261,7 +271,28 @@ class Encrypted(Forward):
         return self.passed(how, "100", burst, requests, pause)
 
 
-GROUPS = {"pick": Pick, "admission": Admission, "forward": Forward, "encrypted": Encrypted}
+class Change(Forward):
+    columns = ["1"]
+    head = "route, changes at once"
+    example = "changing"
+
+    def rows(self) -> list[str]:
+        return ["known", "new"]
+
+    def checked(self) -> list[tuple[str, str]]:
+        return []
+
+    def run(self, kind: str, _: str, changes: int, pause: float = 0) -> tuple[int, float]:
+        return self.served("plain", lambda _, tables: [tables, kind, str(changes)], pause)
+
+
+GROUPS = {
+    "pick": Pick,
+    "admission": Admission,
+    "forward": Forward,
+    "encrypted": Encrypted,
+    "change": Change,
+}
 
 
 def counts(name: str, keys: list[tuple[str, str]]) -> dict[str, int]:
@@ -300,7 +331,7 @@ def show(arguments: list[str]) -> None:
         if not keys:
             continue
         found = counts(name, keys)
-        print(f"\n{name}: instructions per request\n")
+        print(f"\n{name}: instructions for each\n")
         print(f"| {group.head} | " + " | ".join(group.columns) + " |")
         print("|---" * (len(group.columns) + 1) + "|")
         for row in dict.fromkeys(row for row, _ in keys):
