@@ -1,30 +1,32 @@
 //! A running Mx2 server: bound first, then served, stopped gracefully or at once.
 
+mod start_error;
+
 use std::net::{SocketAddr, TcpListener};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use edge_daemon::admin::{Admin, AdminError, Readiness, RunningAdmin};
+use edge_daemon::admin::{Admin, Readiness, RunningAdmin};
 use edge_proto::etsimec::ue_app_lcm_proxy_server::{self, UeAppLcmProxyServer};
 use edge_proto::mx2::mx2_server::{self, Mx2Server};
-use edge_transport::tls::{TlsError, TlsFiles};
-use edge_transport::{BindError, Cores, Endpoint, Listener, ServerHandle, services};
+use edge_transport::tls::TlsFiles;
+use edge_transport::{Cores, Endpoint, Listener, ServerHandle, services};
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
+pub use self::start_error::StartError;
 use crate::api::serve::Serving;
-use crate::api::{self, Api, Identity, TlsSetup};
-use crate::auth::{Door, JwksError, Keys, Tokens, TokensError};
+use crate::api::{self, Api, Identity};
+use crate::auth::{Door, Keys, Tokens};
 use crate::book::{Ages, Bounds};
-use crate::config::{ADMIN_PORT, Config, InvalidConfig};
+use crate::config::{ADMIN_PORT, Config};
 use crate::grpc::Management;
-use crate::journal::JournalError;
 use crate::metrics::Metrics;
 use crate::model::{AppInfo, Problem};
 use crate::notify::{Notifier, Settings, Targets};
 use crate::root::ApiRoot;
-use crate::routes_file::{RoutesFileError, read_routes};
+use crate::routes_file::read_routes;
 use crate::state::Mx2;
 
 /// Threads for connections and deliveries.
@@ -50,82 +52,6 @@ pub struct Handle {
     health: services::Health,
     sweeping: CancellationToken,
     cores: Arc<Cores>,
-}
-
-/// Why a server does not start.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// The configuration makes no sense.
-    #[error(transparent)]
-    Config(#[from] InvalidConfig),
-    /// Certificates or keys cannot be used.
-    #[error(transparent)]
-    Tls(#[from] TlsSetup),
-    /// Those of the management cannot be used.
-    #[error(transparent)]
-    ControlTls(#[from] TlsError),
-    /// Tokens cannot be read.
-    #[error(transparent)]
-    Tokens(#[from] TokensError),
-    /// Keys of an authorisation server cannot be read.
-    #[error(transparent)]
-    Jwks(#[from] JwksError),
-    /// Routes cannot be read.
-    #[error(transparent)]
-    Routes(#[from] RoutesFileError),
-    /// What is there from the start makes no sense.
-    #[error("cannot use {what}: {source}")]
-    Catalogue {
-        /// The file.
-        what: String,
-        /// Why.
-        source: Problem,
-    },
-    /// A file cannot be read.
-    #[error("cannot read {what}")]
-    Unreadable {
-        /// The file.
-        what: String,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// Contexts cannot be kept.
-    #[error(transparent)]
-    Journal(#[from] JournalError),
-    /// The port of the management cannot be had.
-    #[error(transparent)]
-    Bind(#[from] BindError),
-    /// The port of the interface cannot be had.
-    #[error("cannot listen on {endpoint}")]
-    Api {
-        /// The end-point.
-        endpoint: Endpoint,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// The admin port cannot be had.
-    #[error(transparent)]
-    Admin(#[from] AdminError),
-    /// The system has no threads left.
-    #[error("cannot start threads")]
-    Threads(#[source] std::io::Error),
-}
-
-impl StartError {
-    /// Whether the configuration is to blame, or a file that it names.
-    pub fn is_configuration(&self) -> bool {
-        matches!(
-            self,
-            Self::Config(_)
-                | Self::Tls(_)
-                | Self::ControlTls(_)
-                | Self::Tokens(_)
-                | Self::Jwks(_)
-                | Self::Routes(_)
-                | Self::Catalogue { .. }
-                | Self::Unreadable { .. }
-        )
-    }
 }
 
 impl Server {

@@ -19,6 +19,7 @@ mod many_destinations;
 mod optimizer;
 mod peak_ewma;
 mod policies;
+mod policy_config;
 mod power_of_d;
 mod predicted_completion;
 mod prequal;
