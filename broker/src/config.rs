@@ -129,7 +129,7 @@ pub struct ServerConfig {
     /// are reached as their end-points say.
     #[serde(rename = "type")]
     pub transport: Listens,
-    /// How fast QUIC sends: `cubic` or `bbr`.
+    /// How fast QUIC sends: `tolerant`, `cubic` or `bbr`.
     pub congestion: Congestion,
     /// Cores that serve; all of the machine if absent. Never limits how many
     /// requests are in flight.

@@ -33,8 +33,8 @@ pub struct BrokerFlags {
     /// Mutual TLS on the control plane, too: tables and controller
     #[arg(long)]
     secure_control: bool,
-    /// What requests are taken over: type=grpc, or type=quic|both,congestion=cubic|bbr; QUIC needs
-    /// certificates
+    /// What requests are taken over: type=grpc, or type=quic|both,congestion=tolerant|cubic|bbr; QUIC
+    /// needs certificates
     #[arg(long, value_name = "CONF")]
     server_conf: Option<String>,
     /// Forwarding: max-pending-clients=N,min-forward-time=S,max-forward-time=S,fake=BOOL

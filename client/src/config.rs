@@ -130,7 +130,7 @@ pub struct ClientConfig {
     /// Whether requests that may be repeated leave with the first packet of a QUIC connection to a
     /// server that is known (0-RTT).
     pub attempt_early_data: bool,
-    /// How fast QUIC sends: `cubic` or `bbr`.
+    /// How fast QUIC sends: `tolerant`, `cubic` or `bbr`.
     pub congestion: Congestion,
     /// With several end-points: the probability of a copy to each that is not
     /// the primary.

@@ -45,7 +45,7 @@ pub struct Flags {
     /// Encrypt everything else, too: utilisation, states, callbacks, announcements
     #[arg(long)]
     pub secure_control: bool,
-    /// How lambdas travel: type=grpc, or type=quic|both,congestion=cubic|bbr, which needs
+    /// How lambdas travel: type=grpc, or type=quic|both,congestion=tolerant|cubic|bbr, which needs
     /// certificates [default: type=grpc]
     #[arg(long, value_name = "CONF")]
     pub server_conf: Option<String>,

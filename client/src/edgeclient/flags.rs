@@ -76,7 +76,8 @@ pub(super) struct Flags {
     etsi_notification_uri: Option<ApiRoot>,
 
     /// How to call: type=grpc|quic|h3|both,persistence=P (probability of a copy to each end-point
-    /// that is not the primary), and with QUIC attempt-early-data=BOOL,congestion=cubic|bbr
+    /// that is not the primary), and with QUIC attempt-early-data=BOOL,
+    /// congestion=tolerant|cubic|bbr
     #[arg(long, help_heading = REQUESTS, value_name = "CONF")]
     pub(super) client_conf: Option<String>,
 

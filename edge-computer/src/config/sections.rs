@@ -46,7 +46,7 @@ impl Default for ServerConfig {
 pub struct TransportConfig {
     /// What lambda requests are taken over: `grpc`, `quic`, or `both` on the same port.
     pub r#type: Listens,
-    /// How fast QUIC sends: `cubic` or `bbr`.
+    /// How fast QUIC sends: `tolerant`, `cubic` or `bbr`.
     pub congestion: Congestion,
 }
 

@@ -16,6 +16,8 @@ pub(crate) enum Mode {
     GrpcTls,
     /// Native streams over QUIC.
     Quic,
+    /// The same, with the congestion control cubic on both sides.
+    QuicCubic,
     /// The same, with the congestion control BBR on both sides.
     QuicBbr,
     /// Native streams, with early data of lambdas that may be repeated.
@@ -33,13 +35,17 @@ impl Mode {
             Self::Grpc => "grpc",
             Self::GrpcTls => "grpc-tls",
             Self::Quic => "quic",
+            Self::QuicCubic => "quic-cubic",
             Self::QuicBbr => "quic-bbr",
             Self::Quic0Rtt => "quic0rtt",
         }
     }
 
     pub(crate) fn is_quic(self) -> bool {
-        matches!(self, Self::Quic | Self::QuicBbr | Self::Quic0Rtt)
+        matches!(
+            self,
+            Self::Quic | Self::QuicCubic | Self::QuicBbr | Self::Quic0Rtt
+        )
     }
 
     pub(crate) fn is_secure(self) -> bool {
@@ -60,6 +66,7 @@ impl Mode {
         match self {
             Self::Grpc | Self::GrpcTls => "type=grpc",
             Self::Quic | Self::Quic0Rtt => "type=quic",
+            Self::QuicCubic => "type=quic,congestion=cubic",
             Self::QuicBbr => "type=quic,congestion=bbr",
         }
     }
@@ -69,6 +76,7 @@ impl Mode {
         match self {
             Self::Grpc | Self::GrpcTls => "type=grpc",
             Self::Quic => "type=quic,attempt-early-data=false",
+            Self::QuicCubic => "type=quic,attempt-early-data=false,congestion=cubic",
             Self::QuicBbr => "type=quic,attempt-early-data=false,congestion=bbr",
             Self::Quic0Rtt => "type=quic,attempt-early-data=true",
         }
