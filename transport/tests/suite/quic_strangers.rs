@@ -237,6 +237,15 @@ async fn what_is_no_request_gets_a_status_and_the_connection_goes_on() {
 }
 
 #[tokio::test]
+async fn a_peer_that_is_able_to_is_asked_to_acknowledge_sooner() {
+    let place = Place::new(Limits::default());
+    let (_socket, connection) = place.connected().await;
+    said(&connection, &[1, 0, 0, 0], true).await;
+    let asked = || connection.stats().frame_rx.ack_frequency == 1;
+    eventually("asked to acknowledge sooner", asked).await;
+}
+
+#[tokio::test]
 async fn a_request_that_never_ends_is_not_waited_for_beyond_its_deadline() {
     let place = Place::new(Limits::default());
     let (_socket, connection) = place.connected().await;
