@@ -13,7 +13,7 @@ mod rows;
 pub use alone::{Lease, LoneLambda, ProbeLease, ProbeLeases};
 pub use error::TableError;
 pub(crate) use lambda::Lambda;
-use lambdas::{Lambdas, Part};
+use lambdas::{Lambdas, Tree};
 pub use listing::Listing;
 use order::Order;
 pub use rows::{Rows, TableEntry};
@@ -53,7 +53,7 @@ pub struct Occupancy {
 
 /// Routes of many lambdas, each lambda with its own state of the table's policy.
 ///
-/// Picks never wait: lambdas are in immutable snapshots, of which one is replaced when a lambda
+/// Picks never wait: lambdas are in an immutable snapshot, of which a part is replaced when a lambda
 /// comes or goes, and so are the routes of each lambda, in pieces where they are many, so that a change
 /// copies little. Writers that add or remove take turns. Weights are set in place.
 #[derive(Debug)]
@@ -265,7 +265,7 @@ impl ForwardingTable {
         let mut order = self.lock();
         Cleared {
             order: std::mem::take(&mut *order),
-            _parts: self.lambdas.clear(),
+            _lambdas: self.lambdas.clear(),
         }
     }
 
@@ -439,7 +439,7 @@ impl ForwardingTable {
 #[derive(Debug)]
 pub struct Cleared {
     order: Order,
-    _parts: Vec<Arc<Part>>,
+    _lambdas: Arc<Tree>,
 }
 
 impl Cleared {

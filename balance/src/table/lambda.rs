@@ -5,7 +5,6 @@ mod changes;
 mod index;
 mod owner;
 
-use super::lambdas::SIDE_BY_SIDE;
 use super::{Occupancy, TableEntry};
 use crate::average::sample;
 use crate::explanation::Explanation;
@@ -26,13 +25,16 @@ use aside::Seen;
 use index::Index;
 pub(super) use index::Named;
 use rand::Rng;
-use smallvec::SmallVec;
 use smol_str::SmolStr;
+use std::array;
 use std::hint::black_box;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// So many routes of a lambda are [fetched](Lambda::fetch), as if it had a few.
 const FETCHED: usize = 4;
+/// Of so many lambdas at the same time. Eight looks at snapshots cost a thread little, one of which is at
+/// the table.
+pub(super) const AT_A_TIME: usize = 7;
 
 /// Where there are many thousands nothing of one is in the cache when its turn comes, so what a pick
 /// looks at lies together, and as little as possible elsewhere: with its counts, it fills two cache
@@ -133,16 +135,19 @@ impl Lambda {
     }
 
     /// Looks at what picks from each of these look at: at one thing of all of them before the next.
-    pub(super) fn fetch(lambdas: &[&Arc<Self>]) {
-        for lambda in lambdas {
+    pub(super) fn fetch(lambdas: &[Option<&Arc<Self>>]) {
+        for lambda in lambdas.iter().flatten() {
             black_box(lambda.state.closed());
+            black_box(Arc::as_ptr(&lambda.policy));
         }
-        let routes = lambdas.iter().map(|lambda| lambda.routes.load());
-        let routes: SmallVec<[_; SIDE_BY_SIDE]> = routes.collect();
-        for routes in &routes {
-            if let Routes::Few(few) = Routes::of(routes) {
-                for route in few.iter().take(FETCHED) {
-                    black_box(route.weight());
+        for some in lambdas.chunks(AT_A_TIME) {
+            let routes_of = |nth: usize| some.get(nth)?.map(|lambda| lambda.routes.load());
+            let routes: [_; AT_A_TIME] = array::from_fn(routes_of);
+            for routes in routes.iter().flatten() {
+                if let Routes::Few(few) = Routes::of(routes) {
+                    for route in few.iter().take(FETCHED) {
+                        black_box(route.weight());
+                    }
                 }
             }
         }

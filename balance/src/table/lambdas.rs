@@ -1,42 +1,53 @@
 //! All lambdas of a table by name: read without waiting, changed at the price of a copy of a few.
 
 use super::Lambda;
+use super::lambda::AT_A_TIME;
 use arc_swap::{ArcSwap, Guard};
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
-use smallvec::SmallVec;
+use std::array;
 use std::hash::BuildHasher;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 /// Some of the lambdas, by the hash of their names.
-pub(super) type Part = HashTable<Arc<Lambda>>;
+type Part = HashTable<Arc<Lambda>>;
 
-/// So many that with 100,000 lambdas the copy of one takes some ten microseconds.
-const PARTS: usize = 256;
+/// So many parts side by side, and so many of these side by side: that many parts that with 100,000
+/// lambdas the copy of one takes some ten microseconds.
+const FAN_OUT: usize = 16;
+
+type Branch = [Arc<Part>; FAN_OUT];
+/// All lambdas of one moment.
+pub(super) type Tree = [Arc<Branch>; FAN_OUT];
 
 /// So few lambdas are in the caches anyway.
 const WARM: usize = 1000;
-/// So many are [fetched](Lambdas::fetch) at the same time. Each takes two of the eight looks at
-/// snapshots that cost a thread little.
-pub(super) const SIDE_BY_SIDE: usize = 4;
+/// So many are [fetched](Lambdas::fetch) at the same time, which is about as many lines of memory as a
+/// core can wait for.
+const SIDE_BY_SIDE: usize = 2 * AT_A_TIME;
 
-/// Immutable snapshots, each of a part of the lambdas, which is replaced when one of them comes or
-/// goes. Whoever changes it has to take turns.
+/// Immutable snapshots of all lambdas, which share the parts in which nothing came or went. Whoever
+/// changes them has to take turns.
 #[derive(Debug)]
 pub(super) struct Lambdas {
-    parts: Box<[ArcSwap<Part>]>,
+    tree: ArcSwap<Tree>,
     len: AtomicUsize,
 }
 
 impl Default for Lambdas {
     fn default() -> Self {
-        let empty = Arc::new(Part::default());
         Lambdas {
-            parts: (0..PARTS).map(|_| ArcSwap::new(empty.clone())).collect(),
+            tree: ArcSwap::new(no_lambdas()),
             len: AtomicUsize::new(0),
         }
     }
+}
+
+fn no_lambdas() -> Arc<Tree> {
+    let part = Arc::new(Part::default());
+    let branch = Arc::new(array::from_fn(|_| Arc::clone(&part)));
+    Arc::new(array::from_fn(|_| Arc::clone(&branch)))
 }
 
 /// The seed is fixed so that runs repeat; only operators and controllers insert, so nobody can crowd
@@ -45,17 +56,30 @@ fn hash(name: &str) -> u64 {
     FixedState::with_seed(1).hash_one(name)
 }
 
-/// The number of the part that holds whatever has this hash.
+/// The branch that holds whatever has this hash, and the part of that.
 #[inline]
-fn index(hash: u64) -> usize {
+fn place(hash: u64) -> (usize, usize) {
     // The table within uses the lowest and the highest bits.
-    (hash >> 32) as usize % PARTS
+    let bits = (hash >> 32) as usize;
+    (bits / FAN_OUT % FAN_OUT, bits % FAN_OUT)
+}
+
+#[inline]
+fn part_of(tree: &Tree, hash: u64) -> &Part {
+    let (branch, part) = place(hash);
+    &tree[branch][part]
+}
+
+/// The same, to be changed: others keep what they hold.
+fn part_to_change(tree: &mut Tree, hash: u64) -> &mut Part {
+    let (branch, part) = place(hash);
+    Arc::make_mut(&mut Arc::make_mut(&mut tree[branch])[part])
 }
 
 /// A look at one lambda, if there is one of that name.
 #[derive(Debug)]
 pub(super) struct Look<'a> {
-    part: Guard<Arc<Part>>,
+    tree: Guard<Arc<Tree>>,
     hash: u64,
     name: &'a str,
 }
@@ -64,7 +88,7 @@ impl Look<'_> {
     #[inline]
     pub(super) fn get(&self) -> Option<&Arc<Lambda>> {
         let is_it = |lambda: &Arc<Lambda>| lambda.name() == self.name;
-        self.part.find(self.hash, is_it)
+        part_of(&self.tree, self.hash).find(self.hash, is_it)
     }
 }
 
@@ -73,13 +97,8 @@ impl Lambdas {
     #[inline]
     pub(super) fn look_for<'a>(&self, name: &'a str) -> Look<'a> {
         let hash = hash(name);
-        let part = self.part(hash).load();
-        Look { part, hash, name }
-    }
-
-    #[inline]
-    fn part(&self, hash: u64) -> &ArcSwap<Part> {
-        &self.parts[index(hash)]
+        let tree = self.tree.load();
+        Look { tree, hash, name }
     }
 
     /// Looks at those that are there of these names, as a pick is going to: what is not in a cache
@@ -88,49 +107,53 @@ impl Lambdas {
         if self.len.load(Relaxed) <= WARM {
             return;
         }
+        let tree = self.tree.load();
         let mut names = names.into_iter();
         loop {
-            let next = names.by_ref().take(SIDE_BY_SIDE);
-            let looks: SmallVec<[_; SIDE_BY_SIDE]> = next.map(|name| self.look_for(name)).collect();
-            if looks.is_empty() {
+            let mut found = [None; SIDE_BY_SIDE];
+            let mut named = 0;
+            for (place, name) in found.iter_mut().zip(names.by_ref()) {
+                let hash = hash(name);
+                // To compare names, each would be waited for. Now and then it is another lambda, which
+                // does no harm.
+                *place = part_of(&tree, hash).find(hash, |_| true);
+                named += 1;
+            }
+            if named == 0 {
                 return;
             }
-            let found: SmallVec<[_; SIDE_BY_SIDE]> = looks.iter().filter_map(Look::get).collect();
-            Lambda::fetch(&found);
+            Lambda::fetch(&found[..named]);
         }
     }
 
     /// Adds one whose name is new.
     pub(super) fn insert(&self, lambda: Arc<Lambda>) {
         let new = hash(lambda.name());
-        let part = self.part(new);
-        let mut more = Part::clone(&part.load());
-        more.insert_unique(new, lambda, |known| hash(known.name()));
-        part.store(Arc::new(more));
+        let mut tree = Tree::clone(&self.tree.load());
+        part_to_change(&mut tree, new).insert_unique(new, lambda, |known| hash(known.name()));
+        self.tree.store(Arc::new(tree));
         self.len.fetch_add(1, Relaxed);
     }
 
     /// Adds many whose names are new, at the price of one copy of each part.
-    pub(super) fn insert_many(&self, mut lambdas: Vec<Arc<Lambda>>) {
-        let part_of = |lambda: &Arc<Lambda>| index(hash(lambda.name()));
-        lambdas.sort_by_key(part_of);
-        for together in lambdas.chunk_by(|one, other| part_of(one) == part_of(other)) {
-            let part = &self.parts[part_of(&together[0])];
-            let mut more = Part::clone(&part.load());
-            let before = more.len();
-            for lambda in together {
-                let new = hash(lambda.name());
-                // Named twice, it is the first one.
-                more.entry(
-                    new,
-                    |known| known.name() == lambda.name(),
-                    |known| hash(known.name()),
-                )
-                .or_insert_with(|| Arc::clone(lambda));
-            }
-            self.len.fetch_add(more.len() - before, Relaxed);
-            part.store(Arc::new(more));
+    pub(super) fn insert_many(&self, lambdas: Vec<Arc<Lambda>>) {
+        let mut tree = Tree::clone(&self.tree.load());
+        let mut added = 0;
+        for lambda in lambdas {
+            let new = hash(lambda.name());
+            let part = part_to_change(&mut tree, new);
+            let before = part.len();
+            // Named twice, it is the first one.
+            part.entry(
+                new,
+                |known| known.name() == lambda.name(),
+                |known| hash(known.name()),
+            )
+            .or_insert_with(|| Arc::clone(&lambda));
+            added += part.len() - before;
         }
+        self.tree.store(Arc::new(tree));
+        self.len.fetch_add(added, Relaxed);
     }
 
     /// Removes the one of that name. Answers whether there was one.
@@ -139,20 +162,62 @@ impl Lambdas {
         if look.get().is_none() {
             return false;
         }
-        let mut fewer = Part::clone(&look.part);
-        if let Ok(found) = fewer.find_entry(look.hash, |lambda| lambda.name() == name) {
+        let mut tree = Tree::clone(&look.tree);
+        let part = part_to_change(&mut tree, look.hash);
+        if let Ok(found) = part.find_entry(look.hash, |lambda| lambda.name() == name) {
             found.remove();
         }
-        self.part(look.hash).store(Arc::new(fewer));
+        self.tree.store(Arc::new(tree));
         self.len.fetch_sub(1, Relaxed);
         true
     }
 
     /// Removes all, and hands out what held them.
-    pub(super) fn clear(&self) -> Vec<Arc<Part>> {
+    pub(super) fn clear(&self) -> Arc<Tree> {
         // Those who add, remove and clear take turns.
         self.len.store(0, Relaxed);
-        let clear = |part: &ArcSwap<Part>| part.swap(Arc::default());
-        self.parts.iter().map(clear).collect()
+        self.tree.swap(no_lambdas())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::Policies;
+    use crate::{Destinations, Nanos, PolicyConfig};
+
+    #[test]
+    fn a_look_sees_what_was_there_when_it_began_and_the_next_one_what_is() {
+        let policies = Policies::new(PolicyConfig::default());
+        let broker = Arc::new(Destinations::new());
+        let lambda = |number: usize| {
+            let name = format!("lambda{number}");
+            let broker = Arc::clone(&broker);
+            Arc::new(Lambda::new(&name, policies.next(), broker, Nanos::ZERO))
+        };
+        let lambdas = Lambdas::default();
+        let is_there = |name: &str| lambdas.look_for(name).get().is_some();
+        // So many that each part has some; the last two are the same.
+        lambdas.insert_many((0..3000).chain([2999]).map(lambda).collect());
+        assert_eq!(lambdas.len.load(Relaxed), 3000);
+        let early = lambdas.look_for("lambda3000");
+        lambdas.insert(lambda(3000));
+        assert!(early.get().is_none() && is_there("lambda3000"));
+        let early = lambdas.look_for("lambda7");
+        assert!(lambdas.remove("lambda7") && !lambdas.remove("lambda7"));
+        assert!(early.get().is_some() && !is_there("lambda7"));
+        let rest = (0..3001).filter(|number| *number != 7);
+        assert!(
+            rest.clone()
+                .all(|number| is_there(&format!("lambda{number}")))
+        );
+        lambdas.fetch(["lambda7", "lambda8", "lambda3001"]);
+        drop(lambdas.clear());
+        assert!(
+            !rest
+                .clone()
+                .any(|number| is_there(&format!("lambda{number}")))
+        );
+        assert!(early.get().is_some());
     }
 }
