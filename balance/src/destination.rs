@@ -137,6 +137,32 @@ impl Destination {
         now_there
     }
 
+    /// The same for the only thread that sends anything there, which
+    /// [inspects](Destinations::inspect) nothing: there is no account of what is owed, and no locked
+    /// instruction.
+    #[inline]
+    pub(crate) fn begin_alone(&self, now: Nanos) -> u32 {
+        let before = self.in_flight();
+        if before == 0 {
+            self.hot.load.woken(now);
+        }
+        let now_there = before.saturating_add(1);
+        self.hot.in_flight.store(now_there, Relaxed);
+        if self.limit().is_some_and(|limit| now_there >= limit) {
+            self.hot.health.set_full(true);
+        }
+        now_there
+    }
+
+    /// Undoes one [`Destination::begin_alone`].
+    #[inline]
+    pub(crate) fn end_alone(&self) {
+        self.hot
+            .in_flight
+            .store(self.in_flight().wrapping_sub(1), Relaxed);
+        self.make_room();
+    }
+
     /// Undoes one [`Destination::begin`].
     pub(crate) fn end(&self) {
         self.hot.in_flight.fetch_sub(1, SeqCst);
@@ -234,6 +260,11 @@ impl Destinations {
         }
     }
 
+    /// Whether what may be in flight is limited.
+    pub(crate) fn have_limits(&self) -> bool {
+        self.limits.is_some()
+    }
+
     /// The destination of that name, new (healthy, nothing in flight) unless some table or request
     /// still uses it. The registry itself keeps none alive; its memory is bounded by twice the
     /// number of destinations that were in use at the same time.
@@ -291,6 +322,11 @@ impl Destinations {
     #[must_use]
     pub fn set_aside(&self) -> usize {
         self.census.set_aside()
+    }
+
+    /// What their health has in common.
+    pub(crate) fn census(&self) -> &Arc<Census> {
+        &self.census
     }
 
     /// Which have become better of late, for all lambdas or for one.

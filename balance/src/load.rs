@@ -207,6 +207,14 @@ impl Load {
         }
     }
 
+    /// Takes note that a request was executed, of which nothing else is wanted: refusals before it are not
+    /// in a row with those to come.
+    pub(crate) fn executed(&self) {
+        if self.refusals.load(Relaxed) != 0 {
+            self.refusals.store(0, Relaxed);
+        }
+    }
+
     /// Takes the parts of a latency, where `expected` tells what service time to expect.
     fn told(&self, latency: Nanos, report: &Report, expected: impl Fn(Moved) -> f32, now: Nanos) {
         let (network, service) = unpack(self.parts.load(Relaxed));

@@ -1,11 +1,12 @@
 //! A request's hold on the destination that was picked for it, until it tells how it ended.
 
-use crate::policy::Forecast;
+use crate::policy::{Forecast, Wanted};
 use crate::route::{Route, SharedRoute};
-use crate::sent::{Ending, Sent};
+use crate::sent::{Ending, Sent, Threads};
 use crate::table::Lambda;
 use crate::{Destination, HedgeDelay, Nanos, Probes, Report, Request};
 use rand::Rng;
+use std::marker::PhantomData;
 use std::ops::Deref;
 use std::sync::Arc;
 use thiserror::Error;
@@ -229,11 +230,13 @@ impl Pick {
         self.ending().outrun(now);
     }
 
-    fn ending(&mut self) -> Ending<'_> {
+    fn ending(&mut self) -> Ending<'_, Threads> {
         Ending {
             lambda: &self.lambda,
             route: &self.route,
             sent: &mut self.sent,
+            wanted: Wanted::ALL,
+            counting: PhantomData,
         }
     }
 }

@@ -58,6 +58,11 @@ pub(crate) trait Policy: Send + Sync + fmt::Debug {
         Some(0.03)
     }
 
+    /// What it reads of what all policies learn.
+    fn wanted(&self) -> Wanted {
+        Wanted::ALL
+    }
+
     /// A request was executed; what all policies learn from it is learnt already.
     fn learnt(&self, _route: &Route, _executed: &Executed<'_>) {}
 
@@ -99,6 +104,31 @@ pub(crate) trait Policy: Send + Sync + fmt::Debug {
         _now: Nanos,
     ) {
     }
+}
+
+/// What is to be learnt of answers for all policies alike: where nobody but the policy reads it, what that
+/// does not read need not be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Wanted {
+    /// Of the destination: its queue and the parts of its latencies.
+    pub(crate) load: bool,
+    /// Of the lambda, there and on average: how long requests take.
+    pub(crate) latencies: bool,
+}
+
+impl Wanted {
+    pub(crate) const ALL: Self = Wanted {
+        load: true,
+        latencies: true,
+    };
+    pub(crate) const LATENCIES: Self = Wanted {
+        load: false,
+        latencies: true,
+    };
+    pub(crate) const NOTHING: Self = Wanted {
+        load: false,
+        latencies: false,
+    };
 }
 
 /// A request that was executed, as its broker saw it.

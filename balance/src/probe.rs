@@ -1,6 +1,6 @@
 //! Questions to destinations: how busy are you, and what would this request take?
 
-use crate::policy::Chosen;
+use crate::policy::{Chosen, Wanted};
 use crate::route::SharedRoute;
 use crate::table::Lambda;
 use crate::{Destination, Nanos, Report};
@@ -63,7 +63,8 @@ impl Probe {
     ) {
         if let Some(route) = self.route.take() {
             let route = Chosen::Own(route);
-            self.lambda.probed(route, latency, estimate, report, now);
+            self.lambda
+                .probed(route, latency, estimate, report, now, Wanted::ALL);
         }
     }
 }

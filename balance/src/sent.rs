@@ -3,12 +3,55 @@
 use crate::health::Ticket;
 use crate::outlier::stands_out;
 use crate::pick::Reason;
-use crate::policy::{Choice, Chosen, Executed, Forecast, Predicted};
+use crate::policy::{Choice, Executed, Forecast, Predicted, Wanted};
 use crate::route::SharedRoute;
 use crate::table::Lambda;
 use crate::terms::LambdaTicket;
-use crate::{Nanos, Report, Request};
+use crate::{Destination, Nanos, Report, Request};
+use std::marker::PhantomData;
 use std::num::NonZeroU64;
+use std::sync::Arc;
+
+/// Who counts requests in flight.
+pub(crate) trait Counting {
+    /// Counts one more, which is expected to take so many seconds, and tells how many there are.
+    fn begin(to: &Arc<Destination>, expected: impl FnOnce() -> f32, now: Nanos) -> u32;
+
+    /// Counts one less.
+    fn end(to: &Destination);
+}
+
+/// All threads of a broker.
+#[derive(Debug)]
+pub(crate) enum Threads {}
+
+/// A single thread, that of somebody who simulates a broker.
+#[derive(Debug)]
+pub(crate) enum OneThread {}
+
+impl Counting for Threads {
+    #[inline]
+    fn begin(to: &Arc<Destination>, expected: impl FnOnce() -> f32, now: Nanos) -> u32 {
+        to.begin(expected(), now)
+    }
+
+    #[inline]
+    fn end(to: &Destination) {
+        to.end();
+    }
+}
+
+impl Counting for OneThread {
+    #[inline]
+    fn begin(to: &Arc<Destination>, _expected: impl FnOnce() -> f32, now: Nanos) -> u32 {
+        to.begin_alone(now)
+    }
+
+    #[inline]
+    fn end(to: &Destination) {
+        to.end_alone();
+    }
+}
 
 /// What is known of a request that counts as in flight at the destination of a route, beside which
 /// route that is: whoever has it keeps the route and its lambda in one way or another, so that
@@ -30,33 +73,34 @@ pub(crate) struct Sent {
 }
 
 impl Sent {
-    /// The request goes where the policy wants it.
-    #[inline]
-    pub(crate) fn of<'a>(
-        choice: Choice<'a>,
+    /// The request goes where the policy wants it. The choice is not moved, nor is what is made of it: it takes
+    /// long to copy in large pieces what has just been written in small ones.
+    #[inline(always)]
+    pub(crate) fn of<C: Counting>(
+        choice: &mut Choice<'_>,
         request: &Request<'_>,
         any_healthy: bool,
         now: Nanos,
-    ) -> (Chosen<'a>, Self) {
+    ) -> Self {
         let Choice {
-            route: chosen,
+            ref route,
             max_wait,
             predicted,
             explored,
             spare: _,
-            forecast,
-        } = choice;
+            ref mut forecast,
+        } = *choice;
         let reason = match (any_healthy, explored) {
             (false, _) => Reason::LastResort,
             (true, true) => Reason::Exploration,
             (true, false) => Reason::Best,
         };
-        let route = chosen.route();
+        let route = route.route();
         let ticket = route.destination().health().ticket();
         let lambda_ticket = route.terms().ticket();
-        let expected = predicted.map_or_else(|| route.expected(), |predicted| predicted.seconds);
-        let company = route.destination().begin(expected, now);
-        let sent = Sent {
+        let expected = || predicted.map_or_else(|| route.expected(), |predicted| predicted.seconds);
+        let company = C::begin(route.destination(), expected, now);
+        Sent {
             ticket,
             lambda_ticket,
             reason,
@@ -64,15 +108,18 @@ impl Sent {
             predicted,
             company,
             input_bytes: request.input_bytes,
-            forecast,
+            forecast: forecast.take(),
             ended: false,
-        };
-        (chosen, sent)
+        }
     }
 
     /// The trial of a destination that is set aside, for this lambda or altogether, if this request
     /// may be it. It is unconditional: a destination on trial is to show that it executes.
-    pub(crate) fn trial(request: &Request<'_>, route: &SharedRoute, now: Nanos) -> Option<Self> {
+    pub(crate) fn trial<C: Counting>(
+        request: &Request<'_>,
+        route: &SharedRoute,
+        now: Nanos,
+    ) -> Option<Self> {
         if !route.is_trial_due(now) {
             return None;
         }
@@ -82,20 +129,20 @@ impl Sent {
         } else {
             health.try_trial(now)?
         };
-        Sent::on_trial(request, route, ticket, now)
+        Sent::on_trial::<C>(request, route, ticket, now)
     }
 
     /// The same for one that is badly needed, before its time.
-    pub(crate) fn early_trial(
+    pub(crate) fn early_trial<C: Counting>(
         request: &Request<'_>,
         route: &SharedRoute,
         now: Nanos,
     ) -> Option<Self> {
         let ticket = route.destination().health().try_early_trial(now)?;
-        Sent::on_trial(request, route, ticket, now)
+        Sent::on_trial::<C>(request, route, ticket, now)
     }
 
-    fn on_trial(
+    fn on_trial<C: Counting>(
         request: &Request<'_>,
         route: &SharedRoute,
         ticket: Ticket,
@@ -112,7 +159,7 @@ impl Sent {
         } else {
             terms.ticket()
         };
-        let company = route.destination().begin(route.expected(), now);
+        let company = C::begin(route.destination(), || route.expected(), now);
         Some(Sent {
             ticket,
             lambda_ticket,
@@ -138,13 +185,16 @@ impl Sent {
 /// The end of a request, of which there is one: what there is to know of it, once for all who hold picks
 /// in their own ways. See [`Pick`](crate::Pick) for what the methods mean. After any of them, or
 /// without one if the request was abandoned, [`over`](Ending::over) is to be called.
-pub(crate) struct Ending<'a> {
+pub(crate) struct Ending<'a, C> {
     pub(crate) lambda: &'a Lambda,
     pub(crate) route: &'a SharedRoute,
     pub(crate) sent: &'a mut Sent,
+    /// What is to be learnt.
+    pub(crate) wanted: Wanted,
+    pub(crate) counting: PhantomData<C>,
 }
 
-impl Ending<'_> {
+impl<C: Counting> Ending<'_, C> {
     #[inline]
     pub(crate) fn succeeded(&mut self, latency: Nanos, report: &Report, now: Nanos) {
         let report = report.credible(latency);
@@ -166,6 +216,7 @@ impl Ending<'_> {
                 report: &report,
                 now,
             },
+            self.wanted,
         );
     }
 
@@ -258,11 +309,13 @@ impl Ending<'_> {
     fn end(&mut self, report: &Report, now: Nanos) {
         self.sent.ended = true;
         let destination = self.route.destination();
-        destination.end();
-        destination.silence().broken();
-        destination
-            .load()
-            .heard(report, destination.in_flight(), now);
+        C::end(destination);
+        if self.wanted.load {
+            destination.silence().broken();
+            destination
+                .load()
+                .heard(report, destination.in_flight(), now);
+        }
     }
 
     /// Nothing more is to be told.
@@ -273,7 +326,7 @@ impl Ending<'_> {
         destination.health().abandoned(self.sent.ticket);
         self.route.terms().abandoned(self.sent.lambda_ticket);
         if !self.sent.ended {
-            destination.end();
+            C::end(destination);
         }
     }
 }

@@ -3,7 +3,7 @@
 
 use super::least_cost::{expected_latencies, expected_latency, own_requests};
 use super::scan::Costs;
-use super::{Choice, Cost, Executed, Policy, Scene, costs_of, scan};
+use super::{Choice, Cost, Executed, Policy, Scene, Wanted, costs_of, scan};
 use crate::average::replace;
 use crate::real::{LANES, Lanes, Real, numbers};
 use crate::route::Route;
@@ -149,5 +149,9 @@ impl Policy for C3 {
             let moved = average + WEIGHT * (queue - average);
             u64::from(moved.to_bits())
         });
+    }
+
+    fn wanted(&self) -> Wanted {
+        Wanted::LATENCIES
     }
 }

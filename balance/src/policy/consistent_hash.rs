@@ -4,7 +4,7 @@
 mod rendezvous;
 mod ring;
 
-use super::{Choice, Cost, Policy, Scene, costs_of};
+use super::{Choice, Cost, Policy, Scene, Wanted, costs_of};
 use crate::Nanos;
 use crate::route::{Route, SharedRoute};
 use crate::routes::{Change, FEW, Many, Routes};
@@ -328,5 +328,9 @@ impl Policy for ConsistentHash {
 
     fn sample_weight(&self) -> Option<f32> {
         None
+    }
+
+    fn wanted(&self) -> Wanted {
+        Wanted::NOTHING
     }
 }

@@ -1,7 +1,7 @@
 //! Least cost: expected latency times requests in flight, over all destinations.
 
 use super::scan::Costs;
-use super::{Choice, Cost, Policy, Scene, costs_of, scan};
+use super::{Choice, Cost, Policy, Scene, Wanted, costs_of, scan};
 use crate::pair::each_reverted;
 use crate::real::{LANES, Lanes, Real, halves, numbers};
 use crate::route::Route;
@@ -112,5 +112,9 @@ impl Policy for LeastCost {
 
     fn sample_weight(&self) -> Option<f32> {
         Some(0.05)
+    }
+
+    fn wanted(&self) -> Wanted {
+        Wanted::LATENCIES
     }
 }

@@ -1,6 +1,6 @@
 //! Least impedance: always the destination with the smallest weight.
 
-use super::{Choice, Policy, Scene};
+use super::{Choice, Policy, Scene, Wanted};
 use crate::Nanos;
 use crate::route::{Route, SharedRoute};
 use crate::routes::{Change, Many, Routes};
@@ -153,5 +153,9 @@ impl Policy for LeastImpedance {
 
     fn sample_weight(&self) -> Option<f32> {
         None
+    }
+
+    fn wanted(&self) -> Wanted {
+        Wanted::NOTHING
     }
 }

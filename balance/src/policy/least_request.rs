@@ -1,6 +1,6 @@
 //! Least request: the smallest weight times requests in flight, over all destinations.
 
-use super::{Choice, Cost, Policy, Scene, costs_of, scan};
+use super::{Choice, Cost, Policy, Scene, Wanted, costs_of, scan};
 use crate::route::Route;
 use rand::Rng;
 
@@ -60,5 +60,9 @@ impl Policy for LeastRequest {
 
     fn sample_weight(&self) -> Option<f32> {
         None
+    }
+
+    fn wanted(&self) -> Wanted {
+        Wanted::NOTHING
     }
 }

@@ -2,7 +2,7 @@
 //! in flight.
 
 use super::draw::{Drawn, draw};
-use super::{Choice, Cost, Executed, Policy, Scene, costs_of};
+use super::{Choice, Cost, Executed, Policy, Scene, Wanted, costs_of};
 use crate::Nanos;
 use crate::average::{SHORTEST, replace, sample};
 use crate::route::Route;
@@ -96,6 +96,10 @@ impl Policy for PeakEwma {
         // A destination that was slower than that is not to profit from failing.
         let known = peak(route, Stamp::at(now));
         record(route, PENALTY.max(known), now);
+    }
+
+    fn wanted(&self) -> Wanted {
+        Wanted::NOTHING
     }
 }
 

@@ -1,7 +1,7 @@
 //! Power of d choices: of a few destinations drawn at random, the one with the fewest requests in flight.
 
 use super::draw::{Drawn, draw};
-use super::{Choice, Cost, Policy, Scene, costs_of};
+use super::{Choice, Cost, Policy, Scene, Wanted, costs_of};
 use rand::Rng;
 
 /// Draws `choices` candidates and takes the one with the fewest requests of this broker in flight,
@@ -47,5 +47,9 @@ impl Policy for PowerOfD {
 
     fn sample_weight(&self) -> Option<f32> {
         None
+    }
+
+    fn wanted(&self) -> Wanted {
+        Wanted::NOTHING
     }
 }

@@ -5,7 +5,7 @@ mod quiet;
 mod recent;
 
 use super::draw::{Drawn, draw};
-use super::{Choice, Chosen, Cost, Executed, Policy, Scene, costs_of};
+use super::{Choice, Chosen, Cost, Executed, Policy, Scene, Wanted, costs_of};
 use crate::average::replace;
 use crate::lambda_state::LambdaState;
 use crate::route::{Route, SharedRoute};
@@ -225,6 +225,10 @@ impl Policy for Prequal {
         if executed.report.in_flight.is_some_and(|there| there > own) {
             self.pool().heard(false);
         }
+    }
+
+    fn wanted(&self) -> Wanted {
+        Wanted::LATENCIES
     }
 }
 

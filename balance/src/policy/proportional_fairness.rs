@@ -1,7 +1,7 @@
 //! Proportional fairness: speed against the rate at which a destination was served so far.
 
 use super::slots::{Slot, Slots};
-use super::{Choice, Policy, Scene};
+use super::{Choice, Policy, Scene, Wanted};
 use crate::Nanos;
 use crate::route::{Route, SharedRoute};
 use crate::routes::{Change, Routes};
@@ -145,6 +145,10 @@ impl Policy for ProportionalFairness {
         if let Some(served) = slots.of(route) {
             *served = self.served(route, served.count + 1, now);
         }
+    }
+
+    fn wanted(&self) -> Wanted {
+        Wanted::NOTHING
     }
 }
 

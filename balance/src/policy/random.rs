@@ -1,6 +1,6 @@
 //! Random: each destination with a probability inverse to its weight.
 
-use super::{Choice, Policy, Scene, any_index};
+use super::{Choice, Policy, Scene, Wanted, any_index};
 use crate::Nanos;
 use crate::route::{Route, SharedRoute};
 use crate::routes::{Change, FEW, Many, Routes};
@@ -245,6 +245,10 @@ impl Policy for Random {
 
     fn weight_set(&self, route: &SharedRoute, _now: Nanos) {
         self.raise(route);
+    }
+
+    fn wanted(&self) -> Wanted {
+        Wanted::NOTHING
     }
 }
 

@@ -3,7 +3,7 @@
 mod rota;
 mod turn;
 
-use super::{Choice, Policy, Scene};
+use super::{Choice, Policy, Scene, Wanted};
 use crate::Nanos;
 use crate::route::SharedRoute;
 use crate::routes::{Change, Routes};
@@ -52,7 +52,7 @@ impl Policy for RoundRobin {
             Routes::Few(_) => rota.next_of(|route| scene.admits(route)),
             Routes::Many(_) => rota.next_of_many(scene),
         };
-        next.map(|route| Choice::from(SharedRoute::clone(route)))
+        next.map(|next| Choice::from(next.chosen(scene)))
     }
 
     fn sample_weight(&self) -> Option<f32> {
@@ -65,5 +65,9 @@ impl Policy for RoundRobin {
 
     fn weight_set(&self, route: &SharedRoute, now: Nanos) {
         self.rota().weight_set(route, now);
+    }
+
+    fn wanted(&self) -> Wanted {
+        Wanted::NOTHING
     }
 }

@@ -5,7 +5,7 @@ mod turns;
 
 use super::draw::drawn_of_few;
 use super::slots::{Slot, follow};
-use super::{Choice, Cost, Executed, Policy, Scene, any_index, costs_of};
+use super::{Choice, Cost, Executed, Policy, Scene, Wanted, any_index, costs_of};
 use crate::Nanos;
 use crate::route::{Route, SharedRoute};
 use crate::routes::{Change, FEW, Routes};
@@ -172,5 +172,9 @@ impl Policy for WeightedRoundRobin {
 
     fn failed(&self, route: &Route, _now: Nanos) {
         route.scratch().fetch_add(FAILURE, Relaxed);
+    }
+
+    fn wanted(&self) -> Wanted {
+        Wanted::NOTHING
     }
 }

@@ -2,16 +2,18 @@
 
 use super::error::check_route;
 use super::{Lambda, RouteChange, TableError};
-use crate::policy::{Chosen, Forecast, Policies};
+use crate::health::Census;
+use crate::policy::{Chosen, Forecast, Policies, Wanted};
 use crate::route::SharedRoute;
 use crate::routes::Snapshot;
-use crate::sent::{Ending, Sent};
+use crate::sent::{Ending, OneThread, Sent};
 use crate::{
     Answers, Destination, Destinations, Nanos, NoDestination, Picked, PolicyConfig, Report,
     Request, Tried,
 };
 use rand::Rng;
 use smallvec::SmallVec;
+use std::marker::PhantomData;
 use std::sync::Arc;
 
 /// A lambda with routes that never change, chosen among and learnt of as in a
@@ -19,10 +21,18 @@ use std::sync::Arc;
 /// rather than shared: nobody counts who holds the route and the lambda, which takes four locked
 /// instructions for each request, and more where there are probes. In return each [`Lease`] has to be
 /// brought back here.
+///
+/// All lambdas with the same destinations belong to one thread, since it counts requests in flight without
+/// locked instructions. Only what the policy reads is learnt (or everything where there are
+/// [limits](Destinations::with_limits)), and what destinations owe is not: ask them for nothing but their
+/// requests in flight and their health, and do not [inspect](Destinations::inspect) them.
 #[derive(Debug)]
 pub struct LoneLambda {
     lambda: Arc<Lambda>,
     routes: Snapshot,
+    /// Nobody but the policy reads what is learnt.
+    wanted: Wanted,
+    census: Arc<Census>,
 }
 
 /// The destination of one request of a [`LoneLambda`]: what a [`Pick`](crate::Pick) is for a table. The
@@ -85,42 +95,69 @@ impl LoneLambda {
             check_route(name, route.destination, route.weight)?;
         }
         let policy = Policies::new(policy).next();
+        let wanted = if destinations.have_limits() {
+            // These are learnt, too.
+            Wanted::ALL
+        } else {
+            policy.wanted()
+        };
         let lambda = Arc::new(Lambda::new(name, policy, Arc::clone(destinations), now));
         lambda.change(routes, now);
         let routes = lambda.routes().load_full();
-        Ok(LoneLambda { lambda, routes })
+        Ok(LoneLambda {
+            lambda,
+            routes,
+            wanted,
+            census: Arc::clone(destinations.census()),
+        })
     }
 
-    /// Chooses as [`ForwardingTable::pick`](super::ForwardingTable::pick) does.
+    /// Chooses as [`ForwardingTable::pick`](super::ForwardingTable::pick) does, and puts the lease into
+    /// `place`, so that it need not be moved there.
     ///
     /// # Errors
-    /// Those of `pick`.
+    /// Those of `pick`; nothing is put there then.
     pub fn pick(
         &self,
+        place: &mut Option<Lease>,
         tried: &Tried,
         now: Nanos,
         rng: &mut dyn Rng,
-    ) -> Result<Lease, NoDestination> {
-        let (chosen, sent) = self.lambda.pick_among(
+    ) -> Result<(), NoDestination> {
+        let keep = |chosen: Chosen<'_>, sent| {
+            let held = match chosen {
+                Chosen::Lent(route) => self.held(route),
+                Chosen::Own(route) => Held::Own(route),
+            };
+            *place = Some(Lease { held, sent });
+        };
+        self.lambda.pick_among::<OneThread, _>(
             &self.routes,
             &Request::OF_KNOWN_LAMBDA,
             tried,
             Answers::NONE,
-            self.lambda.broker().set_aside(),
+            self.census.set_aside(),
             now,
             rng,
-        )?;
-        let held = match chosen {
-            Chosen::Lent(route) => self.held(route),
-            Chosen::Own(route) => Held::Own(route),
-        };
-        Ok(Lease { held, sent })
+            keep,
+        )
     }
 
     /// Where the request goes.
     #[must_use]
     pub fn destination<'a>(&'a self, lease: &'a Lease) -> &'a Arc<Destination> {
         self.route(&lease.held).destination()
+    }
+
+    /// The position of the route by which the request goes, counted as the lambda was given them, none of
+    /// which twice. Unknown where they are many, or the policy has a hold on the route.
+    #[inline]
+    #[must_use]
+    pub fn position(&self, lease: &Lease) -> Option<usize> {
+        match lease.held {
+            Held::At(at) => Some(at as usize),
+            Held::Own(_) => None,
+        }
     }
 
     /// What an [`Optimizer`](crate::Optimizer) wants to know.
@@ -148,12 +185,14 @@ impl LoneLambda {
     }
 
     #[inline]
-    fn end(&self, mut lease: Lease, tell: impl FnOnce(&mut Ending<'_>)) {
+    fn end(&self, mut lease: Lease, tell: impl FnOnce(&mut Ending<'_, OneThread>)) {
         let Lease { held, sent } = &mut lease;
         let mut ending = Ending {
             lambda: &self.lambda,
             route: self.route(held),
             sent,
+            wanted: self.wanted,
+            counting: PhantomData,
         };
         tell(&mut ending);
         ending.over();
@@ -195,7 +234,8 @@ impl LoneLambda {
             Held::At(at) => Chosen::Lent(&self.routes.slice[at as usize]),
             Held::Own(route) => Chosen::Own(route),
         };
-        self.lambda.probed(route, latency, estimate, report, now);
+        self.lambda
+            .probed(route, latency, estimate, report, now, self.wanted);
     }
 
     /// There is not going to be an answer.
@@ -230,7 +270,10 @@ impl LoneLambda {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{ForwardingTable, Optimizer, OptimizerConfig, Pick, PolicyKeys, Probe};
+    use crate::routes::FEW;
+    use crate::{
+        ForwardingTable, LimitConfig, Optimizer, OptimizerConfig, Pick, PolicyKeys, Probe,
+    };
     use rand_pcg::Pcg32;
     use rand_pcg::rand_core::SeedableRng;
     use std::collections::VecDeque;
@@ -271,14 +314,26 @@ mod tests {
         names.iter().map(|name| route(name.as_str())).collect()
     }
 
-    /// Drives both side by side; all destinations that they choose and ask are the same.
-    fn agree(policy: PolicyConfig, destinations: usize) {
+    fn picked(
+        alone: &LoneLambda,
+        tried: &Tried,
+        now: Nanos,
+        rng: &mut Pcg32,
+    ) -> Result<Lease, NoDestination> {
+        let mut lease = None;
+        alone.pick(&mut lease, tried, now, rng)?;
+        Ok(lease.expect("there is a lease unless there is an error"))
+    }
+
+    /// Drives both side by side, with `broker` as registries; all destinations that they choose and ask are
+    /// the same.
+    fn agree(policy: PolicyConfig, destinations: usize, broker: impl Fn() -> Destinations) {
         let names: Vec<_> = (0..destinations).map(|n| format!("d{n}")).collect();
         let routes = routes(&names);
         let now = Nanos::ZERO;
-        let table = ForwardingTable::new(policy, Arc::new(Destinations::new()));
+        let table = ForwardingTable::new(policy, Arc::new(broker()));
         table.change_many(LAMBDA, &routes, now).unwrap();
-        let alone = Arc::new(Destinations::new());
+        let alone = Arc::new(broker());
         let alone = LoneLambda::new(LAMBDA, policy, &alone, &routes, now).unwrap();
         let optimizer = Optimizer::new(OptimizerConfig::moving_average(0.9).unwrap());
         let mut rngs = [(); 2].map(|()| Pcg32::seed_from_u64(3));
@@ -289,11 +344,16 @@ mod tests {
             let tried = Tried::new();
             let [one, other] = &mut rngs;
             let pick = table.pick(LAMBDA, &tried, now, one);
-            let lease = alone.pick(&tried, now, other);
+            let lease = picked(&alone, &tried, now, other);
             match (pick, lease) {
                 (Ok(pick), Ok(lease)) => {
                     let id = pick.destination().id();
                     assert_eq!(id, alone.destination(&lease).id(), "{policy} {step}");
+                    if let Some(position) = alone.position(&lease) {
+                        assert_eq!(names[position], alone.destination(&lease).name());
+                    } else {
+                        assert!(destinations > FEW || policy.name() == "prequal", "{policy}");
+                    }
                     assert_eq!(pick.max_wait(), lease.max_wait(), "{policy} {step}");
                     assert_eq!(pick.forecast(), lease.forecast(), "{policy} {step}");
                     under_way.push_back((pick, lease));
@@ -352,9 +412,17 @@ mod tests {
         };
         for name in PolicyConfig::NAMES {
             let policy = PolicyConfig::from_name(name, &keys).unwrap();
-            agree(policy, 5);
+            agree(policy, 5, Destinations::new);
             // So many that they are not side by side.
-            agree(policy, 200);
+            agree(policy, 200, Destinations::new);
+            // So few that limits matter.
+            let limits = LimitConfig {
+                min: 1,
+                max: 4,
+                start: 3,
+                ..LimitConfig::default()
+            };
+            agree(policy, 2, || Destinations::new().with_limits(limits));
         }
     }
 
@@ -370,7 +438,7 @@ mod tests {
             let all = destinations.in_use();
             all.iter().map(|destination| destination.in_flight()).sum()
         };
-        let mut pick = || alone.pick(&Tried::new(), now, &mut rng).unwrap();
+        let mut pick = || picked(&alone, &Tried::new(), now, &mut rng).unwrap();
         let leases = [pick(), pick(), pick()];
         assert_eq!(in_flight(), 3);
         let [one, two, three] = leases;

@@ -9,11 +9,11 @@ use super::{Occupancy, TableEntry};
 use crate::average::sample;
 use crate::explanation::Explanation;
 use crate::lambda_state::LambdaState;
-use crate::policy::{Chosen, Executed, Policy, Scene};
+use crate::policy::{Choice, Chosen, Executed, Policy, Scene, Wanted};
 use crate::probe::{Probe, Probes};
 use crate::route::{Route, SharedRoute};
 use crate::routes::{Routes, Snapshot, snapshot};
-use crate::sent::Sent;
+use crate::sent::{Counting, Sent, Threads};
 use crate::sorted::Sorted;
 use crate::stamp::Stamp;
 use crate::terms::LambdaTicket;
@@ -169,15 +169,16 @@ impl Lambda {
         rng: &mut dyn Rng,
     ) -> Result<Pick, NoDestination> {
         let snapshot = self.routes.load();
-        let (chosen, sent) =
-            self.pick_among(&snapshot, request, tried, answers, aside, now, rng)?;
-        Ok(Pick::new(self, chosen.into_owned(), sent))
+        let keep = |chosen: Chosen<'_>, sent| Pick::new(self, chosen.into_owned(), sent);
+        self.pick_among::<Threads, _>(&snapshot, request, tried, answers, aside, now, rng, keep)
     }
 
-    /// The same among these routes, which may have been those of the lambda a moment ago.
+    /// The same among these routes, which may have been those of the lambda a moment ago; `keep` makes
+    /// something of what was chosen right where it is: copying in large pieces what has just been written
+    /// in small ones takes long.
     #[expect(clippy::too_many_arguments, reason = "each is something else")]
     #[inline(always)]
-    pub(super) fn pick_among<'a>(
+    pub(super) fn pick_among<'a, C: Counting, T>(
         &'a self,
         snapshot: &'a Snapshot,
         request: &'a Request<'_>,
@@ -186,26 +187,31 @@ impl Lambda {
         aside: usize,
         now: Nanos,
         rng: &mut dyn Rng,
-    ) -> Result<(Chosen<'a>, Sent), NoDestination> {
+        keep: impl FnOnce(Chosen<'a>, Sent) -> T,
+    ) -> Result<T, NoDestination> {
         let routes = Routes::of(snapshot);
         let aside = aside.saturating_add(self.state.closed());
         let mut seen = Seen::ALL_OPEN;
         if aside > 0 {
-            match self.look_around(routes, request, tried, aside, now, rng) {
-                Ok((route, trial)) => return Ok((Chosen::Lent(route), trial)),
+            match self.look_around::<C>(routes, request, tried, aside, now, rng) {
+                Ok((route, trial)) => return Ok(keep(Chosen::Lent(route), trial)),
                 Err(others) => seen = others,
             }
         }
         let mut scene = self.scene(routes, request, tried, answers, now);
         if seen.any_open {
             scene.healthy_only = aside > 0;
-            if let Some(choice) = self.policy.choose(&scene, rng) {
-                if let Some(spare) = choice.spare
-                    && let Some(trial) = Sent::early_trial(request, spare, now)
+            let mut choice = self.policy.choose(&scene, rng);
+            if let Some(known) = &mut choice {
+                if let Some(spare) = known.spare
+                    && let Some(trial) = Sent::early_trial::<C>(request, spare, now)
                 {
-                    return Ok((Chosen::Lent(spare), trial));
+                    return Ok(keep(Chosen::Lent(spare), trial));
                 }
-                return Ok(Sent::of(choice, request, true, now));
+                let sent = Sent::of::<C>(known, request, true, now);
+                if let Some(Choice { route, .. }) = choice {
+                    return Ok(keep(route, sent));
+                }
             }
         }
         // Those that work will have a place again soon, which is better than one that fails.
@@ -214,13 +220,14 @@ impl Lambda {
         }
         // With none healthy, or none any more, all that were not tried will do.
         scene.healthy_only = false;
-        let choice = self.policy.choose(&scene, rng).ok_or(if tried.is_empty() {
+        let mut choice = self.policy.choose(&scene, rng).ok_or(if tried.is_empty() {
             // Its last route was removed a moment ago.
             NoDestination::UnknownLambda
         } else {
             NoDestination::AllTried
         })?;
-        Ok(Sent::of(choice, request, false, now))
+        let sent = Sent::of::<C>(&mut choice, request, false, now);
+        Ok(keep(choice.route, sent))
     }
 
     fn scene<'a>(
@@ -348,8 +355,9 @@ impl Lambda {
         wanted.into_iter().map(probe).collect()
     }
 
-    /// Takes what a successful answer teaches; preparations are in its latency yet.
-    pub(crate) fn learn(&self, route: &Route, executed: &Executed<'_>) {
+    /// Takes what a successful answer teaches, as far as it is wanted; preparations are in its latency yet.
+    #[inline]
+    pub(crate) fn learn(&self, route: &Route, executed: &Executed<'_>, wanted: Wanted) {
         let Executed {
             company,
             latency,
@@ -362,11 +370,19 @@ impl Lambda {
         let preparations = report.cold_start.filter(|_| !was_cold);
         let warm = latency.since(preparations.unwrap_or_default());
         let destination = route.destination();
-        let weight = self.policy.sample_weight();
-        // Who looks at weights only has no use for predictions, and need not pay for them.
-        let speeds = weight.map(|_| self.broker.speeds());
-        destination.load().answered(latency, report, speeds, now);
-        self.broker.record(report);
+        let weight = if wanted == Wanted::NOTHING {
+            None
+        } else {
+            self.policy.sample_weight()
+        };
+        if wanted.load {
+            // Who looks at weights only has no use for predictions, and need not pay for them.
+            let speeds = weight.map(|_| self.broker.speeds());
+            destination.load().answered(latency, report, speeds, now);
+            self.broker.record(report);
+        } else {
+            destination.load().executed();
+        }
         if let Some(weight) = weight {
             self.state.record(warm, report.service);
             let service = report.service.map(sample);
@@ -439,12 +455,15 @@ impl Lambda {
         estimate: Option<Nanos>,
         report: &Report,
         now: Nanos,
+        wanted: Wanted,
     ) {
         let report = report.credible(latency);
-        let destination = route.route().destination();
-        destination
-            .load()
-            .heard(&report, destination.in_flight(), now);
+        if wanted.load {
+            let destination = route.route().destination();
+            destination
+                .load()
+                .heard(&report, destination.in_flight(), now);
+        }
         self.policy.probed(route, latency, estimate, &report, now);
     }
 

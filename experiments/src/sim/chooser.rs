@@ -129,11 +129,14 @@ impl Chooser {
                     lambdas, random, ..
                 } = &mut routers[router];
                 let lambda = &lambdas[job.request.lambda as usize];
-                job.pick = lambda.pick(tried, Nanos(now), random).ok();
-                let Some(pick) = &job.pick else {
+                debug_assert!(job.pick.is_none(), "the last attempt has ended");
+                let picked = lambda.pick(&mut job.pick, tried, Nanos(now), random);
+                let (Ok(()), Some(pick)) = (picked, &job.pick) else {
                     return false;
                 };
-                job.destination = lambda.destination(pick).id() as u32;
+                let position = lambda.position(pick);
+                let position = position.unwrap_or_else(|| lambda.destination(pick).id() as usize);
+                job.destination = position as u32;
                 job.to = known[job.destination as usize];
                 return true;
             }
@@ -345,7 +348,11 @@ mod tests {
             for millisecond in 1..=5000 {
                 let now = Nanos::from_millis(millisecond);
                 let lambda = &lambdas[0];
-                let lease = lambda.pick(&Tried::new(), now, &mut random).unwrap();
+                let mut lease = None;
+                lambda
+                    .pick(&mut lease, &Tried::new(), now, &mut random)
+                    .unwrap();
+                let lease = lease.unwrap();
                 // One is so quick that the others have nothing to do, and may be asked.
                 let is_first = lambda.destination(&lease).id() == 0;
                 let latency = Nanos::from_millis(if is_first { 1 } else { 50 });

@@ -185,7 +185,7 @@ impl<'a> Engine<'a> {
         self.hear(arrival.router, self.now);
         self.chooser.welcome(arrival.router, self.now);
         let id = self.jobs.add(request, counts);
-        self.dispatch(id);
+        self.dispatch(id, Some(request.there));
         if self.sends_probes {
             self.probe(arrival);
         }
@@ -235,8 +235,8 @@ impl<'a> Engine<'a> {
         self.inboxes.put(router, at, Message::Probed(id));
     }
 
-    /// Sends a request to an executor, or gives it up.
-    fn dispatch(&mut self, id: u32) {
+    /// Sends a request to an executor, or gives it up. How slow the message of the first attempt is, is known.
+    fn dispatch(&mut self, id: u32, first: Option<f64>) {
         let world = World {
             topology: self.topology,
             executors: &self.executors,
@@ -248,7 +248,10 @@ impl<'a> Engine<'a> {
         }
         job.attempts += 1;
         job.sent = self.now;
-        let delay = self.delay(id, Draw::There);
+        let delay = match first {
+            Some(stretch) => job.to.delay(stretch),
+            None => self.later_delay(id, Draw::There),
+        };
         if delay == 0 {
             self.deliver(id);
         } else {
@@ -288,7 +291,7 @@ impl<'a> Engine<'a> {
     fn answer(&mut self, id: u32, verdict: Verdict, after: u64) {
         self.chooser.left(self.jobs[id].to.executor);
         self.jobs[id].verdict = verdict;
-        let delay = after + self.delay(id, Draw::Back);
+        let delay = after + self.delay_back(id);
         if delay == 0 {
             return self.reply(id);
         }
@@ -333,7 +336,7 @@ impl<'a> Engine<'a> {
                 self.tally.refused(job);
                 job.give_up_attempt();
                 if job.attempts < MOST_ATTEMPTS {
-                    self.dispatch(id);
+                    self.dispatch(id, None);
                 } else {
                     self.give_up(id);
                 }
@@ -343,7 +346,7 @@ impl<'a> Engine<'a> {
                 job.give_up_attempt();
                 let router = job.request.router;
                 if job.attempts < MOST_ATTEMPTS && self.chooser.may_retry(router, self.now) {
-                    self.dispatch(id);
+                    self.dispatch(id, None);
                 } else {
                     self.give_up(id);
                 }
@@ -380,16 +383,20 @@ impl<'a> Engine<'a> {
         }
     }
 
-    /// Nanoseconds of a message of the current attempt.
-    fn delay(&self, id: u32, draw: Draw) -> u64 {
+    /// Nanoseconds of the answer of the current attempt.
+    fn delay_back(&self, id: u32) -> u64 {
         let job = &self.jobs[id];
-        match (job.attempts, draw) {
-            (1, Draw::There) => job.to.delay(job.there),
-            (1, Draw::Back) => job.to.delay(job.back),
-            (attempt, _) => {
-                let (key, number) = (job.request.key, draw.number(attempt));
-                self.topology.delay(job.to, key, number)
-            }
+        if job.attempts == 1 {
+            job.to.delay(job.back)
+        } else {
+            self.later_delay(id, Draw::Back)
         }
+    }
+
+    /// Nanoseconds of a message of an attempt that is not the first.
+    fn later_delay(&self, id: u32, draw: Draw) -> u64 {
+        let job = &self.jobs[id];
+        let number = draw.number(job.attempts);
+        self.topology.delay(job.to, job.request.key, number)
     }
 }

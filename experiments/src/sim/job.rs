@@ -43,8 +43,7 @@ pub(super) struct Job {
     /// How long it was at its executor.
     pub(super) residence: Nanos,
     pub(super) to: Neighbour,
-    /// How slow the messages of the first attempt are.
-    pub(super) there: f64,
+    /// How slow the answer to the first attempt is.
     pub(super) back: f64,
     pub(super) sent: u64,
     /// What identifies the executor to the router.
@@ -104,20 +103,19 @@ impl Jobs {
     pub(super) fn add(&mut self, request: &Request, counts: bool) -> u32 {
         let Request {
             arrival: request,
-            there,
             back,
+            ..
         } = *request;
         if let Some(id) = self.free.pop() {
             let job = &mut self.slots[id as usize];
             job.request = request;
-            (job.there, job.back) = (there, back);
+            job.back = back;
             job.counts = counts;
             job.attempts = 0;
             return id;
         }
         self.slots.push(Job {
             request,
-            there,
             back,
             counts,
             attempts: 0,
@@ -171,7 +169,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_job_fills_four_cache_lines() {
-        assert_eq!(size_of::<Job>(), 256);
+    fn a_job_fills_three_cache_lines() {
+        assert_eq!(size_of::<Job>(), 192);
     }
 }

@@ -2,8 +2,8 @@
 
 use super::turn::Turn;
 use crate::Nanos;
-use crate::policy::Scene;
 use crate::policy::smallest::smallest;
+use crate::policy::{Chosen, Scene};
 use crate::route::{Route, SharedRoute};
 use crate::routes::{Change, Routes};
 use smallvec::SmallVec;
@@ -17,6 +17,8 @@ const GOOD: f32 = 2.0;
 #[derive(Debug)]
 pub(super) struct Rota {
     routes: Vec<SharedRoute>,
+    /// Their positions among those of the lambda; of a few only.
+    places: Vec<usize>,
     /// Of the active ones; infinite for the others. The smallest is taken off before anything is
     /// chosen or joins, so the one whose turn it is has none.
     deficits: Vec<f64>,
@@ -37,6 +39,21 @@ pub(super) struct Rota {
     looked_at: usize,
 }
 
+/// Whose turn it is, and where it is among the routes of the lambda if these are a few.
+pub(super) struct Next<'a> {
+    route: &'a SharedRoute,
+    place: Option<usize>,
+}
+
+impl Next<'_> {
+    pub(super) fn chosen<'s>(self, scene: &Scene<'s>) -> Chosen<'s> {
+        match self.place {
+            Some(place) => scene.chosen(place, self.route),
+            None => Chosen::Own(SharedRoute::clone(self.route)),
+        }
+    }
+}
+
 /// So many of those that are parked are looked at for each pick.
 const PARKED_LOOKED_AT: usize = 2;
 
@@ -44,6 +61,7 @@ impl Default for Rota {
     fn default() -> Self {
         Rota {
             routes: Vec::new(),
+            places: Vec::new(),
             deficits: Vec::new(),
             set_aside: Vec::new(),
             weights: Vec::new(),
@@ -76,6 +94,7 @@ impl Rota {
         if self.first_level().is_none() {
             self.level();
         }
+        self.places.clear();
         let mut by_name = added.to_vec();
         by_name.sort_unstable_by(|a, b| a.destination().name().cmp(b.destination().name()));
         let mut smallest = f32::INFINITY;
@@ -99,6 +118,7 @@ impl Rota {
         let Some(at) = self.position(gone) else {
             return;
         };
+        self.places.clear();
         self.deficits.swap_remove(at);
         self.set_aside.swap_remove(at);
         self.turns.swap_remove(at);
@@ -116,8 +136,12 @@ impl Rota {
     /// Brings it in step with `routes`. Newcomers start level with the one whose turn it is.
     fn relist(&mut self, routes: &[SharedRoute], now: Nanos) {
         self.refresh(now);
-        let mut by_name = routes.to_vec();
-        by_name.sort_unstable_by(|a, b| a.destination().name().cmp(b.destination().name()));
+        let mut places: Vec<_> = (0..routes.len()).collect();
+        places.sort_unstable_by_key(|place| routes[*place].destination().name());
+        let by_name = places
+            .iter()
+            .map(|place| SharedRoute::clone(&routes[*place]));
+        let by_name: Vec<_> = by_name.collect();
         let mut before = std::mem::take(self);
         for (at, route) in by_name.iter().enumerate() {
             let known = before.position(route);
@@ -130,6 +154,7 @@ impl Rota {
             route.scratch().store(at as u64, Relaxed);
         }
         self.routes = by_name;
+        self.places = places;
         self.refresh(now);
     }
 
@@ -168,14 +193,21 @@ impl Rota {
     }
 
     /// Gives the turn to the active one with the smallest deficit.
-    pub(super) fn next(&mut self) -> Option<&SharedRoute> {
+    pub(super) fn next(&mut self) -> Option<Next<'_>> {
         let at = self.first_level().or_else(|| {
             self.level();
             self.first_level()
         })?;
         self.deficits[at] += f64::from(self.weights[at]);
         self.cursor = at + 1;
-        Some(&self.routes[at])
+        Some(self.at(at))
+    }
+
+    fn at(&self, at: usize) -> Next<'_> {
+        Next {
+            route: &self.routes[at],
+            place: self.places.get(at).copied(),
+        }
     }
 
     /// The first one whose deficit is 0.
@@ -186,11 +218,11 @@ impl Rota {
 
     /// The same where only some are candidates. If no active one is, the good ones among the
     /// candidates stand in.
-    pub(super) fn next_of(&mut self, admits: impl Fn(&Route) -> bool) -> Option<&SharedRoute> {
+    pub(super) fn next_of(&mut self, admits: impl Fn(&Route) -> bool) -> Option<Next<'_>> {
         self.level();
         if let Some(at) = self.first_of(&self.deficits, f32::INFINITY, &admits) {
             self.deficits[at] += f64::from(self.weights[at]);
-            return Some(&self.routes[at]);
+            return Some(self.at(at));
         }
         let admitted = (0..self.routes.len()).filter(|at| admits(&self.routes[*at]));
         let least = admitted
@@ -198,12 +230,12 @@ impl Rota {
             .fold(f32::INFINITY, f32::min);
         let at = self.first_of(&self.set_aside, GOOD * least, &admits)?;
         self.set_aside[at] += f64::from(self.weights[at]);
-        Some(&self.routes[at])
+        Some(self.at(at))
     }
 
     /// The same of many, without a look at each: whoever is met while it is set aside is parked, and
     /// nobody that is parked is met again before it is back.
-    pub(super) fn next_of_many(&mut self, scene: &Scene<'_>) -> Option<&SharedRoute> {
+    pub(super) fn next_of_many(&mut self, scene: &Scene<'_>) -> Option<Next<'_>> {
         self.end_parking(scene);
         let mut tried = SmallVec::<[usize; 4]>::new();
         let at = loop {
@@ -234,7 +266,7 @@ impl Rota {
         if tried.is_empty() {
             self.cursor = at + 1;
         }
-        Some(&self.routes[at])
+        Some(self.at(at))
     }
 
     /// The active one with the smallest deficit that is not among these.

@@ -6,7 +6,7 @@ use crate::health::Obstacle;
 use crate::policy::any_index;
 use crate::route::SharedRoute;
 use crate::routes::{Many, Routes};
-use crate::sent::Sent;
+use crate::sent::{Counting, Sent};
 use crate::{Nanos, Request, Tried};
 use rand::Rng;
 
@@ -33,7 +33,7 @@ impl Seen {
 impl Lambda {
     /// A trial that is due, or else what there is, while so many may be set aside.
     #[cold]
-    pub(super) fn look_around<'a>(
+    pub(super) fn look_around<'a, C: Counting>(
         &self,
         routes: Routes<'a>,
         request: &Request<'_>,
@@ -68,7 +68,7 @@ impl Lambda {
                 any_open = true;
                 return None;
             };
-            let trial = Sent::trial(request, route, now);
+            let trial = Sent::trial::<C>(request, route, now);
             any_busy |= trial.is_none() && obstacle == Obstacle::Busy;
             trial.map(|trial| (route, trial))
         });
