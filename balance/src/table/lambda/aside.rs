@@ -58,20 +58,30 @@ impl Lambda {
                 (any_index(many.len(), rng), looked_at)
             }
         };
-        let trial = routes.find_map((first, looked_at), |_, route| {
-            if tried.contains(route.destination().id()) {
+        // Where some are open anyhow, a look at the last of those that are not tells all.
+        let mut left = if any_open { aside } else { usize::MAX };
+        let found = routes.find_map((first, looked_at), |_, route| {
+            let is_new = !tried.contains(route.destination().id());
+            // Most are open, which takes less to see than what keeps a request from the others.
+            if route.is_open() {
+                any_open |= is_new;
                 return None;
             }
-            // Most are open, which takes less to see than what keeps a request from the others.
-            let obstacle = (!route.is_open()).then(|| route.obstacle()).flatten();
-            let Some(obstacle) = obstacle else {
-                any_open = true;
-                return None;
-            };
-            let trial = Sent::trial::<C>(request, route, now);
-            any_busy |= trial.is_none() && obstacle == Obstacle::Busy;
-            trial.map(|trial| (route, trial))
+            left = left.saturating_sub(1);
+            let mut trial = None;
+            match route.obstacle() {
+                Some(obstacle) if is_new => {
+                    trial = Sent::trial::<C>(request, route, now);
+                    any_busy |= trial.is_none() && obstacle == Obstacle::Busy;
+                }
+                // It has become open this moment.
+                None => any_open |= is_new,
+                Some(_) => {}
+            }
+            let trial = trial.map(|trial| (route, trial));
+            (trial.is_some() || left == 0).then_some(trial)
         });
+        let trial = found.flatten();
         trial.ok_or(Seen { any_open, any_busy })
     }
 
