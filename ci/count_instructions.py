@@ -16,9 +16,9 @@ Groups:
   forward    a request in the whole of edgerouter, one core, default options, over loopback sockets,
              by bytes of input and output and requests that come at once (example `passing` of
              edge-broker is client and computer)
-  encrypted  the same of 100 bytes over TLS, native QUIC and HTTP/3 on both sides: only shown, since
-             how many packets the same requests take depends on the machine; handshakes have to
-             be complete within 2 s
+  encrypted  the same of 100 bytes over TLS, native QUIC and HTTP/3 on both sides; over TLS only
+             shown, and with 64 at once, since how many packets the same requests take depends on the
+             machine then; handshakes have to be complete within 2 s
   change     a change of edgerouter's table, one after the other, over a loopback socket, of routes that
              are there or of lambdas that come and go (example `changing` of edge-broker is the
              client): only shown
@@ -44,8 +44,9 @@ from collections.abc import Callable
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 RECORD = ROOT / "ci/instructions.json"
-# By how much a count may grow, in per cent. Sockets and timers make those of `forward` vary.
-TOLERANCE = {"pick": 3.0, "admission": 3.0, "forward": 5.0}
+# By how much a count may grow, in per cent. Sockets and timers make those of `forward` vary, and
+# datagrams, of which a few more are made on a busy machine, those of `encrypted`: by up to 3.4.
+TOLERANCE = {"pick": 3.0, "admission": 3.0, "forward": 5.0, "encrypted": 8.0}
 
 
 class Failure(Exception):
@@ -265,7 +266,7 @@ class Encrypted(Forward):
         return ["tls", "quic", "h3"]
 
     def checked(self) -> list[tuple[str, str]]:
-        return []
+        return [(how, burst) for how in ("quic", "h3") for burst in ("1", "16")]
 
     def run(self, how: str, burst: str, requests: int, pause: float = 0) -> tuple[int, float]:
         return self.passed(how, "100", burst, requests, pause)
