@@ -143,7 +143,9 @@ class PythonRouter(ROUTER_GRPC.EdgeRouterServicer):
 
 
 def serve(add, servicer, at):
-    server = grpc.server(futures.ThreadPoolExecutor(max_workers=8))
+    # Above 8 KiB, its default, some requests are refused by chance, and all above 16 KiB.
+    options = [("grpc.max_metadata_size", 64 * 1024)]
+    server = grpc.server(futures.ThreadPoolExecutor(max_workers=8), options=options)
     add(servicer, server)
     assert server.add_insecure_port(at), at
     server.start()
