@@ -1,4 +1,4 @@
-//! How fast data is sent: never less than two datagrams at once.
+//! How fast data is sent: never less than two datagrams at once, and no slower for what is lost by chance.
 
 use std::any::Any;
 use std::sync::Arc;
@@ -9,6 +9,8 @@ use quinn_proto::RttEstimator;
 use serde::{Deserialize, Serialize};
 
 mod tolerant;
+
+use tolerant::Path;
 
 type Factory = Arc<dyn ControllerFactory + Send + Sync>;
 
@@ -29,33 +31,42 @@ pub enum Congestion {
 impl Congestion {
     pub(super) fn controllers(self) -> Factory {
         let factory: Factory = match self {
-            Self::Tolerant => Arc::new(tolerant::Factories(Arc::new(CubicConfig::default()))),
-            Self::Cubic => Arc::new(CubicConfig::default()),
+            Self::Tolerant | Self::Cubic => Arc::new(CubicConfig::default()),
             Self::Bbr => Arc::new(BbrConfig::default()),
         };
-        Arc::new(Pairs(factory))
+        Arc::new(Pairs {
+            factory,
+            is_tolerant: self == Self::Tolerant,
+        })
     }
 }
 
 /// Makes [`Pair`]s.
-struct Pairs(Factory);
+struct Pairs {
+    factory: Factory,
+    is_tolerant: bool,
+}
 
 impl ControllerFactory for Pairs {
     fn build(self: Arc<Self>, now: Instant, datagram: u16) -> Box<dyn Controller> {
         Box::new(Pair {
-            controller: self.0.clone().build(now, datagram),
+            controller: self.factory.clone().build(now, datagram),
             datagram,
+            path: self.is_tolerant.then(|| Path::new(datagram)),
         })
     }
 }
 
 /// Lets two datagrams be under way, however large they are (RFC 9002, section 7.2). What is sent has to
 /// stay below the window of a controller, which is two datagrams at least: that is one, and the peer may
-/// wait 25 ms for a second one before it acknowledges anything.
+/// wait 25 ms for a second one before it acknowledges anything. Where it knows the path, it does not tell the
+/// controller of what is lost by chance.
 struct Pair {
     controller: Box<dyn Controller>,
     /// Bytes of the largest datagram.
     datagram: u16,
+    /// If what is lost by chance is tolerated.
+    path: Option<Path>,
 }
 
 impl Controller for Pair {
@@ -71,6 +82,9 @@ impl Controller for Pair {
         app_limited: bool,
         rtt: &RttEstimator,
     ) {
+        if let Some(path) = &mut self.path {
+            path.arrived(bytes, rtt.get(), rtt.min());
+        }
         self.controller.on_ack(now, sent, bytes, app_limited, rtt);
     }
 
@@ -92,8 +106,13 @@ impl Controller for Pair {
         is_persistent_congestion: bool,
         lost_bytes: u64,
     ) {
-        self.controller
-            .on_congestion_event(now, sent, is_persistent_congestion, lost_bytes);
+        let window = self.controller.window();
+        let by_chance = |path: &mut Path| path.lost_by_chance(lost_bytes, window);
+        let is_tolerated = self.path.as_mut().is_some_and(by_chance);
+        if !is_tolerated || is_persistent_congestion {
+            self.controller
+                .on_congestion_event(now, sent, is_persistent_congestion, lost_bytes);
+        }
     }
 
     fn on_mtu_update(&mut self, new_mtu: u16) {
@@ -114,6 +133,7 @@ impl Controller for Pair {
         Box::new(Self {
             controller: self.controller.clone_box(),
             datagram: self.datagram,
+            path: self.path,
         })
     }
 
@@ -128,6 +148,8 @@ impl Controller for Pair {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]
@@ -142,6 +164,53 @@ mod tests {
                 let copy = controller.clone_box();
                 assert!(copy.window() > 2 * u64::from(datagram));
             }
+        }
+    }
+
+    /// A controller of that kind that knows a path of 20 ms, on which 100 datagrams have arrived.
+    fn pair(congestion: Congestion) -> Pair {
+        let factory: Factory = Arc::new(CubicConfig::default());
+        let mut path = Path::new(1200);
+        let shortest = Duration::from_millis(20);
+        (0..100).for_each(|_| path.arrived(1100, shortest, shortest));
+        Pair {
+            controller: factory.build(Instant::now(), 1200),
+            datagram: 1200,
+            path: (congestion == Congestion::Tolerant).then_some(path),
+        }
+    }
+
+    #[test]
+    fn a_loss_by_chance_leaves_the_window_of_the_tolerant_one_as_it_is() {
+        let now = Instant::now();
+        for (congestion, is_tolerant) in [(Congestion::Tolerant, true), (Congestion::Cubic, false)]
+        {
+            let mut pair = pair(congestion);
+            let window = pair.window();
+            pair.on_congestion_event(now, now, false, 1100);
+            assert_eq!(pair.window() == window, is_tolerant, "{congestion:?}");
+        }
+    }
+
+    #[test]
+    fn the_window_shrinks_when_it_is_more_than_chance() {
+        let now = Instant::now();
+        let queue: fn(&mut Path) = |path| {
+            let shortest = Duration::from_millis(20);
+            path.arrived(1100, 2 * shortest, shortest);
+        };
+        let nothing: fn(&mut Path) = |_| {};
+        for (what, make, persistent, bytes) in [
+            ("a queue", queue, false, 1100),
+            ("many are lost", nothing, false, 11_000),
+            ("nothing arrives", nothing, true, 1100),
+            ("ECN", nothing, false, 0),
+        ] {
+            let mut pair = pair(Congestion::Tolerant);
+            make(pair.path.as_mut().unwrap());
+            let window = pair.window();
+            pair.on_congestion_event(now, now, persistent, bytes);
+            assert!(pair.window() < window, "{what}");
         }
     }
 }

@@ -1,13 +1,6 @@
-//! A controller that tells losses by chance from those by congestion.
+//! What is lost by chance, told from what is lost by congestion.
 
-use std::any::Any;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
-
-use quinn::congestion::{Controller, ControllerFactory, ControllerMetrics};
-use quinn_proto::RttEstimator;
-
-use super::Factory;
+use std::time::Duration;
 
 /// Datagrams that may wait on the path while a loss still passes for chance: β of TCP Veno (Fu and Liew,
 /// "TCP Veno: TCP enhancement for transmission over wireless access networks", 2003).
@@ -26,32 +19,14 @@ const ALLOWANCE: u64 = 3;
 /// Datagrams that are remembered: half of what has been counted is forgotten when there are so many.
 const REMEMBERED: u64 = 512;
 
-/// Makes [`Tolerant`]s around the controllers of another factory.
-pub(super) struct Factories(pub(super) Factory);
-
-impl ControllerFactory for Factories {
-    fn build(self: Arc<Self>, now: Instant, datagram: u16) -> Box<dyn Controller> {
-        Box::new(Tolerant {
-            controller: self.0.clone().build(now, datagram),
-            path: Path::new(datagram),
-        })
-    }
-}
-
-/// Hides from another controller what is lost by chance: while nothing waits on the path and few are lost.
+/// What is known of the path: whether a loss passes for chance, while nothing waits there and few are lost.
 ///
 /// A controller that takes each loss for congestion gives way until what it has under way is about
 /// 1.2 datagrams by the root of the share that is lost, so twelve at 1 %, however much room there is. Congestion
 /// fills queues before it loses: then, and where more is lost than chance is believed to, where the peer
-/// says so by ECN, and where nothing arrives any more, the other controller is told.
-struct Tolerant {
-    controller: Box<dyn Controller>,
-    path: Path,
-}
-
-/// What is known of the path.
+/// says so by ECN, and where nothing arrives any more, it has to be told.
 #[derive(Debug, Clone, Copy)]
-struct Path {
+pub(super) struct Path {
     /// The shortest round trip.
     least: Duration,
     /// The round trip of late, smoothed.
@@ -65,7 +40,7 @@ struct Path {
 }
 
 impl Path {
-    fn new(datagram: u16) -> Self {
+    pub(super) fn new(datagram: u16) -> Self {
         Self {
             least: Duration::ZERO,
             smoothed: Duration::ZERO,
@@ -75,7 +50,7 @@ impl Path {
         }
     }
 
-    fn arrived(&mut self, bytes: u64, smoothed: Duration, least: Duration) {
+    pub(super) fn arrived(&mut self, bytes: u64, smoothed: Duration, least: Duration) {
         self.datagrams += 1;
         self.arrived += bytes;
         self.smoothed = smoothed;
@@ -85,6 +60,14 @@ impl Path {
             self.arrived /= 2;
             self.lost /= 2;
         }
+    }
+
+    /// Takes note of bytes that were lost, 0 of them where ECN told of congestion; whether it was by chance,
+    /// with `window` bytes allowed under way.
+    pub(super) fn lost_by_chance(&mut self, bytes: u64, window: u64) -> bool {
+        self.lost += bytes;
+        let by_ecn = bytes == 0;
+        !by_ecn && self.is_empty(window) && self.loses_few()
     }
 
     /// Bytes of so many datagrams as they are sent here, which may be much smaller than they could be.
@@ -107,85 +90,8 @@ impl Path {
     }
 }
 
-impl Controller for Tolerant {
-    fn on_sent(&mut self, now: Instant, bytes: u64, last_packet_number: u64) {
-        self.controller.on_sent(now, bytes, last_packet_number);
-    }
-
-    fn on_ack(
-        &mut self,
-        now: Instant,
-        sent: Instant,
-        bytes: u64,
-        app_limited: bool,
-        rtt: &RttEstimator,
-    ) {
-        self.path.arrived(bytes, rtt.get(), rtt.min());
-        self.controller.on_ack(now, sent, bytes, app_limited, rtt);
-    }
-
-    fn on_end_acks(
-        &mut self,
-        now: Instant,
-        in_flight: u64,
-        app_limited: bool,
-        largest_packet_num_acked: Option<u64>,
-    ) {
-        self.controller
-            .on_end_acks(now, in_flight, app_limited, largest_packet_num_acked);
-    }
-
-    fn on_congestion_event(
-        &mut self,
-        now: Instant,
-        sent: Instant,
-        is_persistent_congestion: bool,
-        lost_bytes: u64,
-    ) {
-        self.path.lost += lost_bytes;
-        let by_ecn = lost_bytes == 0;
-        let by_chance = !is_persistent_congestion
-            && !by_ecn
-            && self.path.is_empty(self.controller.window())
-            && self.path.loses_few();
-        if !by_chance {
-            self.controller
-                .on_congestion_event(now, sent, is_persistent_congestion, lost_bytes);
-        }
-    }
-
-    fn on_mtu_update(&mut self, new_mtu: u16) {
-        self.controller.on_mtu_update(new_mtu);
-    }
-
-    fn window(&self) -> u64 {
-        self.controller.window()
-    }
-
-    fn metrics(&self) -> ControllerMetrics {
-        self.controller.metrics()
-    }
-
-    fn clone_box(&self) -> Box<dyn Controller> {
-        Box::new(Self {
-            controller: self.controller.clone_box(),
-            path: self.path,
-        })
-    }
-
-    fn initial_window(&self) -> u64 {
-        self.controller.initial_window()
-    }
-
-    fn into_any(self: Box<Self>) -> Box<dyn Any> {
-        self.controller.into_any()
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use quinn::congestion::CubicConfig;
-
     use super::*;
 
     const SIZE: u64 = 1_100;
@@ -248,41 +154,11 @@ mod tests {
         assert!(path.bytes(3) < 400, "{}", path.bytes(3));
     }
 
-    /// A controller around cubic, which has never been told of anything.
-    fn controller() -> Tolerant {
-        let now = Instant::now();
-        Tolerant {
-            controller: Arc::new(CubicConfig::default()).build(now, 1_200),
-            path: path(100, SHORTEST),
-        }
-    }
-
     #[test]
-    fn a_loss_by_chance_leaves_the_window_as_it_is() {
-        let mut controller = controller();
-        let now = Instant::now();
-        let window = controller.window();
-        controller.on_congestion_event(now, now, false, SIZE);
-        assert_eq!(controller.window(), window);
-    }
-
-    #[test]
-    fn the_window_shrinks_when_it_is_more_than_chance() {
-        let now = Instant::now();
-        let queue: fn(&mut Tolerant) = |c| c.path.smoothed = 2 * SHORTEST;
-        let many: fn(&mut Tolerant) = |c| c.path.lost = 10 * SIZE;
-        let nothing: fn(&mut Tolerant) = |_| {};
-        for (what, make, persistent, bytes) in [
-            ("a queue", queue, false, SIZE),
-            ("many are lost", many, false, SIZE),
-            ("nothing arrives", nothing, true, SIZE),
-            ("ECN", nothing, false, 0),
-        ] {
-            let mut controller = controller();
-            make(&mut controller);
-            let window = controller.window();
-            controller.on_congestion_event(now, now, persistent, bytes);
-            assert!(controller.window() < window, "{what}");
-        }
+    fn it_is_chance_unless_something_waits_or_many_are_lost_or_ecn_tells() {
+        assert!(path(100, SHORTEST).lost_by_chance(SIZE, WINDOW));
+        assert!(!path(100, 2 * SHORTEST).lost_by_chance(SIZE, WINDOW));
+        assert!(!path(100, SHORTEST).lost_by_chance(10 * SIZE, WINDOW));
+        assert!(!path(100, SHORTEST).lost_by_chance(0, WINDOW));
     }
 }
