@@ -31,7 +31,7 @@ use crate::numbers::whole;
 /// Options of the benchmark.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Flags {
-    /// Who is measured [default: all that are installed, without the floor and without QUIC]
+    /// Who is measured [default: all that are installed, but for those that have an option of their own]
     #[arg(long, value_enum, value_delimiter = ',')]
     hops: Vec<Kind>,
     /// Measure a bare h2 pass-through, too: the least that a hop on that library can cost
@@ -40,6 +40,9 @@ pub(crate) struct Flags {
     /// Measure our router over QUIC, too, natively and over HTTP/3
     #[arg(long)]
     quic: bool,
+    /// Measure others with TLS on both sides, too: the bare h2 pass-through, Envoy, HAProxy and nginx
+    #[arg(long)]
+    tls: bool,
     /// Bytes of input and of output
     #[arg(long, value_delimiter = ',', default_value = "0,100,1000,10000,100000", value_parser = whole(0..=16_usize << 20))]
     bytes: Vec<usize>,

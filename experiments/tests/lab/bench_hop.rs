@@ -40,7 +40,7 @@ fn every_hop_that_is_there_is_measured_under_every_load() {
         "--seconds=0.05",
         "--rounds=2",
     ];
-    let (lines, said) = lines(&[&load[..], &["--json", "--floor", "--quic"]].concat());
+    let (lines, said) = lines(&[&load[..], &["--json", "--floor", "--quic", "--tls"]].concat());
     let mut expected = vec![
         "direct",
         "router",
@@ -49,11 +49,18 @@ fn every_hop_that_is_there_is_measured_under_every_load() {
         "router-h3",
         "floor",
     ];
-    for peer in ["envoy", "haproxy", "nginx"] {
+    let mut with_tls = vec!["floor-tls"];
+    for (peer, the_same) in [
+        ("envoy", "envoy-tls"),
+        ("haproxy", "haproxy-tls"),
+        ("nginx", "nginx-tls"),
+    ] {
         if !said.contains(&format!("{peer} is not installed")) {
             expected.push(peer);
+            with_tls.push(the_same);
         }
     }
+    expected.extend(with_tls);
     assert_eq!(lines.len(), 4 * expected.len(), "{said}");
     for (cell, load) in lines
         .chunks(expected.len())

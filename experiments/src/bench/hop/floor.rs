@@ -5,17 +5,24 @@
 //! this is the price of those.
 
 use std::future::Future;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use bytes::{BufMut as _, Bytes, BytesMut};
 use edge_proto::view::{RequestView, ResponseView};
+use edge_transport::tls::TlsFiles;
 use edge_transport::{Endpoint, Limits};
 use h2::client::SendRequest;
 use h2::server::SendResponse;
 use h2::{RecvStream, SendStream};
 use http::{Request, Response};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::rustls::pki_types::ServerName;
+use tokio_rustls::{TlsAcceptor, TlsConnector};
+
+use crate::bench::certificates;
 
 /// Options of the pass-through.
 #[derive(Debug, clap::Args)]
@@ -23,6 +30,9 @@ pub(crate) struct Flags {
     /// Where requests are passed on to
     #[arg(long)]
     computer: Endpoint,
+    /// Encrypt both sides, with the certificates in this folder
+    #[arg(long)]
+    certificates: Option<PathBuf>,
 }
 
 /// Flags and length of a gRPC message.
@@ -32,15 +42,26 @@ const COPY_LIMIT: usize = 8 << 10;
 
 /// Passes on until standard input ends.
 pub(crate) async fn run(flags: &Flags) -> anyhow::Result<()> {
+    let folder = flags.certificates.as_deref();
+    let files = folder.map(certificates::files).transpose()?;
+    let acceptor = files.as_ref().map(TlsFiles::server_config).transpose()?;
+    let acceptor = acceptor.map(TlsAcceptor::from);
     let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
     println!("{}", listener.local_addr()?);
-    let computer = connect(&flags.computer).await?;
+    let computer = connect(&flags.computer, files.as_ref()).await?;
     let ended =
         tokio::task::spawn_blocking(|| std::io::copy(&mut std::io::stdin(), &mut std::io::sink()));
     let serving = async {
         loop {
             let (client, _) = listener.accept().await?;
-            spawn(serve(client, computer.clone()));
+            client.set_nodelay(true)?;
+            let (acceptor, computer) = (acceptor.clone(), computer.clone());
+            spawn(async move {
+                match acceptor {
+                    Some(acceptor) => serve(acceptor.accept(client).await?, computer).await,
+                    None => serve(client, computer).await,
+                }
+            });
         }
     };
     tokio::select! {
@@ -58,13 +79,29 @@ fn spawn(work: impl Future<Output = anyhow::Result<()>> + Send + 'static) {
     });
 }
 
-async fn connect(computer: &Endpoint) -> anyhow::Result<SendRequest<Bytes>> {
+async fn connect(
+    computer: &Endpoint,
+    files: Option<&TlsFiles>,
+) -> anyhow::Result<SendRequest<Bytes>> {
     const PATIENCE: Duration = Duration::from_secs(5);
+    let connecting = async {
+        #[expect(clippy::disallowed_methods, reason = "it has a time-out")]
+        let stream = TcpStream::connect((computer.host(), computer.port())).await?;
+        stream.set_nodelay(true)?;
+        let Some(files) = files else {
+            return handshake(stream).await;
+        };
+        let name = ServerName::try_from(computer.host())?.to_owned();
+        let connector = TlsConnector::from(files.client_config()?);
+        handshake(connector.connect(name, stream).await?).await
+    };
+    tokio::time::timeout(PATIENCE, connecting).await?
+}
+
+async fn handshake(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+) -> anyhow::Result<SendRequest<Bytes>> {
     let limits = Limits::default();
-    #[expect(clippy::disallowed_methods, reason = "it has a time-out")]
-    let connecting = TcpStream::connect((computer.host(), computer.port()));
-    let stream = tokio::time::timeout(PATIENCE, connecting).await??;
-    stream.set_nodelay(true)?;
     let (requests, connection) = h2::client::Builder::new()
         .initial_window_size(limits.stream_window_bytes)
         .initial_connection_window_size(limits.connection_window_bytes)
@@ -75,8 +112,10 @@ async fn connect(computer: &Endpoint) -> anyhow::Result<SendRequest<Bytes>> {
     Ok(requests)
 }
 
-async fn serve(client: TcpStream, computer: SendRequest<Bytes>) -> anyhow::Result<()> {
-    client.set_nodelay(true)?;
+async fn serve(
+    client: impl AsyncRead + AsyncWrite + Unpin,
+    computer: SendRequest<Bytes>,
+) -> anyhow::Result<()> {
     let limits = Limits::default();
     let mut connection = h2::server::Builder::new()
         .initial_window_size(limits.stream_window_bytes)

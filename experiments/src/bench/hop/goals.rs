@@ -26,6 +26,7 @@ pub(super) fn print(rows: &[Row], service_ms: f64) {
             rows.throughput(),
             rows.latency(),
             rows.bodies(),
+            rows.tls(),
             rows.quic(),
         ];
         all.into_iter().flatten().collect()
@@ -145,26 +146,59 @@ impl Rows<'_> {
         goals
     }
 
-    /// What encryption over UDP may cost, beside TCP with TLS and without.
+    /// CPU time with TLS, beside others with TLS.
+    fn tls(&self) -> Vec<Goal> {
+        let mut goals = Vec::new();
+        for ours in self.0.iter().filter(|row| row.kind == Kind::RouterTls) {
+            if !matches!((ours.bytes, ours.in_flight), (100 | 10_000, 1 | 16 | 64)) {
+                continue;
+            }
+            for peer in Kind::TLS_PEERS {
+                if let Some(theirs) = self.find(peer, ours.bytes, ours.in_flight) {
+                    let text = format!(
+                        "CPU us of router-tls, {} bytes, {} in flight: no more than {}",
+                        ours.bytes,
+                        ours.in_flight,
+                        peer.name()
+                    );
+                    goals.push(at_most(text, ours.cpu_us, theirs.cpu_us));
+                }
+            }
+        }
+        goals
+    }
+
+    /// What encryption over UDP may cost, beside TCP with TLS and without: of a bare pass-through, and of
+    /// our own router, which costs a third of that.
     fn quic(&self) -> Vec<Goal> {
-        let goals = [
-            (Kind::RouterQuic, 100, 1, 1.3, Kind::Router),
-            (Kind::RouterQuic, 100, 64, 0.7, Kind::Router),
-            (Kind::RouterQuic, 10_000, 1, 1.0, Kind::RouterTls),
-            (Kind::RouterQuic, 10_000, 64, 1.0, Kind::RouterTls),
-            (Kind::RouterH3, 100, 1, 1.5, Kind::RouterTls),
-            (Kind::RouterH3, 100, 64, 1.5, Kind::RouterTls),
-        ];
-        let goal = |(kind, bytes, in_flight, factor, beside): (Kind, _, _, _, Kind)| {
-            let ours = self.find(kind, bytes, in_flight)?;
-            let limit = factor * self.find(beside, bytes, in_flight)?.cpu_us;
-            let (kind, beside) = (kind.name(), beside.name());
-            let text = format!(
-                "CPU us of {kind}, {bytes} bytes, {in_flight} in flight: {factor} times {beside}"
-            );
-            Some(at_most(text, ours.cpu_us, limit))
-        };
-        goals.into_iter().filter_map(goal).collect()
+        let beside_plain = [(1, 1.3), (64, 0.7)]
+            .map(|(in_flight, factor)| (Kind::RouterQuic, 100, in_flight, factor));
+        let beside_tls = [1, 16, 64].map(|n| {
+            [
+                (Kind::RouterQuic, 10_000, n, 1.0),
+                (Kind::RouterH3, 100, n, 1.5),
+            ]
+        });
+        let mut goals = Vec::new();
+        for (plain, tls) in [
+            (Kind::Floor, Kind::FloorTls),
+            (Kind::Router, Kind::RouterTls),
+        ] {
+            let plain = beside_plain.iter().map(|goal| (goal, plain));
+            let tls = beside_tls.iter().flatten().map(|goal| (goal, tls));
+            goals.extend(plain.chain(tls).filter_map(
+                |(&(kind, bytes, in_flight, factor), beside)| {
+                    let ours = self.find(kind, bytes, in_flight)?;
+                    let limit = factor * self.find(beside, bytes, in_flight)?.cpu_us;
+                    let (kind, beside) = (kind.name(), beside.name());
+                    let text = format!(
+                        "CPU us of {kind}, {bytes} bytes, {in_flight} in flight: {factor} times {beside}"
+                    );
+                    Some(at_most(text, ours.cpu_us, limit))
+                },
+            ));
+        }
+        goals
     }
 
     fn bodies(&self) -> Vec<Goal> {

@@ -28,11 +28,19 @@ pub(crate) enum Kind {
     Haproxy,
     /// nginx, one process
     Nginx,
+    /// A bare h2 pass-through with partial decode, TLS on both sides
+    FloorTls,
+    /// Envoy, one worker, TLS on both sides
+    EnvoyTls,
+    /// HAProxy, one thread, TLS on both sides
+    HaproxyTls,
+    /// nginx, one process, TLS on both sides
+    NginxTls,
 }
 
 impl Kind {
     /// All, in the order in which they are shown.
-    pub(super) const ALL: [Self; 9] = [
+    const ALL: [Self; 13] = [
         Self::Direct,
         Self::Router,
         Self::RouterTls,
@@ -42,9 +50,15 @@ impl Kind {
         Self::Envoy,
         Self::Haproxy,
         Self::Nginx,
+        Self::FloorTls,
+        Self::EnvoyTls,
+        Self::HaproxyTls,
+        Self::NginxTls,
     ];
     /// Programs of others.
     pub(super) const PEERS: [Self; 3] = [Self::Haproxy, Self::Envoy, Self::Nginx];
+    /// The same with TLS on both sides.
+    pub(super) const TLS_PEERS: [Self; 3] = [Self::HaproxyTls, Self::EnvoyTls, Self::NginxTls];
 
     /// Its name in tables and JSON lines.
     pub(super) fn name(self) -> &'static str {
@@ -58,7 +72,51 @@ impl Kind {
             Self::Envoy => "envoy",
             Self::Haproxy => "haproxy",
             Self::Nginx => "nginx",
+            Self::FloorTls => "floor-tls",
+            Self::EnvoyTls => "envoy-tls",
+            Self::HaproxyTls => "haproxy-tls",
+            Self::NginxTls => "nginx-tls",
         }
+    }
+
+    /// Whether it is a program of others.
+    pub(super) fn is_peer(self) -> bool {
+        Self::PEERS.contains(&self) || Self::TLS_PEERS.contains(&self)
+    }
+
+    /// Whether nothing is sent in the clear, on either side.
+    pub(super) fn is_encrypted(self) -> bool {
+        match self {
+            Self::RouterTls
+            | Self::RouterQuic
+            | Self::RouterH3
+            | Self::FloorTls
+            | Self::EnvoyTls
+            | Self::HaproxyTls
+            | Self::NginxTls => true,
+            Self::Direct
+            | Self::Router
+            | Self::Floor
+            | Self::Envoy
+            | Self::Haproxy
+            | Self::Nginx => false,
+        }
+    }
+
+    /// Whether it is measured: what nobody names is, unless it is one that has an option.
+    fn is_wanted(self, flags: &Flags) -> bool {
+        let by_option = match self {
+            Self::Floor => flags.floor,
+            Self::RouterQuic | Self::RouterH3 => flags.quic,
+            Self::FloorTls | Self::EnvoyTls | Self::HaproxyTls | Self::NginxTls => flags.tls,
+            Self::Direct
+            | Self::Router
+            | Self::RouterTls
+            | Self::Envoy
+            | Self::Haproxy
+            | Self::Nginx => flags.hops.is_empty(),
+        };
+        by_option || flags.hops.contains(&self)
     }
 }
 
@@ -73,20 +131,13 @@ pub(super) struct Program {
 
 /// Those that were asked for and are there; says who is not.
 pub(super) fn present(flags: &Flags) -> anyhow::Result<Vec<Program>> {
-    let wanted: Vec<Kind> = Kind::ALL
-        .into_iter()
-        .filter(|kind| match kind {
-            Kind::Floor => flags.floor || flags.hops.contains(kind),
-            Kind::RouterQuic | Kind::RouterH3 => flags.quic || flags.hops.contains(kind),
-            _ => flags.hops.is_empty() || flags.hops.contains(kind),
-        })
-        .collect();
+    let wanted = Kind::ALL.into_iter().filter(|kind| kind.is_wanted(flags));
     let own = std::env::current_exe().context("cannot find this program")?;
     let mut present = Vec::new();
     for kind in wanted {
         let program = match kind {
             Kind::Direct => Some((own.clone(), "the computer itself".to_owned())),
-            Kind::Floor => Some((
+            Kind::Floor | Kind::FloorTls => Some((
                 own.clone(),
                 "h2, views of the messages, nothing else".to_owned(),
             )),
@@ -94,19 +145,28 @@ pub(super) fn present(flags: &Flags) -> anyhow::Result<Vec<Program>> {
                 let found = router::program(flags.router.as_deref())?;
                 Some((found.path, found.origin))
             }
-            Kind::Envoy => foreign(kind, flags.envoy.as_deref(), programs::envoy)?,
-            Kind::Haproxy => foreign(kind, flags.haproxy.as_deref(), || {
-                programs::on_path("haproxy")
-            })?,
-            Kind::Nginx => foreign(kind, flags.nginx.as_deref(), || programs::on_path("nginx"))?,
+            Kind::Envoy | Kind::EnvoyTls => {
+                foreign("envoy", flags.envoy.as_deref(), programs::envoy)?
+            }
+            Kind::Haproxy | Kind::HaproxyTls => {
+                let search = || programs::on_path("haproxy");
+                foreign("haproxy", flags.haproxy.as_deref(), search)?
+            }
+            Kind::Nginx | Kind::NginxTls => {
+                let search = || programs::on_path("nginx");
+                foreign("nginx", flags.nginx.as_deref(), search)?
+            }
         };
         let name = kind.name();
+        let option = name.trim_end_matches("-tls");
         match program {
             Some((path, origin)) => present.push(Program { kind, path, origin }),
             None if flags.require_peers => {
-                anyhow::bail!("{name} is not installed; --{name} says where it is")
+                anyhow::bail!("{option} is not installed; --{option} says where it is")
             }
-            None => eprintln!("{name} is not installed: left out; --{name} says where it is"),
+            None => eprintln!(
+                "{option} is not installed: {name} is left out; --{option} says where it is"
+            ),
         }
     }
     anyhow::ensure!(!present.is_empty(), "none of the hops is installed");
@@ -114,13 +174,12 @@ pub(super) fn present(flags: &Flags) -> anyhow::Result<Vec<Program>> {
 }
 
 fn foreign(
-    kind: Kind,
+    name: &str,
     given: Option<&Path>,
     search: impl FnOnce() -> Option<PathBuf>,
 ) -> anyhow::Result<Option<(PathBuf, String)>> {
     let path = match given {
         Some(given) => {
-            let name = kind.name();
             anyhow::ensure!(given.is_file(), "--{name}: no file {}", given.display());
             Some(given.to_owned())
         }

@@ -92,7 +92,7 @@ async fn at_half_load(
             let Some(samples) = kept_up else { continue };
             match sample(plan, hop, cell, rate, round, progress).await {
                 Ok(sample) => samples.push(sample),
-                Err(error) if error.is::<TooMany>() && Kind::PEERS.contains(&hop.kind) => {
+                Err(error) if error.is::<TooMany>() && hop.kind.is_peer() => {
                     progress.suspend(|| eprintln!("{error:#}: it has no figures at half load"));
                     *kept_up = None;
                 }

@@ -21,6 +21,9 @@ pub(super) const LAMBDA: &str = "bench";
 /// How long a hop may take to answer its first request.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// So many lines of what a hop that does not answer has said last are shown.
+const MOST_LINES: usize = 10;
+
 /// What is measured.
 #[derive(Debug)]
 pub(super) struct Stage {
@@ -101,7 +104,7 @@ impl Setting {
             Kind::RouterH3 => Scheme::H3,
             _ => Scheme::Unsaid,
         };
-        let encrypted = kind == Kind::RouterTls || scheme != Scheme::Unsaid;
+        let encrypted = kind.is_encrypted();
         let computer = self.computer(encrypted)?;
         let folder = encrypted.then_some(self.folder.as_path());
         let (process, endpoint) = match kind {
@@ -116,13 +119,19 @@ impl Setting {
                 router.tables.route(LAMBDA, &computer, 1.0).await?;
                 (Some(router.process), router.lambda.with_scheme(scheme))
             }
-            Kind::Floor => {
-                let arguments = ["hop-floor".to_owned(), format!("--computer={computer}")];
+            Kind::Floor | Kind::FloorTls => {
+                let mut arguments = vec!["hop-floor".to_owned(), format!("--computer={computer}")];
+                arguments.extend(folder.map(|f| format!("--certificates={}", f.display())));
                 let process = Process::start(&program.path, &arguments, "", false)?;
                 let endpoint = process.greeting.parse()?;
                 (Some(process), endpoint)
             }
-            Kind::Envoy | Kind::Haproxy | Kind::Nginx => {
+            Kind::Envoy
+            | Kind::Haproxy
+            | Kind::Nginx
+            | Kind::EnvoyTls
+            | Kind::HaproxyTls
+            | Kind::NginxTls => {
                 let listen = ports::reserve()?;
                 let process = peers::start(kind, &program.path, &listen, &computer, &self.folder)?;
                 (Some(process), listen)
@@ -182,7 +191,9 @@ impl Hop {
             if ended || Instant::now() >= deadline {
                 let log = folder.join(format!("{}.log", self.kind.name()));
                 let said = std::fs::read_to_string(log).unwrap_or_default();
-                anyhow::bail!("no answer: {error}\n{said}");
+                let lines: Vec<_> = said.lines().collect();
+                let last = lines[lines.len().saturating_sub(MOST_LINES)..].join("\n");
+                anyhow::bail!("no answer: {error}\n{last}");
             }
             tokio::time::sleep(PAUSE).await;
         }
