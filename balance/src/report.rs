@@ -6,6 +6,10 @@ use crate::Nanos;
 const MOST_IN_FLIGHT: u32 = 1 << 20;
 /// Requests that a destination can credibly execute at the same time.
 const MOST_WORKERS: u32 = 1 << 16;
+/// A residence that is told in whole milliseconds may be longer than the latency by this much.
+const ROUNDING: Nanos = Nanos::from_millis(1);
+/// By one part in so many, 0.1 %, may clocks differ.
+const DRIFT: u64 = 1 << 10;
 
 /// The load that an answer carries, as far as it carries any: peers of another make say nothing or
 /// little, and everything works without, less well.
@@ -30,12 +34,17 @@ pub struct Report {
 
 impl Report {
     /// What can be true of it, given that the request was away for `latency`: no part of a request
-    /// takes longer than the whole, and counts have bounds. A cold start is subtracted from the
-    /// latency, so that one which takes longer would make any destination look instantaneous: it is
-    /// not believed at all.
+    /// takes longer than the whole, and counts have bounds. Residence and cold start are subtracted
+    /// from the latency, so that one which takes longer would make any destination look near or
+    /// instantaneous: it is not believed at all, but for as much of a residence as rounding and clocks
+    /// explain.
     #[must_use]
     pub fn credible(self, latency: Nanos) -> Report {
-        let residence = self.residence.map(|span| span.min(latency));
+        let excess = Nanos(ROUNDING.0 + latency.0 / DRIFT);
+        let residence = self
+            .residence
+            .filter(|span| span.since(latency) <= excess)
+            .map(|span| span.min(latency));
         let whole = residence.unwrap_or(latency);
         let cold_start = self.cold_start.filter(|span| *span <= whole);
         let warm = whole.since(cold_start.unwrap_or_default());
@@ -64,14 +73,43 @@ mod tests {
     fn no_part_takes_longer_than_the_whole() {
         let report = Report {
             service: Some(Nanos::from_secs(9)),
-            residence: Some(Nanos::MAX),
+            residence: Some(Nanos::from_millis(3003)),
             cold_start: Some(Nanos::from_secs(1)),
             ..Report::default()
         };
         let credible = report.credible(Nanos::from_secs(3));
-        assert_eq!(credible.residence, Some(Nanos::from_secs(3)));
+        assert_eq!(
+            credible.residence,
+            Some(Nanos::from_secs(3)),
+            "by the clock there"
+        );
         assert_eq!(credible.cold_start, Some(Nanos::from_secs(1)));
         assert_eq!(credible.service, Some(Nanos::from_secs(2)));
+    }
+
+    #[test]
+    fn a_residence_that_takes_longer_than_the_request_is_not_believed() {
+        let credible = |residence, latency| {
+            let report = Report {
+                residence: Some(residence),
+                service: Some(Nanos::from_secs(9)),
+                ..Report::default()
+            };
+            report.credible(latency)
+        };
+        let micros = Nanos::from_micros;
+        // 0.6 ms, told as a whole millisecond.
+        let rounded = credible(micros(1000), micros(700));
+        assert_eq!(rounded.residence, Some(micros(700)));
+        for residence in [micros(1702), Nanos::from_secs(60), Nanos::MAX] {
+            let credible = credible(residence, micros(700));
+            assert_eq!(credible.residence, None, "{residence:?}");
+            assert_eq!(
+                credible.service,
+                Some(micros(700)),
+                "no longer than the whole"
+            );
+        }
     }
 
     #[test]

@@ -240,6 +240,50 @@ fn one_that_answers_everything_with_errors_does_not_attract_everything() {
 }
 
 #[test]
+fn whoever_is_slow_and_reports_what_cannot_be_does_not_attract_requests() {
+    let lies = [
+        Report {
+            residence: Some(Nanos::MAX),
+            service: Some(Nanos::MAX),
+            ..Report::default()
+        },
+        Report {
+            residence: Some(Nanos::MAX),
+            cold_start: Some(Nanos::MAX),
+            in_flight: Some(u32::MAX),
+            workers: Some(u32::MAX),
+            utilization: Some(f32::MAX),
+            ..Report::default()
+        },
+        Report {
+            residence: Some(Nanos::ZERO),
+            cold_start: Some(Nanos::MAX),
+            utilization: Some(f32::NAN),
+            ..Report::default()
+        },
+    ];
+    for estimator in [RTT, UTIL, DELAY] {
+        for lie in &lies {
+            let mut bench = bench(estimator, &["liar", "good"]);
+            let shares = bench.shares(200, |bench| {
+                let pick = pick(bench, 100);
+                let name = name(&pick);
+                if name == "liar" {
+                    let total = seconds(0.2);
+                    bench.now = bench.now + total;
+                    pick.succeeded(total, lie, bench.now);
+                } else {
+                    answer(bench, pick, 0.01, 0.01, 0.5);
+                }
+                name
+            });
+            // Its samples become stale now and then.
+            assert!(shares.of("liar") <= 20, "{estimator:?} {lie:?}: {shares:?}");
+        }
+    }
+}
+
+#[test]
 fn a_destination_removed_in_flight_changes_nothing_for_its_request() {
     for estimator in ALL {
         let mut bench = bench(estimator, &["gone"]);

@@ -21,7 +21,7 @@ fn probe() -> EstimatorConfig {
     }
 }
 
-fn of_each_type(output: Option<PathBuf>) -> [EstimatorConfig; 4] {
+pub(crate) fn of_each_type(output: Option<PathBuf>) -> [EstimatorConfig; 4] {
     [
         EstimatorConfig::default(),
         EstimatorConfig::Util {

@@ -2,8 +2,10 @@
 
 use std::time::{Duration, Instant};
 
+use crate::dispatcher::of_each_type;
 use crate::support::{
-    Computer, Conduct, PATIENCE, Running, ask_until, config, report, request, start,
+    Computer, Conduct, PATIENCE, Running, ask_until, config, dispatcher, report, request, start,
+    start_dispatcher,
 };
 use edge_broker::config::TableConfig;
 use edge_broker::{DestinationStatus, Standing};
@@ -137,6 +139,25 @@ async fn absurd_reports_fail_no_request_under_any_policy() {
             for _ in 0..20 {
                 let answer = router.ask(&request("f")).await;
                 assert_eq!(answer.retcode, "OK", "{lie} under {table:?}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn absurd_reports_fail_no_request_under_any_estimator() {
+    for estimator in of_each_type(None) {
+        let liar = Computer::echo();
+        let good = Computer::echo();
+        let mut running = start_dispatcher(dispatcher(estimator.clone())).await;
+        for computer in [&liar, &good] {
+            running.route("f", &computer.name(), true).await;
+        }
+        for (lie, message) in lies() {
+            liar.conduct(Conduct::Utter(Duration::ZERO, message.into()));
+            for _ in 0..20 {
+                let answer = running.ask(&request("f")).await;
+                assert_eq!(answer.retcode, "OK", "{lie} under {estimator:?}");
             }
         }
     }
