@@ -138,9 +138,10 @@ pub fn parse<F: CommandFactory + FromArgMatches>(
     reference_options: &[&str],
 ) -> Result<F, clap::Error> {
     let mut command = command::<F>(reference_options);
+    let arguments: Vec<OsString> = arguments.into_iter().map(Into::into).collect();
     let matches = command
-        .try_get_matches_from_mut(arguments)
-        .map_err(|error| with_plain_numbers(error, &mut command))
+        .try_get_matches_from_mut(&arguments)
+        .map_err(|error| with_plain_numbers(error, innermost(&mut command, &arguments)))
         .map_err(|error| with_visible_tip(error, &command))?;
     F::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
 }
@@ -169,6 +170,20 @@ fn with_plain_numbers(error: clap::Error, command: &mut Command) -> clap::Error 
     );
     let message = format!("invalid value '{value}' for '{option}': {expected}");
     command.error(ErrorKind::ValueValidation, message)
+}
+
+/// The command that these arguments are for: a subcommand, or one of that.
+fn innermost<'a>(command: &'a mut Command, arguments: &[OsString]) -> &'a mut Command {
+    let Some((name, rest)) = arguments.split_first() else {
+        return command;
+    };
+    match command.find_subcommand(name).is_some() {
+        true => {
+            let inner = command.find_subcommand_mut(name).expect("it is there");
+            innermost(inner, rest)
+        }
+        false => innermost(command, rest),
+    }
 }
 
 fn whole_number(error: &ParseIntError) -> &'static str {
@@ -237,7 +252,18 @@ pub fn command<F: CommandFactory>(reference_options: &[&str]) -> Command {
         .disable_version_flag(true)
         .arg(version)
         .infer_long_args(true);
-    reference_prefixes(command, reference_options)
+    reference_prefixes(taking_negative_numbers(command), reference_options)
+}
+
+/// A negative number is the value of the option before it, and not an option that nobody knows: who
+/// takes the value says what would be right.
+fn taking_negative_numbers(command: Command) -> Command {
+    command
+        .mut_args(|arg| match arg.get_action().takes_values() {
+            true => arg.allow_negative_numbers(true),
+            false => arg,
+        })
+        .mut_subcommands(taking_negative_numbers)
 }
 
 #[cfg(test)]

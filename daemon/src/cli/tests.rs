@@ -290,3 +290,47 @@ fn tips_name_options_of_subcommands() {
     let Tool::Demo { seconds } = parse(["tool", "demo", "--seconds", "1"], &[]).unwrap();
     assert_eq!(seconds, Some(1));
 }
+
+#[test]
+fn a_negative_number_is_the_value_of_the_option_before_it() {
+    #[derive(Debug, Parser)]
+    enum Tool {
+        Wait {
+            #[arg(long)]
+            seconds: Option<f64>,
+            #[arg(long)]
+            times: Option<u32>,
+            #[arg(long)]
+            quick: bool,
+        },
+    }
+    let arguments = ["tool", "wait", "--seconds", "-1.5", "--quick"];
+    let Tool::Wait { seconds, quick, .. } = parse(arguments, &[]).unwrap();
+    assert_eq!((seconds, quick), (Some(-1.5), true));
+
+    let refused = |rest: [&str; 2]| {
+        let arguments = [&["tool", "wait"], &rest[..]].concat();
+        parse::<Tool>(arguments, &[]).unwrap_err().to_string()
+    };
+    let text = refused(["--times", "-1"]);
+    assert!(text.contains("'-1' for '--times <TIMES>'"), "{text}");
+    let text = refused(["--quick", "-1"]);
+    assert!(text.contains("unexpected argument '-1'"), "{text}");
+}
+
+#[test]
+fn what_is_no_number_is_told_with_the_usage_of_its_subcommand() {
+    #[derive(Debug, Parser)]
+    enum Tool {
+        Wait {
+            #[arg(long)]
+            times: Option<std::num::NonZeroU32>,
+        },
+    }
+    let error = parse::<Tool>(["tool", "wait", "--times", "0"], &[]).unwrap_err();
+    let text = error.to_string();
+    assert!(text.contains("1 or more"), "{text}");
+    assert!(text.contains("Usage: tool wait"), "{text}");
+    let Tool::Wait { times } = parse(["tool", "wait"], &[]).unwrap();
+    assert_eq!(times, None);
+}
