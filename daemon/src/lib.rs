@@ -24,7 +24,7 @@ mod serve;
 mod shown;
 pub mod signals;
 
-pub use run::{UsageError, blame, run};
+pub use run::{Interrupted, UsageError, blame, run};
 pub use secret::Secret;
 pub use serve::serve;
 pub use shown::{escaped, shown};

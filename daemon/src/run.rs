@@ -27,6 +27,24 @@ pub struct UsageError(pub String);
 #[error(transparent)]
 struct Unusable(Box<dyn Error + Send + Sync>);
 
+/// A signal ended a program that had not done yet what it was asked for. Carries the name of the signal,
+/// as [`Shutdown::requested`](crate::lifecycle::Shutdown::requested) tells it.
+///
+/// The exit code is what shells say of a program that a signal has killed: 143 for SIGTERM, else 130,
+/// as for SIGINT.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("ended by {0}")]
+pub struct Interrupted(pub &'static str);
+
+impl Interrupted {
+    fn exit_code(&self) -> u8 {
+        match self.0 {
+            "SIGTERM" => 128 + 15,
+            _ => 128 + 2,
+        }
+    }
+}
+
 /// Tells an error of a daemon's start: as one of configuration, which makes exit code 2, if
 /// `is_configuration` says so.
 pub fn blame<E>(is_configuration: fn(&E) -> bool) -> impl FnOnce(E) -> anyhow::Error
@@ -40,7 +58,7 @@ where
 }
 
 /// Runs a program and returns its exit code: 0 for success, `--help` and `--version`, 2
-/// for errors of usage and configuration, 1 for any other failure.
+/// for errors of usage and configuration, 130 or 143 where it was [`Interrupted`], 1 for any other failure.
 ///
 /// An error is printed to standard error as `error: ` and the whole chain of its causes.
 ///
@@ -79,6 +97,10 @@ pub fn run(program: impl FnOnce() -> anyhow::Result<()>) -> ExitCode {
 }
 
 fn exit_code(error: &anyhow::Error) -> u8 {
+    let interrupted = error.chain().find_map(|e| e.downcast_ref::<Interrupted>());
+    if let Some(interrupted) = interrupted {
+        return interrupted.exit_code();
+    }
     let usage = error.chain().any(|e| {
         e.is::<ConfigError>()
             || e.is::<ConfStringError>()
@@ -124,6 +146,14 @@ mod tests {
         let wrapped = Err::<(), _>(UsageError("no input".to_owned())).context("starting");
         assert_eq!(exit_code(&wrapped.unwrap_err()), 2);
         assert_eq!(exit_code(&anyhow!("address already in use")), 1);
+    }
+
+    #[test]
+    fn who_was_interrupted_exits_as_if_the_signal_had_killed_it() {
+        for (signal, code) in [("SIGINT", 130), ("SIGTERM", 143), ("requested", 130)] {
+            let wrapped = Err::<(), _>(Interrupted(signal)).context("nothing was written");
+            assert_eq!(exit_code(&wrapped.unwrap_err()), code, "{signal}");
+        }
     }
 
     #[test]

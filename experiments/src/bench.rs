@@ -10,9 +10,9 @@ pub(crate) mod page;
 pub(crate) mod percentile;
 pub(crate) mod ports;
 pub(crate) mod process;
+pub(crate) mod programs;
 pub(crate) mod router;
 pub(crate) mod scale;
 
 mod affinity;
 mod load;
-mod programs;

@@ -23,7 +23,7 @@ mod world;
 use std::time::Duration;
 
 use edge_daemon::lifecycle::Shutdown;
-use edge_daemon::{UsageError, signals};
+use edge_daemon::{Interrupted, UsageError, signals};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use self::faults::Fault;
@@ -140,7 +140,7 @@ pub(crate) async fn run(flags: &Flags) -> anyhow::Result<()> {
         let evidence = tokio::select! {
             evidence = run::run(plan) => evidence?,
             // Processes end with the future that holds them.
-            reason = shutdown.requested() => anyhow::bail!("ended by {reason}"),
+            reason = shutdown.requested() => return Err(Interrupted(reason).into()),
         };
         let report = Report::of(plan, &evidence)?;
         latest_ms = latest_ms.max(report.late_p99_ms);
@@ -177,6 +177,6 @@ async fn keep_ledger(flags: &Flags, requests: u64, shutdown: &Shutdown) -> anyho
     tokio::select! {
         kept = ledger::run(&plan, flags.json, &progress) => kept,
         // Processes end with the future that holds them.
-        reason = shutdown.requested() => anyhow::bail!("ended by {reason}"),
+        reason = shutdown.requested() => Err(Interrupted(reason).into()),
     }
 }

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use edge_daemon::lifecycle::Shutdown;
-use edge_daemon::signals;
+use edge_daemon::{Interrupted, UsageError, signals};
 
 use self::ledger::Ledger;
 use self::screen::Screen;
@@ -25,6 +25,19 @@ pub(crate) struct Flags {
     /// Requests per second
     #[arg(long, default_value_t = 200.0)]
     rate: f64,
+}
+
+impl Flags {
+    fn check(&self) -> Result<(), UsageError> {
+        let wrong = if !(10.0..=3600.0).contains(&self.seconds) {
+            "--seconds takes 10 to 3600: less leaves no time to come back"
+        } else if !(1.0..=5000.0).contains(&self.rate) {
+            "--rate takes 1 to 5000"
+        } else {
+            return Ok(());
+        };
+        Err(UsageError(wrong.to_owned()))
+    }
 }
 
 /// How many times slower the fastest computer becomes.
@@ -55,14 +68,7 @@ impl Plan {
 
 /// Runs the demo. Fails if a client saw a failure.
 pub(crate) async fn run(flags: &Flags) -> anyhow::Result<()> {
-    anyhow::ensure!(
-        (10.0..=3600.0).contains(&flags.seconds),
-        "--seconds takes 10 to 3600: less leaves no time to come back"
-    );
-    anyhow::ensure!(
-        (1.0..=5000.0).contains(&flags.rate),
-        "--rate takes 1 to 5000"
-    );
+    flags.check()?;
     let shutdown = Shutdown::new();
     signals::install(&shutdown)?;
     let plan = Plan::of(Duration::from_secs_f64(flags.seconds));
@@ -91,7 +97,9 @@ pub(crate) async fn run(flags: &Flags) -> anyhow::Result<()> {
     println!("requests {requests} failed {failed}");
     anyhow::ensure!(failed == 0, "{failed} of {requests} requests failed");
     anyhow::ensure!(requests > 0, "no request was answered");
-    anyhow::ensure!(!interrupted, "ended early");
+    if interrupted {
+        return Err(Interrupted(shutdown.requested().await).into());
+    }
     Ok(())
 }
 

@@ -24,9 +24,8 @@ mod timeline;
 
 use std::time::Duration;
 
-use edge_daemon::UsageError;
 use edge_daemon::lifecycle::Shutdown;
-use edge_daemon::signals;
+use edge_daemon::{Interrupted, UsageError, signals};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use self::clients::Clients;
@@ -198,7 +197,7 @@ pub(crate) async fn run(flags: &Flags) -> anyhow::Result<()> {
         let figures = tokio::select! {
             figures = run::cell(plan, &shutdown, &bar) => figures?,
             // Processes end with the future that holds them.
-            reason = shutdown.requested() => anyhow::bail!("ended by {reason}"),
+            reason = shutdown.requested() => return Err(Interrupted(reason).into()),
         };
         let of_cell = goals.missed(&figures);
         bar.suspend(|| show(flags.json, &figures, &of_cell))?;

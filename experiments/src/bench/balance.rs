@@ -26,7 +26,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use edge_daemon::lifecycle::Shutdown;
-use edge_daemon::{UsageError, signals};
+use edge_daemon::{Interrupted, UsageError, signals};
 
 use self::cell::Cell;
 use self::figures::{Asked, Evidence, Figures};
@@ -204,7 +204,7 @@ pub(crate) async fn run(flags: &Flags) -> anyhow::Result<()> {
         let figures = tokio::select! {
             figures = measure(flags, plan, &peers, &shutdown) => figures?,
             // Processes end with the future that holds them.
-            reason = shutdown.requested() => anyhow::bail!("ended by {reason}"),
+            reason = shutdown.requested() => return Err(Interrupted(reason).into()),
         };
         latest_ms = figures
             .iter()

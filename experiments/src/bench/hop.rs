@@ -21,7 +21,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use edge_daemon::lifecycle::Shutdown;
-use edge_daemon::{UsageError, signals};
+use edge_daemon::{Interrupted, UsageError, signals};
 
 use self::kind::Kind;
 use self::plan::Plan;
@@ -135,7 +135,7 @@ pub(crate) async fn run(flags: &Flags) -> anyhow::Result<()> {
     let outcome = tokio::select! {
         outcome = measuring => outcome?,
         // Processes end with the future that holds them.
-        reason = shutdown.requested() => anyhow::bail!("ended by {reason}"),
+        reason = shutdown.requested() => return Err(Interrupted(reason).into()),
     };
     if flags.json {
         for row in &outcome.rows {

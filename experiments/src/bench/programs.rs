@@ -3,6 +3,17 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use edge_daemon::UsageError;
+
+/// Checks that there is a file where `option` says that a program is.
+///
+/// # Errors
+/// There is none, which is an error of usage.
+pub(crate) fn named(option: &str, program: &Path) -> Result<(), UsageError> {
+    let problem = || UsageError(format!("{option}: no file {}", program.display()));
+    program.is_file().then_some(()).ok_or_else(problem)
+}
+
 /// The program of this name, on the PATH or where packages put it.
 pub(crate) fn on_path(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();

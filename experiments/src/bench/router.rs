@@ -13,6 +13,7 @@ use edge_transport::{Endpoint, control};
 
 use super::built::{self, Program};
 use super::process::Process;
+use super::programs;
 
 /// How long the router may take for one operation on its table.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -21,7 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// missing or older than the sources of the tree from which this program was built.
 pub(crate) fn program(named: Option<&Path>) -> anyhow::Result<Program> {
     if let Some(path) = named {
-        anyhow::ensure!(path.is_file(), "--router: no file {}", path.display());
+        programs::named("--router", path)?;
         let origin = format!("{}, as named", path.display());
         return Ok(Program {
             path: path.to_owned(),

@@ -23,7 +23,7 @@ use std::time::Duration;
 
 use edge_balance::PolicyConfig;
 use edge_daemon::lifecycle::Shutdown;
-use edge_daemon::{UsageError, signals};
+use edge_daemon::{Interrupted, UsageError, signals};
 
 use self::rounds::Rounds;
 use self::site::Site;
@@ -168,7 +168,7 @@ pub(crate) async fn run(flags: &Flags) -> anyhow::Result<()> {
     tokio::select! {
         outcome = measure(flags) => outcome,
         // Processes end with the future that holds them.
-        reason = shutdown.requested() => anyhow::bail!("ended by {reason}"),
+        reason = shutdown.requested() => Err(Interrupted(reason).into()),
     }
 }
 

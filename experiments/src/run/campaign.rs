@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::Context as _;
 use edge_daemon::lifecycle::Shutdown;
-use edge_daemon::signals;
+use edge_daemon::{Interrupted, signals};
 use futures_util::StreamExt as _;
 use futures_util::stream;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -14,7 +14,7 @@ use super::figures::Figures;
 use super::flags::{Common, Plan};
 use super::scene::{Outcome, Programs};
 use super::{page, table};
-use crate::bench::built;
+use crate::bench::{built, programs};
 use crate::fabric::doctor::{self, Backend};
 
 /// Runs the cells, prints what came out, and writes the page.
@@ -30,7 +30,7 @@ pub(super) async fn run(flags: &Common, plan: Plan) -> anyhow::Result<Vec<Figure
     let figures = tokio::select! {
         figures = measure(flags, &plan, backend, &programs) => figures?,
         // Programs, and the hosts that they live on, end with the future that holds them.
-        reason = shutdown.requested() => anyhow::bail!("ended by {reason}"),
+        reason = shutdown.requested() => return Err(Interrupted(reason).into()),
     };
     if !flags.json {
         table::print(&figures, backend);
@@ -73,15 +73,18 @@ pub(super) async fn backend(asked: Option<Backend>) -> anyhow::Result<Backend> {
 pub(super) fn programs(folder: Option<&Path>) -> anyhow::Result<Programs> {
     let names = ["edgecomputer", "edgerouter", "edgeclient"];
     let paths: Vec<_> = match folder {
-        Some(folder) => names.map(|name| folder.join(name)).into(),
+        Some(folder) => {
+            let paths = names.map(|name| folder.join(name));
+            for path in &paths {
+                programs::named("--programs", path)?;
+            }
+            paths.into()
+        }
         None => {
             let found = built::programs(&names)?;
             found.into_iter().map(|program| program.path).collect()
         }
     };
-    for path in &paths {
-        anyhow::ensure!(path.is_file(), "no program {}", path.display());
-    }
     let [computer, router, client] = paths.try_into().expect("as many as names");
     Ok(Programs {
         computer,

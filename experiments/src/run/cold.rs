@@ -10,9 +10,8 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use bytes::Bytes;
 use clap::Args;
-use edge_daemon::UsageError;
 use edge_daemon::lifecycle::Shutdown;
-use edge_daemon::signals;
+use edge_daemon::{Interrupted, UsageError, signals};
 use edge_proto::rpc::LambdaRequest;
 use edge_proto::view::ResponseView;
 use edge_transport::quic::Prefer;
@@ -96,7 +95,7 @@ pub(super) async fn run(flags: &Cold) -> anyhow::Result<()> {
     for mode in [Mode::Grpc, Mode::GrpcTls, Mode::Quic, Mode::Quic0Rtt] {
         let row = tokio::select! {
             row = measure(flags, mode, backend, &programs) => row.with_context(|| mode.name())?,
-            reason = shutdown.requested() => anyhow::bail!("ended by {reason}"),
+            reason = shutdown.requested() => return Err(Interrupted(reason).into()),
         };
         if flags.json {
             println!("{}", serde_json::to_string(&row)?);

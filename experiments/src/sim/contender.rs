@@ -52,6 +52,14 @@ impl Contender {
         }
     }
 
+    /// The names of all: the policies in the order of [`PolicyConfig::NAMES`], the references, the estimators.
+    pub(crate) fn names() -> impl Iterator<Item = &'static str> {
+        PolicyConfig::NAMES
+            .into_iter()
+            .chain(Contender::REFERENCES)
+            .chain(Contender::ESTIMATORS)
+    }
+
     /// The one of that name: a reference, an estimator, or a policy, with parameters as by default;
     /// proportional fairness, which has no default, weighs speed and fairness alike. Policies of the
     /// C++ reference see only weights and need an optimizer to learn them; ours learn by themselves.
@@ -127,15 +135,9 @@ fn policy_named(name: &str) -> Result<PolicyConfig, InvalidPolicy> {
 mod tests {
     use super::*;
 
-    fn all() -> impl Iterator<Item = &'static str> {
-        let others = Contender::REFERENCES.into_iter();
-        let others = others.chain(Contender::ESTIMATORS);
-        PolicyConfig::NAMES.into_iter().chain(others)
-    }
-
     #[test]
     fn everyone_is_found_by_name() {
-        for name in all() {
+        for name in Contender::names() {
             assert_eq!(Contender::named(name).unwrap().name(), name);
         }
         assert!(Contender::named("oracle").is_err());
@@ -149,7 +151,7 @@ mod tests {
             "round-robin",
             "proportional-fairness",
         ];
-        for name in all() {
+        for name in Contender::names() {
             if let Contender::Policy { optimizer, .. } = Contender::named(name).unwrap() {
                 let learns = optimizer != OptimizerConfig::None;
                 assert_eq!(learns, of_reference.contains(&name), "{name}");

@@ -24,6 +24,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use anyhow::Context as _;
+use edge_daemon::Interrupted;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use comparison::Comparison;
@@ -142,7 +143,8 @@ async fn simulate(plan: Plan, jobs: usize) -> anyhow::Result<Runs> {
     bar.finish_and_clear();
     finished
         .context("the simulation panicked")??
-        .context("interrupted, nothing was written")
+        .ok_or(Interrupted("SIGINT"))
+        .context("nothing was written")
 }
 
 /// On standard error, if that is a terminal.

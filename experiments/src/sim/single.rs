@@ -5,7 +5,6 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Instant;
 
-use anyhow::{Context as _, ensure};
 use clap::{Args, ValueEnum};
 use edge_daemon::UsageError;
 
@@ -188,7 +187,10 @@ fn explain(scenario: &Scenario, outcome: &Outcome) {
 
 /// The contender of that name.
 pub(crate) fn contender(name: &str) -> anyhow::Result<Contender> {
-    let invalid = |error| UsageError(format!("no contender is called '{name}': {error}"));
+    let invalid = |_| {
+        let known = Contender::names().collect::<Vec<_>>().join(", ");
+        UsageError(format!("--policy knows no {name}, only {known}"))
+    };
     Ok(Contender::named(name).map_err(invalid)?)
 }
 
@@ -226,11 +228,12 @@ impl Flags {
             "--lambdas takes 1 to 10000",
         )?;
         for antagonist in &self.antagonist {
-            ensure!(
-                antagonist.executor < executors,
-                "there is no executor {}, they are numbered from 0",
-                antagonist.executor
+            let problem = format!(
+                "--antagonist: there is no executor {}, they are numbered from 0 to {}",
+                antagonist.executor,
+                executors - 1
             );
+            check(antagonist.executor < executors, &problem)?;
         }
         let workers = self.workers.iter().map(|workers| workers.get());
         Ok(Scenario {
@@ -271,7 +274,7 @@ impl Flags {
         })
     }
 
-    fn lambdas(&self) -> anyhow::Result<Vec<LambdaMix>> {
+    fn lambdas(&self) -> Result<Vec<LambdaMix>, UsageError> {
         let mut lambdas = vec![LambdaMix::ONLY; self.lambdas.get()];
         match self.accelerate[..] {
             [] => (),
@@ -281,12 +284,15 @@ impl Flags {
                     factor,
                 });
             }
-            _ => anyhow::bail!("--accelerate takes a number from 1 and a factor above 0"),
+            _ => check(
+                false,
+                "--accelerate takes a number from 1 and a factor above 0",
+            )?,
         }
         Ok(lambdas)
     }
 
-    fn arrivals(&self) -> anyhow::Result<Arrivals> {
+    fn arrivals(&self) -> Result<Arrivals, UsageError> {
         let Some(path) = &self.trace else {
             return Ok(match self.arrivals {
                 Process::Poisson => Arrivals::Poisson,
@@ -294,28 +300,28 @@ impl Flags {
                 Process::Ipp => Arrivals::Ipp,
             });
         };
+        let name = path.display();
         let text = std::fs::read_to_string(path)
-            .with_context(|| format!("cannot read {}", path.display()))?;
+            .map_err(|error| UsageError(format!("--trace: cannot read {name}: {error}")))?;
         let moments: Vec<f64> = text
             .lines()
             .enumerate()
             .filter(|(_, line)| !line.trim().is_empty())
             .map(|(number, line)| {
-                let at: Result<f64, _> = line.trim().parse();
-                at.with_context(|| format!("{}:{}: no number", path.display(), number + 1))
+                let problem = |_| UsageError(format!("--trace: {name}:{}: no number", number + 1));
+                line.trim().parse().map_err(problem)
             })
-            .collect::<anyhow::Result<_>>()?;
-        ensure!(
+            .collect::<Result<_, _>>()?;
+        check(
             moments.iter().all(|at| at.is_finite())
                 && moments.is_sorted()
                 && moments.first() < moments.last(),
-            "{} must hold at least two moments in ascending order",
-            path.display()
-        );
+            &format!("--trace: {name} must hold at least two moments in ascending order"),
+        )?;
         Ok(Arrivals::Trace(moments.into()))
     }
 
-    fn network(&self) -> anyhow::Result<Network> {
+    fn network(&self) -> Result<Network, UsageError> {
         match self.rtt_ms[..] {
             [0.0] => Ok(Network::None),
             [rtt] => Ok(Network::Constant(rtt * 1e-3)),
@@ -323,7 +329,9 @@ impl Flags {
                 min: min * 1e-3,
                 max: max * 1e-3,
             }),
-            _ => anyhow::bail!("--rtt-ms takes one time or two, the smaller first and above 0"),
+            _ => Err(UsageError(
+                "--rtt-ms takes one time or two, the smaller first and above 0".to_owned(),
+            )),
         }
     }
 }

@@ -105,7 +105,7 @@ fn a_missing_program_is_an_error_where_it_was_named() {
         .args(["bench", "balance", "--envoy=/no/such/envoy"])
         .output()
         .unwrap();
-    assert_eq!(run.status.code(), Some(1));
+    assert_eq!(run.status.code(), Some(2));
     let text = String::from_utf8_lossy(&run.stderr);
     assert!(text.contains("/no/such/envoy"), "{text}");
 }

@@ -139,7 +139,7 @@ fn a_missing_program_is_an_error_where_it_was_named() {
             &format!("--hops={peer}"),
             &format!("--{peer}=/no/such/program"),
         ]);
-        assert_eq!(run.status.code(), Some(1));
+        assert_eq!(run.status.code(), Some(2));
         let text = String::from_utf8_lossy(&run.stderr);
         assert!(text.contains("/no/such/program"), "{text}");
     }

@@ -140,7 +140,11 @@ fn an_interrupted_run_leaves_no_process_behind() {
         status = run.try_wait().unwrap();
         status.is_some()
     });
-    assert_eq!(status.unwrap().code(), Some(1));
+    assert_eq!(
+        status.unwrap().code(),
+        Some(130),
+        "as if SIGINT had killed it"
+    );
     let alive: Vec<_> = children
         .iter()
         .filter(|pid| parent_of(**pid).is_some())

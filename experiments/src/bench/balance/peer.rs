@@ -57,8 +57,7 @@ pub(super) struct Peer {
 pub(super) fn find(kind: Kind, given: Option<&Path>) -> anyhow::Result<Option<PathBuf>> {
     let program = match (kind, given) {
         (_, Some(given)) => {
-            let name = kind.name();
-            anyhow::ensure!(given.is_file(), "--{name}: no file {}", given.display());
+            programs::named(&format!("--{}", kind.name()), given)?;
             Some(given.to_owned())
         }
         (Kind::Ours, None) => Some(std::env::current_exe().context("cannot find this program")?),

@@ -180,7 +180,7 @@ fn foreign(
 ) -> anyhow::Result<Option<(PathBuf, String)>> {
     let path = match given {
         Some(given) => {
-            anyhow::ensure!(given.is_file(), "--{name}: no file {}", given.display());
+            programs::named(&format!("--{name}"), given)?;
             Some(given.to_owned())
         }
         None => search(),

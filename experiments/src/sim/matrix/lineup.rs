@@ -39,7 +39,7 @@ fn usual() -> impl Iterator<Item = &'static str> {
 /// # Errors
 /// A name that none has.
 pub(crate) fn chosen(names: &[String]) -> anyhow::Result<Vec<Entry>> {
-    let known: Vec<&str> = usual().chain(Contender::ESTIMATORS).collect();
+    let known: Vec<&str> = Contender::names().collect();
     if let Some(unknown) = names.iter().find(|name| !known.contains(&name.as_str())) {
         let known = known.join(", ");
         return Err(UsageError(format!("--policies knows no {unknown}, only {known}")).into());
