@@ -4,7 +4,7 @@ use super::design;
 use super::factor::Levels;
 use super::lineup::{Entry, ORACLE};
 use super::runs::{Cost, Runs};
-use super::statistics::{Ratio, geometric_mean, mean, quantile};
+use super::statistics::{Mean, Ratio, geometric_mean, mean, quantile};
 use crate::sim::Outcome;
 
 /// All contenders in all scenarios.
@@ -31,17 +31,17 @@ pub(crate) struct Point {
 #[derive(Clone, Debug)]
 pub(crate) struct Cell {
     /// Latencies, in seconds.
-    pub(crate) mean: f64,
-    pub(crate) p50: f64,
-    pub(crate) p99: f64,
-    pub(crate) p999: f64,
+    pub(crate) mean: Mean,
+    pub(crate) p50: Mean,
+    pub(crate) p99: Mean,
+    pub(crate) p999: Mean,
     /// Per request.
-    pub(crate) errors: f64,
+    pub(crate) errors: Mean,
     pub(crate) attempts: f64,
     pub(crate) refusals: f64,
     pub(crate) probes: f64,
     /// Of all completed requests, per executor.
-    pub(crate) share: Vec<f64>,
+    pub(crate) share: Vec<Mean>,
     /// Logarithms of the p99, by seed.
     log_p99: Vec<f64>,
     /// To the oracle's, paired by seed.
@@ -169,7 +169,7 @@ impl Comparison {
             median_mean: quantile(&each(|cell| cell.mean_ratio), 0.5).expect(SOME_SCENARIO),
             median_p999: quantile(&p999, 0.5).expect(SOME_SCENARIO),
             worst_p999: quantile(&p999, 1.0).expect(SOME_SCENARIO),
-            errors: average(&each(|cell| cell.errors)),
+            errors: average(&each(|cell| cell.errors.value)),
             attempts: average(&each(|cell| cell.attempts)),
             refusals: average(&each(|cell| cell.refusals)),
             probes: average(&each(|cell| cell.probes)),
@@ -266,13 +266,13 @@ impl Cell {
     fn of(outcomes: &[Outcome], oracle: &[Outcome], point: &Point) -> Self {
         let each =
             |value: fn(&Outcome) -> f64| -> Vec<f64> { outcomes.iter().map(value).collect() };
+        let sure = |value: fn(&Outcome) -> f64| Mean::of(&each(value)).expect(SOME_SEED);
         let per_request = |value: fn(&Outcome) -> u64| {
-            average(
-                &outcomes
-                    .iter()
-                    .map(|one| value(one) as f64 / one.requests as f64)
-                    .collect::<Vec<f64>>(),
-            )
+            let each = outcomes.iter();
+            let each: Vec<f64> = each
+                .map(|one| value(one) as f64 / one.requests as f64)
+                .collect();
+            Mean::of(&each).expect(SOME_SEED)
         };
         let log_ratios = |value: fn(&Outcome) -> f64| -> Vec<f64> {
             let pairs = outcomes.iter().zip(oracle);
@@ -282,13 +282,13 @@ impl Cell {
         };
         let p99 = log_ratios(|outcome| outcome.p99);
         Cell {
-            mean: average(&each(|outcome| outcome.mean)),
-            p50: average(&each(|outcome| outcome.p50)),
-            p99: average(&each(|outcome| outcome.p99)),
-            p999: average(&each(|outcome| outcome.p999)),
+            mean: sure(|outcome| outcome.mean),
+            p50: sure(|outcome| outcome.p50),
+            p99: sure(|outcome| outcome.p99),
+            p999: sure(|outcome| outcome.p999),
             errors: per_request(|outcome| outcome.errors),
-            attempts: per_request(|outcome| outcome.attempts),
-            refusals: per_request(|outcome| outcome.refusals),
+            attempts: per_request(|outcome| outcome.attempts).value,
+            refusals: per_request(|outcome| outcome.refusals).value,
             // Counted over the whole run, the warm-up included.
             probes: average(&each(|outcome| outcome.probes as f64)) / point.requests as f64,
             share: shares(outcomes),
@@ -302,16 +302,12 @@ impl Cell {
 }
 
 /// Per executor, the mean over the seeds.
-fn shares(outcomes: &[Outcome]) -> Vec<f64> {
+fn shares(outcomes: &[Outcome]) -> Vec<Mean> {
     let executors = outcomes.first().expect(SOME_SEED).share.len();
     (0..executors)
         .map(|executor| {
-            average(
-                &outcomes
-                    .iter()
-                    .map(|one| one.share[executor])
-                    .collect::<Vec<f64>>(),
-            )
+            let each: Vec<f64> = outcomes.iter().map(|one| one.share[executor]).collect();
+            Mean::of(&each).expect(SOME_SEED)
         })
         .collect()
 }
@@ -357,12 +353,17 @@ mod tests {
         close(cell.p99_ratio.mean, 2.0);
         close(cell.p99_ratio.low, 2.0);
         close(cell.p99_ratio.high, 2.0);
-        close(cell.p99, 0.05);
+        // 0.02, 0.04, 0.06 and 0.08: the standard deviation is 0.0258, and t(3) is 3.1824.
+        close(cell.p99.value, 0.05);
+        close(cell.p99.margin, 0.041_085_205_1);
+        close(cell.mean.margin, cell.p99.margin / 4.0);
         close(cell.attempts, 1.2);
-        close(cell.errors, 0.001);
+        close(cell.errors.value, 0.001);
+        close(cell.errors.margin, 0.0);
         // Probes are those of the whole run, which has 20000 requests.
         close(cell.probes, 0.002);
-        assert_eq!(cell.share, [0.25, 0.75]);
+        let shares: Vec<f64> = cell.share.iter().map(|share| share.value).collect();
+        assert_eq!(shares, [0.25, 0.75]);
     }
 
     #[test]

@@ -6,8 +6,10 @@ use serde::{Deserialize, Serialize};
 
 use super::comparison::Comparison;
 use super::factor::{Demand, Rhythm};
+use super::statistics::Mean;
 
-/// One row. Latencies in seconds, mean over the seeds; counts per request, mean over the seeds.
+/// One row. Latencies in seconds, mean over the seeds; counts per request, mean over the seeds. A margin is
+/// half the width of the 95 % interval of the mean beside it, infinite of one seed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Row {
     /// Index into the design.
@@ -26,10 +28,15 @@ pub(crate) struct Row {
     pub(crate) seeds: usize,
     pub(crate) policy: String,
     pub(crate) mean: f64,
+    pub(crate) mean_margin: f64,
     pub(crate) p50: f64,
+    pub(crate) p50_margin: f64,
     pub(crate) p99: f64,
+    pub(crate) p99_margin: f64,
     pub(crate) p999: f64,
+    pub(crate) p999_margin: f64,
     pub(crate) errors: f64,
+    pub(crate) errors_margin: f64,
     pub(crate) attempts: f64,
     pub(crate) refusals: f64,
     pub(crate) probes: f64,
@@ -41,6 +48,8 @@ pub(crate) struct Row {
     pub(crate) p999_ratio: f64,
     /// Of the completed requests, per executor, slowest first, separated by spaces.
     pub(crate) share: String,
+    /// The margins of these.
+    pub(crate) share_margin: String,
 }
 
 /// The rows of a comparison, by scenario, then by contender.
@@ -50,11 +59,11 @@ pub(crate) fn rows(comparison: &Comparison) -> Vec<Row> {
         for (entry, contender) in comparison.entries.iter().enumerate() {
             let cell = comparison.cell(scenario, entry);
             let levels = &point.levels;
-            let share: Vec<String> = cell
-                .share
-                .iter()
-                .map(|share| format!("{share:.4}"))
-                .collect();
+            let shares = |figure: fn(&Mean) -> f64| {
+                let each = cell.share.iter().map(figure);
+                let each: Vec<_> = each.map(|figure| format!("{figure:.4}")).collect();
+                each.join(" ")
+            };
             rows.push(Row {
                 scenario: point.index,
                 load: levels.load,
@@ -68,11 +77,16 @@ pub(crate) fn rows(comparison: &Comparison) -> Vec<Row> {
                 requests: point.requests,
                 seeds: comparison.seeds,
                 policy: contender.name.to_owned(),
-                mean: cell.mean,
-                p50: cell.p50,
-                p99: cell.p99,
-                p999: cell.p999,
-                errors: cell.errors,
+                mean: cell.mean.value,
+                mean_margin: cell.mean.margin,
+                p50: cell.p50.value,
+                p50_margin: cell.p50.margin,
+                p99: cell.p99.value,
+                p99_margin: cell.p99.margin,
+                p999: cell.p999.value,
+                p999_margin: cell.p999.margin,
+                errors: cell.errors.value,
+                errors_margin: cell.errors.margin,
                 attempts: cell.attempts,
                 refusals: cell.refusals,
                 probes: cell.probes,
@@ -81,7 +95,8 @@ pub(crate) fn rows(comparison: &Comparison) -> Vec<Row> {
                 p99_ratio_high: cell.p99_ratio.high,
                 mean_ratio: cell.mean_ratio,
                 p999_ratio: cell.p999_ratio,
-                share: share.join(" "),
+                share: shares(|share| share.value),
+                share_margin: shares(|share| share.margin),
             });
         }
     }
@@ -114,6 +129,7 @@ mod tests {
         let rows = rows(&comparison);
         assert_eq!(rows.len(), 2 * comparison.entries.len());
         assert!(rows.iter().all(|row| row.p99_ratio_high.is_infinite()));
+        assert!(rows.iter().all(|row| row.p50_margin.is_infinite()));
         let mut csv = Vec::new();
         write(&rows, &mut csv).unwrap();
         let read: Result<Vec<Row>, csv::Error> =

@@ -5,6 +5,31 @@ use statrs::distribution::{ContinuousCDF as _, StudentsT};
 /// How likely an interval contains the true value.
 pub(crate) const CONFIDENCE: f64 = 0.95;
 
+/// An arithmetic mean, with the interval in which the true one lies with 95 % confidence.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Mean {
+    pub(crate) value: f64,
+    /// The interval reaches so far to both sides; infinitely where there is one sample only.
+    pub(crate) margin: f64,
+}
+
+impl Mean {
+    /// Of independent values: t s / sqrt(n) to both sides, with Student's t for n - 1 degrees of
+    /// freedom. `None` of no values.
+    pub(crate) fn of(values: &[f64]) -> Option<Mean> {
+        let count = values.len() as f64;
+        let value = mean(values)?;
+        let margin = if values.len() < 2 {
+            f64::INFINITY
+        } else {
+            let squares: f64 = values.iter().map(|one| (one - value).powi(2)).sum();
+            let deviation = (squares / (count - 1.0)).sqrt();
+            student_t(count - 1.0) * deviation / count.sqrt()
+        };
+        Some(Mean { value, margin })
+    }
+}
+
 /// A geometric mean of ratios, with the interval in which the true one lies with 95 % confidence.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Ratio {
@@ -16,22 +41,13 @@ pub(crate) struct Ratio {
 }
 
 impl Ratio {
-    /// From the logarithms of independent ratios: mean -+ t s / sqrt(n), with Student's t for n - 1
-    /// degrees of freedom. `None` of no ratios.
+    /// From the logarithms of independent ratios, whose mean and interval it is. `None` of no ratios.
     pub(crate) fn of_logs(logs: &[f64]) -> Option<Ratio> {
-        let count = logs.len() as f64;
-        let mean = mean(logs)?;
-        let half = if logs.len() < 2 {
-            f64::INFINITY
-        } else {
-            let squares: f64 = logs.iter().map(|log| (log - mean).powi(2)).sum();
-            let deviation = (squares / (count - 1.0)).sqrt();
-            student_t(count - 1.0) * deviation / count.sqrt()
-        };
+        let Mean { value, margin } = Mean::of(logs)?;
         Some(Ratio {
-            mean: mean.exp(),
-            low: (mean - half).exp(),
-            high: (mean + half).exp(),
+            mean: value.exp(),
+            low: (value - margin).exp(),
+            high: (value + margin).exp(),
         })
     }
 
@@ -90,6 +106,17 @@ mod tests {
         ] {
             close(student_t(freedom), expected);
         }
+    }
+
+    #[test]
+    fn a_mean_has_the_interval_of_student() {
+        // Standard deviation 0.1, so t(2) * 0.1 / sqrt(3) = 0.248414.
+        let of_three = Mean::of(&[0.1, 0.2, 0.3]).unwrap();
+        close(of_three.value, 0.2);
+        close(of_three.margin, 0.248_413_77);
+        assert_eq!(Mean::of(&[2.0; 10]).unwrap().margin, 0.0);
+        assert_eq!(Mean::of(&[2.0]).unwrap().margin, f64::INFINITY);
+        assert_eq!(Mean::of(&[]), None);
     }
 
     #[test]

@@ -4,6 +4,7 @@ use maud::{Markup, html};
 
 use super::super::comparison::{Cell, Comparison};
 use super::super::lineup::{ORACLE, default_policy};
+use super::super::statistics::Mean;
 use super::super::text::short;
 use super::colour;
 
@@ -24,7 +25,7 @@ pub(crate) fn render(comparison: &Comparison) -> Markup {
                         span.aside { " · " (default_policy()) " " (short(comparison.cell(scenario, judged).p99_ratio.mean)) }
                     }
                     @if let Some(oracle) = oracle {
-                        span.aside { " · " (ORACLE) " p99 " (milliseconds(comparison.cell(scenario, oracle).p99)) " ms" }
+                        span.aside { " · " (ORACLE) " p99 " (milliseconds(comparison.cell(scenario, oracle).p99.value)) " ms" }
                     }
                 }
                 // Browsers unfold what surrounds the target of a link.
@@ -58,9 +59,12 @@ fn block(comparison: &Comparison, scenario: usize) -> Markup {
                             td { (short(cell.p99_ratio.mean)) }
                             td { (short(cell.p99_ratio.low)) " to " (short(cell.p99_ratio.high)) }
                             @for seconds in [cell.mean, cell.p50, cell.p99, cell.p999] {
-                                td { (milliseconds(seconds)) }
+                                td { (milliseconds(seconds.value)) (margin(milliseconds(seconds.margin), seconds)) }
                             }
-                            td { (format!("{:.5}", cell.errors)) }
+                            td {
+                                (format!("{:.5}", cell.errors.value))
+                                (margin(format!("{:.5}", cell.errors.margin), cell.errors))
+                            }
                             td { (format!("{:.3}", cell.attempts)) }
                             td { (format!("{:.3}", cell.refusals)) }
                             td { (format!("{:.3}", cell.probes)) }
@@ -94,19 +98,27 @@ fn bar(cell: &Cell, highest: f64) -> Markup {
 }
 
 /// A small bar per executor, slowest first, as high as its share of the largest.
-fn shares(shares: &[f64]) -> Markup {
-    let largest = shares.iter().copied().fold(f64::MIN_POSITIVE, f64::max);
+fn shares(shares: &[Mean]) -> Markup {
+    let values = shares.iter().map(|share| share.value);
+    let largest = values.fold(f64::MIN_POSITIVE, f64::max);
     let width = (128.0 / shares.len() as f64).clamp(2.0, 12.0);
     html! {
         svg width=(pixel(width * shares.len() as f64)) height=(HEIGHT) role="img" {
             @for (executor, share) in shares.iter().enumerate() {
-                @let height = share / largest * HEIGHT;
+                @let height = share.value / largest * HEIGHT;
                 rect.share x=(pixel(executor as f64 * width)) y=(pixel(HEIGHT - height))
                     width=(pixel(width * 0.8)) height=(pixel(height)) {
-                    title { "executor " (executor) ": " (format!("{:.1} %", share * 100.0)) }
+                    title { "executor " (executor) ": " (format!("{:.1} %", share.value * 100.0)) }
                 }
             }
         }
+    }
+}
+
+/// How far the interval reaches, as it is written, where there is one.
+fn margin(written: String, of: Mean) -> Markup {
+    html! {
+        @if of.margin.is_finite() { small { " ±" (written) } }
     }
 }
 
