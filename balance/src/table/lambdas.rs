@@ -1,7 +1,6 @@
 //! All lambdas of a table by name: read without waiting, changed at the price of a copy of a few.
 
 use super::Lambda;
-use super::lambda::AT_A_TIME;
 use arc_swap::{ArcSwap, Guard};
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
@@ -23,9 +22,9 @@ pub(super) type Tree = [Arc<Branch>; FAN_OUT];
 
 /// So few lambdas are in the caches anyway.
 const WARM: usize = 1000;
-/// So many are [fetched](Lambdas::fetch) at the same time, which is about as many lines of memory as a
-/// core can wait for.
-const SIDE_BY_SIDE: usize = 2 * AT_A_TIME;
+/// So many are [fetched](Lambdas::fetch) step by step: several times as many as a core can wait for, since at
+/// the end of each step it waits for the last ones only.
+const SIDE_BY_SIDE: usize = 64;
 
 /// Immutable snapshots of all lambdas, which share the parts in which nothing came or went. Whoever
 /// changes them has to take turns.
@@ -70,7 +69,12 @@ fn part_of(tree: &Tree, hash: u64) -> &Part {
     &tree[branch][part]
 }
 
-/// The same, to be changed: others keep what they hold.
+#[inline]
+fn find<'a>(tree: &'a Tree, hash: u64, name: &str) -> Option<&'a Arc<Lambda>> {
+    part_of(tree, hash).find(hash, |lambda| lambda.name() == name)
+}
+
+/// The part, to be changed: others keep what they hold.
 fn part_to_change(tree: &mut Tree, hash: u64) -> &mut Part {
     let (branch, part) = place(hash);
     Arc::make_mut(&mut Arc::make_mut(&mut tree[branch])[part])
@@ -87,8 +91,7 @@ pub(super) struct Look<'a> {
 impl Look<'_> {
     #[inline]
     pub(super) fn get(&self) -> Option<&Arc<Lambda>> {
-        let is_it = |lambda: &Arc<Lambda>| lambda.name() == self.name;
-        part_of(&self.tree, self.hash).find(self.hash, is_it)
+        find(&self.tree, self.hash, self.name)
     }
 }
 
@@ -110,19 +113,31 @@ impl Lambdas {
         let tree = self.tree.load();
         let mut names = names.into_iter();
         loop {
-            let mut found = [None; SIDE_BY_SIDE];
-            let mut named = 0;
-            for (place, name) in found.iter_mut().zip(names.by_ref()) {
-                let hash = hash(name);
-                // To compare names, each would be waited for. Now and then it is another lambda, which
-                // does no harm.
-                *place = part_of(&tree, hash).find(hash, |_| true);
-                named += 1;
+            // A step does little for each, so that the next ones are on their way while one is waited for.
+            let mut wanted = [("", 0); SIDE_BY_SIDE];
+            let mut count = 0;
+            for (place, name) in wanted.iter_mut().zip(names.by_ref()) {
+                *place = (name, hash(name));
+                count += 1;
             }
-            if named == 0 {
+            if count == 0 {
                 return;
             }
-            Lambda::fetch(&found[..named]);
+            let wanted = &wanted[..count];
+            let mut found = [None; SIDE_BY_SIDE];
+            for (place, (_, hash)) in found.iter_mut().zip(wanted) {
+                // To compare names, each would be waited for.
+                *place = part_of(&tree, *hash).find(*hash, |_| true);
+            }
+            let found = &mut found[..count];
+            found.iter().flatten().for_each(|lambda| lambda.fetch());
+            for (lambda, (name, hash)) in found.iter_mut().zip(wanted) {
+                // Now and then it is another one.
+                if lambda.is_some_and(|lambda| lambda.name() != *name) {
+                    *lambda = find(&tree, *hash, name);
+                }
+            }
+            Lambda::fetch_routes(found);
         }
     }
 
