@@ -59,11 +59,11 @@ fn block(comparison: &Comparison, scenario: usize) -> Markup {
                             td { (short(cell.p99_ratio.mean)) }
                             td { (short(cell.p99_ratio.low)) " to " (short(cell.p99_ratio.high)) }
                             @for seconds in [cell.mean, cell.p50, cell.p99, cell.p999] {
-                                td { (milliseconds(seconds.value)) (margin(milliseconds(seconds.margin), seconds)) }
+                                td { (milliseconds(seconds.value)) (margin(&milliseconds(seconds.margin), seconds)) }
                             }
                             td {
                                 (format!("{:.5}", cell.errors.value))
-                                (margin(format!("{:.5}", cell.errors.margin), cell.errors))
+                                (margin(&format!("{:.5}", cell.errors.margin), cell.errors))
                             }
                             td { (format!("{:.3}", cell.attempts)) }
                             td { (format!("{:.3}", cell.refusals)) }
@@ -116,7 +116,7 @@ fn shares(shares: &[Mean]) -> Markup {
 }
 
 /// How far the interval reaches, as it is written, where there is one.
-fn margin(written: String, of: Mean) -> Markup {
+fn margin(written: &str, of: Mean) -> Markup {
     html! {
         @if of.margin.is_finite() { small { " ±" (written) } }
     }
