@@ -101,7 +101,11 @@ impl Connection {
             return self.fail(Reason::PROTOCOL_ERROR, "clients open odd streams");
         }
         if id <= self.last_of_peer {
-            return self.on_closed_stream(id);
+            // Trailers may come late, but who opens a stream takes a number above all before.
+            return match self.fields.has_pseudo() {
+                true => self.fail(Reason::PROTOCOL_ERROR, "streams are opened in order"),
+                false => self.on_closed_stream(id),
+            };
         }
         self.last_of_peer = id;
         if matches!(self.farewell, Farewell::Said(_)) {

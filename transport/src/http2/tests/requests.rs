@@ -352,6 +352,37 @@ fn frames_on_streams_that_are_over_concern_those_alone() {
 }
 
 #[test]
+fn streams_are_opened_in_order() {
+    // One that was passed over, and one that is over.
+    for again in [3, 5] {
+        let mut served = Served::new(&limits());
+        served.tell(&request(5, b"x"));
+        served.requests();
+        served.answer(5, b"y");
+        said(&mut served.server);
+        served.tell(&request_head(again));
+        let reason = good_bye(&mut served.server);
+        assert_eq!(reason, Some(Reason::PROTOCOL_ERROR), "stream {again}");
+    }
+    // Trailers of a request that was answered meanwhile.
+    let mut served = Served::new(&limits());
+    served.tell(&request(1, b"x"));
+    served.requests();
+    served.answer(1, b"y");
+    said(&mut served.server);
+    let trailers = block(&[("x-late", "1")]);
+    served.tell(&frame(
+        Kind::Headers,
+        WHOLE_BLOCK | flag::END_STREAM,
+        1,
+        &trailers,
+    ));
+    let frames = said(&mut served.server);
+    assert_eq!(reset(&frames, 1), Some(Reason::STREAM_CLOSED));
+    assert!(served.is_alive(3));
+}
+
+#[test]
 fn what_is_given_up_is_not_served_and_whoever_serves_it_is_told() {
     let mut served = Served::new(&limits());
     let cancel = |stream| word(Kind::ResetStream, stream, Reason::CANCEL.0);
