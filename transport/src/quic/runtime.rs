@@ -17,8 +17,10 @@ use tokio::io::unix::AsyncFd;
 
 use super::timer::Timer;
 
-/// Bytes that a system takes at once; what is more it refuses, which would look like loss.
-const AT_ONCE: usize = 65_507;
+/// Bytes of datagrams that leave at once, with which a frame has less than 64 KiB (14 bytes of Ethernet, 40 of
+/// IPv6, 8 of UDP). More of them Linux cuts up for its loopback and most network cards, and they arrive one by
+/// one; more than 65,507 it refuses, which would look like loss.
+const AT_ONCE: usize = 65_473;
 /// Datagrams, or trains of them, that are asked for at the least, as long as no more arrive: room is
 /// described for each that is asked for.
 const FEW: usize = 4;
@@ -254,6 +256,30 @@ mod tests {
         };
         socket.try_send(&transmit).unwrap();
         assert!(!socket.is_full.load(Ordering::Relaxed));
+    }
+
+    #[tokio::test]
+    async fn as_many_datagrams_as_leave_at_once_arrive_at_once() {
+        const SIZE: usize = super::super::LARGEST_DATAGRAM as usize;
+        let (from, to) = (socket(), socket());
+        let many = AT_ONCE / SIZE;
+        if from.max_transmit_segments() < many || to.max_receive_segments() < many {
+            return;
+        }
+        let transmit = Transmit {
+            destination: to.local_addr().unwrap(),
+            ecn: None,
+            contents: &vec![7; many * SIZE],
+            segment_size: Some(SIZE),
+            src_ip: None,
+        };
+        from.try_send(&transmit).unwrap();
+        let mut room = vec![0; 1 << 16];
+        let mut metas = [RecvMeta::default()];
+        let mut buffers = [IoSliceMut::new(&mut room)];
+        let count = poll_fn(|cx| to.poll_recv(cx, &mut buffers, &mut metas)).await;
+        let [RecvMeta { len, stride, .. }] = metas;
+        assert_eq!((count.unwrap(), len, stride), (1, many * SIZE, SIZE));
     }
 
     #[tokio::test]
