@@ -200,6 +200,7 @@ async def health_and_reflection_are_served_too(client):
 async def an_unknown_method_is_unimplemented(client):
     headers, _ = await client.call("/uiiit.rpc.EdgeServer/Nothing", b"")
     assert headers[-1]["grpc-status"] == "12", headers
+    assert "/uiiit.rpc.EdgeServer/Nothing" in headers[-1]["grpc-message"], headers
 
 
 @check

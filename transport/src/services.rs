@@ -1,9 +1,10 @@
 //! The services that every port of ours offers: health and reflection.
 
-use http::HeaderMap;
+use http::{HeaderMap, Response};
 use tokio_util::sync::CancellationToken;
-use tonic::Status;
+use tonic::body::Body;
 use tonic::service::Routes;
+use tonic::{Code, Status};
 use tonic_health::ServingStatus;
 pub use tonic_health::server::HealthReporter;
 
@@ -60,6 +61,21 @@ pub fn standard() -> (HealthReporter, Routes) {
 /// server as a whole, and therefore end when it leaves: nobody loses anything.
 pub(crate) fn ends_with_the_server(path: &str) -> bool {
     path == "/grpc.health.v1.Health/Watch" || path.starts_with("/grpc.reflection.")
+}
+
+/// Characters of a path that are repeated to whoever asked for it.
+const MOST_OF_PATH: usize = 256;
+
+/// The answer to a request for `path`, with words where a method is unknown, for which `tonic` has none.
+pub(crate) fn explained(answer: Response<Body>, path: &str) -> Response<Body> {
+    let status = Status::from_header_map(answer.headers());
+    let is_bare =
+        |status: Status| status.code() == Code::Unimplemented && status.message().is_empty();
+    if !status.is_some_and(is_bare) {
+        return answer;
+    }
+    let path: String = path.chars().take(MOST_OF_PATH).collect();
+    Status::unimplemented(format!("nobody serves {path} here")).into_http()
 }
 
 /// Ends when an answer that lasts has to end; never where there is nothing to wait for.

@@ -97,7 +97,8 @@ pub(super) async fn answer(
     drain: CancellationToken,
 ) {
     let patience = grpc_timeout::of(request.headers()).unwrap_or(DEFAULT_DEADLINE);
-    let until = services::ends_with_the_server(request.uri().path()).then_some(drain);
+    let path = request.uri().path().to_owned();
+    let until = services::ends_with_the_server(&path).then_some(drain);
     let over = until.clone().map(CancellationToken::cancelled_owned);
     let mut request = request.map(|()| RequestBody {
         stream: stream.clone(),
@@ -113,7 +114,7 @@ pub(super) async fn answer(
     let response = tokio::select! {
         biased;
         answered = answered => match answered {
-            Ok(Ok(response)) => response,
+            Ok(Ok(response)) => services::explained(response, &path),
             Err(_) => Status::deadline_exceeded("no answer within the deadline").into_http(),
         },
         () = stream.gone() => return,

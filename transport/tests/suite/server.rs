@@ -413,6 +413,10 @@ async fn an_unknown_method_is_unimplemented() {
         .await
         .expect_err("not here");
     assert_eq!(status.code(), Code::Unimplemented);
+    assert_eq!(
+        status.message(),
+        "nobody serves /uiiit.rpc.EdgeRouter/GetNumTables here"
+    );
 }
 
 #[tokio::test]

@@ -81,7 +81,8 @@ async fn respond<S: LambdaService>(
     receiving: Receiving,
 ) -> Result<End, Gone> {
     let patience = grpc_timeout::of(request.headers()).unwrap_or(DEFAULT_DEADLINE);
-    let ends = services::ends_with_the_server(request.uri().path());
+    let path = request.uri().path().to_owned();
+    let ends = services::ends_with_the_server(&path);
     let until = ends.then(|| place.shared.drain.clone());
     let over = until.clone().map(CancellationToken::cancelled_owned);
     let routes = place.shared.server.routes.clone();
@@ -97,7 +98,7 @@ async fn respond<S: LambdaService>(
         remote_addr: Some(address),
     });
     let response = match timeout(patience, routes.oneshot(request)).await {
-        Ok(Ok(response)) => response,
+        Ok(Ok(response)) => services::explained(response, &path),
         Err(_) => Status::deadline_exceeded("no answer within the deadline").into_http(),
     };
     send(response, sending, until).await
