@@ -53,8 +53,8 @@ counts! {
     early_rejected, count_early_rejected;
     /// Of a server: early requests that had to wait for the handshake, as they may not be repeated.
     early_postponed, count_early_postponed;
-    /// Of a server: tickets of clients that had been used before, as in replays, or that it does not
-    /// know, as after a restart. What came early with them is not read.
+    /// Of a server: tickets of clients that had been used before, as in replays, that are too old, or that
+    /// it does not know, as after a restart. What came early with them is not read.
     tickets_refused, count_ticket_refused;
     /// Clients that had to prove their address, because many handshakes were under way.
     retries, count_retry;
