@@ -2,7 +2,7 @@
 
 use crate::average::{Average, sample};
 use crate::stamp::{Age, Stamp};
-use crate::{HedgeDelay, Nanos};
+use crate::{Hedging, Nanos};
 use std::sync::atomic::{AtomicI32, AtomicU32, Ordering::Relaxed};
 
 /// Weight of a new sample in the means of the lambda.
@@ -18,7 +18,7 @@ pub(crate) struct LambdaState {
     closed: AtomicI32,
     /// Positions of the last two routes that won, in sixteen bits each.
     winners: AtomicU32,
-    hedge: HedgeDelay,
+    hedging: Hedging,
 }
 
 impl LambdaState {
@@ -30,7 +30,7 @@ impl LambdaState {
             probes: Ration::new(now),
             closed: AtomicI32::new(0),
             winners: AtomicU32::new(0),
-            hedge: HedgeDelay::default(),
+            hedging: Hedging::default(),
         }
     }
 
@@ -81,9 +81,9 @@ impl LambdaState {
         self.closed.fetch_sub(1, Relaxed);
     }
 
-    /// When to hedge.
-    pub(crate) fn hedge(&self) -> &HedgeDelay {
-        &self.hedge
+    /// When to send copies.
+    pub(crate) fn hedging(&self) -> &Hedging {
+        &self.hedging
     }
 
     /// Positions of the last two routes that won, which may not exist any more.

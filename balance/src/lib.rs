@@ -33,7 +33,7 @@ mod average;
 mod destination;
 mod explanation;
 mod health;
-mod hedge;
+mod hedging;
 mod lambda_state;
 mod load;
 mod nanos;
@@ -69,11 +69,11 @@ pub use admission::{
 pub use destination::{Destination, Destinations};
 pub use explanation::{Candidate, Explanation};
 pub use health::{FIRST_EJECTION, Health, LONGEST_EJECTION, Standing};
-pub use hedge::HedgeDelay;
+pub use hedging::Hedging;
 pub use nanos::Nanos;
 pub use optimizer::{InvalidOptimizer, Optimizer, OptimizerConfig, Statistic};
 pub use owner::Owner;
-pub use pick::{NoDestination, Pick, Picked, Reason, SharedHedgeDelay};
+pub use pick::{NoDestination, Pick, Picked, Reason, SharedHedging};
 pub use policy::{
     CompletionConfig, EstimatorConfig, Forecast, InvalidPolicy, PolicyConfig, PolicyKeys,
 };

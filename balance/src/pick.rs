@@ -4,7 +4,7 @@ use crate::policy::{Forecast, Wanted};
 use crate::route::{Route, SharedRoute};
 use crate::sent::{Ending, Sent, Threads};
 use crate::table::Lambda;
-use crate::{Destination, HedgeDelay, Nanos, Probes, Report, Request};
+use crate::{Destination, Hedging, Nanos, Probes, Report, Request};
 use rand::Rng;
 use std::marker::PhantomData;
 use std::ops::Deref;
@@ -99,15 +99,15 @@ impl<'a> From<&'a Pick> for Picked<'a> {
     }
 }
 
-/// The [`HedgeDelay`] of the lambda of a [`Pick`], which may end meanwhile.
+/// The [`Hedging`] of the lambda of a [`Pick`], which may end meanwhile.
 #[derive(Clone, Debug)]
-pub struct SharedHedgeDelay(Arc<Lambda>);
+pub struct SharedHedging(Arc<Lambda>);
 
-impl Deref for SharedHedgeDelay {
-    type Target = HedgeDelay;
+impl Deref for SharedHedging {
+    type Target = Hedging;
 
-    fn deref(&self) -> &HedgeDelay {
-        self.0.hedge_delay()
+    fn deref(&self) -> &Hedging {
+        self.0.hedging()
     }
 }
 
@@ -128,8 +128,8 @@ impl Pick {
 
     /// When to send a copy of a request of this lambda elsewhere, if it may be executed twice.
     #[must_use]
-    pub fn hedge_delay(&self) -> SharedHedgeDelay {
-        SharedHedgeDelay(Arc::clone(&self.lambda))
+    pub fn hedging(&self) -> SharedHedging {
+        SharedHedging(Arc::clone(&self.lambda))
     }
 
     /// The same as [`ForwardingTable::probes`](crate::ForwardingTable::probes), without looking for

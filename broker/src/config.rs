@@ -369,7 +369,7 @@ pub struct RetryConfig {
     #[serde(with = "edge_daemon::duration")]
     pub back_off: Duration,
     /// Whether a copy of a request that may be executed twice is sent elsewhere when there is no
-    /// answer after the time in which 95 % of them are answered. Copies count as retries.
+    /// answer after the time in which 95 % of them are answered, as long as that helps. Copies count as retries.
     pub hedge: bool,
 }
 

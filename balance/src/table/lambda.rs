@@ -17,9 +17,7 @@ use crate::sent::{Counting, Sent, Threads};
 use crate::sorted::Sorted;
 use crate::stamp::Stamp;
 use crate::terms::LambdaTicket;
-use crate::{
-    Answers, Destinations, HedgeDelay, Nanos, NoDestination, Pick, Report, Request, Tried,
-};
+use crate::{Answers, Destinations, Hedging, Nanos, NoDestination, Pick, Report, Request, Tried};
 use arc_swap::ArcSwapAny;
 use aside::Seen;
 use index::Index;
@@ -79,9 +77,9 @@ impl Lambda {
         &self.broker
     }
 
-    /// When to hedge.
-    pub(crate) fn hedge_delay(&self) -> &HedgeDelay {
-        self.state.hedge()
+    /// When to send copies.
+    pub(crate) fn hedging(&self) -> &Hedging {
+        self.state.hedging()
     }
 
     pub(crate) fn name(&self) -> &str {

@@ -1,14 +1,14 @@
 //! The course of one request: attempt after attempt, as long as that can help and does no harm.
 
-use std::pin::pin;
+mod hedged;
+
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use edge_balance::{Answers, Nanos, NoDestination, Pick, SharedHedgeDelay, Tried};
+use edge_balance::{Answers, Nanos, NoDestination, Pick, Tried};
 use edge_proto::rpc::Outcome;
 use edge_proto::view::RequestView;
 use edge_transport::LambdaCall;
-use futures_util::future::{Either, select};
 use rand::RngExt as _;
 use smallvec::SmallVec;
 
@@ -111,14 +111,14 @@ impl Course<'_> {
                 }
             };
             waits = 0;
-            let hedge = self.hedge_delay(&leg, progress);
-            let attempt = match hedge.as_ref().and_then(|hedge| hedge.after()) {
+            let hedging = self.hedging(&leg, progress);
+            let attempt = match hedging.as_ref().and_then(|hedging| hedging.after()) {
                 Some(delay) => Box::pin(self.hedged(leg, delay, progress)).await,
                 None => {
                     let attempt = self.plain(leg).await;
                     // Not enough is known: this one adds to it.
-                    if let Some(hedge) = hedge.filter(|_| attempt.outcome == Outcome::Ok) {
-                        hedge.answered(attempt.took.into());
+                    if let Some(hedging) = hedging.filter(|_| attempt.outcome == Outcome::Ok) {
+                        hedging.answered(attempt.took.into());
                     }
                     attempt
                 }
@@ -269,94 +269,6 @@ impl Course<'_> {
         let attempt = self.attempt(&mut pick, leg.max_wait, leg.now).await;
         self.explained(leg.decision, attempt.took, attempt.outcome);
         attempt
-    }
-
-    /// What is known of how long to wait for an answer before a copy is sent elsewhere, if one may
-    /// be.
-    fn hedge_delay(self, leg: &Leg, progress: &Progress) -> Option<SharedHedgeDelay> {
-        let may = self.forwarder.hedges
-            && self.request.may_repeat
-            && !self.request.dry
-            && !self.view.asynchronous
-            && !leg.is_last
-            && progress.answers.is_empty();
-        may.then(|| leg.pick.hedge_delay())
-    }
-
-    /// One attempt and, if there is no answer after `delay`, a copy of it elsewhere; whoever
-    /// answers first wins, and the other one is cancelled.
-    async fn hedged(&self, leg: Leg, delay: Nanos, progress: &mut Progress) -> Attempt {
-        let counters = &self.forwarder.counters;
-        let hedge = leg.pick.hedge_delay();
-        let started = leg.now;
-        let (mut first_pick, mut second_pick) = (Some(leg.pick), None);
-        let (mut decisions, mut second_wait) = ((leg.decision, None), None);
-        let mut copied = leg.now;
-        let attempt = {
-            let first = pin!(self.attempt(&mut first_pick, leg.max_wait, leg.now));
-            let patience = pin!(tokio::time::sleep(delay.into()));
-            match select(first, patience).await {
-                Either::Left((attempt, _)) => {
-                    if attempt.outcome == Outcome::Ok {
-                        hedge.answered(attempt.took.into());
-                    }
-                    attempt
-                }
-                Either::Right(((), first)) => {
-                    hedge.hedged();
-                    if let Some(copy) = self.copy_leg(progress) {
-                        counters.hedged();
-                        second_pick = Some(copy.pick);
-                        decisions.1 = copy.decision;
-                        second_wait = copy.max_wait;
-                        copied = copy.now;
-                    }
-                    if second_pick.is_none() {
-                        first.await
-                    } else {
-                        let second = pin!(self.attempt(&mut second_pick, second_wait, copied));
-                        match select(first, second).await {
-                            Either::Left((attempt, _)) if attempt.settles() => attempt,
-                            Either::Right((attempt, _)) if attempt.settles() => attempt,
-                            Either::Left((attempt, second)) => {
-                                progress.attempts.ended(attempt.outcome, attempt.begun);
-                                progress.goes_on_after(attempt, counters);
-                                second.await
-                            }
-                            Either::Right((attempt, first)) => {
-                                progress.attempts.ended(attempt.outcome, attempt.begun);
-                                progress.goes_on_after(attempt, counters);
-                                first.await
-                            }
-                        }
-                    }
-                }
-            }
-        };
-        let took = started.elapsed();
-        let outcome = attempt.outcome;
-        if let Some(outrun) = first_pick {
-            counters.hedge_won();
-            progress.attempts.outrun();
-            outrun.outrun(self.now());
-            self.explained(decisions.0, took, Outcome::Unspecified);
-            self.explained(decisions.1, attempt.took, outcome);
-        } else {
-            self.explained(decisions.0, took, outcome);
-            if second_pick.is_some() {
-                progress.attempts.outrun();
-                self.explained(decisions.1, took, Outcome::Unspecified);
-            }
-        }
-        attempt
-    }
-
-    /// Where a copy can go, if there is such a place and the budget allows it.
-    fn copy_leg(self, progress: &mut Progress) -> Option<Leg> {
-        let failed = std::mem::replace(&mut progress.failed, true);
-        let leg = self.next_leg(progress, None, Instant::now()).ok();
-        progress.failed = failed;
-        leg
     }
 
     /// What destinations say about this request, if the policy wants to know

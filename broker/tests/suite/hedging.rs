@@ -41,6 +41,8 @@ struct Practised {
     hedges: f64,
     /// and those that were answered first.
     won: f64,
+    /// The longest that an answer took meanwhile.
+    slowest: Duration,
 }
 
 impl Practised {
@@ -51,8 +53,11 @@ impl Practised {
             router.route("f", &computer.name(), true).await;
         }
         // More answers than it takes to know a percentile, of requests that may be copied.
+        let mut slowest = Duration::ZERO;
         for _ in 0..64 {
+            let asked = Instant::now();
             assert_eq!(router.ask(&idempotent()).await.retcode, "OK");
+            slowest = slowest.max(asked.elapsed());
         }
         let hedges = router.metric(HEDGES).await;
         let won = router.metric(HEDGES_WON).await;
@@ -63,6 +68,7 @@ impl Practised {
             permits: Arc::new(Semaphore::new(0)),
             hedges,
             won,
+            slowest,
         }
     }
 
@@ -77,6 +83,23 @@ impl Practised {
     /// How many computers have got `input`.
     fn copies(&self, input: &str) -> usize {
         self.computers.iter().filter(|c| has(c, input)).count()
+    }
+
+    /// Asks until no computer is set aside any more, for what may not be copied.
+    async fn recover(&self) {
+        for computer in &self.computers {
+            computer.conduct(Conduct::Echo(Duration::ZERO));
+        }
+        let give_up = Instant::now() + PATIENCE;
+        let all_are_well = || {
+            let all = self.router.router.destinations();
+            all.iter().all(|d| d.standing == Standing::Healthy)
+        };
+        while !all_are_well() {
+            assert!(Instant::now() < give_up, "somebody stays set aside");
+            assert_eq!(self.router.ask(&request("f")).await.retcode, "OK");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
     }
 
     /// Requests that the router waits for.
@@ -162,6 +185,29 @@ async fn an_asynchronous_request_is_never_copied() {
         ..idempotent()
     };
     practised.is_never_copied(asynchronous).await;
+}
+
+#[tokio::test]
+async fn nothing_is_copied_any_more_where_copies_take_as_long() {
+    let mut practised = Practised::new(config_without_probes(), 2).await;
+    let gate = Arc::new(Semaphore::new(0));
+    for computer in &practised.computers {
+        let answer = report(Duration::ZERO, 0, 4);
+        computer.conduct(Conduct::Gate(gate.clone(), answer));
+    }
+    let long = LambdaRequest {
+        input: "long".into(),
+        ..idempotent()
+    };
+    let asked = practised.router.spawn(&long);
+    eventually("a copy is sent", || practised.copies("long") == 2).await;
+    // Copies may be in vain for 16 times the time after which they are sent, and twice that is owed.
+    tokio::time::sleep(100 * practised.slowest).await;
+    gate.add_permits(2);
+    assert_eq!(asked.await.unwrap().response.retcode, "OK");
+    practised.hedges += 1.0;
+    practised.recover().await;
+    practised.is_never_copied(idempotent()).await;
 }
 
 #[tokio::test]

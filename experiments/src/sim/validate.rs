@@ -27,10 +27,20 @@ pub(crate) struct Flags {
     /// Where the randomness starts
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// Which points, counted from 1 [default: all]
+    #[arg(long, value_delimiter = ',', value_name = "NUMBER,...",
+          value_parser = clap::value_parser!(u32).range(1..=POINTS as i64))]
+    points: Vec<u32>,
+    /// Declare requests idempotent, so that routers send copies of late ones, which the simulator does not
+    #[arg(long)]
+    idempotent: bool,
     /// Print a JSON document instead of a table
     #[arg(long)]
     json: bool,
 }
+
+/// How many points there are.
+const POINTS: usize = 5;
 
 /// How much the simulated mean may differ from the measured one.
 const MEAN_WITHIN: f64 = 0.05;
@@ -62,7 +72,12 @@ struct Document<'a> {
 /// # Errors
 /// A point is outside, a request failed, daemons do not start.
 pub(crate) async fn execute(flags: &Flags) -> anyhow::Result<()> {
-    let scenarios = scenarios(flags.requests as usize);
+    let asked = |number: &u32| flags.points.is_empty() || flags.points.contains(number);
+    let scenarios: Vec<_> = (1..)
+        .zip(scenarios(flags.requests as usize))
+        .filter(|(number, _)| asked(number))
+        .map(|(_, scenario)| scenario)
+        .collect();
     let total = scenarios.len() * flags.requests as usize;
     let bar = ProgressBar::new(total as u64).with_style(ProgressStyle::with_template(
         "{msg:>32} {wide_bar} {human_pos}/{human_len} requests {eta:>4}",
@@ -71,7 +86,7 @@ pub(crate) async fn execute(flags: &Flags) -> anyhow::Result<()> {
     let mut points = Vec::new();
     for scenario in scenarios {
         bar.set_message(scenario.name.clone());
-        points.push(point(scenario, flags.seed, &bar).await?);
+        points.push(point(scenario, flags, &bar).await?);
     }
     bar.finish_and_clear();
     let load_average = LoadAverage::new(before, load_average()?);
@@ -96,19 +111,23 @@ pub(crate) async fn execute(flags: &Flags) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn point(scenario: Scenario, seed: u64, bar: &ProgressBar) -> anyhow::Result<Point> {
+async fn point(scenario: Scenario, flags: &Flags, bar: &ProgressBar) -> anyhow::Result<Point> {
+    let requests = load::Requests {
+        seed: flags.seed,
+        idempotent: flags.idempotent,
+    };
     let world = World::start(&scenario).await?;
     let load::Run {
         figures: measured,
         overhead,
-    } = load::run(&world, &scenario, seed, || bar.inc(1)).await?;
+    } = load::run(&world, &scenario, requests, || bar.inc(1)).await?;
     world.stop().await;
 
     let scenario = Scenario {
         network: Network::Constant(overhead),
         ..scenario
     };
-    let simulated = simulated(&scenario, seed)?;
+    let simulated = simulated(&scenario, flags.seed)?;
     let off = |simulated: f64, measured: f64| (simulated / measured - 1.0).abs();
     Ok(Point {
         name: scenario.name,
@@ -134,7 +153,7 @@ fn simulated(scenario: &Scenario, seed: u64) -> anyhow::Result<Measured> {
 }
 
 /// Service takes 20 to 50 ms, long enough for the noise of the host to be small.
-fn scenarios(requests: usize) -> Vec<Scenario> {
+fn scenarios(requests: usize) -> [Scenario; POINTS] {
     let base = Scenario {
         requests,
         load: 0.6,
@@ -142,7 +161,7 @@ fn scenarios(requests: usize) -> Vec<Scenario> {
         ..Scenario::default()
     };
     let exponential = |mean| Service::Exponential { mean };
-    vec![
+    [
         Scenario {
             name: "1 computer, exponential".to_owned(),
             service: exponential(0.02),

@@ -28,6 +28,15 @@ pub(super) struct Run {
     pub(super) overhead: f64,
 }
 
+/// Which requests, and what they declare.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Requests {
+    /// Where their randomness starts.
+    pub(super) seed: u64,
+    /// Whether they may be executed twice.
+    pub(super) idempotent: bool,
+}
+
 /// How long a client waits for an answer; all of them come far earlier.
 const TIMEOUT: Duration = Duration::from_secs(60);
 /// Time between two requests that measure the overhead, and the bytes of each.
@@ -39,7 +48,7 @@ const SAMPLE_BYTES: usize = 200;
 pub(super) async fn run(
     world: &World,
     scenario: &Scenario,
-    seed: u64,
+    requests: Requests,
     answered: impl Fn(),
 ) -> anyhow::Result<Run> {
     let clients = clients(world);
@@ -47,7 +56,7 @@ pub(super) async fn run(
     let overhead = tokio::spawn(overhead(clients.clone(), end.clone()));
     let latencies = Arc::new(Mutex::new(Vec::with_capacity(scenario.requests)));
     let uncounted = (scenario.warm_up * scenario.requests as f64) as usize;
-    let mut arrivals = ArrivalStream::new(scenario, seed);
+    let mut arrivals = ArrivalStream::new(scenario, requests.seed);
     let mut calls: JoinSet<anyhow::Result<()>> = JoinSet::new();
     let started = Instant::now();
     for number in 0..scenario.requests {
@@ -56,7 +65,7 @@ pub(super) async fn run(
         let client = clients[arrival.router as usize].clone();
         let latencies = Arc::clone(&latencies);
         calls.spawn(async move {
-            let latency = call(&client, bytes(arrival.work)).await?;
+            let latency = call(&client, bytes(arrival.work), requests.idempotent).await?;
             if number >= uncounted {
                 let mut latencies = latencies.lock().unwrap_or_else(PoisonError::into_inner);
                 latencies.push(latency.as_secs_f64());
@@ -112,9 +121,9 @@ fn clients(world: &World) -> Vec<Client> {
         .collect()
 }
 
-async fn call(client: &Client, bytes: usize) -> anyhow::Result<Duration> {
+async fn call(client: &Client, bytes: usize, idempotent: bool) -> anyhow::Result<Duration> {
     let request = LambdaRequest {
-        idempotent: true,
+        idempotent,
         ..LambdaRequest::new(LAMBDA, payload::of_size(bytes))
     };
     Ok(client.call(&request, TIMEOUT).await?.latency)
