@@ -1,6 +1,7 @@
 //! A UDP socket with room for bursts.
 
 use std::net::{SocketAddr, UdpSocket};
+use std::sync::Once;
 
 use socket2::{Domain, Protocol, Socket, Type};
 
@@ -17,28 +18,115 @@ pub(crate) fn bind(address: SocketAddr) -> std::io::Result<UdpSocket> {
     socket.bind(&address.into())?;
     socket.set_nonblocking(true)?;
     // Less room means more loss under load, and no more than that.
-    let asked = [
-        (socket.set_recv_buffer_size(ROOM), socket.recv_buffer_size()),
-        (socket.set_send_buffer_size(ROOM), socket.send_buffer_size()),
-    ];
-    for (direction, (set, given)) in ["receive", "send"].into_iter().zip(asked) {
-        let given = given.unwrap_or_default();
-        if set.is_err() || given < ROOM {
-            tell(direction, given);
-        }
+    if let Some(short) = make_room(&socket, ROOM) {
+        static TOLD: Once = Once::new();
+        tell(&TOLD, short);
     }
     Ok(socket.into())
 }
 
+/// A direction in which there is less room than wanted, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Short {
+    direction: &'static str,
+    given: usize,
+    wanted: usize,
+}
+
+/// Asks the system for room in both directions, and returns where it does not give so much.
+fn make_room(socket: &Socket, wanted: usize) -> Option<Short> {
+    let asked = [
+        (
+            "receive",
+            socket.set_recv_buffer_size(wanted),
+            socket.recv_buffer_size(),
+        ),
+        (
+            "send",
+            socket.set_send_buffer_size(wanted),
+            socket.send_buffer_size(),
+        ),
+    ];
+    asked.into_iter().find_map(|(direction, set, given)| {
+        let given = given.unwrap_or_default();
+        (set.is_err() || given < wanted).then_some(Short {
+            direction,
+            given,
+            wanted,
+        })
+    })
+}
+
 /// Told once per process: clients bind a socket per core.
-fn tell(direction: &str, given: usize) {
-    static TOLD: std::sync::Once = std::sync::Once::new();
-    TOLD.call_once(|| {
+fn tell(told: &Once, short: Short) {
+    let Short {
+        direction,
+        given,
+        wanted,
+    } = short;
+    told.call_once(|| {
         tracing::warn!(
             given,
-            wanted = ROOM,
+            wanted,
             "the system gives a UDP socket little room to {direction}: bursts are going to be lost; \
              raise net.core.rmem_max and net.core.wmem_max"
         );
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+    use std::sync::{Arc, Mutex};
+    use tracing::subscriber::with_default;
+
+    fn socket() -> Socket {
+        Socket::new(Domain::IPV4, Type::DGRAM, Some(Protocol::UDP)).unwrap()
+    }
+
+    #[test]
+    fn what_the_system_refuses_is_known() {
+        assert_eq!(make_room(&socket(), 16_384), None);
+        // More than any system allows.
+        let wanted = 1 << 30;
+        let short = make_room(&socket(), wanted).unwrap();
+        assert_eq!((short.direction, short.wanted), ("receive", wanted));
+        assert!((1..wanted).contains(&short.given), "{short:?}");
+    }
+
+    #[derive(Clone, Default)]
+    struct Log(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Log {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn that_is_told_once_with_what_would_help() {
+        let log = Log::default();
+        let writer = log.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .with_ansi(false)
+            .with_writer(move || writer.clone())
+            .finish();
+        let short = Short {
+            direction: "send",
+            given: 425_984,
+            wanted: ROOM,
+        };
+        let told = Once::new();
+        with_default(subscriber, || (0..3).for_each(|_| tell(&told, short)));
+        let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+        assert_eq!(text.lines().count(), 1, "{text}");
+        for part in ["WARN", "to send", "given=425984", "net.core.wmem_max"] {
+            assert!(text.contains(part), "{text}");
+        }
+    }
 }
