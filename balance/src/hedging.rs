@@ -58,6 +58,11 @@ impl Hedging {
         self.word.fetch_update(Relaxed, Relaxed, take).is_ok()
     }
 
+    /// A copy is sent whatever it costs, since the first destination does not answer anybody.
+    pub fn copied_anyway(&self) {
+        self.change(|delay, credit| (delay, credit.copy_anyway()));
+    }
+
     /// A copy was not needed, or its answer was of no use, after it had been executed for that time;
     /// it was sent `delay` after the first. Zero if it was not sent at all.
     pub fn copied_in_vain(&self, executed: Nanos, delay: Nanos) {

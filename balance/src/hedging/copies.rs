@@ -37,6 +37,11 @@ impl Credit {
         (self.0 >= COPY).then(|| Credit(self.0 - COPY))
     }
 
+    /// What is left, or owed, after another copy.
+    pub(super) fn copy_anyway(self) -> Credit {
+        self.more(-COPY)
+    }
+
     /// A copy was executed in vain for a time, in multiples of the one after which it was sent.
     pub(super) fn in_vain(self, executed: f32) -> Credit {
         // What is not finite saturates, or is nothing.

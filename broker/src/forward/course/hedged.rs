@@ -3,7 +3,7 @@
 use std::pin::{Pin, pin};
 use std::time::{Duration, Instant};
 
-use edge_balance::{Hedging, Nanos, SharedHedging};
+use edge_balance::{Destination, Hedging, Nanos, SharedHedging};
 use edge_proto::rpc::Outcome;
 use futures_util::future::{Either, select};
 
@@ -29,12 +29,13 @@ impl Course<'_> {
     pub(super) async fn hedged(&self, leg: Leg, delay: Nanos, progress: &mut Progress) -> Attempt {
         let counters = &self.forwarder.counters;
         let hedging = leg.pick.hedging();
+        let destination = leg.pick.destination().clone();
         let started = leg.now;
         let (mut first_pick, mut second_pick) = (Some(leg.pick), None);
         let mut decisions = (leg.decision, None);
         let attempt = {
             let mut first = pin!(self.attempt(&mut first_pick, leg.max_wait, leg.now));
-            let late = self.until_copied(first.as_mut(), &hedging, delay, progress);
+            let late = self.until_copied(first.as_mut(), &destination, &hedging, delay, progress);
             match late.await {
                 Either::Left(attempt) => attempt,
                 Either::Right(copy) => {
@@ -91,10 +92,12 @@ impl Course<'_> {
     }
 
     /// Waits until `first` is answered, or it is late and a copy can be sent. Where none can, it looks
-    /// again, each time after twice as long.
+    /// again, each time after twice as long: by then there may be room elsewhere, or the destination
+    /// have been set aside.
     async fn until_copied(
         &self,
         mut first: Pin<&mut impl Future<Output = Attempt>>,
+        destination: &Destination,
         hedging: &Hedging,
         delay: Nanos,
         progress: &mut Progress,
@@ -114,7 +117,12 @@ impl Course<'_> {
                         hedging.late();
                         is_late = true;
                     }
-                    if hedging.may_copy() {
+                    let mut may_copy = hedging.may_copy();
+                    if !may_copy && !destination.health().standing().is_well() {
+                        hedging.copied_anyway();
+                        may_copy = true;
+                    }
+                    if may_copy {
                         if let Some(copy) = self.copy_leg(progress) {
                             return Either::Right(copy);
                         }
