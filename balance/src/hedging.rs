@@ -63,15 +63,16 @@ impl Hedging {
         self.change(|delay, credit| (delay, credit.copy_anyway()));
     }
 
-    /// A copy was not needed, or its answer was of no use, after it had been executed for that time;
-    /// it was sent `delay` after the first. Zero if it was not sent at all.
+    /// A copy was not needed, or its answer was of no use, after it had been executed for that time,
+    /// zero if it was not sent at all; `delay` is what [`after`](Self::after) had said.
     pub fn copied_in_vain(&self, executed: Nanos, delay: Nanos) {
         let share = executed.as_secs_f64() / delay.max(Nanos(1)).as_secs_f64();
         self.change(|delay, credit| (delay, credit.in_vain(share as f32)));
     }
 
-    /// The answer that counts came from a copy, `took` after that was sent, which was `delay` after the
-    /// first. Who is late for being long is as long elsewhere, and was sent there in vain all the same.
+    /// The answer that counts came from a copy, `took` after that was sent; `delay` is what
+    /// [`after`](Self::after) had said. Who is late for being long is as long elsewhere, and was sent there in
+    /// vain all the same.
     pub fn copy_answered(&self, took: Nanos, delay: Nanos) {
         if took <= delay {
             self.change(|delay, credit| (delay, credit.helped()));
