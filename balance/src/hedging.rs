@@ -48,19 +48,16 @@ impl Hedging {
         self.change(|delay, credit| (delay.late(), credit.request()));
     }
 
-    /// Whether a copy may be sent now; if so it is to be told what becomes of it.
+    /// Takes what a copy costs, and answers whether one may be sent: `anyway` if the first destination
+    /// does not answer anybody. Then it is to be told what becomes of it.
     #[must_use]
-    pub fn may_copy(&self) -> bool {
+    pub fn take_copy(&self, anyway: bool) -> bool {
         let take = |word| {
             let (delay, credit) = halves(word);
-            credit.copy().map(|left| both(delay, left))
+            let left = credit.copy().or(anyway.then(|| credit.copy_anyway()));
+            left.map(|left| both(delay, left))
         };
         self.word.fetch_update(Relaxed, Relaxed, take).is_ok()
-    }
-
-    /// A copy is sent whatever it costs, since the first destination does not answer anybody.
-    pub fn copied_anyway(&self) {
-        self.change(|delay, credit| (delay, credit.copy_anyway()));
     }
 
     /// A copy was not needed, or its answer was of no use, after it had been executed for that time,
@@ -143,7 +140,7 @@ mod tests {
             };
             hedging.late();
             course.late += 1;
-            if hedging.may_copy() {
+            if hedging.take_copy(false) {
                 course.copies += 1;
                 if stuck || delay + copy < first {
                     hedging.copy_answered(copy, delay);
@@ -183,7 +180,7 @@ mod tests {
     fn copies_that_could_not_be_sent_cost_nothing() {
         let hedging = Hedging::default();
         for _ in 0..1_000 {
-            assert!(hedging.may_copy());
+            assert!(hedging.take_copy(false));
             hedging.copied_in_vain(Nanos::ZERO, Nanos::from_millis(10));
         }
     }

@@ -112,8 +112,11 @@ impl Course<'_> {
             };
             waits = 0;
             let hedging = self.hedging(&leg, progress);
-            let attempt = match hedging.as_ref().and_then(|hedging| hedging.after()) {
-                Some(delay) => Box::pin(self.hedged(leg, delay, progress)).await,
+            let known = hedging.as_ref().and_then(|h| Some((h, h.after()?)));
+            let attempt = match known {
+                Some((hedging, delay)) => {
+                    Box::pin(self.hedged(leg, hedging, delay, progress)).await
+                }
                 None => {
                     let attempt = self.plain(leg).await;
                     // Not enough is known: this one adds to it.

@@ -77,8 +77,8 @@ fn tell(told: &Once, short: Short) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::io::Write;
-    use std::sync::{Arc, Mutex};
+    use std::io::Seek as _;
+    use std::sync::Arc;
     use tracing::subscriber::with_default;
 
     fn socket() -> Socket {
@@ -95,26 +95,12 @@ mod tests {
         assert!((1..wanted).contains(&short.given), "{short:?}");
     }
 
-    #[derive(Clone, Default)]
-    struct Log(Arc<Mutex<Vec<u8>>>);
-
-    impl Write for Log {
-        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-            self.0.lock().unwrap().write(bytes)
-        }
-
-        fn flush(&mut self) -> std::io::Result<()> {
-            Ok(())
-        }
-    }
-
     #[test]
     fn that_is_told_once_with_what_would_help() {
-        let log = Log::default();
-        let writer = log.clone();
+        let log = Arc::new(tempfile::tempfile().unwrap());
         let subscriber = tracing_subscriber::fmt()
             .with_ansi(false)
-            .with_writer(move || writer.clone())
+            .with_writer(Arc::clone(&log))
             .finish();
         let short = Short {
             direction: "send",
@@ -123,7 +109,8 @@ mod tests {
         };
         let told = Once::new();
         with_default(subscriber, || (0..3).for_each(|_| tell(&told, short)));
-        let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+        (&*log).rewind().unwrap();
+        let text = std::io::read_to_string(&*log).unwrap();
         assert_eq!(text.lines().count(), 1, "{text}");
         for part in ["WARN", "to send", "given=425984", "net.core.wmem_max"] {
             assert!(text.contains(part), "{text}");

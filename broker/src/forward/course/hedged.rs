@@ -26,16 +26,21 @@ impl Course<'_> {
 
     /// One attempt and, if there is no answer after `delay`, a copy of it elsewhere; whoever
     /// answers first wins, and the other one is cancelled.
-    pub(super) async fn hedged(&self, leg: Leg, delay: Nanos, progress: &mut Progress) -> Attempt {
+    pub(super) async fn hedged(
+        &self,
+        leg: Leg,
+        hedging: &Hedging,
+        delay: Nanos,
+        progress: &mut Progress,
+    ) -> Attempt {
         let counters = &self.forwarder.counters;
-        let hedging = leg.pick.hedging();
         let destination = leg.pick.destination().clone();
         let started = leg.now;
         let (mut first_pick, mut second_pick) = (Some(leg.pick), None);
         let mut decisions = (leg.decision, None);
         let attempt = {
             let mut first = pin!(self.attempt(&mut first_pick, leg.max_wait, leg.now));
-            let late = self.until_copied(first.as_mut(), &destination, &hedging, delay, progress);
+            let late = self.until_copied(first.as_mut(), &destination, hedging, delay, progress);
             match late.await {
                 Either::Left(attempt) => attempt,
                 Either::Right(copy) => {
@@ -117,12 +122,8 @@ impl Course<'_> {
                         hedging.late();
                         is_late = true;
                     }
-                    let mut may_copy = hedging.may_copy();
-                    if !may_copy && !destination.health().standing().is_well() {
-                        hedging.copied_anyway();
-                        may_copy = true;
-                    }
-                    if may_copy {
+                    let is_ill = !destination.health().standing().is_well();
+                    if hedging.take_copy(is_ill) {
                         if let Some(copy) = self.copy_leg(progress) {
                             return Either::Right(copy);
                         }
